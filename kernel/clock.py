@@ -1,0 +1,49 @@
+"""Clock: says what time it is, in whole milliseconds since 1970 (UTC).
+
+A use case reads it once and hands ``now_ms`` on; rules never ask. Scripts in the store take the
+store's own ``TIME`` (``kernel.lua``), so that the workers' clocks need not agree.
+"""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Whatever can tell the time."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since 1970 (UTC)."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock; it may jump, so rules use ``max(now, last)`` where that matters."""
+
+    __slots__ = ()
+
+    def now_ms(self) -> int:
+        """Return milliseconds since 1970 (UTC)."""
+        return time.time_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to: for tests and the simulator."""
+
+    __slots__ = ("_now_ms",)
+
+    def __init__(self, now_ms: int) -> None:
+        """Start at ``now_ms``."""
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """Return the time last set."""
+        return self._now_ms
+
+    def advance(self, ms: int) -> int:
+        """Move by ``ms`` and return the new time; a negative number is a clock that jumps back."""
+        self._now_ms += ms
+        return self._now_ms
+
+    def set(self, ms: int) -> None:
+        """Jump to ``ms``."""
+        self._now_ms = ms

@@ -1,0 +1,86 @@
+"""Log: what an operator acts on, one line each on stderr, as JSON (default) or as text for people.
+
+Use the standard library: ``log = logging.getLogger(__name__)`` and ``log.info("room opened",
+extra={"room": room})``. The message is constant, what varies stands in fields. A field whose name holds
+one of ``SECRET_WORDS`` never reaches the output; this is the second net, the first is not to log such
+things. Times are UTC with milliseconds, taken when the line was made.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+SECRET_WORDS = frozenset({"ticket", "token", "cookie", "secret", "authorization", "password"})
+REDACTED = "[redacted]"
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+def configure(level: str, *, text: bool = False) -> None:
+    """Send all loggers to stderr in one form; a second call replaces the first.
+
+    Raises ``ValueError`` for an unknown level.
+    """
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLines() if text else JsonLines())
+    for earlier in list(root.handlers):
+        if isinstance(earlier.formatter, JsonLines | TextLines):
+            root.removeHandler(earlier)
+    root.addHandler(handler)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object in a line: time, level, logger, message, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        line: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update((name, value) for name, value in _fields(self, record) if name not in line)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """Time, level and message, then ``name=value``; a line break in a value cannot fake a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        exception = ""
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
+        for name, value in _fields(self, record):
+            if name == "exception":
+                exception = f"\n{value}"
+            else:
+                line += f" {name}={json.dumps(value, default=str, ensure_ascii=False)}"
+        return line + exception
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+    for name, value in vars(record).items():
+        if name not in _STANDARD:
+            yield name, _redacted(name, value)
+    if record.exc_info:
+        yield "exception", formatter.formatException(record.exc_info)
+
+
+def _redacted(name: object, value: object) -> object:
+    if isinstance(name, str) and not SECRET_WORDS.isdisjoint(name.lower().replace("-", "_").split("_")):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", item) for item in value]
+    return value

