@@ -1,0 +1,278 @@
+"""The rules of the line and its Lua files are one thing: a machine plays both and compares.
+
+The store is real. Times are drawn from edges, counts around the edges of `max_waiting` and of a chunk.
+Below stand the mutants: each breaks one guard in Lua, and the machine must notice.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import Phase as Step
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from kernel.lua import Script, load
+from kernel.store import connect
+from waitroom import line as rules
+from waitroom.lanes import Lane, Serving
+from waitroom.line import Line
+from waitroom.schedule import CHANGES, Phase
+from waitroom.store import _LUA, LineStore
+
+ROOM = "main"
+RUN = "00000000000000aa"
+START_MS = 1_800_000_000_000
+LIMITS = st.sampled_from([None, 1, 7, 8, 9, 1000])
+COUNTS = st.sampled_from([1, 2, 7, 8, 9, 40])
+STEPS_MS = st.sampled_from([-1000, 0, 1, 499, 500, 501, 60_000])
+RANKS = st.integers(0, 120)
+
+
+class Machine(RuleBasedStateMachine):
+    """Plays the same moves on the rule and on the store."""
+
+    url = ""
+    scripts: dict[str, Script] = {}
+
+    def __init__(self) -> None:
+        """Begin with an empty store."""
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.client = connect(self.url)
+        self.store = LineStore(self.client, self.scripts)
+        self.now_ms = START_MS
+        self.line: Line | None = None
+        self.batches = 0
+        self.leaves: dict[int, bytes] = {}
+
+    def teardown(self) -> None:
+        """Close the client in its own loop."""
+        self.loop.run(self.client.aclose())
+        self.loop.close()
+
+    @initialize(phase=st.sampled_from([Phase.GATHERING, Phase.SERVING]), commitment=st.sampled_from(["", "c0"]))
+    def begin(self, phase: Phase, commitment: str) -> None:
+        """Open the first run."""
+        self.loop.run(self.client.flushall())
+        self.open(phase=phase, commitment=commitment, seen=True)
+
+    @rule(step=STEPS_MS)
+    def wait(self, step: int) -> None:
+        """Let time pass, or jump back."""
+        self.now_ms += step
+
+    @rule(
+        phase=st.sampled_from([Phase.GATHERING, Phase.SERVING]),
+        commitment=st.sampled_from(["", "c1"]),
+        seen=st.booleans(),
+    )
+    def open(self, phase: Phase, commitment: str, seen: bool) -> None:
+        """Open a new run over the old one, or over one that is not there any more."""
+        old = self.line.run if self.line else ""
+        before = old if seen else "somebody-else"
+        run = f"{int(old or RUN, 16) + 1:016x}"
+        stale = self.store.keys(ROOM).chunks(self.line.issued) if self.line else []
+        self.line, expected = rules.open_run(self.line, before, run, "always", phase, commitment, self.now_ms)
+        answer = self.loop.run(
+            self.store.open(ROOM, before, run, "always", phase, commitment, "test", stale, self.now_ms)
+        )
+        assert answer[0] == type(expected).__name__.lower()
+        if answer[0] == "opened":
+            self.leaves.clear()
+
+    @rule(count=COUNTS, limit=LIMITS, lane=st.sampled_from(list(Lane)), ours=st.booleans())
+    def join(self, count: int, limit: int | None, lane: Lane, ours: bool) -> None:
+        """Join in a batch; once more with the same id must answer the same."""
+        assert self.line is not None
+        run = self.line.run if ours else "other"
+        self.batches += 1
+        leaves = [self.batches.to_bytes(8, "big") + index.to_bytes(8, "big") for index in range(count)]
+        self.line, expected = rules.join(self.line, run, count, lane, limit, self.now_ms)
+        for _ in range(2):
+            answer = self.loop.run(
+                self.store.join(ROOM, run, lane, leaves, [], f"b{self.batches}", limit, self.now_ms)
+            )
+            match expected:
+                case rules.Joined(numbers):
+                    assert answer[0] == "joined"
+                    assert answer[2:] == [*numbers, *[-1] * (count - len(numbers))]
+                case rules.Closed(phase):
+                    assert answer == ["closed", phase.encode()]
+                case rules.Stale():
+                    assert answer[0] == "stale"
+        if isinstance(expected, rules.Joined):
+            self.leaves.update(zip(expected.numbers, leaves, strict=False))
+
+    @rule(count=st.integers(1, 4), limit=LIMITS)
+    def join_with_keys(self, count: int, limit: int | None) -> None:
+        """Join with visitors' own keys; a repeat in another batch gives the same numbers."""
+        assert self.line is not None
+        self.batches += 1
+        leaves = [b"k" * 8 + self.batches.to_bytes(4, "big") + index.to_bytes(4, "big") for index in range(count)]
+        once = [f"key-{self.batches}-{index}" for index in range(count)]
+        self.line, expected = rules.join(self.line, self.line.run, count, Lane.STANDARD, limit, self.now_ms)
+        for _ in range(2):
+            answer = self.loop.run(
+                self.store.join(ROOM, self.line.run, Lane.STANDARD, leaves, once, "", limit, self.now_ms)
+            )
+            if isinstance(expected, rules.Joined):
+                assert answer[2 : 2 + len(expected.numbers)] == list(expected.numbers)
+        if isinstance(expected, rules.Joined):
+            self.leaves.update(zip(expected.numbers, leaves, strict=False))
+
+    @rule(after=st.sampled_from(list(Phase)), before=st.sampled_from(list(Phase)))
+    def turn(self, before: Phase, after: Phase) -> None:
+        """Change the phase, sometimes from one that is not current."""
+        assert self.line is not None
+        before = self.line.phase if self.now_ms % 2 else before
+        if after not in CHANGES[before]:
+            return
+        self.line, expected = rules.turn(self.line, self.line.run, before, after, self.now_ms)
+        answer = self.loop.run(self.store.turn(ROOM, self.line.run, before, after, "test", self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+
+    @rule(slot=st.integers(-1, 2), verified=RANKS, standard=RANKS, suspect=RANKS, plan=st.sampled_from([0, 60]))
+    def call(self, slot: int, verified: int, standard: int, suspect: int, plan: int) -> None:
+        """Advance the thresholds, also wrongly: too far, back, out of order, in an old slot."""
+        assert self.line is not None
+        slot += self.line.tick_slot
+        serving = Serving(verified, standard, suspect)
+        self.line, expected = rules.call(self.line, self.line.run, slot, serving, plan, self.now_ms)
+        answer = self.loop.run(self.store.call(ROOM, self.line.run, slot, serving, plan, self.now_ms))
+        if isinstance(expected, rules.Called):
+            assert answer == ["called", *expected.serving]
+        else:
+            assert answer[0] == type(expected).__name__.lower()
+
+    @rule()
+    def freeze(self) -> None:
+        """Close the draw."""
+        assert self.line is not None
+        self.line, expected = rules.freeze(self.line, self.line.run, self.now_ms)
+        answer = self.loop.run(self.store.freeze(ROOM, self.line.run, "test", self.now_ms))
+        if isinstance(expected, rules.Frozen):
+            assert answer == ["frozen", expected.count]
+        else:
+            assert answer == ["stale"]
+
+    @rule(root=st.sampled_from(["aa", "bb"]))
+    def attest(self, root: str) -> None:
+        """Publish a root."""
+        assert self.line is not None
+        self.line, expected = rules.attest(self.line, self.line.run, root, self.now_ms)
+        answer = self.loop.run(self.store.attest(ROOM, self.line.run, root, self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+
+    @rule(root=st.sampled_from(["aa", "bb"]), seed=st.sampled_from(["11", "22"]))
+    def draw(self, root: str, seed: str) -> None:
+        """Set the seed."""
+        assert self.line is not None
+        self.line, expected = rules.draw(self.line, self.line.run, root, seed, self.now_ms)
+        answer = self.loop.run(self.store.draw(ROOM, self.line.run, root, seed, "{}", self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+
+    @rule(more=st.sampled_from([-1, 0, 1, 5]), verified=RANKS, standard=RANKS, suspect=RANKS)
+    def lift(self, more: int, verified: int, standard: int, suspect: int) -> None:
+        """Raise the counter and the thresholds to what a witness proves."""
+        assert self.line is not None
+        issued, serving = max(0, self.line.issued + more), Serving(verified, standard, suspect)
+        self.line, expected = rules.lift(self.line, self.line.run, issued, serving, self.now_ms)
+        answer = self.loop.run(self.store.lift(ROOM, self.line.run, issued, serving, "test", self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+
+    @invariant()
+    def the_store_says_what_the_rule_says(self) -> None:
+        """Every stored field equals the rule's."""
+        if self.line is None:
+            return
+        snapshot = self.loop.run(self.store.snapshot(ROOM, whole_history=True))
+        assert snapshot.line == self.line
+        if snapshot.calls:
+            assert snapshot.calls[-1].serving <= self.line.serving
+
+    @invariant()
+    def thresholds_keep_their_order_and_never_pass_the_last_number(self) -> None:
+        """verified >= standard >= suspect, and nobody is called who has not joined."""
+        if self.line is not None:
+            serving = self.line.serving
+            assert self.line.issued >= serving.verified >= serving.standard >= serving.suspect
+
+    @invariant()
+    def every_number_has_the_leaf_of_its_join(self) -> None:
+        """Leaves stand where their numbers say."""
+        if self.line is not None and self.leaves:
+            first, last = min(self.leaves), max(self.leaves)
+            octets = self.loop.run(self.store.leaves(ROOM, first, last - first + 1))
+            for number, leaf in self.leaves.items():
+                assert octets[(number - first) * 16 : (number - first + 1) * 16] == leaf
+
+
+def play(url: str, scripts: dict[str, Script], examples: int, *, shrink: bool = True) -> None:
+    """Run the machine against `scripts`; a mutant need not be shrunk."""
+    machine = type("Played", (Machine,), {"url": url, "scripts": scripts})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            report_multiple_bugs=False,
+            phases=[Step.generate, Step.shrink] if shrink else [Step.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_rule_and_lua_agree(store_url: str) -> None:
+    """Whatever is done in whatever order, both say the same words and hold the same state."""
+    play(store_url, {}, 40)
+
+
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        pytest.param("join", "max_waiting - waiting)", "max_waiting - waiting + 1)", id="one joins a full room"),
+        pytest.param("join", "answer[2 + i] = number", "answer[2 + i] = issued", id="numbers are off by one"),
+        pytest.param("join", "(at - chunk * CHUNK) * LEAF", "(at - chunk * CHUNK) * 15", id="leaves overlap"),
+        pytest.param("call", "math.min(value, issued)", "value", id="turns are banked past the last number"),
+        pytest.param("call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", id="a slot counts twice"),
+        pytest.param("call", "want[1] = math.max(want[1], want[2])", "", id="lanes lose their order"),
+        pytest.param("freeze", "if old[3] ~= '-1' then", "if false then", id="a draw is frozen twice"),
+        pytest.param("draw", "or old[2] ~= root", "", id="a draw over another root"),
+        pytest.param("turn", "or old[2] ~= before", "", id="a phase is changed by the slower worker"),
+        pytest.param("lift", "local top = math.max(issued, have)", "local top = issued", id="the counter goes back"),
+        pytest.param("open", "if current ~= seen then", "if false then", id="two workers open two runs"),
+    ],
+)
+def test_the_machine_catches_the_mutant(store_url: str, name: str, old: str, new: str) -> None:
+    """Each guard, taken out of the Lua file, is missed at once."""
+    mutant = load(_LUA / f"{name}.lua").mutated(old, new)
+
+    with pytest.raises(AssertionError):
+        play(store_url, {name: mutant}, 300, shrink=False)
+
+
+def test_ranks_are_numbers_until_a_draw_and_void_holders_head_the_late() -> None:
+    """Undrawn: the number. Drawn: P(number), late arrivals their number, a void slot N."""
+    plain = Line(run=RUN, issued=10)
+    drawn = replace(plain, frozen=8, root="aa", seed="11", commitment="cc", void=((3, 5),))
+
+    assert rules.rank_of(plain, 7, None) == 7
+    assert rules.rank_of(replace(plain, commitment="cc"), 7, None) is None
+    assert rules.rank_of(replace(drawn, seed=""), 2, None) is None
+    assert rules.rank_of(drawn, 2, 6) == 6
+    assert rules.rank_of(drawn, 3, 1) == 8
+    assert rules.rank_of(drawn, 9, None) == 9
+
+
+def test_below_the_freeze_void_numbers_are_no_gap_on_the_axis() -> None:
+    """Ranks below N are drawn, so only what is void above N shortens anybody's wait."""
+    drawn = Line(run=RUN, issued=20, frozen=8, seed="11", root="aa", void=((3, 12),), serving=Serving(8, 8, 8))
+
+    assert drawn.axis_void == ((8, 12),)
+    assert drawn.waiting == 8

@@ -1,0 +1,281 @@
+"""The line's store: one typed method for each transition, and every key name of the line.
+
+Redis errors become ``Unavailable`` here and nowhere else. Nothing is retried here except a join's own
+repeat, which the store answers from memory (see ``join``).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from kernel.lua import Script, call, fast_call, load
+from kernel.store import translated
+from waitroom.lanes import Lane, Moved, Serving
+from waitroom.line import CHUNK, LEAF_BYTES, Line, Void
+from waitroom.schedule import Phase
+
+CALLS_KEPT = 4096
+JOIN_KEPT_MS = 60_000
+_LUA = Path(__file__).parent / "lua"
+_NEW_CALLS = 128
+
+Answer = list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent reading of a room."""
+
+    line: Line | None
+    calls: tuple[Moved, ...]
+    config: str
+    proof: str
+    replica: str = ""
+
+
+class Keys:
+    """Names of one room's keys. All share the hash tag, so a script may touch any of them."""
+
+    def __init__(self, room: str) -> None:
+        """Name the keys of `room`."""
+        stem = f"wr:{{{room}}}:"
+        self.line = stem + "line"
+        self.leaves = stem + "leaves"
+        self.journal = stem + "journal"
+        self.calls = stem + "calls"
+        self.config = stem + "config"
+        self.once = stem + "once:"
+        self.batch = stem + "batch:"
+
+    def chunk(self, number: int) -> str:
+        """Name the string that holds a number's leaf."""
+        return f"{self.leaves}:{number // CHUNK}"
+
+    def chunks(self, issued: int) -> list[str]:
+        """Name all strings that hold leaves below `issued`."""
+        return [f"{self.leaves}:{index}" for index in range(-(-issued // CHUNK))]
+
+
+class LineStore:
+    """Transitions of the line on a Redis or Valkey."""
+
+    def __init__(self, client: Redis, scripts: dict[str, Script] | None = None) -> None:
+        """Use `client`; `scripts` replaces single scripts (mutants in tests)."""
+        self._client = client
+        names = ("open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "restore")
+        self._scripts = {name: load(_LUA / f"{name}.lua") for name in names} | (scripts or {})
+        self._keys: dict[str, Keys] = {}
+
+    def keys(self, room: str) -> Keys:
+        """Return the key names of a room."""
+        keys = self._keys.get(room)
+        if keys is None:
+            keys = self._keys[room] = Keys(room)
+        return keys
+
+    async def snapshot(self, room: str, *, whole_history: bool) -> Snapshot:
+        """Read line, calls and configuration in one transaction."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hgetall(keys.line)
+            pipe.lrange(keys.calls, 0 if whole_history else -_NEW_CALLS, -1)
+            pipe.get(keys.config)
+            fields, calls, config = await pipe.execute()
+        return Snapshot(
+            line=line_of(fields),
+            calls=tuple(_record(text) for text in calls),
+            config=(config or b"").decode(),
+            proof=fields.get(b"proof", b"").decode(),
+        )
+
+    async def rooms(self) -> set[str]:
+        """Name the rooms that are configured."""
+        with translated():
+            names: set[Any] = await self._client.smembers("wr:rooms")
+            return {name.decode() for name in names}
+
+    async def open(  # noqa: PLR0913
+        self, room: str, seen: str, run: str, opening: str, phase: Phase, commitment: str, who: str,
+        stale: Sequence[str] = (), now_ms: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Begin a run; `stale` names the keys that die with the one before."""
+        keys = self.keys(room)
+        return await self._call(
+            "open",
+            {"line": keys.line, "journal": keys.journal, "calls": keys.calls, "stale": list(stale)},
+            {"seen": seen, "run": run, "opening": opening, "phase": phase, "commitment": commitment, "who": who},
+            now_ms,
+        )
+
+    async def turn(  # noqa: PLR0913
+        self, room: str, run: str, before: Phase, after: Phase, who: str, now_ms: int | None = None
+    ) -> Answer:
+        """Change the phase, once."""
+        args = {"run": run, "before": before, "after": after, "who": who}
+        return await self._call("turn", self._two(room), args, now_ms)
+
+    async def join(  # noqa: PLR0913
+        self, room: str, run: str, lane: Lane, leaves: Sequence[bytes], once: Sequence[str],
+        batch: str, max_waiting: int | None, now_ms: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Give numbers to a batch. The first ``len(once)`` leaves belong to the keys in `once`.
+
+        A failed call is repeated once: keys and batch id make the repeat answer what the first one did.
+        """
+        keys = self.keys(room)
+        names = [keys.line, keys.leaves, keys.batch + batch, *(f"{keys.once}{run}:{key}" for key in once)]
+        argv: list[str | int | bytes] = [run, lane, -1 if max_waiting is None else max_waiting, len(once), JOIN_KEPT_MS, *leaves]
+        with translated():
+            try:
+                return await fast_call(self._client, self._scripts["join"], names, argv, now_ms)
+            except (RedisError, OSError):
+                return await fast_call(self._client, self._scripts["join"], names, argv, now_ms)
+
+    async def freeze(self, room: str, run: str, who: str, now_ms: int | None = None) -> Answer:
+        """Close the draw."""
+        return await self._call("freeze", self._two(room), {"run": run, "who": who}, now_ms)
+
+    async def attest(self, room: str, run: str, root: str, now_ms: int | None = None) -> Answer:
+        """Publish the root of the frozen leaves."""
+        return await self._call("attest", self._two(room), {"run": run, "root": root}, now_ms)
+
+    async def draw(  # noqa: PLR0913
+        self, room: str, run: str, root: str, seed: str, proof: str, now_ms: int | None = None
+    ) -> Answer:
+        """Set the seed."""
+        args = {"run": run, "root": root, "seed": seed, "proof": proof}
+        return await self._call("draw", self._two(room), args, now_ms)
+
+    async def call(  # noqa: PLR0913
+        self, room: str, run: str, slot: int, serving: Serving, plan_per_minute: int, now_ms: int | None = None
+    ) -> Answer:
+        """Advance the thresholds for one slot."""
+        keys = self.keys(room)
+        return await self._call(
+            "call",
+            {"line": keys.line, "journal": keys.journal, "calls": keys.calls},
+            {
+                "run": run, "slot": slot, "verified": serving.verified, "standard": serving.standard,
+                "suspect": serving.suspect, "plan_per_minute": plan_per_minute, "keep": CALLS_KEPT,
+            },
+            now_ms,
+        )  # fmt: skip
+
+    async def lift(  # noqa: PLR0913
+        self, room: str, run: str, issued: int, serving: Serving, why: str, now_ms: int | None = None
+    ) -> Answer:
+        """Raise the counter and the thresholds to what a witness proves."""
+        args: dict[str, str | int] = {
+            "run": run, "issued": issued, "verified": serving.verified, "standard": serving.standard,
+            "suspect": serving.suspect, "why": why,
+        }  # fmt: skip
+        return await self._call("lift", self._two(room), args, now_ms)
+
+    async def restore(self, room: str, seen_epoch: int, line: Line, why: str, now_ms: int | None = None) -> Answer:
+        """Put a lost or rolled-back line back, in a new epoch."""
+        args: dict[str, str | int] = {
+            "seen_epoch": seen_epoch, "run": line.run, "epoch": line.epoch, "phase": line.phase,
+            "opening": line.opening, "issued": line.issued, "void": void_text(line.void),
+            "verified": line.serving.verified, "standard": line.serving.standard, "suspect": line.serving.suspect,
+            "joined_verified": line.joined_verified, "joined_suspect": line.joined_suspect,
+            "frozen": -1 if line.frozen is None else line.frozen, "root": line.root, "seed": line.seed,
+            "commitment": line.commitment, "opened_ms": line.opened_ms, "why": why,
+        }  # fmt: skip
+        return await self._call("restore", self._two(room), args, now_ms)
+
+    async def put_leaves(self, room: str, start: int, leaves: bytes) -> None:
+        """Write leaves back after a loss, where the slots are still empty or the same (restore only)."""
+        keys = self.keys(room)
+        with translated():
+            at = 0
+            while at < len(leaves):
+                number = start + at // LEAF_BYTES
+                offset = number % CHUNK * LEAF_BYTES
+                part = leaves[at : at + CHUNK * LEAF_BYTES - offset]
+                if not await self._client.strlen(keys.chunk(number)):
+                    await self._client.setrange(keys.chunk(number), CHUNK * LEAF_BYTES - 1, "\0")
+                await self._client.setrange(keys.chunk(number), offset, part)
+                at += len(part)
+
+    async def leaves(self, room: str, start: int, count: int) -> bytes:
+        """Read leaves [start, start + count); missing ones are zero bytes."""
+        keys = self.keys(room)
+        parts: list[bytes] = []
+        number, stop = start, start + count
+        with translated():
+            while number < stop:
+                last = min(stop, (number // CHUNK + 1) * CHUNK)
+                since = number % CHUNK * LEAF_BYTES
+                wanted = (last - number) * LEAF_BYTES
+                part: Any = await self._client.getrange(keys.chunk(number), since, since + wanted - 1)
+                parts.append(bytes(part).ljust(wanted, b"\0"))
+                number = last
+        return b"".join(parts)
+
+    def _two(self, room: str) -> dict[str, str | Sequence[str]]:
+        keys = self.keys(room)
+        return {"line": keys.line, "journal": keys.journal}
+
+    async def _call(
+        self, name: str, keys: Mapping[str, str | Sequence[str]], args: Mapping[str, str | int], now_ms: int | None
+    ) -> Answer:
+        with translated():
+            return await call(self._client, self._scripts[name], keys, args, now_ms)
+
+
+def line_of(fields: dict[bytes, bytes]) -> Line | None:
+    """Read a line from its hash; None where there is none."""
+    if not fields:
+        return None
+
+    def number(name: bytes) -> int:
+        return int(fields.get(name, b"0"))
+
+    def text(name: bytes) -> str:
+        return fields.get(name, b"").decode()
+
+    frozen = number(b"frozen")
+    return Line(
+        run=text(b"run"),
+        epoch=number(b"epoch"),
+        version=number(b"version"),
+        phase=Phase(text(b"phase")),
+        opening=text(b"opening"),
+        issued=number(b"issued"),
+        void=void_of(text(b"void")),
+        serving=Serving(number(b"serving:verified"), number(b"serving:standard"), number(b"serving:suspect")),
+        joined_verified=number(b"count:verified"),
+        joined_suspect=number(b"count:suspect"),
+        frozen=None if frozen < 0 else frozen,
+        root=text(b"root"),
+        seed=text(b"seed"),
+        commitment=text(b"commitment"),
+        opened_ms=number(b"opened_ms"),
+        phase_ms=number(b"phase_ms"),
+        last_ms=number(b"last_ms"),
+        tick_slot=number(b"tick_slot"),
+        shown_issued=number(b"shown_issued"),
+        shown_ms=number(b"shown_ms"),
+        plan_per_minute=number(b"plan_per_minute"),
+    )
+
+
+def void_text(void: Void) -> str:
+    """Write void ranges as the store keeps them."""
+    return json.dumps([list(pair) for pair in void], separators=(",", ":"))
+
+
+def void_of(text: str) -> Void:
+    """Read void ranges."""
+    return tuple((int(since), int(to)) for since, to in json.loads(text or "[]"))
+
+
+def _record(text: bytes) -> Moved:
+    at_ms, verified, standard, suspect = (int(part) for part in text.split())
+    return Moved(at_ms, Serving(verified, standard, suspect))
