@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from kernel.errors import Refused
-from kernel.signing import BadSignature, Signer, b64url
+from kernel.signing import BadSignature, PaperSigner, b64url
 
 HEADER_MAX_BYTES = 16_384
 VISITOR_ID_BYTES = 16
@@ -90,7 +90,7 @@ class SignedCookie:
 
     __slots__ = ("_entropy", "_signer")
 
-    def __init__(self, signer: Signer, entropy: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, signer: PaperSigner, entropy: Callable[[int], bytes] = os.urandom) -> None:
         """Sign with ``signer``; ``entropy`` gives that many random bytes."""
         self._signer = signer
         self._entropy = entropy

@@ -125,7 +125,7 @@ def test_a_text_above_the_given_length_is_not_even_looked_at() -> None:
 def test_a_payload_that_is_not_base64_is_malformed_even_with_a_right_mac() -> None:
     """Only the holder of the secret can make such a text; it must not crash the reader."""
     key = hmac.digest(NEW[1], b"ticket", "sha256")
-    signed = "2026-02.a+b"
+    signed = "2026-02.a"
 
     assert reason_of(
         Signer([NEW], "ticket"), f"{signed}.{b64url(hmac.digest(key, signed.encode(), 'sha256'))}"

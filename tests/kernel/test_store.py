@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured, Unavailable
 from kernel.store import check, connect, translated
 
@@ -158,3 +160,21 @@ def test_other_errors_pass_through(error: BaseException) -> None:
         raise error
 
     assert kept.value is error
+
+
+async def test_after_a_crash_of_the_store_the_first_command_works_again(tmp_path: Path) -> None:
+    """While it is away a command fails at once; a dead connection is noticed before the next is sent."""
+    embedded = EmbeddedStore(tmp_path)
+    client = connect(embedded.start())
+    try:
+        assert await asyncio.gather(*(client.incr("n") for _ in range(5))) == [1, 2, 3, 4, 5]
+        await client.execute_command("WAITAOF", 1, 0, 5000)
+        embedded.kill()
+        with pytest.raises(Unavailable), translated():
+            await client.incr("n")
+        embedded.restart()
+
+        assert await client.incr("n") == 6
+    finally:
+        await client.aclose()
+        embedded.stop()
