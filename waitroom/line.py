@@ -139,7 +139,7 @@ def skip_void(void: Void, rank: int) -> int:
     return rank
 
 
-def open_run(  # noqa: PLR0913 - one argument for each stored fact
+def open_run(
     line: Line | None, seen: str, run: str, opening: str, phase: Phase, commitment: str, now_ms: int
 ) -> tuple[Line | None, Opened | Stale]:
     """Begin a new run if the run that the caller saw (`seen`, '' for none) is still the current one.
@@ -177,7 +177,7 @@ def turn(line: Line, run: str, before: Phase, after: Phase, now_ms: int) -> tupl
     return replace(line, phase=after, phase_ms=now_ms, last_ms=now_ms, version=line.version + 1), Done()
 
 
-def join(  # noqa: PLR0913 - a batch is described by its run, size, lane and limit
+def join(
     line: Line, run: str, count: int, lane: Lane, max_waiting: int | None, now_ms: int
 ) -> tuple[Line, Joined | Closed | Stale]:
     """Give the next numbers to a batch; beyond `max_waiting` the tail of the batch gets none.
@@ -229,7 +229,7 @@ def draw(line: Line, run: str, root: str, seed: str, now_ms: int) -> tuple[Line,
     return replace(line, seed=seed, last_ms=max(now_ms, line.last_ms), version=line.version + 1), Done()
 
 
-def call(  # noqa: PLR0913 - slot and run are the compare, the rest is the set
+def call(
     line: Line, run: str, slot: int, serving: Serving, plan_per_minute: int, now_ms: int
 ) -> tuple[Line, Called | Late | Stale]:
     """Advance the thresholds for one slot of time, and show how many have joined by now.

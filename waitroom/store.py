@@ -100,7 +100,7 @@ class LineStore:
             names: set[Any] = await self._client.smembers("wr:rooms")
             return {name.decode() for name in names}
 
-    async def open(  # noqa: PLR0913
+    async def open(
         self, room: str, seen: str, run: str, opening: str, phase: Phase, commitment: str, who: str,
         stale: Sequence[str] = (), now_ms: int | None = None,
     ) -> Answer:  # fmt: skip
@@ -109,18 +109,25 @@ class LineStore:
         return await self._call(
             "open",
             {"line": keys.line, "journal": keys.journal, "calls": keys.calls, "stale": list(stale)},
-            {"seen": seen, "run": run, "opening": opening, "phase": phase, "commitment": commitment, "who": who},
+            {
+                "seen": seen,
+                "run": run,
+                "opening": opening,
+                "phase": phase,
+                "commitment": commitment,
+                "who": who,
+            },
             now_ms,
         )
 
-    async def turn(  # noqa: PLR0913
+    async def turn(
         self, room: str, run: str, before: Phase, after: Phase, who: str, now_ms: int | None = None
     ) -> Answer:
         """Change the phase, once."""
         args = {"run": run, "before": before, "after": after, "who": who}
         return await self._call("turn", self._two(room), args, now_ms)
 
-    async def join(  # noqa: PLR0913
+    async def join(
         self, room: str, run: str, lane: Lane, leaves: Sequence[bytes], once: Sequence[str],
         batch: str, max_waiting: int | None, now_ms: int | None = None,
     ) -> Answer:  # fmt: skip
@@ -130,7 +137,14 @@ class LineStore:
         """
         keys = self.keys(room)
         names = [keys.line, keys.leaves, keys.batch + batch, *(f"{keys.once}{run}:{key}" for key in once)]
-        argv: list[str | int | bytes] = [run, lane, -1 if max_waiting is None else max_waiting, len(once), JOIN_KEPT_MS, *leaves]
+        argv: list[str | int | bytes] = [
+            run,
+            lane,
+            -1 if max_waiting is None else max_waiting,
+            len(once),
+            JOIN_KEPT_MS,
+            *leaves,
+        ]
         with translated():
             try:
                 return await fast_call(self._client, self._scripts["join"], names, argv, now_ms)
@@ -145,15 +159,21 @@ class LineStore:
         """Publish the root of the frozen leaves."""
         return await self._call("attest", self._two(room), {"run": run, "root": root}, now_ms)
 
-    async def draw(  # noqa: PLR0913
+    async def draw(
         self, room: str, run: str, root: str, seed: str, proof: str, now_ms: int | None = None
     ) -> Answer:
         """Set the seed."""
         args = {"run": run, "root": root, "seed": seed, "proof": proof}
         return await self._call("draw", self._two(room), args, now_ms)
 
-    async def call(  # noqa: PLR0913
-        self, room: str, run: str, slot: int, serving: Serving, plan_per_minute: int, now_ms: int | None = None
+    async def call(
+        self,
+        room: str,
+        run: str,
+        slot: int,
+        serving: Serving,
+        plan_per_minute: int,
+        now_ms: int | None = None,
     ) -> Answer:
         """Advance the thresholds for one slot."""
         keys = self.keys(room)
@@ -167,7 +187,7 @@ class LineStore:
             now_ms,
         )  # fmt: skip
 
-    async def lift(  # noqa: PLR0913
+    async def lift(
         self, room: str, run: str, issued: int, serving: Serving, why: str, now_ms: int | None = None
     ) -> Answer:
         """Raise the counter and the thresholds to what a witness proves."""
@@ -177,7 +197,9 @@ class LineStore:
         }  # fmt: skip
         return await self._call("lift", self._two(room), args, now_ms)
 
-    async def restore(self, room: str, seen_epoch: int, line: Line, why: str, now_ms: int | None = None) -> Answer:
+    async def restore(
+        self, room: str, seen_epoch: int, line: Line, why: str, now_ms: int | None = None
+    ) -> Answer:
         """Put a lost or rolled-back line back, in a new epoch."""
         args: dict[str, str | int] = {
             "seen_epoch": seen_epoch, "run": line.run, "epoch": line.epoch, "phase": line.phase,
@@ -223,7 +245,11 @@ class LineStore:
         return {"line": keys.line, "journal": keys.journal}
 
     async def _call(
-        self, name: str, keys: Mapping[str, str | Sequence[str]], args: Mapping[str, str | int], now_ms: int | None
+        self,
+        name: str,
+        keys: Mapping[str, str | Sequence[str]],
+        args: Mapping[str, str | int],
+        now_ms: int | None,
     ) -> Answer:
         with translated():
             return await call(self._client, self._scripts[name], keys, args, now_ms)

@@ -6,6 +6,7 @@ Below stand the mutants: each breaks one guard in Lua, and the machine must noti
 
 import asyncio
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,7 +35,7 @@ class Machine(RuleBasedStateMachine):
     """Plays the same moves on the rule and on the store."""
 
     url = ""
-    scripts: dict[str, Script] = {}
+    scripts: ClassVar[dict[str, Script]] = {}
 
     def __init__(self) -> None:
         """Begin with an empty store."""
@@ -52,7 +53,9 @@ class Machine(RuleBasedStateMachine):
         self.loop.run(self.client.aclose())
         self.loop.close()
 
-    @initialize(phase=st.sampled_from([Phase.GATHERING, Phase.SERVING]), commitment=st.sampled_from(["", "c0"]))
+    @initialize(
+        phase=st.sampled_from([Phase.GATHERING, Phase.SERVING]), commitment=st.sampled_from(["", "c0"])
+    )
     def begin(self, phase: Phase, commitment: str) -> None:
         """Open the first run."""
         self.loop.run(self.client.flushall())
@@ -110,7 +113,9 @@ class Machine(RuleBasedStateMachine):
         """Join with visitors' own keys; a repeat in another batch gives the same numbers."""
         assert self.line is not None
         self.batches += 1
-        leaves = [b"k" * 8 + self.batches.to_bytes(4, "big") + index.to_bytes(4, "big") for index in range(count)]
+        leaves = [
+            b"k" * 8 + self.batches.to_bytes(4, "big") + index.to_bytes(4, "big") for index in range(count)
+        ]
         once = [f"key-{self.batches}-{index}" for index in range(count)]
         self.line, expected = rules.join(self.line, self.line.run, count, Lane.STANDARD, limit, self.now_ms)
         for _ in range(2):
@@ -133,7 +138,9 @@ class Machine(RuleBasedStateMachine):
         answer = self.loop.run(self.store.turn(ROOM, self.line.run, before, after, "test", self.now_ms))
         assert answer[0] == type(expected).__name__.lower()
 
-    @rule(slot=st.integers(-1, 2), verified=RANKS, standard=RANKS, suspect=RANKS, plan=st.sampled_from([0, 60]))
+    @rule(
+        slot=st.integers(-1, 2), verified=RANKS, standard=RANKS, suspect=RANKS, plan=st.sampled_from([0, 60])
+    )
     def call(self, slot: int, verified: int, standard: int, suspect: int, plan: int) -> None:
         """Advance the thresholds, also wrongly: too far, back, out of order, in an old slot."""
         assert self.line is not None
@@ -194,7 +201,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def thresholds_keep_their_order_and_never_pass_the_last_number(self) -> None:
-        """verified >= standard >= suspect, and nobody is called who has not joined."""
+        """Verified >= standard >= suspect, and nobody is called who has not joined."""
         if self.line is not None:
             serving = self.line.serving
             assert self.line.issued >= serving.verified >= serving.standard >= serving.suspect
@@ -231,21 +238,25 @@ def test_rule_and_lua_agree(store_url: str) -> None:
     play(store_url, {}, 40)
 
 
-
-
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        pytest.param("join", "max_waiting - waiting)", "max_waiting - waiting + 1)", id="one joins a full room"),
+        pytest.param(
+            "join", "max_waiting - waiting)", "max_waiting - waiting + 1)", id="one joins a full room"
+        ),
         pytest.param("join", "answer[2 + i] = number", "answer[2 + i] = issued", id="numbers are off by one"),
         pytest.param("join", "(at - chunk * CHUNK) * LEAF", "(at - chunk * CHUNK) * 15", id="leaves overlap"),
         pytest.param("call", "math.min(value, issued)", "value", id="turns are banked past the last number"),
-        pytest.param("call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", id="a slot counts twice"),
+        pytest.param(
+            "call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", id="a slot counts twice"
+        ),
         pytest.param("call", "want[1] = math.max(want[1], want[2])", "", id="lanes lose their order"),
         pytest.param("freeze", "if old[3] ~= '-1' then", "if false then", id="a draw is frozen twice"),
         pytest.param("draw", "or old[2] ~= root", "", id="a draw over another root"),
         pytest.param("turn", "or old[2] ~= before", "", id="a phase is changed by the slower worker"),
-        pytest.param("lift", "local top = math.max(issued, have)", "local top = issued", id="the counter goes back"),
+        pytest.param(
+            "lift", "local top = math.max(issued, have)", "local top = issued", id="the counter goes back"
+        ),
         pytest.param("open", "if current ~= seen then", "if false then", id="two workers open two runs"),
     ],
 )
@@ -272,7 +283,9 @@ def test_ranks_are_numbers_until_a_draw_and_void_holders_head_the_late() -> None
 
 def test_below_the_freeze_void_numbers_are_no_gap_on_the_axis() -> None:
     """Ranks below N are drawn, so only what is void above N shortens anybody's wait."""
-    drawn = Line(run=RUN, issued=20, frozen=8, seed="11", root="aa", void=((3, 12),), serving=Serving(8, 8, 8))
+    drawn = Line(
+        run=RUN, issued=20, frozen=8, seed="11", root="aa", void=((3, 12),), serving=Serving(8, 8, 8)
+    )
 
     assert drawn.axis_void == ((8, 12),)
     assert drawn.waiting == 8

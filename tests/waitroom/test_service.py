@@ -1,0 +1,313 @@
+"""The line's use cases on a real store: joining, places, phases, the draw, and coming back after a loss."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from kernel.clock import ManualClock
+from kernel.errors import Refused, Unavailable
+from tests.waitroom.house import ROOM, House, house, members, worker
+from waitroom import status, ticket
+from waitroom.draw import Shuffle
+from waitroom.lanes import Lane, Serving
+from waitroom.merkle import root
+from waitroom.schedule import Phase
+from waitroom.standing import Standing
+
+SALE = {
+    "name": "sale",
+    "prequeue_start_time": "2027-01-15T08:10:00Z",
+    "event_start_time": "2027-01-15T08:20:00Z",
+    "event_end_time": "2027-01-15T09:20:00Z",
+    "queueing_method": "fifo",
+    "shuffle_at_event_start": True,
+}
+PREQUEUE_MS, START_MS, END_MS = 1_800_000_600_000, 1_800_001_200_000, 1_800_004_800_000
+
+
+async def test_joins_get_consecutive_numbers_in_the_order_of_asking(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A hundred joins at once: numbers 0..99, in the order in which they were asked."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+
+        numbers = [number for _, number in await asyncio.gather(*(here.join() for _ in range(100)))]
+
+    assert numbers == list(range(100))
+    await store.aclose()
+
+
+async def test_the_same_key_gives_the_same_place_also_through_another_worker(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A lost answer, asked for again within a minute, is the same number and the same leaf."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        other = worker(store, here.journal, clock)
+        await other.beat()
+
+        first, number = await here.join("k" * 22)
+        await here.join()
+        again, same = await other.join("k" * 22)
+
+        signer = here.waitroom.signer
+        assert number == same == 0
+        assert ticket.read(signer, first, ROOM).leaf == ticket.read(signer, again, ROOM).leaf
+    await store.aclose()
+
+
+async def test_a_full_room_refuses_and_costs_nobody_a_place(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Joiners beyond max_waiting see "full"; those inside keep their numbers."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up(max_waiting=3)
+
+        answers = await asyncio.gather(*(here.join() for _ in range(5)), return_exceptions=True)
+
+        assert [answer[1] for answer in answers if isinstance(answer, tuple)] == [0, 1, 2]
+        assert [answer.code for answer in answers if isinstance(answer, Refused)] == ["room-full"] * 2
+        await here.waitroom.store.call(ROOM, here.waitroom.reading(ROOM).line.run, 1, Serving(2, 2, 2), 60)  # type: ignore[union-attr]
+        await here.beat()
+        assert (await here.join())[1] == 3
+    await store.aclose()
+
+
+async def test_a_place_is_called_exactly_when_the_threshold_passes_it(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Rank 1 is called at serving 2, and turns into recall at the end of its claim window."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up(claim_window_s=60)
+        texts = [(await here.join())[0] for _ in range(3)]
+        assert reading.line is not None
+
+        async def standing(text: str, now_ms: int) -> Standing:
+            await here.beat()
+            return (await here.waitroom.place_of(ROOM, text, now_ms))[2].standing
+
+        assert await standing(texts[1], clock.now_ms()) is Standing.WAITING
+        await here.waitroom.store.call(ROOM, reading.line.run, 1, Serving(1, 1, 1), 60, clock.now_ms())
+        assert await standing(texts[1], clock.now_ms()) is Standing.WAITING
+        await here.waitroom.store.call(ROOM, reading.line.run, 2, Serving(2, 2, 2), 60, clock.now_ms())
+        assert await standing(texts[1], clock.now_ms() + 59_999) is Standing.CALLED
+        assert await standing(texts[1], clock.now_ms() + 60_000) is Standing.RECALL
+    await store.aclose()
+
+
+async def test_a_sale_gathers_freezes_draws_serves_and_ends(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The whole life of a lottery: everyone before the closing is drawn, later ones follow by number."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up(queueing_method="reject", sales=[SALE], draw_lead_s=90, drain_s=60)
+        announced = members(reading)["draw"]
+        assert reading.line is not None
+        assert reading.line.phase is Phase.IDLE
+        with pytest.raises(Refused, match="not open"):
+            await here.join()
+
+        clock.set(PREQUEUE_MS)
+        reading = await here.beat()
+        early = [(await here.join())[0] for _ in range(20)]
+        assert reading.line.phase is Phase.GATHERING
+        assert members(reading)["draw"] == announced
+        _, held, place = await here.waitroom.place_of(ROOM, early[3], clock.now_ms())
+        assert (place.rank, place.standing) == (None, Standing.GATHERING)
+
+        clock.set(START_MS - 90_000)
+        await here.beat()
+        late, late_number = await here.join()
+        reading = await here.beat()
+        assert reading.line.frozen == 20
+        assert reading.line.root == root([await here.waitroom.store.leaves(ROOM, 0, 20)]).hex()
+        assert reading.line.seed == ""
+        assert (await here.waitroom.place_of(ROOM, late, clock.now_ms()))[2].rank == late_number == 20
+
+        clock.set(START_MS)
+        for _ in range(2):
+            reading = await here.beat()
+        assert reading.line.phase is Phase.SERVING
+        shuffle = Shuffle(bytes.fromhex(reading.line.seed), 20)
+        ranks = [(await here.waitroom.place_of(ROOM, text, clock.now_ms()))[2].rank for text in early]
+        assert ranks == [shuffle.rank(number) for number in range(20)]
+        assert sorted(ranks) == list(range(20))  # type: ignore[type-var]
+
+        clock.set(END_MS)
+        reading = await here.beat()
+        assert reading.line.phase is Phase.DRAINING
+        with pytest.raises(Refused, match="over"):
+            await here.join()
+        clock.set(END_MS + 60_000)
+        reading = await here.beat()
+        assert reading.line.phase is Phase.ENDED
+        assert held.number == 3
+    await store.aclose()
+
+
+async def test_tickets_of_an_earlier_run_are_worth_nothing(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Yesterday's paper opens nothing today."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        text, _ = await here.join()
+        assert reading.line is not None
+        await here.waitroom.store.open(
+            ROOM, reading.line.run, "ffff000000000000", "always", Phase.SERVING, "", "test"
+        )
+        await here.beat()
+
+        with pytest.raises(Refused) as refused:
+            await here.waitroom.place_of(ROOM, text, clock.now_ms())
+        assert (refused.value.code, refused.value.status) == ("run-over", 410)
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda _: "", "ticket-missing"),
+        (lambda text: text[:-1], "ticket-invalid"),
+        (lambda text: text[:-2] + ("AA" if text[-2:] != "AA" else "BB"), "ticket-invalid"),
+        (lambda text: "k9" + text[2:], "ticket-invalid"),
+        (lambda text: text.replace(".", "", 1), "ticket-invalid"),
+        (lambda _: "a.b.c", "ticket-invalid"),
+        (lambda _: "x" * 5000, "ticket-invalid"),
+        (lambda _: "\x00é", "ticket-invalid"),
+    ],
+)
+async def test_bad_tickets_are_refused_with_a_reason(
+    store: Redis, clock: ManualClock, tmp_path: Path, spoil: object, code: str
+) -> None:
+    """Forged, truncated, unknown key, garbage: each has a clear answer."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        text, _ = await here.join()
+
+        with pytest.raises(Refused) as refused:
+            await here.waitroom.place_of(ROOM, spoil(text), clock.now_ms())  # type: ignore[operator]
+        assert refused.value.code == code
+    await store.aclose()
+
+
+async def test_every_worker_serves_the_same_document_and_its_signature_holds(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The body is a pure function of the snapshot; a changed byte breaks the signature; < 1.5 kB."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up(message="x" * 280)
+        other = worker(store, here.journal, clock)
+        for _ in range(3):
+            await here.join()
+        assert reading.line is not None
+        await here.waitroom.store.call(ROOM, reading.line.run, 5, Serving(2, 2, 2), 60, clock.now_ms())
+        clock.advance(700)
+        mine, theirs = (await here.beat()).document, (await other.beat()).document
+
+        assert mine == theirs
+        assert len(mine) < status.MAX_BYTES
+        assert status.check(mine, here.waitroom.documents) is not None
+        assert status.check(mine.replace(b'"issued":3', b'"issued":4'), here.waitroom.documents) is None
+        assert status.check(mine[:-2], here.waitroom.documents) is None
+        assert status.check(b"{}", here.waitroom.documents) is None
+    await store.aclose()
+
+
+async def _crowd(here: House, count: int) -> list[str]:
+    return [(await here.join())[0] for _ in range(count)]
+
+
+async def test_after_flushall_nobody_loses_a_place_and_no_number_is_given_twice(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Some joins are in the journal, some only in the worker's memory, some only in the fans' hands."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        texts = await _crowd(here, 10)
+        await here.drained()
+        texts += await _crowd(here, 10)
+        await here.beat()
+        texts += await _crowd(here, 10)
+        assert reading.line is not None
+        before = reading.line
+
+        await store.flushall()
+        await here.waitroom.refresh()
+        with pytest.raises(Unavailable):
+            await here.waitroom.place_of(ROOM, texts[0], clock.now_ms())
+        await here.beat()
+        reading = await here.beat()
+
+        assert reading.line is not None
+        assert (reading.line.run, reading.line.epoch) == (before.run, before.epoch + 1)
+        fresh, number = await here.join()
+        places = [await here.waitroom.place_of(ROOM, text, clock.now_ms()) for text in texts]
+        assert [place[1].number for place in places] == list(range(30))
+        assert number >= 30
+        assert all(place[0].fills_void(place[1]) for place in places[10:])
+        assert not places[0][0].fills_void(places[0][1])
+        assert fresh
+    await store.aclose()
+
+
+async def test_after_a_loss_with_all_workers_dead_the_journal_and_the_tickets_bring_the_line_back(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Nobody remembers anything but the journal; the room is not opened anew, and late tickets still count."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        texts = await _crowd(here, 5)
+        await here.drained()
+        texts += await _crowd(here, 5)
+        run = reading.line.run if reading.line else ""
+        await store.flushall()
+
+        fresh = worker(store, here.journal, clock)
+        configs = here.journal.latest_configs()
+        from waitroom.rooms import read_kept
+
+        room = read_kept(configs[ROOM][1])
+        assert room is not None
+        await fresh.restorer.settings({ROOM: room})
+        await fresh.beat()
+        reading = await fresh.beat()
+
+        assert reading.line is not None
+        assert reading.line.run == run
+        assert (await fresh.join())[1] >= 10
+        for number, text in enumerate(texts):
+            assert (await fresh.waitroom.place_of(ROOM, text, clock.now_ms()))[1].number == number
+    await store.aclose()
+
+
+async def test_a_ticket_beyond_the_counter_lifts_it_and_a_document_lifts_the_thresholds(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The crowd is the backup: what we once signed counts, and nothing else does."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        texts = await _crowd(here, 5)
+        assert reading.line is not None
+        await here.waitroom.store.call(ROOM, reading.line.run, 5, Serving(4, 4, 4), 60, clock.now_ms())
+        document = (await here.beat()).document
+        high = ticket.write(
+            here.waitroom.signer,
+            ticket.Ticket(ROOM, reading.line.run, reading.line.epoch, 5000, "A" * 22, Lane.STANDARD, 0),
+        )
+
+        fresh = worker(store, here.journal, clock)
+        await fresh.beat()
+        await fresh.waitroom.place_of(ROOM, high, clock.now_ms())
+        line = fresh.waitroom.reading(ROOM).line
+        assert line is not None
+        assert line.issued > 5000
+        assert line.void[-1][0] == 5
+        assert await fresh.waitroom.give_back(ROOM, document) is False, "same epoch: nothing was lost"
+        with pytest.raises(Refused, match="not a status document"):
+            await fresh.waitroom.give_back(ROOM, document.replace(b'"standard":4', b'"standard":9'))
+        assert texts
+    await store.aclose()

@@ -1,0 +1,75 @@
+"""Ports: what the line needs from others, in the line's own words. ``gateway.wiring`` joins them."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+
+class AddressBucket(Protocol):
+    """Rate limit on joins for each address."""
+
+    def take(self, room: str, address: str, rate_per_minute: int, burst: int, now_ms: int) -> int:
+        """Take one join; return 0, or the milliseconds to wait."""
+
+
+class DocumentSigner(Protocol):
+    """Signs public documents with ES256; deterministic, so that every worker serves the same bytes."""
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return (key id, 64 bytes r and s)."""
+
+    def verify(self, kid: str, message: bytes, signature: bytes) -> bool:
+        """Tell whether one of our keys made this signature."""
+
+    @property
+    def kid(self) -> str:
+        """The id of the key that signs now."""
+
+
+class ReceiptSigner(Protocol):
+    """Signs receipts as JWT (``typ`` waitroom-receipt+jwt)."""
+
+    def receipt(self, claims: dict[str, object]) -> str:
+        """Return the compact JWT."""
+
+
+class Revealed(Protocol):
+    """A seed and everything that anyone needs to compute it again."""
+
+    @property
+    def seed(self) -> bytes:
+        """32 bytes."""
+
+    @property
+    def proof(self) -> dict[str, object]:
+        """Inputs of the seed, as JSON values."""
+
+
+class SeedSource(Protocol):
+    """Where the randomness of a draw comes from: a committed secret today, a public beacon later."""
+
+    @property
+    def level(self) -> str:
+        """Assurance shown to fans: A (beacon), B (committed secret)."""
+
+    def commitment(self, draw: bytes) -> bytes:
+        """Return what is published before anybody joins."""
+
+    def reveal(self, draw: bytes, count: int, root: bytes) -> Revealed | None:
+        """Return the seed and its proof, or None while the randomness does not exist yet."""
+
+
+class Door(Protocol):
+    """What the door forgets when a line begins anew, and what it gets back after a loss."""
+
+    def stale_keys(self, room: str, issued: int) -> list[str]:
+        """Name the door's keys that die with a run of `issued` numbers."""
+
+    async def restore(
+        self,
+        room: str,
+        run: str,
+        used: Collection[int],
+        sessions: Mapping[str, int],
+        ended: Mapping[str, int],
+    ) -> None:
+        """Put used numbers, live sessions (sid to ms) and ended ones back, before the line returns."""

@@ -1,0 +1,99 @@
+"""Reading: one worker's memory of a room, made anew from each snapshot of the store.
+
+Everything that a request needs to know of a room stands here, ready: the configuration in force, the
+line, its history, the permutation, the status document's bytes. A worker that cannot reach the store
+goes on with its last reading and says how old it is.
+"""
+
+import logging
+from dataclasses import dataclass, field, replace
+
+from waitroom.draw import Shuffle, draw_id, rounds_for
+from waitroom.lanes import Lane, Moved, Serving
+from waitroom.line import Line, is_void, rank_of
+from waitroom.rooms import Room
+from waitroom.schedule import Wanted
+from waitroom.standing import Place, stand
+from waitroom.ticket import Ticket
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reading:
+    """A room as last read. `base` is its configuration, `room` the view with the current sale merged in."""
+
+    base: Room
+    room: Room
+    wanted: Wanted
+    line: Line | None = None
+    calls: list[Moved] = field(default_factory=list)
+    shuffle: Shuffle | None = None
+    proof: str = ""
+    document: bytes = b""
+    etag: bytes = b""
+    read_ms: int = 0
+    config: str = ""
+    given: int = 0
+    """One more than the highest number that this worker has given: it may know more than the last snapshot."""
+    fallen: bool = False
+    """The store knows less than this worker has seen: it was wiped or rolled back."""
+
+    @property
+    def memory(self) -> Line | None:
+        """What this worker can witness of the line."""
+        return replace(self.line, issued=max(self.line.issued, self.given)) if self.line else None
+
+    @property
+    def claim_window_ms(self) -> int:
+        """How long a call may be answered before it turns into a recall."""
+        return self.room.claim_window_s * 1000
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of this line's draw."""
+        return rounds_for((self.line.frozen or 0) if self.line else 0)
+
+    def follow(self, line: Line | None, calls: tuple[Moved, ...], *, whole_history: bool) -> None:
+        """Take over a snapshot's line and the new end of its history."""
+        before = self.line
+        self.line = line
+        if before is None or line is None or before.run != line.run:
+            self.given = 0
+        if whole_history or before is None or line is None or before.run != line.run:
+            self.calls = list(calls)
+        else:
+            # Thresholds and times only grow, so records compare in the order in which they were written.
+            last = self.calls[-1] if self.calls else Moved(-1, Serving())
+            self.calls.extend(record for record in calls if record > last)
+        if line is None or not line.seed or not line.frozen:
+            self.shuffle = None
+        elif self.shuffle is None or self.shuffle.seed.hex() != line.seed or self.shuffle.n != line.frozen:
+            self.shuffle = Shuffle(bytes.fromhex(line.seed), line.frozen)
+
+    def rank(self, number: int) -> int | None:
+        """Return a number's rank; None while a draw is to come."""
+        line = self.line
+        if line is None:
+            return None
+        drawn = None
+        if self.shuffle is not None and number < self.shuffle.n and not is_void(line.void, number):
+            drawn = self.shuffle.rank(number)
+        return rank_of(line, number, drawn)
+
+    def place(self, number: int, lane: Lane, now_ms: int) -> Place:
+        """Place a number in the line. Raises ValueError when no run is open."""
+        if self.line is None:
+            message = "there is no line"
+            raise ValueError(message)
+        return stand(self.line, self.calls, self.rank(number), lane, self.claim_window_ms, now_ms)
+
+    @property
+    def draw_id(self) -> bytes:
+        """Name this run's draw."""
+        return draw_id(self.base.name, self.line.run if self.line else "")
+
+    def fills_void(self, ticket: Ticket) -> bool:
+        """Tell whether an older ticket may write its own leaf into an empty, published void slot."""
+        line = self.line
+        return line is not None and ticket.epoch < line.epoch and is_void(line.void, ticket.number)

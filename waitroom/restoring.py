@@ -1,0 +1,100 @@
+"""Restoring: puts a room back that the store has lost, before anybody is told that it is gone.
+
+Order matters (docs/recovery.md): the restoration is written to the journal first, then settings, leaves
+and the door's state go to the store, and the line itself comes last: without a line nobody joins and
+nobody claims, so nothing half-restored is ever used. Several workers may do this at once; the transition
+``restore`` lets one of them win, and the others then tell the line what they remember (``service``).
+"""
+
+import asyncio
+import logging
+
+from kernel.clock import Clock
+from waitroom.configure import Configurations
+from waitroom.journal_store import JournalStore
+from waitroom.line import LEAF_BYTES
+from waitroom.ports import Door
+from waitroom.reading import Reading
+from waitroom.recovery import Memory, Restoration, announcement, plan
+from waitroom.rooms import Room
+from waitroom.schedule import Phase
+from waitroom.service import Waitroom
+
+log = logging.getLogger(__name__)
+
+LEAVES_AT_ONCE = 65_536
+
+
+class Restorer:
+    """Looks after the rooms of one worker."""
+
+    def __init__(
+        self,
+        waitroom: Waitroom,
+        journal: JournalStore,
+        configurations: Configurations,
+        door: Door,
+        clock: Clock,
+    ) -> None:
+        """Join the parts."""
+        self._waitroom = waitroom
+        self._journal = journal
+        self._configurations = configurations
+        self._door = door
+        self._clock = clock
+        self._fresh: set[str] = set()
+
+    async def settings(self, rooms: dict[str, Room]) -> None:
+        """Put settings back that the store has lost; `rooms` are those that the journal or we remember."""
+        for room in rooms.values():
+            await self._configurations.restore(room)
+
+    async def mend(self, room: str) -> bool:
+        """Restore a room if the store has lost it; return whether the room may be kept now.
+
+        A room without a line is one that was never opened, unless the journal says otherwise: then opening
+        it anew would take everybody's place.
+        """
+        reading = self._waitroom.reading(room)
+        if reading.line is not None and not reading.fallen:
+            self._fresh.discard(room)
+            return True
+        if reading.line is None and room in self._fresh:
+            return True
+        state = await asyncio.to_thread(self._journal.state, room)
+        memory = reading.memory
+        restoration = plan(state, [Memory(memory)] if memory else [], self._clock.now_ms())
+        if restoration is None or (memory is None and restoration.line.phase is Phase.ENDED):
+            self._fresh.add(room)
+            return True
+        await self._restore(room, reading, restoration)
+        return False
+
+    async def _restore(self, room: str, reading: Reading, restoration: Restoration) -> None:
+        why = (
+            "the store knew less than we"
+            if reading.fallen
+            else "the store knew nothing of a room in the journal"
+        )
+        log.warning("restoring a room", extra={"room": room, "why": why, "epoch": restoration.line.epoch})
+        note = announcement(room, restoration, why, self._clock.now_ms())
+        appended = await asyncio.to_thread(self._journal.append, [note])
+        if not appended.entries:
+            # Another worker is at it; if it dies on the way, the next try is an epoch higher.
+            await self._waitroom.refresh_room(room)
+            return
+        line = restoration.line
+        await self._configurations.restore(reading.base)
+        for start in range(0, restoration.extent, LEAVES_AT_ONCE):
+            count = min(LEAVES_AT_ONCE, restoration.extent - start)
+            octets = await asyncio.to_thread(self._journal.leaves, room, line.run, start, count)
+            await self._waitroom.store.put_leaves(room, start, octets[: count * LEAF_BYTES])
+        sessions = {sid: session.until_ms for sid, session in restoration.sessions.items()}
+        await self._door.restore(room, line.run, restoration.claimed, sessions, restoration.ended)
+        seen = await self._waitroom.store.snapshot(room, whole_history=False)
+        answer = await self._waitroom.store.restore(room, seen.line.epoch if seen.line else 0, line, why)
+        log.warning(
+            "a room is back" if answer[0] == "done" else "somebody else put the room back",
+            extra={"room": room, "epoch": line.epoch, "issued": line.issued, "gap": restoration.gap},
+        )
+        await self._waitroom.refresh_room(room)

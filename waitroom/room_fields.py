@@ -1,0 +1,133 @@
+"""Room's fields: the words and small tables that a room's settings are made of, and who reads each.
+
+Two tables, ``ROOM_FIELDS`` and ``SALE_FIELDS``, name every setting and what may stand in it. They are the
+one place to add a setting, besides its line in ``rooms.Room``. Not here: what a setting does (``rooms``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from waitroom import field_readers as reads
+
+
+class Method(StrEnum):
+    """What happens to those who come without an admission."""
+
+    FIFO = "fifo"
+    RANDOM = "random"
+    PASSTHROUGH = "passthrough"
+    REJECT = "reject"
+
+
+class FailureStance(StrEnum):
+    """What the gate does with newcomers while the store is away."""
+
+    CLOSED = "fail_closed"
+    OPEN = "fail_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address that the room stands before; ``*`` is any host."""
+
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CookieAttributes:
+    """How the room's cookies are marked; ``auto`` follows from whether there is TLS."""
+
+    samesite: str = "auto"
+    secure: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneShares:
+    """How the calls are shared between the lanes. Together they make 1; suspect has a floor."""
+
+    verified: float = 0.6
+    standard: float = 0.35
+    suspect: float = 0.05
+
+
+def _table(table: Mapping[str, reads.Reader], kind: Callable[..., Any]) -> reads.Reader:
+    """Read a table of named values into `kind`; its faults are told together."""
+
+    def read_table(value: object) -> Any:
+        if not isinstance(value, Mapping):
+            raise reads.refuse(f"a table of {', '.join(table)}", value)
+        faults: list[str] = []
+        required = table if kind is Route else ()
+        values = reads.read(table, required, value, "", faults)
+        if faults:
+            raise ValueError("is wrong: " + "; ".join(faults))
+        return kind(**values)
+
+    return read_table
+
+
+OVERRIDES: dict[str, reads.Reader] = {
+    "total_active_users": reads.whole(1),
+    "new_users_per_minute": reads.whole(1),
+    "session_duration": reads.whole(1, 1440),
+    "disable_session_renewal": reads.flag,
+    "queueing_method": reads.one_of(*Method),
+    "custom_page_html": reads.page,
+}
+SALE_FIELDS: dict[str, reads.Reader] = {
+    "name": reads.name,
+    "event_start_time": reads.moment,
+    "event_end_time": reads.moment,
+    "prequeue_start_time": reads.optional(reads.moment),
+    "description": reads.text(1000),
+    "shuffle_at_event_start": reads.flag,
+    "suspended": reads.flag,
+} | {name: reads.optional(reader) for name, reader in OVERRIDES.items()}
+ROOM_FIELDS: dict[str, reads.Reader] = {
+    "name": reads.name,
+    "origin": reads.url,
+    "description": reads.text(1000),
+    "host": reads.host,
+    "path": reads.path,
+    "additional_routes": reads.many(_table({"host": reads.host, "path": reads.path}, Route), 100),
+    "cookie_suffix": reads.cookie_suffix,
+    "cookie_attributes": _table(
+        {
+            "samesite": reads.one_of("auto", "lax", "none", "strict"),
+            "secure": reads.one_of("auto", "always", "never"),
+        },
+        CookieAttributes,
+    ),
+    **OVERRIDES,
+    "custom_page_html": reads.optional(reads.page),
+    "queue_all": reads.flag,
+    "suspended": reads.flag,
+    "queueing_status_code": reads.one_of(200, 202, 429),
+    "json_response_enabled": reads.flag,
+    "default_template_language": reads.language,
+    "enabled_origin_commands": reads.many(reads.one_of("revoke"), 1),
+    "max_waiting": reads.optional(reads.whole(1)),
+    "claim_window_s": reads.whole(1, 86_400),
+    "recall_share": reads.ratio(0, 0.5),
+    "lane_shares": _table(
+        {
+            "verified": reads.ratio(0, 1),
+            "standard": reads.ratio(0.01, 1),
+            "suspect": reads.ratio(0.01, 1),
+        },
+        LaneShares,
+    ),
+    "paused": reads.flag,
+    "bypass": reads.flag,
+    "message": reads.text(280, lines=True),
+    "failure_stance": reads.one_of(*FailureStance),
+    "allowed_targets": reads.many(reads.host_and_port, 100),
+    "draw_lead_s": reads.whole(0, 86_400),
+    "drain_s": reads.whole(0, 86_400),
+    "join_rate_per_minute": reads.whole(1),
+    "join_burst": reads.whole(1),
+    "frame_ancestors": reads.many(reads.frame_ancestor, 20),
+}

@@ -1,0 +1,412 @@
+"""Service: the use cases of the line: read, join, look up a place, keep the timetable.
+
+The only place where ``await`` meets the rules. A use case reads the clock once. What other rooms of the
+house must do (drain the journal, restore the door) comes in by ports; ``gateway.wiring`` joins them.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+
+from kernel.clock import Clock
+from kernel.errors import Misconfigured, Refused, Unavailable
+from waitroom import merkle, status, ticket
+from waitroom.batch import Batches, Pending
+from waitroom.draw import draw_id
+from waitroom.lanes import Lane, Serving
+from waitroom.line import JOINABLE, LEAF_BYTES, Line
+from waitroom.metrics import Metrics
+from waitroom.ports import DocumentSigner, Door, SeedSource
+from waitroom.reading import Reading
+from waitroom.recovery import Memory, fell_back
+from waitroom.rooms import Room, merged, read_kept
+from waitroom.schedule import CHANGES, Phase, wanted
+from waitroom.standing import Place
+from waitroom.store import LineStore
+from waitroom.ticket import Desk, Ticket, TicketSigner
+
+log = logging.getLogger(__name__)
+
+WHO = "timetable"
+LIFT_GAP = 256
+"""Numbers left void above a ticket that proves a lost counter: others joined with it."""
+
+
+class Waitroom:
+    """The rooms of this worker."""
+
+    def __init__(
+        self,
+        store: LineStore,
+        signer: TicketSigner,
+        documents: DocumentSigner,
+        seeds: SeedSource,
+        door: Door,
+        clock: Clock,
+        *,
+        ticket_id_key: bytes,
+        metrics: Metrics,
+    ) -> None:
+        """Join the parts; nothing is read yet."""
+        self.store = store
+        self.signer = signer
+        self.clock = clock
+        self.readings: dict[str, Reading] = {}
+        self.documents = documents
+        self.metrics = metrics
+        self.before_open: Callable[[str, str], Awaitable[None]] | None = None
+        self._seeds = seeds
+        self._door = door
+        self._ticket_id_key = ticket_id_key
+        self._batches: dict[tuple[str, str, Lane], Batches] = {}
+        self._desks: dict[str, Desk] = {}
+        self._lifting = asyncio.Lock()
+        self._reading_locks: dict[str, asyncio.Lock] = {}
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    def reading(self, room: str) -> Reading:
+        """Return the last reading of a room. Raises Refused ``room-unknown`` (404)."""
+        reading = self.readings.get(room)
+        if reading is None:
+            raise Refused("room-unknown", "There is no waiting room at this address.", status=404)
+        return reading
+
+    async def refresh(self, also: Iterable[str] = ()) -> None:
+        """Read every room that is configured, remembered, or named in `also`. Raises Unavailable."""
+        for room in sorted({*await self.store.rooms(), *self.readings, *also}):
+            await self.refresh_room(room)
+
+    async def refresh_room(self, room: str) -> Reading | None:
+        """Read one room; None when nobody knows it.
+
+        A snapshot that knows less than we have seen is not believed: the reading stays as it was, marked
+        `fallen`, until the line is restored (``restoring``).
+        """
+        async with self._reading_locks.setdefault(room, asyncio.Lock()):
+            known = self.readings.get(room)
+            # Taken before the store is asked: numbers given meanwhile must not look like numbers lost.
+            witness = known.memory if known else None
+            snapshot = await self.store.snapshot(room, whole_history=known is None)
+            if witness and snapshot.line and witness.run != snapshot.line.run:
+                snapshot = await self.store.snapshot(room, whole_history=True)
+            now_ms = self.clock.now_ms()
+            if (
+                known
+                and witness
+                and (fell_back(snapshot.line, None, [Memory(witness)]) or _older(snapshot.line, witness))
+            ):
+                known.fallen = True
+                return known
+            base = self._settings_of(room, snapshot.config, known)
+            if base is None:
+                self.readings.pop(room, None)
+                return None
+            reading = known or Reading(base, base, wanted(base, now_ms))
+            reading.base, reading.config = base, snapshot.config
+            reading.wanted = wanted(base, now_ms)
+            reading.room = merged(base, reading.wanted.sale)
+            reading.proof = snapshot.proof
+            reading.follow(snapshot.line, snapshot.calls, whole_history=known is None)
+            reading.fallen = False
+            reading.read_ms = now_ms
+            self._document(reading)
+            self.readings[room] = reading
+        if (
+            witness
+            and snapshot.line
+            and witness.run == snapshot.line.run
+            and witness.epoch < snapshot.line.epoch
+        ):
+            await self._witness(room, witness)
+        return reading
+
+    def _settings_of(self, room: str, config: str, known: Reading | None) -> Room | None:
+        """Read the configuration, or keep the last good one; None for a room that was removed."""
+        if known is not None and config in {known.config, ""}:
+            return known.base
+        try:
+            return read_kept(config.encode())
+        except Misconfigured:
+            log.exception("a stored room cannot be read; the last good reading stays", extra={"room": room})
+            return known.base if known else None
+
+    async def _witness(self, room: str, memory: Line) -> None:
+        """Tell a line that was put back what this worker had seen of it before the loss."""
+        reading = self.reading(room)
+        line = reading.line
+        if line is None or (memory.issued <= line.issued and all(
+            new >= old for new, old in zip(line.serving, memory.serving, strict=True)
+        )):  # fmt: skip
+            return
+        await self.store.lift(room, line.run, memory.issued, memory.serving, "worker")
+        await self.refresh_room(room)
+
+    def _document(self, reading: Reading) -> None:
+        members = status.body(
+            reading.room, reading.wanted, reading.line, reading.calls, self._seeds.level, reading.rounds
+        )
+        etag = _etag(members, self.documents.kid)
+        if etag != reading.etag:
+            reading.document = status.sign(members, self.documents)
+            reading.etag = etag
+
+    def observe(self) -> None:
+        """Set the gauges from the last readings."""
+        now_ms = self.clock.now_ms()
+        for room, reading in self.readings.items():
+            self.metrics.age.labels(room).set((now_ms - reading.read_ms) / 1000)
+            if (line := reading.line) is not None:
+                self.metrics.issued.labels(room).set(line.issued)
+                self.metrics.waiting.labels(room).set(line.waiting)
+                self.metrics.epoch.labels(room).set(line.epoch)
+                for lane in Lane:
+                    self.metrics.serving.labels(room, lane).set(line.serving.of(lane))
+
+    # Joining -----------------------------------------------------------------------------------------
+
+    async def join(self, reading: Reading, once: str, now_ms: int) -> tuple[str, int]:
+        """Give the visitor the next number; return the ticket's text and the number.
+
+        `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a minute.
+        Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
+        """
+        for _ in range(2):
+            line = reading.line
+            if line is None or line.phase not in JOINABLE:
+                raise self._closed(reading, now_ms)
+            room, lane = reading.base.name, Lane.STANDARD
+            desk = self._desks.get(room)
+            if desk is None or desk.run != line.run or desk.epoch != line.epoch:
+                desk = self._desks[room] = Desk(self.signer, room, line.run, line.epoch, lane)
+            raw = self._ticket_id(room, line.run, once)
+            batches = self._batches.get((room, line.run, lane))
+            if batches is None:
+                batches = self._open_batches(room, line.run, lane)
+            number = await batches.submit(desk.leaf(raw), once)
+            if number == _STALE:
+                await self.refresh_room(reading.base.name)
+                continue
+            if number < 0:
+                raise Refused(
+                    "room-full",
+                    "This waiting room is full. Nobody who waits loses their place; please try again a little later.",
+                    status=429,
+                    retry_after_s=30,
+                )
+            return desk.write(number, raw, now_ms), number
+        raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
+
+    def _ticket_id(self, room: str, run: str, once: str) -> bytes:
+        """A repeat must carry the leaf that its first try left, hence an id that follows from the key."""
+        if not once:
+            return secrets.token_bytes(LEAF_BYTES)
+        keyed = hashlib.blake2b(
+            f"{room}|{run}|{once}".encode(), key=self._ticket_id_key, digest_size=LEAF_BYTES
+        )
+        return keyed.digest()
+
+    def _open_batches(self, room: str, run: str, lane: Lane) -> Batches:
+        for key in [key for key in self._batches if key[0] == room and key[1] != run]:
+            del self._batches[key]
+
+        async def send(batch: list[Pending]) -> None:
+            await self._send(room, run, lane, batch)
+
+        return self._batches.setdefault((room, run, lane), Batches(send))
+
+    async def _send(self, room: str, run: str, lane: Lane, batch: list[Pending]) -> None:
+        """Make one store call for a batch and hand out its numbers."""
+        if any(pending.once for pending in batch):
+            batch = sorted(batch, key=lambda pending: not pending.once)
+        once = [pending.once for pending in batch if pending.once]
+        reading = self.reading(room)
+        answer = await self.store.join(
+            room,
+            run,
+            lane,
+            [pending.leaf for pending in batch],
+            once,
+            secrets.token_hex(8),
+            reading.room.max_waiting,
+        )
+        match answer[0]:
+            case "joined":
+                numbers = answer[2:]
+            case "closed":
+                await self.refresh_room(room)
+                raise self._closed(self.reading(room), self.clock.now_ms())
+            case _:
+                numbers = [_STALE] * len(batch)
+        self.metrics.batches.count += 1
+        self.metrics.joined.count += len(batch)
+        if numbers and answer[0] == "joined":
+            reading.given = max(reading.given, max(int(number) for number in numbers) + 1)
+        for pending, number in zip(batch, numbers, strict=True):
+            if not pending.answer.done():
+                pending.answer.set_result(int(number))
+
+    def _closed(self, reading: Reading, now_ms: int) -> Refused:
+        phase = reading.line.phase if reading.line else Phase.IDLE
+        opens_ms = reading.wanted.opens_ms
+        if phase in {Phase.DRAINING, Phase.ENDED} and not (opens_ms and opens_ms > now_ms):
+            return Refused("room-over", "This sale is over. Nobody joins the line any more.", status=410)
+        wait_s = max(1, min(3600, -(-(opens_ms - now_ms) // 1000))) if opens_ms and opens_ms > now_ms else 5
+        return Refused(
+            "room-not-open",
+            "The waiting room is not open yet. This page joins by itself when it opens.",
+            status=409,
+            retry_after_s=wait_s,
+            opens_ms=opens_ms,
+        )
+
+    # Places ------------------------------------------------------------------------------------------
+
+    async def place_of(self, room: str, text: str, now_ms: int) -> tuple[Reading, Ticket, Place]:
+        """Place a ticket. Raises Refused as `ticket.read` does, and ``run-over`` (410)."""
+        reading = self.reading(room)
+        held = ticket.read(self.signer, text, room)
+        line = reading.line
+        if line is None or held.run != line.run or held.number >= line.issued:
+            await self.refresh_room(room)
+            line = reading.line
+        if line is None or reading.fallen:
+            raise Unavailable("room-restoring", "The room is being put back. Your place is safe.")
+        if held.run != line.run:
+            raise Refused("run-over", "The line you stood in is over. You can join the new one.", status=410)
+        if held.number >= line.issued:
+            await self._lift(room, reading, held)
+            line = reading.line
+        return reading, held, reading.place(held.number, held.lane, now_ms)
+
+    async def _lift(self, room: str, reading: Reading, held: Ticket) -> None:
+        """A valid ticket beyond the counter proves that the store has lost joins."""
+        async with self._lifting:
+            line = reading.line
+            if line is None or held.number < line.issued:
+                return
+            log.warning("a ticket proves lost joins", extra={"room": room, "number": held.number})
+            await self.store.lift(room, line.run, held.number + 1 + LIFT_GAP, Serving(), "ticket")
+            await self.refresh_room(room)
+
+    async def give_back(self, room: str, text: bytes) -> bool:
+        """Take a signed status document of an older epoch from a visitor: the crowd is the backup.
+
+        Returns whether it told us anything. Thresholds only ever rise, and only to what we once signed.
+        """
+        reading = self.reading(room)
+        members = status.check(text, self.documents)
+        line = reading.line
+        if members is None:
+            raise Refused("document-invalid", "This is not a status document that we signed.", status=403)
+        if line is None or members["run"] != line.run or not _earlier(members, line.epoch):
+            return False
+        serving = members["serving"]
+        if not isinstance(serving, dict):
+            return False
+        proven = Serving(*(int(serving[lane]) for lane in Lane))
+        if all(old >= new for old, new in zip(line.serving, proven, strict=True)):
+            return False
+        await self.store.lift(room, line.run, 0, proven, "document")
+        await self.refresh_room(room)
+        return True
+
+    # The timetable -----------------------------------------------------------------------------------
+
+    async def keep(self, room: str) -> None:
+        """Do what the schedule asks of a room now: open a run, turn the phase, freeze, attest, draw.
+
+        Every worker may do this at any time: each step is a transition that happens once.
+        """
+        reading = self.reading(room)
+        if reading.fallen:
+            return
+        plan, line = reading.wanted, reading.line
+        known = line is not None and line.opening == plan.opening
+        begins = plan.phase in JOINABLE and (not known or (line is not None and line.phase is Phase.ENDED))
+        # A coming draw is announced before anybody can join it: its commitment must not be younger.
+        announces = plan.phase is Phase.IDLE and plan.closes_ms is not None and not known
+        if begins or announces:
+            await self._open(room, reading)
+        elif line is None:
+            return
+        elif line.phase is Phase.GATHERING and line.commitment and not line.seed and plan.phase in JOINABLE:
+            await self._hold_draw(room, reading, self.clock.now_ms())
+        else:
+            await self._step(room, reading, plan.phase if known else Phase.ENDED)
+
+    async def _step(self, room: str, reading: Reading, target: Phase) -> None:
+        """Turn to the phase that the schedule wants, where the table allows it."""
+        line = reading.line
+        if line is None or target not in CHANGES[line.phase]:
+            return
+        answer = await self.store.turn(room, line.run, line.phase, target, WHO)
+        if answer[0] == "done":
+            log.info("room changed its phase", extra={"room": room, "phase": str(target)})
+        await self.refresh_room(room)
+
+    async def _open(self, room: str, reading: Reading) -> None:
+        line, plan = reading.line, reading.wanted
+        if line is not None and self.before_open is not None:
+            await self.before_open(room, line.run)
+        run = secrets.token_hex(8)
+        shuffled = plan.closes_ms is not None
+        commitment = self._seeds.commitment(draw_id(room, run)).hex() if shuffled else ""
+        issued = line.issued if line else 0
+        stale = [*self.store.keys(room).chunks(issued), *self._door.stale_keys(room, issued)] if line else []
+        seen = line.run if line else ""
+        answer = await self.store.open(room, seen, run, plan.opening, plan.phase, commitment, WHO, stale)
+        if answer[0] == "opened":
+            log.info("room opened", extra={"room": room, "run": run, "opening": plan.opening})
+        await self.refresh_room(room)
+
+    async def _hold_draw(self, room: str, reading: Reading, now_ms: int) -> None:
+        """Freeze at the closing time, publish the root, and draw at the start."""
+        line, plan = reading.line, reading.wanted
+        if line is None:
+            return
+        due = plan.opening != line.opening or plan.closes_ms is None or now_ms >= plan.closes_ms
+        if line.frozen is None:
+            if due:
+                await self.store.freeze(room, line.run, WHO)
+                await self.refresh_room(room)
+            return
+        if not line.root:
+            octets = await self.store.leaves(room, 0, line.frozen)
+            root = await asyncio.to_thread(_root, octets)
+            await self.store.attest(room, line.run, root.hex())
+            await self.refresh_room(room)
+            return
+        if plan.opening == line.opening and plan.starts_ms is not None and now_ms < plan.starts_ms:
+            return
+        revealed = self._seeds.reveal(reading.draw_id, line.frozen, bytes.fromhex(line.root))
+        if revealed is not None:
+            await self.store.draw(
+                room, line.run, line.root, revealed.seed.hex(), json.dumps(dict(revealed.proof))
+            )
+            log.info("the draw is done", extra={"room": room, "entries": line.frozen})
+            await self.refresh_room(room)
+
+
+_STALE = -2
+
+
+def _older(line: Line | None, seen: Line) -> bool:
+    """Tell whether a line went back within its epoch: versions only grow."""
+    return line is not None and line.epoch == seen.epoch and line.version < seen.version
+
+
+def _root(octets: bytes) -> bytes:
+    return merkle.root([octets])
+
+
+def _earlier(members: dict[str, object], epoch: int) -> bool:
+    return isinstance(given := members.get("epoch"), int) and given < epoch
+
+
+def _etag(members: dict[str, object], kid: str) -> bytes:
+    digest = hashlib.sha256(json.dumps([members, kid], sort_keys=True).encode()).hexdigest()[:20]
+    return f'"{digest}"'.encode()

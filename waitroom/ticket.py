@@ -1,0 +1,133 @@
+"""Ticket: a visitor's place, signed, and kept by the visitor.
+
+The store forgets nobody because it remembers nobody: a ticket carries every input of its own leaf, so
+the line can be rebuilt from what the visitors bring back (``recovery``). The text is
+
+    kid "." base64url("1|room|run|epoch|number|ticket_id|lane|lane_since_ms|identity_tag|holder_key") "." base64url(mac)
+
+with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``). A ticket is a bearer paper: who holds
+it has the place. Not here: whether its run is still open, and its rank (``standing``).
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from kernel.errors import Refused
+from kernel.signing import BadSignature, b64url, from_b64url
+from waitroom.draw import LEAF_BYTES, draw_id, field, leaf
+from waitroom.lanes import Lane
+
+MAX_CHARS = 1024
+_FIELDS = 10
+_ID_BYTES = 16
+
+
+class TicketSigner(Protocol):
+    """Signs and opens texts (``kernel.signing.Signer`` with the purpose ``ticket``)."""
+
+    def sign(self, payload: bytes) -> str:
+        """Return the signed text."""
+
+    def open(self, text: str) -> bytes:
+        """Return the payload or raise BadSignature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A place: `number` in `run` of `room`; `ticket_id` is 16 random bytes as base64url."""
+
+    room: str
+    run: str
+    epoch: int
+    number: int
+    ticket_id: str
+    lane: Lane
+    lane_since_ms: int
+    identity_tag: str = ""
+    holder_key: str = ""
+
+    @property
+    def leaf(self) -> bytes:
+        """The 16 bytes that the store keeps for this place."""
+        return leaf(
+            draw_id(self.room, self.run),
+            from_b64url(self.ticket_id),
+            from_b64url(self.identity_tag),
+            from_b64url(self.holder_key),
+        )
+
+
+def write(signer: TicketSigner, ticket: Ticket) -> str:
+    """Sign a ticket."""
+    return signer.sign(
+        f"1|{ticket.room}|{ticket.run}|{ticket.epoch}|{ticket.number}|{ticket.ticket_id}|{ticket.lane}"
+        f"|{ticket.lane_since_ms}|{ticket.identity_tag}|{ticket.holder_key}".encode()
+    )
+
+
+class Desk:
+    """Writes the plain tickets of one run and epoch: the same papers as `write`, at half the price.
+
+    For tickets without identity and key, which is what a crowd's first second consists of.
+    """
+
+    __slots__ = ("_head", "_leaf_head", "_signer", "_tail", "epoch", "run")
+
+    def __init__(self, signer: TicketSigner, room: str, run: str, epoch: int, lane: Lane) -> None:
+        """Prepare what all these tickets share."""
+        self.run = run
+        self.epoch = epoch
+        self._signer = signer
+        self._head = f"1|{room}|{run}|{epoch}|"
+        self._tail = f"|{lane}|"
+        self._leaf_head = b"\x00" + field(draw_id(room, run)) + _ID_BYTES.to_bytes(2, "big")
+
+    def leaf(self, ticket_id: bytes) -> bytes:
+        """Return the leaf of a ticket id (16 bytes)."""
+        return sha256(self._leaf_head + ticket_id + b"\0\0\0\0").digest()[:LEAF_BYTES]
+
+    def write(self, number: int, ticket_id: bytes, now_ms: int) -> str:
+        """Sign the ticket of a number."""
+        text = f"{self._head}{number}|{b64url(ticket_id)}{self._tail}{now_ms}||"
+        return self._signer.sign(text.encode())
+
+
+def read(signer: TicketSigner, text: str, room: str) -> Ticket:
+    """Open a ticket of this room.
+
+    Raises Refused: ``ticket-missing`` (401), ``ticket-invalid`` (403: forged, cut off, unknown key) or
+    ``ticket-foreign-room`` (403).
+    """
+    if not text:
+        raise Refused(
+            "ticket-missing", "You have no place in this line yet. Open the page to get one.", status=401
+        )
+    try:
+        if len(text) > MAX_CHARS:
+            raise _invalid()
+        fields = signer.open(text).decode("ascii").split("|")
+        if len(fields) != _FIELDS or fields[0] != "1":
+            raise _invalid()
+        ticket = Ticket(
+            room=fields[1],
+            run=fields[2],
+            epoch=int(fields[3]),
+            number=int(fields[4]),
+            ticket_id=fields[5],
+            lane=Lane(fields[6]),
+            lane_since_ms=int(fields[7]),
+            identity_tag=fields[8],
+            holder_key=fields[9],
+        )
+    except (BadSignature, ValueError) as reason:
+        raise _invalid() from reason
+    if ticket.room != room:
+        raise Refused("ticket-foreign-room", "This place belongs to another waiting room.", status=403)
+    return ticket
+
+
+def _invalid() -> Refused:
+    return Refused(
+        "ticket-invalid", "This place cannot be read. Open the page again to get a new one.", status=403
+    )

@@ -1,0 +1,130 @@
+"""Wait: how long it may take still, in honest words, and when to look again.
+
+A wait is an interval, never a precise minute, and None when nobody can know it (paused, no speed yet).
+The page computes all this by itself from the public document (``static/waitroom.js``); here are the same
+rules for the ticket view without JavaScript and for apps. ``tests/vectors/wait.json`` holds both to the
+same answers.
+
+Polls: who is far away asks rarely. With one poll each twentieth of the remaining wait, the total rate
+hardly depends on how many wait (design.md, section 4). Before the start everybody has the same wait, so
+there a floor that grows with the crowd keeps the total below 5,000 polls a second.
+
+Not here: people ahead (``standing``), measured speeds (``status``), the plan (``admission.pace``).
+"""
+
+from math import ceil
+from typing import NamedTuple
+
+POLL_PARTS = 20
+POLL_LEAST_S = 2.0
+POLL_UNKNOWN_S = 10.0
+CAP_LEAST_S = 60.0
+CAP_MOST_S = 900.0
+WAITING_PER_CAP_S = 1000
+GATHERING_POLLS_PER_S = 5000
+FLOOR_MOST_S = 60.0
+
+MEASURED = (0.75, 1.35)
+"""How far the wait may lie from `ahead / speed`, when that speed was measured."""
+PLANNED = (0.5, 1.6)
+"""The same for a plan that nothing has confirmed: people ahead may have left, the start may be slow."""
+
+PLAN_PULL = 2.0
+"""How much a plan may stretch what was measured: a plan that the site is too full for must not promise."""
+
+_MINUTES_FINE = 20
+_MINUTES_COARSE = 90
+_HOURS_FINE = 12
+_HOURS_MOST = 24
+
+
+class Interval(NamedTuple):
+    """Seconds that the wait will take at least and at most, as far as can be told."""
+
+    low_s: float
+    high_s: float
+
+
+def poll_cap_s(waiting: int) -> float:
+    """Return the longest pause between two polls: a second for each thousand waiting, 1 to 15 minutes."""
+    return min(max(waiting / WAITING_PER_CAP_S, CAP_LEAST_S), CAP_MOST_S)
+
+
+def poll_floor_s(crowd: int) -> float:
+    """Return the shortest pause while a whole crowd waits for the same moment."""
+    return min(max(crowd / GATHERING_POLLS_PER_S, POLL_LEAST_S), FLOOR_MOST_S)
+
+
+def next_poll_ms(eta_s: float | None, cap_s: float, u: float, floor_s: float = POLL_LEAST_S) -> int:
+    """Return when to look again; `u` in [0, 1) spreads the crowd by a fifth either way.
+
+    Without an ETA (paused, no speed yet) it is five floors, at least ten seconds: soon in a small room,
+    bearable in a large one.
+    """
+    pause_s = max(5 * floor_s, POLL_UNKNOWN_S) if eta_s is None else max(eta_s / POLL_PARTS, floor_s)
+    return round(min(pause_s, max(cap_s, POLL_LEAST_S)) * (0.8 + 0.4 * u) * 1000)
+
+
+def wait_interval(
+    ahead: int, speed_per_minute: float, plan_per_minute: float, *, paused: bool = False, delay_s: float = 0.0
+) -> Interval | None:
+    """Return the wait behind `ahead` people, from the measured speed and the plan (0: unknown).
+
+    Where both are known the measured speed rules, and the plan widens the interval on its side.
+    `delay_s` is the time until anybody is called at all. None when it cannot be known.
+    """
+    if paused:
+        return None
+    if speed_per_minute > 0:
+        point_s = ahead * 60 / speed_per_minute
+        low_s, high_s = point_s * MEASURED[0], point_s * MEASURED[1]
+        if plan_per_minute > 0:
+            planned_s = ahead * 60 / plan_per_minute
+            low_s = max(low_s / PLAN_PULL, min(low_s, planned_s))
+            high_s = min(high_s * PLAN_PULL, max(high_s, planned_s))
+    elif plan_per_minute > 0:
+        planned_s = ahead * 60 / plan_per_minute
+        low_s, high_s = planned_s * PLANNED[0], planned_s * PLANNED[1]
+    else:
+        return None
+    return Interval(delay_s + low_s, delay_s + high_s)
+
+
+def words(wait: Interval) -> str:
+    """Say an interval in words that promise no more than it does."""
+    low_min, high_min = wait.low_s / 60, wait.high_s / 60
+    if high_min > _HOURS_MOST * 60:
+        return "more than a day" if low_min >= _HOURS_MOST * 60 else "many hours"
+    low, high = _rounded(low_min, ceil(high_min), up=False), _rounded(high_min, ceil(high_min), up=True)
+    if low == 0:
+        return "less than a minute" if high == 1 else f"less than {_span(high)}"
+    if low == high:
+        return f"about {_span(high)}"
+    if low <= _MINUTES_COARSE < high:
+        return f"about {_span(low)} to {_span(high)}"
+    return f"about {_figure(low)} to {_span(high)}"
+
+
+def _rounded(minutes: float, scale_min: int, *, up: bool) -> int:
+    """Round to the step that fits the longer end of the interval: 1, 5, 30 or 60 minutes."""
+    if scale_min <= _MINUTES_FINE:
+        step = 1
+    elif scale_min <= _MINUTES_COARSE:
+        step = 5
+    elif scale_min <= _HOURS_FINE * 60:
+        step = 30
+    else:
+        step = 60
+    return (ceil(minutes / step) if up else int(minutes // step)) * step
+
+
+def _figure(minutes: int) -> str:
+    if minutes <= _MINUTES_COARSE:
+        return str(minutes)
+    return f"{minutes // 60}½" if minutes % 60 else str(minutes // 60)
+
+
+def _span(minutes: int) -> str:
+    if minutes <= _MINUTES_COARSE:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return f"{_figure(minutes)} hours"

@@ -1,0 +1,406 @@
+"""Web: the line's HTTP addresses below ``/.waitroom/r/{room}/``, as raw ASGI.
+
+Decides nothing: reads the request, asks the service, writes the answer. Join and status are the hot
+paths (a crowd's first second, and every second after), hence no framework here: one walk over the
+headers, answers put together from ready bytes. Who may call: anybody; a browser of another site may not
+make a visitor join (Origin), because that would replace the place in their cookie.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote
+
+import orjson
+
+from kernel.asgi import Network, Receive, Scope, Send, client_address, read_body, respond
+from kernel.cookies import SignedCookie, host_name, parse
+from kernel.errors import Refused, Unavailable
+from waitroom import ticket as tickets
+from waitroom.draw import LEAF_BYTES, rounds_for
+from waitroom.line import is_void
+from waitroom.ports import AddressBucket, ReceiptSigner
+from waitroom.reading import Reading
+from waitroom.schedule import Phase
+from waitroom.service import Waitroom
+from waitroom.shells import Pages
+from waitroom.standing import Standing
+from waitroom.status import speed_per_minute
+from waitroom.ticket import Ticket
+from waitroom.view import TicketView
+from waitroom.wait import Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval
+
+Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
+
+BODY_LIMIT_BYTES = 4096
+LEAVES_PER_BLOCK = 1024
+TICKET_MAX_AGE_S = 86_400
+_ONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
+_FORM = b"application/x-www-form-urlencoded"
+_PUBLIC = (b"cache-control", b"public, max-age=10")
+_NO_STORE = (b"cache-control", b"no-store")
+_JSON_HEADERS = (b"content-type", b"application/json"), _NO_STORE
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How this worker is reached. `secure`: cookies are for TLS only, unless a room says otherwise."""
+
+    prefix: str = "/.waitroom"
+    secure: bool = False
+    trusted_proxies: Sequence[Network] = ()
+
+
+Asked = dict[bytes, bytes]
+"""The headers that the line looks at, by name."""
+
+_WANTED = frozenset(
+    (
+        b"accept", b"content-length", b"content-type", b"cookie", b"host", b"idempotency-key", b"origin",
+        b"sec-fetch-site", b"transfer-encoding", b"waitroom-ticket",
+    )
+)  # fmt: skip
+
+
+def asked(scope: Scope) -> Asked:
+    """Walk over the headers once."""
+    return {name: value for name, value in scope["headers"] if name in _WANTED}
+
+
+class LineWeb:
+    """Handlers of the line. Each takes (scope, receive, send, room)."""
+
+    def __init__(
+        self,
+        waitroom: Waitroom,
+        pages: Pages,
+        buckets: AddressBucket,
+        visitors: SignedCookie,
+        receipts: ReceiptSigner,
+        settings: WebSettings,
+    ) -> None:
+        """Join the parts."""
+        self._waitroom = waitroom
+        self._pages = pages
+        self._buckets = buckets
+        self._visitors = visitors
+        self._receipts = receipts
+        self._settings = settings
+        self.routes: dict[tuple[str, str], Handler] = {
+            ("GET", ""): self.shell,
+            ("POST", "join"): self.join,
+            ("GET", "status"): self.status,
+            ("POST", "status"): self.give_back,
+            ("GET", "ticket"): self.ticket,
+            ("GET", "receipt"): self.receipt,
+            ("GET", "draw"): self.draw,
+            ("GET", "leaves"): self.leaves,
+        }
+
+    # The shell and the document ----------------------------------------------------------------------
+
+    async def shell(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Serve the page: the same bytes for everybody, kept by caches for ten seconds."""
+        del receive
+        reading = self._waitroom.reading(room)
+        target = parse_qs(scope["query_string"].decode("latin-1")).get("target", [""])[0]
+        page = self._pages.shell(reading, target)
+        await respond(send, 200, [*page.headers, _PUBLIC], page.body)
+
+    async def status(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Serve the signed document from ready bytes; with its age when the store is away."""
+        del receive
+        reading = self._waitroom.readings.get(room)
+        if reading is None or not reading.document:
+            self._waitroom.reading(room)
+            raise Unavailable("room-restoring", "The room is being put back. Your place is safe.")
+        etag = reading.etag
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"public, max-age=1, stale-while-revalidate=5"),
+            (b"etag", etag),
+        ]
+        age_s = (self._waitroom.clock.now_ms() - reading.read_ms) // 1000
+        if age_s > 2:
+            headers.append((b"age", b"%d" % age_s))
+        for name, value in scope["headers"]:
+            if name == b"if-none-match" and etag in value:
+                await respond(send, 304, headers, b"")
+                return
+        body = reading.document
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def give_back(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Take back an older signed document after a loss of the store."""
+        self._same_site(asked(scope))
+        body = await read_body(receive, BODY_LIMIT_BYTES)
+        told = await self._waitroom.give_back(room, body)
+        await respond(send, 200, _JSON_HEADERS, orjson.dumps({"outcome": "raised" if told else "known"}))
+
+    # Joining -----------------------------------------------------------------------------------------
+
+    async def join(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Give the visitor a place, or the place they already hold."""
+        ask = asked(scope)
+        self._same_site(ask)
+        reading = self._waitroom.reading(room)
+        media_type = ask.get(b"content-type", b"")
+        form = media_type.startswith(_FORM)
+        if media_type and not form and not media_type.startswith(b"application/json"):
+            raise Refused("content-type-unknown", "Send JSON or a form.", status=415)
+        has_body = ask.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in ask
+        body = await read_body(receive, BODY_LIMIT_BYTES) if has_body else b""
+        once = ask.get(b"idempotency-key", b"")
+        if once and _ONCE.fullmatch(once) is None:
+            raise Refused(
+                "idempotency-key-malformed", "The idempotency key must be 16 to 64 of A-Z a-z 0-9 _ -."
+            )
+        secure = self._secure(reading)
+        now_ms = self._waitroom.clock.now_ms()
+        cookies = parse(ask[b"cookie"]) if b"cookie" in ask else {}
+        headers: list[tuple[bytes, bytes]] = []
+        held = self._held(reading, ask, cookies, secure)
+        target = parse_qs(body.decode("latin-1")).get("target", ["/"])[0] if form else "/"
+        if held is None:
+            try:
+                self._take(scope, reading, now_ms)
+                text, number = await self._waitroom.join(reading, once.decode(), now_ms)
+            except (Refused, Unavailable) as reason:
+                if not form:
+                    raise
+                page = self._pages.refused(reading, target, reason)
+                await respond(send, reason.status, [*page.headers, _NO_STORE], page.body)
+                return
+            lane = "standard"
+            headers.append((b"set-cookie", self._ticket_cookie(reading, text, secure)))
+        else:
+            text, number, lane = held[0], held[1].number, str(held[1].lane)
+        visitor = host_name("waitroom-visitor", secure)
+        if visitor not in cookies:
+            _, value = self._visitors.issue()
+            headers.append((b"set-cookie", b"%b=%b; Path=/; SameSite=Lax; Max-Age=31536000; HttpOnly%b" % (
+                visitor.encode(), value.encode(), b"; Secure" if secure else b""
+            )))  # fmt: skip
+        if form:
+            view = f"{self._settings.prefix}/r/{room}/ticket?target={quote(target, safe='')}"
+            headers += [(b"location", view.encode()), _NO_STORE]
+            await respond(send, 303, headers, b"")
+            return
+        line = reading.line
+        answer = b'{"room":"%b","run":"%b","ticket":"%b","number":%d,"lane":"%b","phase":"%b"}' % (
+            room.encode(), (line.run if line else "").encode(), text.encode(), number, lane.encode(),
+            (line.phase if line else "").encode(),
+        )  # fmt: skip
+        headers += _JSON_HEADERS
+        await respond(send, 200, headers, answer)
+
+    def _take(self, scope: Scope, reading: Reading, now_ms: int) -> None:
+        address = client_address(scope, self._settings.trusted_proxies)
+        room = reading.room
+        wait_ms = self._buckets.take(room.name, address, room.join_rate_per_minute, room.join_burst, now_ms)
+        if wait_ms:
+            raise Refused(
+                "too-many-joins",
+                "Many people join from your network just now. This page tries again by itself.",
+                status=429,
+                retry_after_s=max(1, -(-wait_ms // 1000)),
+            )
+
+    def _held(
+        self, reading: Reading, ask: Asked, cookies: dict[str, str], secure: bool
+    ) -> tuple[str, Ticket] | None:
+        """Return the ticket that the visitor already holds for the current run, if any."""
+        line = reading.line
+        given = ask.get(b"waitroom-ticket", b"").decode("latin-1")
+        for text in (given, cookies.get(self._ticket_name(reading, secure), "") if cookies else ""):
+            if text and line is not None:
+                try:
+                    held = tickets.read(self._waitroom.signer, text, reading.base.name)
+                except Refused:
+                    continue
+                if held.run == line.run:
+                    return text, held
+        return None
+
+    # A place -----------------------------------------------------------------------------------------
+
+    async def ticket(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Tell a visitor's own figures: JSON for apps, or a page that refreshes itself."""
+        del receive
+        ask = asked(scope)
+        reading = self._waitroom.reading(room)
+        html = b"text/html" in ask.get(b"accept", b"")
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        target = query.get("target", ["/"])[0]
+        try:
+            reading, held, view = await self._view(reading, ask)
+        except (Refused, Unavailable) as reason:
+            if not html:
+                raise
+            page = self._pages.refused(reading, target, reason)
+            await respond(send, reason.status, [*page.headers, _NO_STORE], page.body)
+            return
+        if html:
+            page = self._pages.ticket(reading, held, view, target, still="still" in query)
+            await respond(send, 200, [*page.headers, _NO_STORE], page.body)
+            return
+        line = reading.line
+        answer = {
+            "room": room, "run": held.run, "number": held.number, "rank": view.rank, "lane": str(held.lane),
+            "phase": view.phase, "standing": view.standing, "ahead": view.ahead,
+            "wait_low_s": round(view.wait.low_s) if view.wait else None,
+            "wait_high_s": round(view.wait.high_s) if view.wait else None,
+            "poll_ms": view.poll_ms, "paused": view.paused, "message": view.message,
+            "version": (line.version if line else 0) + reading.room.version, "epoch": line.epoch if line else 0,
+        }  # fmt: skip
+        await respond(send, 200, _JSON_HEADERS, orjson.dumps(answer))
+
+    async def _view(self, reading: Reading, ask: Asked) -> tuple[Reading, Ticket, TicketView]:
+        now_ms = self._waitroom.clock.now_ms()
+        text = self.presented(reading, ask)
+        reading, held, place = await self._waitroom.place_of(reading.base.name, text, now_ms)
+        line, plan, room = reading.line, reading.wanted, reading.room
+        gathering = line is not None and line.phase is Phase.GATHERING
+        starts_in_s = max(0.0, (plan.starts_ms - now_ms) / 1000) if gathering and plan.starts_ms else None
+        wait: Interval | None = None
+        if line is not None and place.ahead is not None:
+            speed = speed_per_minute(reading.calls, line.shown_ms).of(held.lane)
+            wait = wait_interval(
+                place.ahead, speed, line.plan_per_minute, paused=room.paused, delay_s=starts_in_s or 0.0
+            )
+        eta_s = starts_in_s if gathering else wait.low_s if wait else None
+        if place.standing in {Standing.CALLED, Standing.RECALL}:
+            eta_s = 0.0
+        waiting = line.shown_waiting if line else 0
+        floor_s = poll_floor_s(waiting) if gathering else poll_floor_s(0)
+        view = TicketView(
+            phase=str(line.phase if line else Phase.IDLE),
+            standing=str(place.standing),
+            number=held.number,
+            rank=place.rank,
+            ahead=place.ahead,
+            wait=wait,
+            poll_ms=next_poll_ms(eta_s, poll_cap_s(waiting), _spread(held), floor_s),
+            paused=room.paused,
+            message=room.message,
+            starts_in_s=starts_in_s,
+            frozen=line is not None and line.frozen is not None,
+            drawn_of=line.frozen if line is not None and line.seed else None,
+        )
+        return reading, held, view
+
+    async def receipt(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Give the fan a signed receipt of what the line holds of them."""
+        del receive
+        reading = self._waitroom.reading(room)
+        held = tickets.read(self._waitroom.signer, self.presented(reading, asked(scope)), room)
+        text = self._receipts.receipt(
+            {
+                "room": room,
+                "run": held.run,
+                "number": held.number,
+                "leaf": held.leaf.hex(),
+                "lane": str(held.lane),
+                "lane_since_ms": held.lane_since_ms,
+                "reasons": [],
+                "iat": self._waitroom.clock.now_ms() // 1000,
+            }
+        )
+        headers = [(b"content-type", b"application/jwt"), (b"cache-control", b"no-store")]
+        await respond(send, 200, headers, text.encode())
+
+    async def asset(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        """Serve a static file of the page."""
+        del scope, receive
+        page = self._pages.asset(name)
+        await respond(send, 200, page.headers, page.body)
+
+    # The draw ----------------------------------------------------------------------------------------
+
+    async def draw(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Publish what anyone needs to check the draw."""
+        del scope, receive
+        reading = self._waitroom.reading(room)
+        line = reading.line
+        if line is None or not line.commitment:
+            raise Refused("no-draw", "This line has no draw: first come, first served.", status=404)
+        proof = orjson.loads(reading.proof) if reading.proof else None
+        answer = {
+            "draw_id": reading.draw_id.decode(),
+            "algorithm": "swap-or-not-sha256",
+            "rounds": rounds_for(line.frozen or 0),
+            "leaf": "waitroom-leaf-v1",
+            "commitment": line.commitment,
+            "closes_ms": reading.wanted.closes_ms,
+            "frozen": line.frozen,
+            "void": [list(pair) for pair in line.void],
+            "root": line.root or None,
+            "seed": line.seed or None,
+            "proof": proof,
+        }
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=5")]
+        await respond(send, 200, headers, orjson.dumps(answer))
+
+    async def leaves(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Publish one block of 1,024 leaves, 16 bytes each, once the draw is frozen."""
+        del receive
+        reading = self._waitroom.reading(room)
+        line = reading.line
+        text = str(scope["path"]).rpartition("/")[2]
+        block = int(text) if text.isdecimal() and len(text) < 8 else -1
+        if line is None or line.frozen is None or not 0 <= block * LEAVES_PER_BLOCK < line.frozen:
+            raise Refused("no-leaves", "There are no published leaves at this address.", status=404)
+        start = block * LEAVES_PER_BLOCK
+        octets = await self._waitroom.store.leaves(room, start, min(LEAVES_PER_BLOCK, line.frozen - start))
+        octets = b"".join(
+            bytes(LEAF_BYTES)
+            if is_void(line.void, start + at // LEAF_BYTES)
+            else octets[at : at + LEAF_BYTES]
+            for at in range(0, len(octets), LEAF_BYTES)
+        )
+        headers = [
+            (b"content-type", b"application/octet-stream"),
+            (b"cache-control", b"public, max-age=31536000, immutable"),
+        ]
+        await respond(send, 200, headers, octets)
+
+    # What every handler needs ------------------------------------------------------------------------
+
+    def presented(self, reading: Reading, ask: Asked) -> str:
+        """Return the ticket's text from the header (apps, no cookies) or the cookie; '' for none."""
+        if b"waitroom-ticket" in ask:
+            return ask[b"waitroom-ticket"].decode("latin-1")
+        if b"cookie" not in ask:
+            return ""
+        return parse(ask[b"cookie"]).get(self._ticket_name(reading, self._secure(reading)), "")
+
+    def _ticket_name(self, reading: Reading, secure: bool) -> str:
+        return host_name(f"waitroom-ticket-{reading.base.name}{reading.base.cookie_suffix}", secure)
+
+    def _ticket_cookie(self, reading: Reading, text: str, secure: bool) -> bytes:
+        """Write the cookie by hand: this is the hot path, and all parts are known to be clean."""
+        same_site = reading.base.cookie_attributes.samesite
+        name = self._ticket_name(reading, secure)
+        site = "Lax" if same_site == "auto" else same_site.capitalize()
+        tail = "; Secure" + ("; Partitioned" if same_site == "none" else "") if secure else ""
+        return f"{name}={text}; Path=/; SameSite={site}; Max-Age={TICKET_MAX_AGE_S}; HttpOnly{tail}".encode()
+
+    def _secure(self, reading: Reading) -> bool:
+        return {"always": True, "never": False}.get(reading.base.cookie_attributes.secure, self._settings.secure)
+
+    def _same_site(self, ask: Asked) -> None:
+        """Refuse what a page of another site sends in the visitor's name."""
+        site, origin = ask.get(b"sec-fetch-site"), ask.get(b"origin", b"")
+        if site is not None:
+            cross = site not in {b"same-origin", b"none"}
+        else:
+            cross = origin not in {b"", b"null"} and origin.partition(b"://")[2] != ask.get(b"host")
+        if cross:
+            raise Refused("cross-site", "This request came from another site.", status=403)
+
+
+def _spread(held: Ticket) -> float:
+    """Spread polls by the ticket: the same ticket always gets the same share of the jitter."""
+    return held.leaf[0] / 256
