@@ -1,0 +1,50 @@
+"""Metrics of the door. Labels come from closed sets; rooms are few and set by the operator."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from kernel.metrics import REGISTRY, Tally
+
+
+class Metrics:
+    """What the door counts. Claims come by the thousand, so they are tallied."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        """Register everything."""
+        self._claims = Counter(
+            "waitroom_admission_claims", "Claims by what came of them", ["room", "outcome"], registry=registry
+        )
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self.granted = Counter(
+            "waitroom_admission_granted", "Turns given to those at the door", ["room"], registry=registry
+        )
+        self.ended = Counter(
+            "waitroom_admission_ended", "Sessions ended before their time", ["room", "why"], registry=registry
+        )
+        self.renewals = Counter(
+            "waitroom_admission_renewals", "Renewals by what came of them", ["room", "outcome"], registry=registry
+        )
+        self.refused_tokens = Counter(
+            "waitroom_admission_refused_tokens", "Tokens not accepted", ["reason"], registry=registry
+        )
+        self.store_away = Counter(
+            "waitroom_admission_store_away", "Acts that the store could not take", ["act"], registry=registry
+        )
+        self.sessions = Gauge(
+            "waitroom_admission_sessions", "Places taken", ["room"], registry=registry,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.at_the_door = Gauge(
+            "waitroom_admission_at_the_door_visitors", "Called fans over the budget", ["room", "class"],
+            registry=registry, multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.show_ratio = Gauge(
+            "waitroom_admission_show_ratio", "Estimated part of the called who come", ["room"], registry=registry,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+
+    def claimed(self, room: str, outcome: str) -> None:
+        """Count one claim."""
+        tally = self._tallies.get((room, outcome))
+        if tally is None:
+            tally = self._tallies[room, outcome] = Tally(self._claims.labels(room, outcome))
+        tally.count += 1

@@ -1,0 +1,65 @@
+"""Ports: what the door needs from the line and from the rooms. ``gateway.wiring`` joins them.
+
+The door knows no ticket and no configuration. It asks for the *place* of a ticket, for the *limits* of a room, and for
+the line's *facts*; the names of the line's keys come along, because a claim reads the line in the store itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from admission.door import Place
+from admission.limits import CookieAttributes, Limits
+from admission.pace import LineFacts
+
+__all__ = ["CookieAttributes", "Limits", "Line", "LineFacts", "LineKeys", "Place", "Places", "Rooms"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineKeys:
+    """The line's keys that the door touches without a ticket at hand."""
+
+    line: str
+    journal: str
+
+
+class Places(Protocol):
+    """Reads tickets."""
+
+    async def place_of(self, room: str, ticket_text: str, now_ms: int) -> Place:
+        """Return the place of a genuine ticket of this room.
+
+        Raises ``Refused``: ticket-missing 401, ticket-invalid 403, ticket-foreign-room 403, room-unknown 404. A
+        ticket of an earlier run is no failure: the script answers ``run-over``.
+        """
+        ...
+
+
+class Rooms(Protocol):
+    """Knows what each room lets through. From memory."""
+
+    def limits(self, room: str) -> Limits:
+        """Return the limits in force. Raises ``Refused`` (room-unknown, 404)."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """List the rooms."""
+        ...
+
+
+class Line(Protocol):
+    """The line of a room, as the pace moves it."""
+
+    def keys(self, room: str) -> LineKeys:
+        """Name the line's keys. From memory."""
+        ...
+
+    async def facts(self, room: str) -> LineFacts | None:
+        """Read the line as it is now; None while the room has none."""
+        ...
+
+    async def call(
+        self, room: str, facts: LineFacts, slot: int, serving: Mapping[str, int], plan_per_minute: int
+    ) -> bool:
+        """Commit the thresholds for one slot of time, unless somebody did or the run changed; tell which."""
+        ...

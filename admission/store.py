@@ -1,0 +1,343 @@
+"""The door's store: one typed method for each transition, and every key name of the door.
+
+All keys of a room share its hash tag with the line's, so a claim may read the line. ``now_ms`` is given in tests
+only; in production the store's own ``TIME`` counts. Redis errors become ``Unavailable`` here and nowhere else, and
+nothing is ever repeated here: a claim whose answer was lost is asked again by the fan, and is the same admission.
+
+TTLs: none. Every key is bounded by the admitted and the called, and a new run of a room drops what belongs to the
+old one (``stale_keys``).
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from admission import gcra, sessions
+from admission.claim import (
+    BOUNDS,
+    COHORT_MS,
+    COHORTS,
+    LAPSE_MS,
+    Admitted,
+    Again,
+    Bounds,
+    ClaimOutcome,
+    LeafMismatch,
+    LeaveOutcome,
+    Left,
+    Next,
+    Paused,
+    RunOver,
+    Settled,
+    Stale,
+    Used,
+    Waiting,
+    cohort_of,
+)
+from admission.door import Place, Stay
+from admission.limits import Limits
+from admission.pace import Cohort, PaceState
+from admission.ports import LineKeys
+from kernel.lua import Scalar, Script, fast_call, load
+from kernel.store import translated
+
+CHUNK = 65_536
+"""Numbers in one bitmap of claimed numbers."""
+
+RESTORED_AT_ONCE = 1000
+_LUA = Path(__file__).parent / "lua"
+SCRIPTS = ("claim", "settle", "leave", "end", "renew")
+
+_CLAIMED: Mapping[str, type[Admitted | Again]] = {"admitted": Admitted, "again": Again}
+_AHEAD: Mapping[str, type[Next | Waiting | Paused]] = {"next": Next, "waiting": Waiting, "paused": Paused}
+_PLAIN: Mapping[str, ClaimOutcome] = {
+    "used": Used(),
+    "leaf-mismatch": LeafMismatch(),
+    "run-over": RunOver(),
+    "stale": Stale(),
+}
+_LEFT: Mapping[str, LeaveOutcome] = {
+    "left": Left(),
+    "leaf-mismatch": LeafMismatch(),
+    "run-over": RunOver(),
+    "stale": Stale(),
+}
+
+
+class Keys:
+    """Names of one room's keys at the door."""
+
+    __slots__ = (
+        "came", "claimed", "door", "ended", "next", "next_seen", "next_who", "pace", "recall", "sessions", "stays",
+    )  # fmt: skip
+
+    def __init__(self, room: str) -> None:
+        """Name the keys of `room`."""
+        stem = f"wr:{{{room}}}:"
+        self.door = stem + "door"
+        self.claimed = stem + "claimed"
+        self.sessions = stem + "sessions"
+        self.stays = stem + "stays"
+        self.ended = stem + "ended"
+        self.next = stem + "next"
+        self.recall = stem + "recall"
+        self.next_seen = stem + "next_seen"
+        self.next_who = stem + "next_who"
+        self.came = stem + "came"
+        self.pace = stem + "pace"
+
+    def chunk(self, number: int) -> str:
+        """Name the bitmap that holds a number's claimed bit."""
+        return f"{self.claimed}:{number // CHUNK}"
+
+    def chunks(self, issued: int) -> list[str]:
+        """Name all bitmaps of numbers below `issued`; at least the first."""
+        return [f"{self.claimed}:{index}" for index in range(max(1, -(-issued // CHUNK)))]
+
+
+@dataclass(frozen=True, slots=True)
+class SettledAt:
+    """What a settling did, when by the store's time, and all admissions so far."""
+
+    settled: Settled
+    now_ms: int
+    admitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a tick reads: sessions ended early, the pace's last state, first attempts by cohort."""
+
+    ended_version: int
+    ended: frozenset[str] | None
+    pace: PaceState | None
+    came: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Headcount:
+    """Live sessions, entries at the door by class, and all admissions so far."""
+
+    live: int
+    next: int
+    recall: int
+    admitted: int
+
+
+class AdmissionStore:
+    """Transitions of the door on a Redis or Valkey."""
+
+    def __init__(self, client: Redis, scripts: Mapping[str, Script] | None = None) -> None:
+        """Use `client`; `scripts` replaces single scripts (mutants in tests)."""
+        self._client = client
+        self._scripts = {name: load(_LUA / f"{name}.lua") for name in SCRIPTS} | dict(scripts or {})
+        self._keys: dict[str, Keys] = {}
+
+    def keys(self, room: str) -> Keys:
+        """Return the key names of a room."""
+        keys = self._keys.get(room)
+        if keys is None:
+            keys = self._keys[room] = Keys(room)
+        return keys
+
+    async def claim(
+        self, place: Place, sid: str, limits: Limits, at_ms: int, now_ms: int | None = None
+    ) -> ClaimOutcome:
+        """Let a called fan in, or keep the fan at the door; `at_ms` is the worker's time (statistics only)."""
+        keys = self.keys(place.room)
+        rate = gcra.per_minute(limits.new_users_per_minute)
+        cohort = cohort_of(place, at_ms)
+        names = (
+            place.line_key, place.leaves_key, place.journal_key, keys.door, keys.chunk(place.number),
+            keys.sessions, keys.stays, keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
+        )  # fmt: skip
+        argv = (
+            place.run, place.epoch, place.seed, place.number, place.rank, place.lane, place.leaf,
+            place.leaf_offset, int(place.void), int(place.recall), sid, "" if cohort is None else cohort,
+            rate.interval_us, rate.burst, limits.total_active_users, limits.hold_ms, limits.recall_permille,
+            int(limits.paused),
+        )  # fmt: skip
+        with translated():
+            answer = await fast_call(self._client, self._scripts["claim"], names, argv, now_ms)
+        word = answer[0]
+        if word in _CLAIMED:
+            return _CLAIMED[word](answer[1], answer[2])
+        return _AHEAD[word](answer[1]) if word in _AHEAD else _PLAIN[word]
+
+    async def settle(
+        self,
+        room: str,
+        line: LineKeys,
+        issued: int,
+        limits: Limits,
+        now_ms: int | None = None,
+        bounds: Bounds = BOUNDS,
+    ) -> SettledAt:
+        """Give free budget to the lowest ranks at the door, and sweep."""
+        keys = self.keys(room)
+        rate = gcra.per_minute(limits.new_users_per_minute)
+        names = [
+            line.line, line.journal, keys.door, keys.sessions, keys.stays, keys.ended, keys.next, keys.recall,
+            keys.next_seen, keys.next_who, *keys.chunks(issued),
+        ]  # fmt: skip
+        argv = [
+            rate.interval_us, rate.burst, limits.total_active_users, limits.hold_ms, LAPSE_MS, limits.recall_permille,
+            int(limits.paused), bounds.lapses, bounds.sweeps, bounds.candidates,
+        ]  # fmt: skip
+        with translated():
+            answer = await fast_call(self._client, self._scripts["settle"], names, argv, now_ms)
+        _, granted, called, recall, live, more, at_ms, admitted = answer
+        return SettledAt(Settled(granted, called, recall, live, bool(more)), at_ms, admitted)
+
+    async def leave(self, place: Place, sid: str, now_ms: int | None = None) -> LeaveOutcome:
+        """Give a place up for good."""
+        keys = self.keys(place.room)
+        names = [
+            place.line_key, place.leaves_key, place.journal_key, keys.door, keys.chunk(place.number), keys.sessions,
+            keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who,
+        ]  # fmt: skip
+        argv: list[Scalar] = [
+            place.run, place.epoch, place.number, place.leaf, place.leaf_offset, int(place.void), sid,
+            sessions.FREE_MS,
+        ]  # fmt: skip
+        with translated():
+            answer = await fast_call(self._client, self._scripts["leave"], names, argv, now_ms)
+        return _LEFT[answer[0]]
+
+    async def end(
+        self, room: str, line: LineKeys, sid: str, why: sessions.Why, limits: Limits, now_ms: int | None = None
+    ) -> sessions.Ended | sessions.Already:
+        """End a session before its time."""
+        keys = self.keys(room)
+        names = [
+            line.line, line.journal, keys.door, keys.sessions, keys.ended, keys.next, keys.recall, keys.next_seen,
+            keys.next_who,
+        ]  # fmt: skip
+        argv: list[Scalar] = [sid, why.value, limits.hold_ms, sessions.FREE_MS]
+        with translated():
+            answer = await fast_call(self._client, self._scripts["end"], names, argv, now_ms)
+        return sessions.Ended(answer[1]) if answer[0] == "ended" else sessions.Already(answer[1])
+
+    async def renew(
+        self,
+        room: str,
+        line: LineKeys,
+        sid: str,
+        token: tuple[Stay, int] | None,
+        limits: Limits,
+        now_ms: int | None = None,
+    ) -> sessions.Renewed | sessions.Kept | sessions.Over | sessions.Unknown | sessions.EarlierRun:
+        """Give a session its full time again; `token` is what a verified token says, and until when it holds."""
+        keys = self.keys(room)
+        names = [
+            line.line, line.journal, keys.door, keys.sessions, keys.stays, keys.ended, keys.next, keys.recall,
+            keys.next_seen, keys.next_who,
+        ]  # fmt: skip
+        stay, token_until_ms = token or (Stay(0, "", ""), 0)
+        argv: list[Scalar] = [
+            sid, stay.since_ms, stay.run, stay.lane, token_until_ms, limits.hold_ms,
+            limits.max_session_ms + limits.leeway_ms, int(limits.renewal),
+        ]  # fmt: skip
+        with translated():
+            answer = await fast_call(self._client, self._scripts["renew"], names, argv, now_ms)
+        match answer:
+            case [("renewed" | "kept") as word, until_ms, since_ms, run, lane]:
+                outcome = sessions.Renewed if word == "renewed" else sessions.Kept
+                return outcome(until_ms, Stay(since_ms, run.decode(), lane.decode()))
+            case ["over"]:
+                return sessions.Over()
+            case ["earlier-run"]:
+                return sessions.EarlierRun()
+            case _:
+                return sessions.Unknown()
+
+    async def glance(self, room: str, known_version: int, now_ms: int) -> Glance:
+        """Read what a tick needs beside the settling, and drop counts that no longer matter.
+
+        `ended` is None while its version is the known one.
+        """
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hget(keys.door, "ended_version")
+            pipe.get(keys.pace)
+            pipe.hgetall(keys.came)
+            version, text, counts = await pipe.execute()
+            came = {int(slot): int(count) for slot, count in counts.items()}
+            old = [str(slot) for slot in came if slot < now_ms // COHORT_MS - 2 * COHORTS]
+            if old:
+                await self._client.hdel(keys.came, *old)
+            sids: Any = None
+            if int(version or 0) != known_version:
+                sids = await self._client.zrangebyscore(keys.ended, f"({now_ms}", "+inf")
+        return Glance(
+            ended_version=int(version or 0),
+            ended=None if sids is None else frozenset(sid.decode() for sid in sids),
+            pace=None if text is None else _pace_of(text),
+            came=came,
+        )
+
+    async def headcount(self, room: str, now_ms: int) -> Headcount:
+        """Count who is in and who is at the door, for figures."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zcount(keys.sessions, f"({now_ms}", "+inf")
+            pipe.zcard(keys.next)
+            pipe.zcard(keys.recall)
+            pipe.hget(keys.door, "admitted")
+            live, called, recall, admitted = await pipe.execute()
+        return Headcount(live, called, recall, int(admitted or 0))
+
+    async def put_pace(self, room: str, state: PaceState) -> None:
+        """Hand a state on to the next tick."""
+        with translated():
+            await self._client.set(self.keys(room).pace, json.dumps(asdict(state), separators=(",", ":")))
+
+    def stale_keys(self, room: str, issued: int) -> list[str]:
+        """Name the keys that die with a run of `issued` numbers. Sessions and the rate's debt live on."""
+        keys = self.keys(room)
+        return [
+            *keys.chunks(issued), keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came, keys.pace,
+        ]  # fmt: skip
+
+    async def restore(
+        self,
+        room: str,
+        run: str,
+        used: Collection[int],
+        sessions: Mapping[str, int],
+        ended: Mapping[str, int],
+    ) -> None:
+        """Put back what the journal knows of a lost door. May be repeated; never takes anything away.
+
+        `run` names the run whose numbers are used. Stays are not restored: a session that comes with its
+        token brings its own.
+        """
+        _ = run
+        keys = self.keys(room)
+        numbers = sorted(used)
+        with translated():
+            for start in range(0, len(numbers), RESTORED_AT_ONCE):
+                pipe = self._client.pipeline(transaction=False)
+                for number in numbers[start : start + RESTORED_AT_ONCE]:
+                    pipe.setbit(keys.chunk(number), number % CHUNK, 1)
+                await pipe.execute()
+            if sessions:
+                await self._client.zadd(keys.sessions, dict(sessions), gt=True)
+            if ended:
+                await self._client.zadd(keys.ended, dict(ended), gt=True)
+            await self._client.hincrby(keys.door, "ended_version", 1)
+
+
+def _pace_of(text: bytes | str) -> PaceState | None:
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        fields["cohorts"] = tuple(Cohort(**row) for row in fields["cohorts"])
+        return PaceState(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,272 @@
+"""The rules of the door and its Lua files are one thing: a machine plays both and compares.
+
+The store is real. Waits are drawn from the edges of every duration, limits are small, and the bounds of one settling
+are so small that they are reached. Below stand the mutants: each breaks one guard in Lua, and the machine must
+notice.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import Phase as Step
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from admission import claim as rules
+from admission import sessions
+from admission.claim import LAPSE_MS, Bounds
+from admission.door import Door, LineNow, Stay
+from admission.sessions import FREE_MS
+from admission.store import _LUA, AdmissionStore
+from kernel.errors import Unavailable
+from kernel.lua import Script, load
+from kernel.store import connect
+from tests.admission.doors import (
+    KEYS,
+    LIMITS,
+    LINE,
+    NOW_MS,
+    NUMBERS,
+    ROOM,
+    RUN,
+    a_line,
+    journal,
+    leaf,
+    place,
+    read_door,
+    sid,
+    write_line,
+)
+
+HOLD_MS = LIMITS.hold_ms
+EDGES = [edge + step for edge in (1000, FREE_MS, LAPSE_MS, HOLD_MS) for step in (-1, 0, 1)]
+STEPS_MS = st.sampled_from([-5000, 0, 0, 1, *EDGES])
+NUMBER = st.sampled_from(NUMBERS)
+VOID = {NUMBERS[5]: True, NUMBERS[6]: True}
+"""Numbers in a void range, whose slots begin empty."""
+
+SMALL = Bounds(lapses=2, sweeps=2, candidates=3)
+
+
+class Machine(RuleBasedStateMachine):
+    """Plays the same moves on the rules and on the store."""
+
+    url = ""
+    scripts: dict[str, Script] = {}
+
+    def __init__(self) -> None:
+        """Begin with an empty store."""
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.client = connect(self.url)
+        self.store = AdmissionStore(self.client, self.scripts)
+        self.now_ms = NOW_MS
+        self.line: LineNow | None = LINE
+        self.kept: LineNow = LINE
+        self.limits = LIMITS
+        self.door = Door()
+
+    def teardown(self) -> None:
+        """Close the client in its own loop."""
+        self.loop.run(self.client.aclose())
+        self.loop.close()
+
+    @initialize()
+    def begin(self) -> None:
+        """Open a line with some numbers; two of them have lost their leaves."""
+        self.loop.run(self.client.flushall())
+        self.door = self.loop.run(a_line(self.client, LINE, tuple(n for n in NUMBERS if n not in VOID)))
+
+    @rule(step=STEPS_MS)
+    def wait(self, step: int) -> None:
+        """Let time pass, or jump back."""
+        self.now_ms += step
+
+    @rule(
+        rate=st.sampled_from([1, 59, 60, 61, 150, 60_000]),
+        most=st.sampled_from([1, 2, 3, 3, 100]),
+        paused=st.sampled_from([False, False, False, True]),
+        share=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+        renewal=st.booleans(),
+        longest=st.sampled_from([HOLD_MS, 86_400_000]),
+    )
+    def steer(self, rate: int, most: int, paused: bool, share: float, renewal: bool, longest: int) -> None:
+        """Change the limits."""
+        self.limits = replace(
+            self.limits, new_users_per_minute=rate, total_active_users=most, paused=paused,
+            recall_share=share, renewal=renewal, max_session_ms=longest,
+        )  # fmt: skip
+
+    @rule(
+        phase=st.sampled_from(["serving", "serving", "draining", "gathering", "ended", "idle"]),
+        serving=st.sampled_from([0, 3, 36, 1000]),
+        seed=st.sampled_from(["", "", "5eed"]),
+        epoch=st.sampled_from([2, 3]),
+        run=st.sampled_from([RUN, RUN, RUN, "00000000000000bb"]),
+    )
+    def move_line(self, phase: str, serving: int, seed: str, epoch: int, run: str) -> None:
+        """Change what the line says."""
+        self.kept = LineNow(run, epoch, phase, {"verified": 1000, "standard": serving, "suspect": 0}, seed)
+        if self.line is not None:
+            self.line = self.kept
+        self.loop.run(write_line(self.client, self.line))
+
+    @rule(lost=st.sampled_from([False, False, False, True]))
+    def lose_line(self, lost: bool) -> None:
+        """Lose the line, or get it back."""
+        self.line = None if lost else self.kept
+        self.loop.run(write_line(self.client, self.line))
+
+    @rule(
+        number=NUMBER,
+        twin=st.sampled_from([0, 0, 0, 1]),
+        recall=st.sampled_from([False, False, True]),
+        called_ms=st.sampled_from([None, NOW_MS, NOW_MS - 599_999, NOW_MS - 600_000]),
+        epoch=st.sampled_from([1, 2]),
+        seed=st.sampled_from(["", "", "", "5eed"]),
+        lane=st.sampled_from(["standard", "standard", "standard", "verified", "suspect"]),
+    )
+    def claim(
+        self, number: int, twin: int, recall: bool, called_ms: int | None, epoch: int, seed: str, lane: str
+    ) -> None:
+        """Claim, also with a twin's ticket, an old rank, or in a lane that is not called."""
+        own = place(
+            number, twin, recall=recall, called_ms=called_ms, epoch=epoch, seed=seed, lane=lane,
+            void=VOID.get(number, False),
+        )  # fmt: skip
+        before = self.door.live(max(self.now_ms, self.door.last_ms))
+        self.door, expected = rules.claim(self.door, self.line, own, sid(number, twin), self.limits, self.now_ms)
+        answer = self.loop.run(self.store.claim(own, sid(number, twin), self.limits, self.now_ms, self.now_ms))
+        assert answer == expected
+        if isinstance(expected, rules.Admitted):
+            assert before < self.limits.total_active_users
+            assert not self.limits.paused
+
+    @rule()
+    def settle(self) -> None:
+        """Let the tick come."""
+        self.door, expected = rules.settle(self.door, self.line, self.limits, self.now_ms, SMALL)
+        answer = self.loop.run(
+            self.store.settle(ROOM, KEYS, NUMBERS[-1] + 1, self.limits, self.now_ms, SMALL)
+        )
+        assert answer.settled == expected
+        assert answer.admitted == self.door.admitted
+        assert answer.now_ms == self.door.last_ms
+
+    @rule(number=NUMBER, twin=st.sampled_from([0, 0, 1]), epoch=st.sampled_from([1, 2]))
+    def leave(self, number: int, twin: int, epoch: int) -> None:
+        """Give a place up."""
+        own = place(number, twin, epoch=epoch, void=VOID.get(number, False))
+        self.door, expected = rules.leave(self.door, self.line, own, sid(number, twin), self.now_ms)
+        assert self.loop.run(self.store.leave(own, sid(number, twin), self.now_ms)) == expected
+
+    @rule(number=NUMBER, why=st.sampled_from(list(sessions.Why)))
+    def end(self, number: int, why: sessions.Why) -> None:
+        """End a session, or one that is not there."""
+        self.door, expected = sessions.end(self.door, sid(number), self.limits, self.now_ms)
+        answer = self.loop.run(self.store.end(ROOM, KEYS, sid(number), why, self.limits, self.now_ms))
+        assert answer == expected
+
+    @rule(number=NUMBER, age=st.sampled_from([None, 0, HOLD_MS - 1, HOLD_MS]), run=st.sampled_from([RUN, "0b"]))
+    def renew(self, number: int, age: int | None, run: str) -> None:
+        """Renew a session, with or without its token, which may be old."""
+        token = None
+        if age is not None:
+            since_ms = self.now_ms - age
+            token = (Stay(since_ms, run, "standard"), since_ms + HOLD_MS)
+        line_run = self.line.run if self.line else None
+        self.door, expected = sessions.renew(self.door, line_run, sid(number), token, self.limits, self.now_ms)
+        answer = self.loop.run(self.store.renew(ROOM, KEYS, sid(number), token, self.limits, self.now_ms))
+        assert answer == expected
+
+    @invariant()
+    def the_store_says_what_the_rules_say(self) -> None:
+        """Every stored field equals the rules'."""
+        assert self.loop.run(read_door(self.client, self.store.keys(ROOM))) == self.door
+
+    @invariant()
+    def no_number_is_admitted_twice(self) -> None:
+        """The journal has one admission for a number, and as many as were counted."""
+        acts = [act for act in self.loop.run(journal(self.client)) if act["kind"] == "admitted"]
+        assert len(acts) == self.door.admitted
+        assert len({act["number"] for act in acts}) == len(acts)
+
+    @invariant()
+    def whoever_stands_at_the_door_has_not_been_admitted(self) -> None:
+        """An entry and a session exclude each other."""
+        now_ms = max(self.now_ms, self.door.last_ms)
+        assert not [name for name in self.door.next if self.door.lives(name, now_ms)]
+
+
+def play(url: str, scripts: dict[str, Script], examples: int, *, shrink: bool = True) -> None:
+    """Run the machine against `scripts`; for a mutant always the same moves, and no shrinking."""
+    machine = type("Played", (Machine,), {"url": url, "scripts": scripts})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            database=None,
+            derandomize=not shrink,
+            report_multiple_bugs=False,
+            phases=[Step.generate, Step.shrink] if shrink else [Step.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_rule_and_lua_agree(store_url: str) -> None:
+    """Whatever is done in whatever order, both say the same words and hold the same state."""
+    play(store_url, {}, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        pytest.param("claim", "'+inf') >= total_active_users", "'+inf') > total_active_users", id="one too many"),
+        pytest.param("claim", "interval_us * (burst - 1) > now_us", "interval_us * burst > now_us", id="burst + 1"),
+        pytest.param(
+            "claim", "math.max(now_us, tat_us) + interval_us", "math.max(now_us, tat_us)", id="tokens cost nothing"
+        ),
+        pytest.param("claim", "redis.call('ZRANGE', turn, 0, 0)[1] ~= sid", "false", id="by luck, not by rank"),
+        pytest.param("claim", "if waits >= 0 or", "if waits > 0 or", id="one rank too early"),
+        pytest.param("claim", "if held_ms > now then", "if held_ms >= now then", id="a session lives 1 ms too long"),
+        pytest.param("claim", "redis.call('ZSCORE', ended, sid) or 0) > now", "0) > now", id="the ended come back"),
+        pytest.param("claim", "redis.call('SETBIT', claimed, bit, 1)", "", id="a number counts twice"),
+        pytest.param("claim", "if stored ~= leaf then", "if false then", id="any ticket owns any number"),
+        pytest.param("claim", "void ~= '1' or ", "", id="empty slots are filled outside void ranges"),
+        pytest.param("claim", "epoch >= tonumber(known[2])", "false", id="tickets of today fill lost slots"),
+        pytest.param("claim", "(known[5] or '') ~= seed", "false", id="a rank from before the draw"),
+        pytest.param("claim", "if paused == '1' then", "if false then", id="a paused room admits"),
+        pytest.param("claim", "math.max(now_ms, tonumber(state[1] or 0))", "now_ms", id="time goes back"),
+        pytest.param("claim", "if due >= 1000 then", "if due > 1000 then", id="recall waits one grant too long"),
+        pytest.param("claim", "  class = recall\nelse", "  class = next\nelse", id="late-comers change class"),
+        pytest.param("settle", "now >= math.max(seen_ms, paused_ms)", "now > math.max(seen_ms, paused_ms)", id="lapse"),
+        pytest.param("settle", "if now >= paused_ms + lapse_ms then", "if true then", id="a pause costs the turn"),
+        pytest.param("settle", "live < total_active_users", "live <= total_active_users", id="settles one too many"),
+        pytest.param("settle", "(burst - 1) > now_us", "burst > now_us", id="settles a burst too large"),
+        pytest.param("settle", "if due_after >= 1000 then", "if due_after > 1000 then", id="recall waits longer"),
+        pytest.param("settle", "and paused ~= '1'", "", id="a paused room settles"),
+        pytest.param("settle", "      live = live + 1\n", "", id="grants are not counted as live"),
+        pytest.param("settle", "sessions, '-inf', text_now", "sessions, '-inf', '(' .. text_now", id="sweeps late"),
+        pytest.param("leave", "redis.call('SETBIT', claimed, number % CHUNK, 1) == 0", "true", id="leaving is forgot"),
+        pytest.param("leave", "redis.call('ZADD', ended, held_ms, sid)", "", id="gates do not learn who left"),
+        pytest.param("leave", "if stored ~= leaf then", "if false then", id="a twin gives my place up"),
+        pytest.param("end", "math.min(until_ms, now + free_ms)", "now", id="free before the gates know"),
+        pytest.param("end", "redis.call('ZREM', next, sid)", "", id="an ended sid waits at the door"),
+        pytest.param("renew", "redis.call('ZSCORE', ended, sid) or 0) > now", "0) > now", id="the ended renew"),
+        pytest.param("renew", "math.min(now + hold_ms, since_ms + longest_ms)", "now + hold_ms", id="no longest stay"),
+        pytest.param("renew", "if renewal == '1' then", "if true then", id="renewal cannot be switched off"),
+        pytest.param("renew", "if token_until_ms <= now then", "if false then", id="old tokens bring sessions back"),
+        pytest.param("renew", "known[1] and run ~= known[1]", "false", id="yesterday's sessions renew"),
+    ],
+)
+def test_the_machine_catches_the_mutant(store_url: str, name: str, old: str, new: str) -> None:
+    """Each guard, taken out of the Lua file, is missed."""
+    mutant = load(_LUA / f"{name}.lua").mutated(old, new)
+
+    with pytest.raises((AssertionError, Unavailable)):
+        play(store_url, {name: mutant}, 400, shrink=False)
