@@ -1,0 +1,183 @@
+"""Access: who may steer. A bearer token for programs, a signed-in browser session for people.
+
+The session is a signed cookie (HttpOnly, SameSite=Strict, ``__Host-`` with TLS); it holds a random id, the person's
+name, its end, and a fingerprint of the operator token, so that a new token ends all sessions. Each form carries a CSRF
+paper that is bound to the session's id; the form for signing in is bound to a session that is not signed in yet.
+
+Guessing: after some failures an address has to wait, each time twice as long. Kept in this process only: the
+operator's port is served by one. While an address waits a correct token is not accepted either, else waiting would
+cost a guesser nothing.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from starlette.requests import Request
+
+from kernel.clock import Clock
+from kernel.cookies import host_name, parse, set_cookie
+from kernel.signing import BadSignature, PaperSigner
+
+COOKIE = "waitroom-operator"
+FORM_COOKIE = "waitroom-operator-form"
+"""Of its own name: with SameSite=Strict a person who follows a link from elsewhere arrives without their session, and
+the form for signing in must not take its place."""
+SESSION_MS = 12 * 3_600_000
+SIGN_IN_MS = 3_600_000
+ADDRESSES_MAX = 10_000
+
+
+def digest_of(token: str) -> bytes:
+    """Hash a token, so that comparing takes the same time whatever its length."""
+    return hashlib.sha256(b"waitroom-operator\0" + token.encode("utf-8", "surrogateescape")).digest()
+
+
+def same_token(given: str, wanted: bytes) -> bool:
+    """Compare in constant time with the hash of the right token."""
+    return hmac.compare_digest(digest_of(given), wanted)
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    until_ms: int
+
+
+class Attempts:
+    """Failed attempts by address. Neighbours in an IPv6 /64 count as one."""
+
+    def __init__(self, free: int, first_wait_ms: int = 10_000, longest_wait_ms: int = 900_000) -> None:
+        """Let `free` failures pass, then make the address wait."""
+        self._free = free
+        self._first_wait_ms = first_wait_ms
+        self._longest_wait_ms = longest_wait_ms
+        self._failures: dict[str, _Failures] = {}
+
+    def wait_ms(self, address: str, now_ms: int) -> int:
+        """Return how long the address still has to wait; 0 if it may try."""
+        found = self._failures.get(_network(address))
+        return max(0, found.until_ms - now_ms) if found else 0
+
+    def failed(self, address: str, now_ms: int) -> int:
+        """Count a failure and return how long the address has to wait now."""
+        key = _network(address)
+        found = self._failures.pop(key, None) or _Failures(0, 0)
+        if found.count and now_ms >= found.until_ms + 4 * self._longest_wait_ms:
+            found.count = 0
+        found.count += 1
+        beyond = found.count - self._free
+        wait_ms = min(self._longest_wait_ms, self._first_wait_ms << min(beyond, 20)) if beyond >= 0 else 0
+        found.until_ms = now_ms + wait_ms
+        self._failures[key] = found
+        while len(self._failures) > ADDRESSES_MAX:
+            self._failures.pop(next(iter(self._failures)))
+        return wait_ms
+
+    def succeeded(self, address: str) -> None:
+        """Forget an address that proved itself."""
+        self._failures.pop(_network(address), None)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who showed the token, or (``who`` is '') a browser that was given the form for signing in."""
+
+    sid: str
+    who: str
+    until_ms: int
+
+
+class Sessions:
+    """Hands out and reads browser sessions."""
+
+    def __init__(self, signer: PaperSigner, operator_token: str, clock: Clock, *, secure: bool) -> None:
+        """Bind sessions to the operator token."""
+        self._signer = signer
+        self._fingerprint = digest_of(operator_token).hex()[:16]
+        self._clock = clock
+        self._secure = secure
+        self._ended: dict[str, int] = {}
+
+    def new(self, who: str = "") -> Session:
+        """Begin a session with a fresh id, so that an id planted before signing in is worth nothing."""
+        lasts_ms = SESSION_MS if who else SIGN_IN_MS
+        return Session(secrets.token_urlsafe(16), who, self._clock.now_ms() + lasts_ms)
+
+    def read(self, request: Request) -> Session | None:
+        """Return the session of a person who signed in; None for none, a forged, old or ended one."""
+        session = self._read(request, COOKIE)
+        return session if session is not None and session.who else None
+
+    def read_form(self, request: Request) -> Session | None:
+        """Return the session that the form for signing in is bound to."""
+        session = self._read(request, FORM_COOKIE)
+        return session if session is not None and not session.who else None
+
+    def _read(self, request: Request, name: str) -> Session | None:
+        cookies = parse(request.headers.get("cookie", "").encode("latin-1"))
+        try:
+            text = self._signer.open(cookies.get(host_name(name, self._secure), ""), max_length=1024)
+            paper: Any = json.loads(text)
+            session = Session(paper["sid"], paper["who"], paper["until_ms"])
+            fingerprint = paper["token"]
+        except (BadSignature, ValueError, KeyError, TypeError):
+            return None
+        over = self._clock.now_ms() >= session.until_ms or session.sid in self._ended
+        return None if over or fingerprint != self._fingerprint else session
+
+    def cookie(self, session: Session) -> bytes:
+        """Write the Set-Cookie header's value for a session."""
+        paper = {
+            "sid": session.sid,
+            "who": session.who,
+            "until_ms": session.until_ms,
+            "token": self._fingerprint,
+        }
+        value = self._signer.sign(json.dumps(paper).encode())
+        lasts_s = (session.until_ms - self._clock.now_ms()) // 1000
+        return self._set(COOKIE if session.who else FORM_COOKIE, value, lasts_s)
+
+    def end(self, session: Session) -> bytes:
+        """End a session for good and return the Set-Cookie value that takes it from the browser."""
+        now_ms = self._clock.now_ms()
+        self._ended = {sid: until for sid, until in self._ended.items() if until > now_ms}
+        self._ended[session.sid] = session.until_ms
+        return self._set(COOKIE, "", 0)
+
+    def _set(self, name: str, value: str, max_age_s: int) -> bytes:
+        name = host_name(name, self._secure)
+        return set_cookie(name, value, secure=self._secure, same_site="strict", max_age_s=max_age_s)
+
+    def csrf(self, session: Session) -> str:
+        """Return the paper that a form of this session carries."""
+        return self._signer.sign(b"csrf\0" + session.sid.encode())
+
+    def csrf_holds(self, session: Session, text: str) -> bool:
+        """Tell whether a form's paper belongs to this session."""
+        try:
+            return self._signer.open(text, max_length=256) == b"csrf\0" + session.sid.encode()
+        except BadSignature:
+            return False
+
+
+def same_origin(request: Request) -> bool:
+    """Tell whether a form was sent from our own page, as far as the browser says so."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "")
+    return site in {"same-origin", "none"} and origin in {None, f"http://{host}", f"https://{host}"}

@@ -1,0 +1,64 @@
+"""Operator's application: API, control page, health and metrics on one port of their own.
+
+That port is for operators, Prometheus and orchestrators; it should not face the internet. Routes that
+another package owns (sessions, for backends) are handed in and come first.
+"""
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from dashboards.control import ControlPage
+from dashboards.operator_api import OperatorApi
+from dashboards.ports import Deps
+from kernel.errors import Misconfigured, Refused
+from kernel.problems import Handler, handlers
+
+
+def create_app(deps: Deps) -> Starlette:
+    """Put the operator's side together."""
+
+    async def live(_request: Request) -> Response:
+        """GET /health/live: this process answers."""
+        return _health({"status": "live"})
+
+    async def ready(_request: Request) -> Response:
+        """GET /health/ready: it has what it needs to do its work; otherwise 503 and what is wrong."""
+        faults = list(await deps.ready())
+        if faults:
+            return _health({"status": "not-ready", "faults": faults}, 503)
+        return _health({"status": "ready"})
+
+    async def metrics(_request: Request) -> Response:
+        """GET /metrics."""
+        kind, text = deps.metrics()
+        return Response(text, headers={"content-type": kind, "cache-control": "no-store"})
+
+    return Starlette(
+        routes=[
+            *deps.extra_routes,
+            Mount("/api", OperatorApi(deps).app()),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", metrics),
+            *ControlPage(deps).routes(),
+        ],
+        exception_handlers={**handlers(), Misconfigured: _faults(handlers()[Refused])},
+    )
+
+
+def _faults(handle: Handler) -> Handler:
+    """Turn faults of a document into one problem that lists them all."""
+
+    def handle_faults(request: Request, error: Exception) -> Response:
+        faults = error.faults if isinstance(error, Misconfigured) else ()
+        told = "The settings have faults." if len(faults) != 1 else f"The settings have a fault: {faults[0]}."
+        return handle(request, Refused("settings-invalid", told, 422, faults=faults))
+
+    return handle_faults
+
+
+def _health(content: dict[str, object], status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, {"cache-control": "no-store"}, "application/json")

@@ -1,0 +1,363 @@
+"""Operator API: rooms and sales as JSON documents, for programs, with a bearer token.
+
+A document is read with its version as ETag and changed by naming that version in If-Match: without it 428, with an
+old one 412 and the current document. ``*`` stands for whatever is current. PUT replaces (with
+``If-None-Match: *`` it makes a room), PATCH is a JSON merge patch. A sale's version is its room's.
+Who and why go into the journal by the headers Waitroom-Who and Waitroom-Why. All failures are problems (RFC 9457).
+
+Not here: sessions (``extra_routes``), the page for people (``control``), what a setting may be (``waitroom.rooms``).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from dashboards.access import Attempts, digest_of, same_token
+from dashboards.ports import Deps
+from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
+from kernel.errors import Refused
+from kernel.problems import raw_problem
+from waitroom.configure import Actor, Gone, Saved, Stale
+from waitroom.rooms import Room, Sale, details, sale_to_dict, to_dict
+from waitroom.schedule import Phase, Wanted, wanted
+
+BODY_MAX_BYTES = 2 * 1024 * 1024
+API_FREE_FAILURES = 20
+
+JSON_TYPES = frozenset({"application/json"})
+PATCH_TYPES = frozenset({"application/merge-patch+json", "application/json"})
+
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def resource(path: str, **endpoints: Endpoint) -> Route:
+    """Make one route of a path's methods, so that 405 names all of them."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[asked](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
+
+
+class BearerGuard:
+    """Lets through who shows the operator token."""
+
+    def __init__(self, app: Router, deps: Deps) -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._token = digest_of(deps.operator_token)
+        self._attempts = Attempts(API_FREE_FAILURES)
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 without the token, 429 after too many wrong ones."""
+        address = client_address(scope, self._deps.trusted_proxies)
+        now_ms = self._deps.clock.now_ms()
+        if wait_ms := self._attempts.wait_ms(address, now_ms):
+            raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
+        given = Request(scope).headers.get("authorization", "")
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() == "bearer" and same_token(token.strip(), self._token):
+            await self._app(scope, receive, send)
+            return
+        error = Refused("token-missing", "This needs the operator token as a bearer token.", 401)
+        if given:
+            self._attempts.failed(address, now_ms)
+            error = Refused("token-invalid", "This is not the operator token.", 401)
+        status, headers, body = raw_problem(error)
+        await respond(send, status, [*headers, (b"www-authenticate", b'Bearer realm="waitroom"')], body)
+
+
+class OperatorApi:
+    """The endpoints below ``/api``."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Serve what `deps` joins."""
+        self._deps = deps
+        self._rooms = deps.configurations
+
+    def app(self) -> BearerGuard:
+        """Return the guarded application."""
+        one, sales, sale = "/rooms/{room}", "/rooms/{room}/sales", "/rooms/{room}/sales/{sale}"
+        routes = [
+            resource("/rooms", GET=self.list_rooms, POST=self.make_room),
+            resource(
+                one, GET=self.get_room, PUT=self.put_room, PATCH=self.patch_room, DELETE=self.delete_room
+            ),
+            resource(f"{one}/status", GET=self.status),
+            resource(f"{one}/changes", GET=self.changes),
+            resource(sales, GET=self.list_sales, POST=self.make_sale),
+            resource(
+                sale, GET=self.get_sale, PUT=self.put_sale, PATCH=self.patch_sale, DELETE=self.delete_sale
+            ),
+            resource(f"{sale}/details", GET=self.sale_details),
+        ]
+        return BearerGuard(Router(routes), self._deps)
+
+    # ------------------------------------------------------------------------------- rooms
+
+    async def list_rooms(self, _request: Request) -> Response:
+        """GET /rooms."""
+        return _json({"rooms": [document(room) for room in await self._rooms.list()]})
+
+    async def make_room(self, request: Request) -> Response:
+        """POST /rooms."""
+        given = await read_document(request, JSON_TYPES)
+        result = await self._rooms.create(given, actor_of(request))
+        if isinstance(result, Stale):
+            raise Refused("room-exists", f"There is a room {given['name']} already.", 409)
+        return _room_answer(result.room, 201, {"location": f"/api/rooms/{result.room.name}"})
+
+    async def get_room(self, request: Request) -> Response:
+        """GET /rooms/{room}."""
+        room = await self._rooms.get(request.path_params["room"])
+        if request.headers.get("if-none-match") == etag(room):
+            return Response(status_code=304, headers=_headers(room))
+        return _room_answer(room)
+
+    async def put_room(self, request: Request) -> Response:
+        """PUT /rooms/{room}: replace, or make with ``If-None-Match: *``."""
+        name = request.path_params["room"]
+        if request.headers.get("if-none-match") == "*" and "if-match" not in request.headers:
+            given = await read_document(request, JSON_TYPES)
+            if given.setdefault("name", name) != name:
+                raise Refused("name-differs", "The document names another room than the address.", 422)
+            result = await self._rooms.create(given, actor_of(request))
+            return _outcome(result, 201, {"location": f"/api/rooms/{name}"})
+        expected = expected_version(request)
+        given = await read_document(request, JSON_TYPES)
+        return _outcome(await self._rooms.put(name, given, expected, actor_of(request)))
+
+    async def patch_room(self, request: Request) -> Response:
+        """PATCH /rooms/{room}."""
+        expected = expected_version(request)
+        patch = await read_document(request, PATCH_TYPES)
+        name = request.path_params["room"]
+        return _outcome(await self._rooms.patch(name, patch, expected, actor_of(request)))
+
+    async def delete_room(self, request: Request) -> Response:
+        """DELETE /rooms/{room}."""
+        expected = expected_version(request)
+        result = await self._rooms.delete(request.path_params["room"], expected, actor_of(request))
+        match result:
+            case Gone():
+                return Response(status_code=204)
+            case Stale(current):
+                raise stale(current)
+
+    async def status(self, request: Request) -> Response:
+        """GET /rooms/{room}/status."""
+        room = await self._rooms.get(request.path_params["room"])
+        figures = await self._deps.figures.figures(room.name)
+        return _json(status_document(room, wanted(room, self._deps.clock.now_ms()), figures))
+
+    async def changes(self, request: Request) -> Response:
+        """GET /rooms/{room}/changes: the last accepted changes, newest first."""
+        room = await self._rooms.get(request.path_params["room"])
+        return _json({"changes": await self._rooms.changes(room.name, 100)})
+
+    # ------------------------------------------------------------------------------- sales
+
+    async def list_sales(self, request: Request) -> Response:
+        """GET /rooms/{room}/sales."""
+        room = await self._rooms.get(request.path_params["room"])
+        return _json({"sales": [sale_to_dict(sale) for sale in room.sales]}, headers=_headers(room))
+
+    async def make_sale(self, request: Request) -> Response:
+        """POST /rooms/{room}/sales."""
+        given = await read_document(request, JSON_TYPES)
+        name = request.path_params["room"]
+        result = await self._rooms.add_sale(name, given, actor_of(request))
+        sale = given.get("name")
+        return _sale_outcome(result, sale, 201, {"location": f"/api/rooms/{name}/sales/{sale}"})
+
+    async def get_sale(self, request: Request) -> Response:
+        """GET /rooms/{room}/sales/{sale}."""
+        room, sale = await self._sale(request)
+        return _json(sale_to_dict(sale), headers=_headers(room))
+
+    async def sale_details(self, request: Request) -> Response:
+        """GET /rooms/{room}/sales/{sale}/details: with everything inherited filled in."""
+        room, sale = await self._sale(request)
+        return _json(details(room, sale), headers=_headers(room))
+
+    async def put_sale(self, request: Request) -> Response:
+        """PUT /rooms/{room}/sales/{sale}."""
+        expected = expected_version(request)
+        given = await read_document(request, JSON_TYPES)
+        room, sale = request.path_params["room"], request.path_params["sale"]
+        result = await self._rooms.put_sale(room, sale, given, expected, actor_of(request))
+        return _sale_outcome(result, sale)
+
+    async def patch_sale(self, request: Request) -> Response:
+        """PATCH /rooms/{room}/sales/{sale}."""
+        expected = expected_version(request)
+        patch = await read_document(request, PATCH_TYPES)
+        room, sale = request.path_params["room"], request.path_params["sale"]
+        result = await self._rooms.patch_sale(room, sale, patch, expected, actor_of(request))
+        return _sale_outcome(result, sale)
+
+    async def delete_sale(self, request: Request) -> Response:
+        """DELETE /rooms/{room}/sales/{sale}."""
+        expected = expected_version(request)
+        room, sale = request.path_params["room"], request.path_params["sale"]
+        match await self._rooms.delete_sale(room, sale, expected, actor_of(request)):
+            case Saved(after):
+                return Response(status_code=204, headers=_headers(after))
+            case Stale(current):
+                raise stale(current)
+
+    async def _sale(self, request: Request) -> tuple[Room, Sale]:
+        return await self._rooms.sale(request.path_params["room"], request.path_params["sale"])
+
+
+# ------------------------------------------------------------------------------------ asked
+
+
+async def read_document(request: Request, types: frozenset[str]) -> dict[str, Any]:
+    """Read a JSON object of at most 2 MiB. Its own version, as GET gave it, is the header's business."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in types:
+        raise Refused("content-type-unknown", f"The body must be {' or '.join(sorted(types))}.", 415)
+    body = await read_body(request.receive, BODY_MAX_BYTES)
+    try:
+        given = orjson.loads(body)
+    except ValueError as error:
+        raise Refused("body-not-json", f"The body is not JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise Refused("body-not-object", "The body must be a JSON object.")
+    given.pop("version", None)
+    return given
+
+
+def expected_version(request: Request) -> int | None:
+    """Read If-Match; None for ``*``. Raises ``Refused`` where it is missing or no ETag of ours."""
+    given = request.headers.get("if-match")
+    if given is None:
+        raise Refused(
+            "if-match-missing", "Name the version that you change in If-Match, as GET gave it in ETag.", 428
+        )
+    if given.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(given.strip())
+    if found is None:
+        raise Refused("if-match-invalid", 'If-Match must be one ETag such as "3", or *.')
+    return int(found[1])
+
+
+def actor_of(request: Request) -> Actor:
+    """Read who changes something, and why; percent-encoding carries letters that headers cannot."""
+
+    def text(name: str) -> str:
+        value = unquote(request.headers.get(name, ""))
+        return "".join(char for char in value if char.isprintable()).strip()
+
+    return Actor(text("waitroom-who") or "api", text("waitroom-why"))
+
+
+# --------------------------------------------------------------------------------- answered
+
+
+def document(room: Room) -> dict[str, Any]:
+    """Write a room as the API shows it."""
+    return {"version": room.version} | to_dict(room)
+
+
+def etag(room: Room) -> str:
+    """Write a room's version as an ETag."""
+    return f'"{room.version}"'
+
+
+def status_word(
+    room: Room, plan: Wanted, waiting: int
+) -> Literal["queueing", "not_queueing", "event_prequeueing", "suspended"]:
+    """Return Cloudflare's word for what a room is doing."""
+    if room.suspended:
+        return "suspended"
+    if plan.phase is Phase.GATHERING:
+        return "event_prequeueing"
+    return "queueing" if waiting > 0 or room.queue_all else "not_queueing"
+
+
+def status_document(room: Room, plan: Wanted, figures: Mapping[str, object]) -> dict[str, object]:
+    """Write a room's status: Cloudflare's members, then ours, then whatever else is counted."""
+    waiting = whole(figures, "waiting") or 0
+    return {
+        **figures,
+        "status": status_word(room, plan, waiting),
+        "event_id": plan.sale.name if plan.sale else "",
+        "estimated_queued_users": waiting,
+        "estimated_total_active_users": whole(figures, "active_sessions") or 0,
+        "max_estimated_time_minutes": whole(figures, "max_estimated_time_minutes") or 0,
+        "phase": str(figures.get("phase") or plan.phase),
+        "paused": room.paused,
+        "bypass": room.bypass,
+        "version": room.version,
+    }
+
+
+def whole(figures: Mapping[str, object], name: str) -> int | None:
+    """Read a whole number from figures; None where it is unknown."""
+    value = figures.get(name)
+    return round(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def stale(current: Room | None) -> Refused:
+    """Make the answer for a version that is no longer current: it carries the one that is."""
+    if current is None:
+        return Refused("room-unknown", "This room has been removed meanwhile.", 404)
+    return Refused(
+        "settings-stale",
+        "Somebody changed these settings since you read them. Here they are as they are now.",
+        412,
+        current=document(current),
+    )
+
+
+def _outcome(result: Saved | Stale, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    match result:
+        case Saved(room):
+            return _room_answer(room, status, headers)
+        case Stale(current):
+            raise stale(current)
+
+
+def _sale_outcome(
+    result: Saved | Stale, name: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    match result:
+        case Saved(room):
+            sale = room.sale(str(name))
+            shown = sale_to_dict(sale) if sale else {}
+            return _json(shown, status, _headers(room) | dict(headers or {}))
+        case Stale(current):
+            raise stale(current)
+
+
+def _room_answer(room: Room, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return _json(document(room), status, _headers(room) | dict(headers or {}))
+
+
+def _headers(room: Room) -> dict[str, str]:
+    return {"etag": etag(room)}
+
+
+def _json(
+    content: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(
+        orjson.dumps(content),
+        status,
+        {"cache-control": "no-store", **(headers or {})},
+        "application/json",
+    )
