@@ -1,0 +1,342 @@
+"""Adapters: one domain's answers in the words of another's questions.
+
+The domains do not know each other; each says in its ``ports`` what it needs. Every translation between
+them stands here, so that a mapping such as "a ticket of this lane claims in that lane" is one visible
+line. Nothing is decided here.
+"""
+
+import hmac
+from collections import deque
+from collections.abc import Container, Mapping, Sequence
+
+from admission.door import Place
+from admission.limits import CookieAttributes, Limits
+from admission.pace import LineFacts
+from admission.ports import LineKeys
+from admission.service import Admission
+from admission.sessions import Why
+from admission.store import AdmissionStore
+from admission.tokens import Reason
+from gateway.decision import RoomRoute
+from gateway.decision import Session as GateSession
+from gateway.settings import Settings
+from kernel.clock import Clock
+from kernel.cookies import SameSite
+from waitroom.lanes import Lane, Serving
+from waitroom.line import CHUNK, LEAF_BYTES
+from waitroom.reading import Reading
+from waitroom.rooms import FailureStance, Method
+from waitroom.service import Waitroom
+from waitroom.shells import Pages
+from waitroom.standing import Standing
+
+MINUTE_MS = 60_000
+SAMPLE_MS = 500
+LEAST_SPAN_MS = 10_000
+AWAY_MS = 10_000
+"""A reading older than this means that the store is away, as far as the failure stance goes."""
+
+
+class LinePlaces:
+    """``admission.ports.Places``: what a ticket is worth, for a claim."""
+
+    def __init__(self, waitroom: Waitroom) -> None:
+        """Ask `waitroom`."""
+        self._waitroom = waitroom
+
+    async def place_of(self, room: str, ticket_text: str, now_ms: int) -> Place:
+        """Place a ticket; a rank that is still to be drawn lies behind everybody."""
+        reading, held, place = await self._waitroom.place_of(room, ticket_text, now_ms)
+        line, keys = reading.line, self._waitroom.store.keys(room)
+        rank = place.rank if place.rank is not None else (line.issued if line else held.number)
+        return Place(
+            room=room,
+            run=held.run,
+            epoch=held.epoch,
+            number=held.number,
+            rank=rank,
+            lane=str(held.lane),
+            leaf=held.leaf,
+            ticket_id=held.ticket_id,
+            called_ms=place.called_ms,
+            recall=place.standing is Standing.RECALL,
+            line_key=keys.line,
+            leaves_key=keys.chunk(held.number),
+            leaf_offset=held.number % CHUNK * LEAF_BYTES,
+            journal_key=keys.journal,
+            void=reading.fills_void(held),
+            seed=line.seed if line else "",
+        )
+
+
+class RoomLimits:
+    """``admission.ports.Rooms``: the limits in force, from the room's merged settings."""
+
+    def __init__(self, waitroom: Waitroom, settings: Settings) -> None:
+        """Read from `waitroom`'s memory."""
+        self._waitroom = waitroom
+        self._settings = settings
+
+    def limits(self, room: str) -> Limits:
+        """Return a room's limits. Raises Refused (room-unknown)."""
+        found = self._waitroom.reading(room).room
+        shares = found.lane_shares
+        return Limits(
+            new_users_per_minute=found.new_users_per_minute,
+            total_active_users=found.total_active_users,
+            audience=found.origin,
+            issuer=issuer(self._settings),
+            session_ms=found.session_ms,
+            renewal=not found.disable_session_renewal,
+            claim_window_ms=found.claim_window_s * 1000,
+            recall_share=found.recall_share,
+            lane_shares={
+                "verified": shares.verified,
+                "standard": shares.standard,
+                "suspect": shares.suspect,
+            },
+            paused=found.paused,
+            target_hosts=frozenset(found.allowed_targets),
+            cookie=cookie_attributes(self._waitroom.reading(room), self._settings),
+        )
+
+    def names(self) -> Sequence[str]:
+        """List the rooms."""
+        return list(self._waitroom.readings)
+
+
+class PacedLine:
+    """``admission.ports.Line``: the line as the pace sees and moves it."""
+
+    def __init__(self, waitroom: Waitroom) -> None:
+        """Move `waitroom`'s lines."""
+        self._waitroom = waitroom
+
+    def keys(self, room: str) -> LineKeys:
+        """Name the line's keys."""
+        keys = self._waitroom.store.keys(room)
+        return LineKeys(line=keys.line, journal=keys.journal)
+
+    async def facts(self, room: str) -> LineFacts | None:
+        """Tell the line as of this beat's reading; nothing while it is being put back."""
+        reading = self._waitroom.readings.get(room)
+        line = reading.line if reading else None
+        if reading is None or line is None or reading.fallen:
+            return None
+        everybody = max(1, line.issued)
+        verified, suspect = line.joined_verified / everybody, line.joined_suspect / everybody
+        return LineFacts(
+            run=line.run,
+            epoch=line.epoch,
+            version=line.version,
+            phase=str(line.phase),
+            issued=line.issued,
+            serving=line.serving._asdict(),
+            density={"verified": verified, "standard": 1.0 - verified - suspect, "suspect": suspect},
+            void=line.axis_void,
+        )
+
+    async def call(
+        self, room: str, facts: LineFacts, slot: int, serving: Mapping[str, int], plan_per_minute: int
+    ) -> bool:
+        """Commit the thresholds for one slot."""
+        wanted = Serving(*(serving[lane] for lane in Lane))
+        answer = await self._waitroom.store.call(room, facts.run, slot, wanted, plan_per_minute)
+        return bool(answer[0] == "called")
+
+
+class Routes:
+    """``gateway.gate.Rooms``: which room stands before an address; the longest path wins."""
+
+    def __init__(self, waitroom: Waitroom, settings: Settings, clock: Clock) -> None:
+        """Read from `waitroom`'s memory."""
+        self._waitroom = waitroom
+        self._settings = settings
+        self._clock = clock
+
+    def route(self, host: str, path: str) -> RoomRoute | None:
+        """Find the room of a host and a normal path. An exact host beats any host of the same path."""
+        bare = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host.lower()
+        best: tuple[int, bool] = (-1, False)
+        found: tuple[Reading, str] | None = None
+        for reading in self._waitroom.readings.values():
+            for route in reading.base.routes:
+                exact = route.host.lower() in {bare, host.lower()}
+                if (exact or route.host == "*") and _covers(route.path, path):
+                    rank = len(route.path.rstrip("/")), exact
+                    if rank > best:
+                        best, found = rank, (reading, route.path)
+        return self._route(*found) if found else None
+
+    def _route(self, reading: Reading, path: str) -> RoomRoute:
+        room = reading.room
+        return RoomRoute(
+            name=room.name,
+            origin=room.origin,
+            path=path,
+            admission_cookie=admission_cookie(reading, self._settings),
+            method=str(room.queueing_method),
+            bypass=room.bypass,
+            suspended=room.suspended,
+            away=self._clock.now_ms() - reading.read_ms > AWAY_MS,
+            fail_open=room.failure_stance is FailureStance.OPEN,
+            renewal=not room.disable_session_renewal,
+            revoke_command="revoke" in room.enabled_origin_commands,
+            json_response=room.json_response_enabled,
+            status_code=room.queueing_status_code,
+        )
+
+
+class GatePages:
+    """``gateway.gate.Pages``: what a waiting client sees at the address that it wanted."""
+
+    def __init__(self, waitroom: Waitroom, pages: Pages) -> None:
+        """Read from `waitroom`'s memory."""
+        self._waitroom = waitroom
+        self._pages = pages
+
+    def shell(self, room: str, target: str) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+        """Give the room's page in place, with the room's own status code."""
+        reading = self._waitroom.reading(room)
+        page = self._pages.shell(reading, target)
+        code = reading.room.queueing_status_code
+        if reading.room.queueing_method is Method.REJECT:
+            code = 429
+        return code, page.headers, page.body
+
+    def waiting_json(self, room: str) -> Mapping[str, object]:
+        """Tell a waiting JSON client how the line stands."""
+        reading = self._waitroom.reading(room)
+        line = reading.line
+        return {
+            "phase": str(line.phase) if line else "idle",
+            "people_waiting": line.shown_waiting if line else 0,
+            "paused": reading.room.paused,
+            "message": reading.room.message,
+            "starts_ms": reading.wanted.starts_ms,
+        }
+
+
+class GateAdmissions:
+    """``gateway.gate.Admissions``: sessions, as far as the gate deals with them."""
+
+    def __init__(self, admission: Admission) -> None:
+        """Ask `admission`."""
+        self._admission = admission
+
+    def verify(self, room: str, token: str) -> GateSession | str:
+        """Check a token offline."""
+        claims = self._admission.verify(room, token)
+        if isinstance(claims, Reason):
+            return claims.value
+        return GateSession(
+            room=claims.room,
+            run=claims.run,
+            sid=claims.sid,
+            lane=claims.lane,
+            admitted_ms=claims.admitted_ms,
+            issued_ms=claims.issued_ms,
+            expires_ms=claims.expires_ms,
+            token=token,
+        )
+
+    def ended(self, room: str) -> Container[str]:
+        """Name the sessions that ended early."""
+        return self._admission.ended(room)
+
+    async def renew(self, session: GateSession) -> str | None:
+        """Extend the place, then sign a fresh token."""
+        return await self._admission.renew(session.room, session.token)
+
+    async def revoke(self, session: GateSession) -> None:
+        """End the session, on the origin's word."""
+        await self._admission.end(session.room, session.sid, Why.REVOKED)
+
+    def cookie(self, room: str, token: str | None) -> bytes:
+        """Write the cookie that carries a token, or the one that takes it away."""
+        return self._admission.cookie(room, token)
+
+
+class RoomFigures:
+    """``dashboards.ports.Figures``: a room's present numbers, from a reading and a headcount."""
+
+    def __init__(self, waitroom: Waitroom, doors: AdmissionStore, clock: Clock) -> None:
+        """Read from `waitroom`'s memory and from `doors`."""
+        self._waitroom = waitroom
+        self._doors = doors
+        self._clock = clock
+        self._admitted: dict[str, deque[tuple[int, int]]] = {}
+
+    async def figures(self, room: str) -> Mapping[str, object]:
+        """Return the numbers by the names that ``dashboards.ports`` lists."""
+        now_ms = self._clock.now_ms()
+        reading = self._waitroom.readings.get(room)
+        line = reading.line if reading else None
+        if reading is None or line is None:
+            return {}
+        count = await self._doors.headcount(room, now_ms)
+        plan = line.plan_per_minute
+        return {
+            "phase": str(line.phase),
+            "opening": line.opening,
+            "run": line.run,
+            "epoch": line.epoch,
+            "waiting": line.waiting,
+            "called": count.next + count.recall,
+            "active_sessions": count.live,
+            "issued": line.issued,
+            "serving": line.serving.standard,
+            "admitted": count.admitted,
+            "admitted_per_minute": self._per_minute(room, now_ms, count.admitted),
+            "plan_per_minute": plan,
+            "max_estimated_time_minutes": -(-line.waiting // plan) if plan else None,
+            "store_age_ms": now_ms - reading.read_ms,
+        }
+
+    def _per_minute(self, room: str, now_ms: int, admitted: int) -> int | None:
+        """Compare with a minute ago; None until this process has looked for ten seconds."""
+        seen = self._admitted.setdefault(room, deque(maxlen=600))
+        if seen and admitted < seen[-1][1]:
+            seen.clear()
+        if not seen or now_ms - seen[-1][0] >= SAMPLE_MS:
+            seen.append((now_ms, admitted))
+        while len(seen) > 1 and now_ms - seen[1][0] >= MINUTE_MS:
+            seen.popleft()
+        since_ms, before = seen[0]
+        span_ms = now_ms - since_ms
+        return round((admitted - before) * MINUTE_MS / span_ms) if span_ms >= LEAST_SPAN_MS else None
+
+
+def issuer(settings: Settings) -> str:
+    """Name this installation in tokens."""
+    return settings.public_url or "waitroom"
+
+
+def cookie_attributes(reading: Reading, settings: Settings) -> CookieAttributes:
+    """Tell how a room's cookies are marked."""
+    given = reading.base.cookie_attributes
+    secure = {"always": True, "never": False}.get(given.secure, settings.secure)
+    same_site: SameSite = {"strict": "strict", "none": "none"}.get(given.samesite, "lax")  # type: ignore[assignment]
+    return CookieAttributes(
+        secure=secure,
+        same_site=same_site if secure or same_site != "none" else "lax",
+        partitioned=same_site == "none" and secure,
+        suffix=reading.base.cookie_suffix,
+    )
+
+
+def admission_cookie(reading: Reading, settings: Settings) -> str:
+    """Name the cookie that carries a room's admission."""
+    name = f"waitroom-admission-{reading.base.name}"
+    return f"__Host-{name}" if cookie_attributes(reading, settings).secure else name
+
+
+def secret_for(secret: bytes, purpose: str) -> bytes:
+    """Derive a secret of its own for each purpose from one key of the ring."""
+    return hmac.digest(secret, b"waitroom:" + purpose.encode(), "sha256")
+
+
+def _covers(prefix: str, path: str) -> bool:
+    """Tell whether a path lies at or below a route's path, at a segment's border."""
+    stem = prefix.rstrip("/")
+    return path == stem or path.startswith(stem + "/") or not stem

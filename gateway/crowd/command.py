@@ -1,0 +1,180 @@
+"""``waitroom crowd``: send simulated fans to a room on this machine and say whether it kept its promises.
+
+Exit status 0: every check is green; 1: one is red, or nobody answers; 2: the arguments make no sense. Drills (losing
+the store in the middle) harm the room, so the command knows none by itself: a caller that can do such a thing
+hands it in by name.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
+from gateway.crowd.plan import DEFAULT_MIX, Drill, Limits, Plan, faults, read_mix
+from gateway.crowd.progress import Progress
+from gateway.crowd.report import as_dict, table
+from gateway.crowd.report_page import page
+from gateway.crowd.traces import Shape, arrivals
+
+GREEN, RED, WRONG = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """What a drill named on the command line does."""
+
+    act: Callable[[], Awaitable[None]]
+    loses_store: bool
+    grace_s: float = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    plan = Plan()
+    parser.add_argument("address", nargs="?", help="the site, as http://127.0.0.1:8080 (this machine only)")
+    parser.add_argument("--url", help="the same as the address")
+    parser.add_argument("--room", default=plan.room, help="the room's name (main)")
+    parser.add_argument("--fans", type=int, default=plan.fans, metavar="N", help="how many come (2000)")
+    parser.add_argument(
+        "--duration", type=float, default=plan.duration_s, metavar="S", help="seconds in which they come (60)"
+    )
+    parser.add_argument(
+        "--linger",
+        type=float,
+        default=plan.linger_s,
+        metavar="S",
+        help="wait so long after the last came (900)",
+    )
+    parser.add_argument(
+        "--shape", default=plan.shape, help=f"how they come: {', '.join(Shape)} or trace:FILE (onsale)"
+    )
+    parser.add_argument(
+        "--mix", help="shares of the scripts, as steady=80,ghost=20; known: " + ", ".join(DEFAULT_MIX)
+    )
+    parser.add_argument("--seed", type=int, default=plan.seed, help="the same seed brings the same crowd (1)")
+    parser.add_argument("--connections", type=int, default=plan.connections, help="at most so many (256)")
+    parser.add_argument("--target", default=plan.target, help="the page that the fans want (/)")
+    parser.add_argument("--prefix", default=plan.prefix, help="path of the waiting room (/.waitroom)")
+    parser.add_argument(
+        "--limit-rate", type=float, metavar="N", help="the room's new_users_per_minute, to check"
+    )
+    parser.add_argument(
+        "--limit-active", type=int, metavar="N", help="the room's total_active_users, to check"
+    )
+    parser.add_argument("--operator-url", help="the operator's port, to learn the limits and count sessions")
+    parser.add_argument("--operator-token-file", type=Path, metavar="FILE", help="the operator's token")
+    parser.add_argument(
+        "--drill", metavar="NAME@S,…", help="harm the room on the way, where a caller knows how"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace, harms: Mapping[str, Harm] | None = None) -> int:
+    """Run the command and give its exit status."""
+    try:
+        plan = plan_of(args)
+        drills = drills_of(args.drill, harms or {})
+        arrivals(plan.shape, 0, plan.duration_s, Random(plan.seed))
+    except (ValueError, OSError) as error:
+        return _say(str(error), WRONG)
+    if found := faults(plan):
+        return _say("\n".join(found), WRONG)
+    progress = Progress(sys.stderr, plan.fans, sys.stderr.isatty())
+    try:
+        result = _run(plan, Hooks(drills=drills, pulse=progress, closing=_close_on_interrupt))
+    except Unreachable as error:
+        return _say(str(error), RED)
+    finally:
+        progress.done()
+    _write(args, result)
+    return GREEN if result.is_green else RED
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """Turn the arguments into a plan. Raises ValueError or OSError."""
+    url = args.url or args.address or Plan().url
+    if args.url and args.address and args.url != args.address:
+        raise ValueError("The address is given twice.")
+    token = args.operator_token_file.read_text(encoding="utf-8").strip() if args.operator_token_file else None
+    return Plan(
+        url=url.rstrip("/"),
+        room=args.room,
+        fans=args.fans,
+        duration_s=args.duration,
+        linger_s=args.linger,
+        shape=args.shape,
+        mix=read_mix(args.mix) if args.mix else DEFAULT_MIX,
+        seed=args.seed,
+        connections=args.connections,
+        target=args.target,
+        prefix=args.prefix.rstrip("/"),
+        limits=Limits(args.limit_rate, args.limit_active),
+        operator_url=args.operator_url.rstrip("/") if args.operator_url else None,
+        operator_token=token,
+    )
+
+
+def drills_of(text: str | None, harms: Mapping[str, Harm]) -> list[Drill]:
+    """Read ``flush@20,kill-store@40``. Raises ValueError."""
+    drills = []
+    for part in (text or "").split(",") if text else []:
+        name, _, at = part.strip().partition("@")
+        if name not in harms:
+            known = f"there are {', '.join(sorted(harms))}" if harms else "this command cannot harm a room"
+            raise ValueError(f"The drill {name!r} is not known; {known}.")
+        try:
+            at_s = float(at)
+        except ValueError as error:
+            raise ValueError(f"The drill {part!r} needs NAME@SECONDS.") from error
+        harm = harms[name]
+        drills.append(Drill(at_s, name, harm.act, harm.loses_store, harm.grace_s))
+    return drills
+
+
+def _run(plan: Plan, hooks: Hooks) -> Result:
+    # What exists by now stays; looking through it again and again would only make the load uneven.
+    gc.collect()
+    gc.freeze()
+    try:
+        import uvloop  # noqa: PLC0415 - the standard loop does as well, a third slower
+    except ModuleNotFoundError:
+        return asyncio.run(run_crowd(plan, hooks))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run_crowd(plan, hooks))
+
+
+def _close_on_interrupt(close: Callable[[], None]) -> None:
+    """The first Ctrl-C sends the fans home and reports; a second one ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        close()
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+
+
+def _write(args: argparse.Namespace, result: Result) -> None:
+    if str(args.json) == "-":
+        print(json.dumps(as_dict(result)))
+    else:
+        print(table(result, colour=sys.stdout.isatty()))
+    if args.json is not None and str(args.json) != "-":
+        args.json.write_text(json.dumps(as_dict(result), indent=1) + "\n", encoding="utf-8")
+    if args.report is not None:
+        args.report.write_text(page(result), encoding="utf-8")
+        print(f"The report is in {args.report}", file=sys.stderr)
+
+
+def _say(text: str, status: int) -> int:
+    for line in text.splitlines():
+        print(f"waitroom: {line}", file=sys.stderr)
+    return status

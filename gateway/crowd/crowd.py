@@ -1,0 +1,306 @@
+"""The crowd: send every fan at its moment, harm the room where a drill says so, call the roll, judge.
+
+``run_crowd`` is what the command, the tests and the benchmarks call. It is an open loop: the arrival times are
+fixed before the first fan sets off. The crowd ends when every fan's script is through, or at ``plan.ends_s``, when
+who still waits is sent home; then the roll is called: every ticket that is unused must still be good.
+Not here: what a fan does (``scripts``), what the checks say (``checks``), how it looks (``report``).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from random import Random
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from gateway.crowd.browser import Asker, Venue
+from gateway.crowd.checks import judge
+from gateway.crowd.fan import Fan
+from gateway.crowd.law import read_keys
+from gateway.crowd.observed import Counted, FanFile, Observed, Outage, Outcome, Route
+from gateway.crowd.plan import Drill, Limits, Plan, faults, scripts
+from gateway.crowd.scripts import play
+from gateway.crowd.traces import arrivals
+from gateway.crowd.verdict import State, Verdict
+from gateway.crowd.watch import TIMEOUT_S, Watch
+from gateway.crowd.wire import NoAnswer, Wire
+
+PULSE_S = 1.0
+ROLL_AT_ONCE = 64
+ROLL_TRIES = 8
+ROLL_PAUSE_S = 1.0
+
+
+class Unreachable(Exception):
+    """There is no waiting room at the plan's address; the text says what was found instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the crowd is doing right now."""
+
+    at_s: float
+    arrived: int
+    in_line: int
+    admitted: int
+    ended: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a caller may hang into a crowd; the defaults are a plain crowd over TCP in real time."""
+
+    drills: Sequence[Drill] = ()
+    journal: Callable[[], Awaitable[list[Counted]]] | None = None  # read at the end
+    pulse: Callable[[Pulse], None] | None = None
+    asker: Callable[[Callable[[], float]], Asker] | None = None  # made with the crowd's clock
+    seconds: Callable[[], float] = time.perf_counter
+    wall_ms: Callable[[], float] = lambda: time.time() * 1000
+    closing: Callable[[Callable[[], None]], None] | None = None  # gets a function that sends everybody home
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out of a crowd."""
+
+    plan: Plan
+    observed: Observed
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_green(self) -> bool:
+        """True when no check is red."""
+        return all(verdict.state is not State.RED for verdict in self.verdicts)
+
+    @property
+    def matched(self) -> int:
+        """Fans whose day went as their script says; 0 when any check is red."""
+        return sum(file.matched for file in self.observed.fans) if self.is_green else 0
+
+    @property
+    def places_lost(self) -> int:
+        """Fans whose genuine ticket was refused, or who got no answer when the roll was called."""
+        observed = self.observed
+        return len({turn.fan for turn in observed.turned}) + observed.roll_called - observed.roll_answered
+
+    def verdict(self, name: str) -> Verdict:
+        """Find a check's verdict by its name. Raises KeyError."""
+        return {verdict.name: verdict for verdict in self.verdicts}[name]
+
+
+async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
+    """Send a crowd and judge what it saw.
+
+    Raises ValueError for a plan with faults and Unreachable when nobody answers at its address.
+    """
+    hooks = hooks or Hooks()
+    if found := faults(plan):
+        raise ValueError(" ".join(found))
+    random = Random(plan.seed)
+    times = arrivals(plan.shape, plan.fans, plan.duration_s, random)
+    kinds = scripts(plan.mix, plan.fans, random)
+    files = [FanFile(index, kind, at_s) for index, (kind, at_s) in enumerate(zip(kinds, times, strict=True))]
+    zero = hooks.seconds()
+
+    def seconds() -> float:
+        return hooks.seconds() - zero
+
+    wire = Wire(*_address(plan.url), connections=plan.connections, timeout_s=plan.timeout_s, clock=seconds)
+    venue = Venue(plan, hooks.asker(seconds) if hooks.asker else wire, seconds)
+    venue.observed.fans = files
+    watch = Watch(_operator_wire(plan), plan, venue)
+    try:
+        venue.library.keys = await _knock(venue)
+        venue.observed.limits = _limits(plan.limits, await watch.limits())
+        zero = hooks.seconds()
+        venue.observed.wall_ms = hooks.wall_ms()
+        if hooks.closing is not None:
+            hooks.closing(venue.close)
+        fans = await _Field(venue, watch, hooks).play(files)
+        await _call_roll(fans)
+        await _last_look(venue)
+        venue.observed.limits = _limits(plan.limits, _looser(venue.observed.limits, await watch.limits()))
+    finally:
+        await watch.close()
+        await wire.close()
+    venue.observed.documents = venue.library.seen
+    venue.observed.ended_s = venue.seconds()
+    if hooks.journal is not None:
+        venue.observed.journal = await hooks.journal()
+    return Result(plan, venue.observed, tuple(judge(venue.observed)))
+
+
+class _Field:
+    """The crowd while it is there."""
+
+    def __init__(self, venue: Venue, watch: Watch, hooks: Hooks) -> None:
+        self._venue = venue
+        self._watch = watch
+        self._hooks = hooks
+        self._running: set[asyncio.Task[None]] = set()
+        self._kept: list[Fan] = []
+        self._errors: list[BaseException] = []
+        self._ended = 0
+
+    async def play(self, files: Sequence[FanFile]) -> list[Fan]:
+        """Let everybody live their day; give those fans back who hold an unused ticket."""
+        aside = [
+            asyncio.create_task(self._watch.keep_looking()),
+            asyncio.create_task(self._feel_the_pulse()),
+        ]
+        closing = asyncio.get_running_loop().call_later(
+            max(0.0, self._venue.plan.ends_s - self._venue.seconds()), self._venue.close
+        )
+        drills = [asyncio.create_task(self._drill(drill)) for drill in self._hooks.drills]
+        try:
+            await self._let_in(files)
+            while self._running:
+                await asyncio.wait(self._running)
+            await asyncio.gather(*drills)
+        finally:
+            closing.cancel()
+            for task in [*aside, *drills, *self._running]:
+                task.cancel()
+            await asyncio.gather(*aside, *drills, *self._running, return_exceptions=True)
+        if self._errors:
+            raise self._errors[0]
+        return self._kept
+
+    async def _let_in(self, files: Sequence[FanFile]) -> None:
+        """Start each fan at its moment, whatever the others are doing."""
+        for file in files:
+            wait_s = file.arrives_s - self._venue.seconds()
+            if wait_s > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._venue.closing.wait(), wait_s)
+            if self._venue.closing.is_set():
+                file.outcome = Outcome.OUTSIDE
+                continue
+            fan = Fan(self._venue, file, Random(f"{self._venue.plan.seed}/{file.index}"))
+            task = asyncio.create_task(play(fan))
+            self._running.add(task)
+            task.add_done_callback(lambda task, fan=fan: self._gone(task, fan))  # type: ignore[misc]
+
+    def _gone(self, task: "asyncio.Task[None]", fan: Fan) -> None:
+        self._running.discard(task)
+        self._ended += 1
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+            self._venue.close()
+        if fan.file.outcome in {Outcome.WAITING, Outcome.GONE} and fan.file.number is not None:
+            self._kept.append(fan)
+
+    async def _drill(self, drill: Drill) -> None:
+        """Harm the room at the drill's moment and note from when to when that may be felt."""
+        outages = self._venue.observed.outages
+        await asyncio.sleep(max(0.0, drill.at_s - self._venue.seconds()))
+        since_s, place = self._venue.seconds(), len(outages)
+        outages.append(Outage(drill.name, since_s, float("inf"), drill.loses_store))
+        await drill.act()
+        until_s = self._venue.seconds() + drill.grace_s
+        outages[place] = Outage(drill.name, since_s, until_s, drill.loses_store)
+
+    async def _feel_the_pulse(self) -> None:
+        if self._hooks.pulse is None:
+            return
+        while True:
+            await asyncio.sleep(PULSE_S)
+            self._hooks.pulse(self._now())
+
+    def _now(self) -> Pulse:
+        files, observed = self._venue.observed.fans, self._venue.observed
+        now_s = self._venue.seconds()
+        return Pulse(
+            at_s=now_s,
+            arrived=sum(file.arrives_s <= now_s for file in files),
+            in_line=sum(
+                file.number is not None and file.admitted_s is None and not file.outcome for file in files
+            ),
+            admitted=sum(file.admitted_s is not None for file in files),
+            ended=self._ended,
+            requests=sum(counts.total() for counts in observed.requests.values()),
+        )
+
+
+async def _call_roll(fans: Sequence[Fan]) -> None:
+    """Ask for every unused ticket once more: it must still be good, under the same number."""
+    waiting = list(reversed(fans))
+
+    async def ask_on() -> None:
+        while waiting:
+            fan = waiting.pop()
+            for _ in range(ROLL_TRIES):
+                answer = await fan.ask(Route.TICKET, fan.venue.room_path + b"/ticket")
+                if answer is not None and answer.status != 429 and answer.status < 500:
+                    fan.notes.roll_answered += 1
+                    fan.note_view(answer)
+                    break
+                await asyncio.sleep((answer.retry_after_s if answer else None) or ROLL_PAUSE_S)
+
+    if fans:
+        fans[0].notes.roll_called = len(fans)
+        await asyncio.gather(*[ask_on() for _ in range(min(ROLL_AT_ONCE, len(fans)))])
+
+
+async def _knock(venue: Venue) -> dict[str, EllipticCurvePublicKey]:
+    """Find the room and its published keys before anybody sets off."""
+    url, room = venue.plan.url, venue.plan.room
+    try:
+        status = await venue.wire.ask(b"GET", venue.room_path + b"/status")
+        keys = await venue.wire.ask(b"GET", f"{venue.plan.prefix}/jwks.json".encode())
+        found = read_keys(keys.body) if keys.status == 200 else {}
+    except ValueError as error:
+        raise Unreachable(f"{url} is no waiting room: {error}.") from error
+    except NoAnswer as error:
+        raise Unreachable(f"Nobody answers at {url} ({error.kind}). Is the waiting room running?") from error
+    if status.status == 404:
+        raise Unreachable(f"There is no room {room!r} at {url}.")
+    if status.status != 200 or keys.status != 200:
+        raise Unreachable(f"{url} is no waiting room that is ready: {status.status} for the room's status.")
+    return found
+
+
+async def _last_look(venue: Venue) -> None:
+    """Read the final document, so that the records have the line's last state."""
+    try:
+        answer = await venue.wire.ask(b"GET", venue.room_path + b"/status")
+        if answer.status == 200:
+            venue.library.document(answer.body, venue.seconds())
+    except (NoAnswer, ValueError) as error:
+        venue.observed.garbled.append(f"no last document: {error}")
+
+
+def _limits(told: Limits, found: Limits) -> Limits:
+    """What the caller says counts, what the operator's port says fills the gaps."""
+    rate, cap = told.admissions_per_minute, told.active_users
+    return Limits(
+        found.admissions_per_minute if rate is None else rate,
+        found.active_users if cap is None else cap,
+    )
+
+
+def _looser(before: Limits, after: Limits) -> Limits:
+    """An operator may change limits meanwhile: the looser of both is what surely held all the time."""
+    rates = [
+        limits.admissions_per_minute for limits in (before, after) if limits.admissions_per_minute is not None
+    ]
+    caps = [limits.active_users for limits in (before, after) if limits.active_users is not None]
+    return replace(
+        before, admissions_per_minute=max(rates, default=None), active_users=max(caps, default=None)
+    )
+
+
+def _operator_wire(plan: Plan) -> Wire | None:
+    if plan.operator_url is None:
+        return None
+    return Wire(*_address(plan.operator_url), connections=2, timeout_s=TIMEOUT_S)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return "127.0.0.1" if host == "localhost" else host, parts.port or 80

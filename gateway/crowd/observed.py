@@ -1,0 +1,228 @@
+"""What was observed: the file of every fan and every fact that a check or a figure needs.
+
+Times are seconds of the crowd's clock, zero at its start; ``wall_ms`` ties them to the room's clock. Facts are
+kept as they were told, none is corrected here; what they mean is decided by ``checks``, which therefore can be
+tested with a handful of records. Polls are only counted (a crowd makes millions), places and claims are kept.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gateway.crowd.law import Document
+from gateway.crowd.plan import Limits, Script
+
+
+class Outcome(StrEnum):
+    """How a fan's day ended."""
+
+    FINISHED = "finished"  # was in the shop and ended the session
+    STAYED = "stayed"  # was in the shop and let the session end by itself
+    LEFT = "left"  # gave the place up, and it stayed given up
+    GONE = "gone"  # went away without a word
+    REFUSED = "refused"  # every forged paper was refused
+    WAITING = "waiting"  # sent home at the end of the crowd, still in line
+    OUTSIDE = "outside"  # sent home without ever getting a place (room full or not open)
+    OVER = "over"  # the sale ended before the turn came
+    FAILED = "failed"  # anything else: something was not as promised
+
+
+EXPECTED: Mapping[Script, frozenset[Outcome]] = MappingProxyType(
+    {
+        Script.STEADY: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.LEAVER: frozenset({Outcome.LEFT}),
+        Script.GHOST: frozenset({Outcome.GONE}),
+        Script.LATE: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.DOUBLE_CLICK: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.TWO_TABS: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.RETRY: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.BAD: frozenset({Outcome.REFUSED}),
+    }
+)
+UNDECIDED = frozenset({Outcome.WAITING, Outcome.OUTSIDE, Outcome.OVER})
+"""The crowd ended before the script did: neither as expected nor against it."""
+
+
+class Route(StrEnum):
+    """The kinds of requests, for counts and latencies."""
+
+    PAGE = "page"
+    JOIN = "join"
+    STATUS = "status"
+    TICKET = "ticket"
+    CLAIM = "claim"
+    LEAVE = "leave"
+    SHOP = "shop"
+    GIVE_BACK = "give-back"
+
+
+@dataclass(slots=True)
+class FanFile:
+    """One fan: what it meant to do and what became of it."""
+
+    index: int
+    script: Script
+    arrives_s: float
+    run: str = ""
+    number: int | None = None
+    rank: int | None = None
+    lane: str = ""
+    joined_s: float | None = None
+    called_s: float | None = None
+    admitted_s: float | None = None
+    ended_s: float | None = None
+    outcome: Outcome | None = None
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def matched(self) -> bool:
+        """True when the fan's day went as its script says, without a fault on the way."""
+        return self.outcome in EXPECTED[self.script] and not self.faults
+
+    @property
+    def undecided(self) -> bool:
+        """True when the crowd ended first."""
+        return self.outcome in UNDECIDED and not self.faults
+
+
+class Joined(NamedTuple):
+    """A number was given."""
+
+    fan: int
+    run: str
+    number: int
+    asked_s: float
+    answered_s: float
+
+
+class Placed(NamedTuple):
+    """A fan was shown, or worked out, its place, as of the (epoch, version) ``order``."""
+
+    fan: int
+    run: str
+    number: int
+    rank: int | None
+    order: tuple[int, int]
+    by: str
+
+
+class Told(NamedTuple):
+    """The room said whether a rank is called; ``order`` is the (epoch, version) it said so by, if known."""
+
+    fan: int
+    run: str
+    lane: str
+    rank: int
+    called: bool
+    order: tuple[int, int] | None
+    asked_s: float
+    answered_s: float
+
+
+class Admitted(NamedTuple):
+    """An admission was handed out.
+
+    ``at_ms`` is the moment of admission by the room's clock, rounded down to a whole ``unit_ms`` (a second: ``iat``,
+    which stays the same when a claim is repeated or a session renewed).
+    """
+
+    fan: int
+    run: str
+    number: int
+    sid: str
+    at_ms: int
+    unit_ms: int
+    asked_s: float
+    answered_s: float
+
+
+@dataclass(slots=True)
+class Stay:
+    """A session that was surely alive from ``since_s`` to ``until_s`` (crowd's clock)."""
+
+    sid: str
+    since_s: float
+    until_s: float
+
+
+class Turned(NamedTuple):
+    """A genuine ticket was refused."""
+
+    fan: int
+    route: Route
+    status: int
+    code: str
+    at_s: float
+
+
+class Failed(NamedTuple):
+    """A request ended in a 429 or 5xx, or without an answer."""
+
+    fan: int
+    route: Route
+    kind: str  # the status code, or a word of wire.Broken
+    retry_told: bool
+    since_s: float
+    until_s: float
+
+
+class Outage(NamedTuple):
+    """A time in which the room was harmed on purpose."""
+
+    name: str
+    since_s: float
+    until_s: float
+    loses_store: bool
+
+
+class Sample(NamedTuple):
+    """What the operator's port said of the sessions."""
+
+    at_s: float
+    active: int
+
+
+class Counted(NamedTuple):
+    """An admission as the journal has it."""
+
+    at_ms: int
+    run: str
+    sid: str
+
+
+@dataclass(slots=True)
+class Observed:
+    """Everything the crowd saw."""
+
+    wall_ms: float = 0.0  # the room's clock at the crowd's zero
+    fans: list[FanFile] = field(default_factory=list)
+    joins: list[Joined] = field(default_factory=list)
+    places: list[Placed] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    admissions: list[Admitted] = field(default_factory=list)
+    stays: dict[str, Stay] = field(default_factory=dict)
+    turned: list[Turned] = field(default_factory=list)
+    failures: list[Failed] = field(default_factory=list)
+    hasty: list[Failed] = field(default_factory=list)  # 429 or 503 that did not say when to come back
+    slipped: list[tuple[int, str]] = field(default_factory=list)  # reached the origin without an admission
+    forged: list[tuple[int, str]] = field(default_factory=list)  # a forged paper that was not refused
+    documents: list[tuple[float, Document]] = field(default_factory=list)  # distinct ones, when first seen
+    garbled: list[str] = field(default_factory=list)  # documents that could not be read
+    outages: list[Outage] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    journal: list[Counted] | None = None
+    roll_called: int = 0  # fans with an unused ticket who were asked for it at the end
+    roll_answered: int = 0
+    limits: Limits = field(default_factory=Limits)
+    ended_s: float = 0.0
+    requests: dict[Route, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    latencies_ms: dict[Route, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
+    lags_ms: "array[float]" = field(default_factory=lambda: array("f"))
+
+    def in_outage(self, since_s: float, until_s: float) -> bool:
+        """True when the time touches one in which the room was harmed on purpose or getting up from it."""
+        return any(outage.since_s <= until_s and since_s < outage.until_s for outage in self.outages)

@@ -1,0 +1,176 @@
+"""The plan: what the crowd will do, fixed and seeded before the first fan comes.
+
+The same plan and seed give the same fans at the same moments with the same intentions; what happens to them is
+the room's doing. The crowd loads a system with forged papers and thousands of requests a second, so it speaks to
+this machine only: ``faults`` refuses every address that is not loopback.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+ROOM_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+class Script(StrEnum):
+    """What a fan means to do."""
+
+    STEADY = "steady"  # joins, polls as told, claims, uses the shop
+    LEAVER = "leaver"  # joins, gives the place up
+    GHOST = "ghost"  # joins, is never seen again
+    LATE = "late"  # is called while away, comes back within the claim window or after it
+    DOUBLE_CLICK = "double_click"  # joins twice at once under one idempotency key
+    TWO_TABS = "two_tabs"  # two pages, one ticket, two claims
+    RETRY = "retry"  # loses the answer to its claim and claims again
+    BAD = "bad"  # comes with forged papers
+
+
+DEFAULT_MIX: Mapping[Script, float] = MappingProxyType(
+    {
+        Script.STEADY: 0.62,
+        Script.LEAVER: 0.06,
+        Script.GHOST: 0.08,
+        Script.LATE: 0.06,
+        Script.DOUBLE_CLICK: 0.05,
+        Script.TWO_TABS: 0.05,
+        Script.RETRY: 0.05,
+        Script.BAD: 0.03,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the room promised its origin; None: not known, so not judged."""
+
+    admissions_per_minute: float | None = None
+    active_users: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """Something that is done to the room in the middle of the crowd.
+
+    From its start until ``grace_s`` after its end the room may answer 503 with Retry-After and connections may
+    break: that is counted apart. ``loses_store`` says that the store's state is gone afterwards, so that one more
+    burst may be admitted.
+    """
+
+    at_s: float
+    name: str
+    act: Callable[[], Awaitable[None]]
+    loses_store: bool = False
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole crowd; every duration in seconds of the crowd's clock."""
+
+    url: str = "http://127.0.0.1:8080"
+    room: str = "main"
+    fans: int = 2000
+    duration_s: float = 60.0
+    linger_s: float = 900.0  # after the last arrival: who still waits then is sent home, the place kept
+    shape: str = "onsale"
+    mix: Mapping[Script, float] = field(default_factory=lambda: DEFAULT_MIX)
+    seed: int = 1
+    connections: int = 256
+    timeout_s: float = 15.0
+    target: str = "/"
+    prefix: str = "/.waitroom"
+    finish_path: str = "/finish"  # where the origin's page has no link with "finish" in it
+    origin_mark: str = ""  # a text that only the origin's pages have; '' tells them by the room's address
+    finish_ratio: float = 0.85  # the rest lets the session end by itself
+    think_s: float = 0.8  # between two requests to the shop, on average
+    patience_s: float = 8.0  # a leaver gives up after about this long
+    away_s: float = 6.0  # a late fan stays away about this long
+    late_most_s: float = 60.0  # and goes beyond the claim window only where that window is at most this long
+    view_ratio: float = 0.03  # share of polls that also read the personal ticket view
+    browse: bool = True  # come by the origin's address first, as a person does
+    forwarded: bool = True  # each fan has an address of its own in X-Forwarded-For
+    limits: Limits = Limits()
+    operator_url: str | None = None
+    operator_token: str | None = field(default=None, repr=False)
+
+    @property
+    def ends_s(self) -> float:
+        """When the crowd is sent home at the latest."""
+        return self.duration_s + self.linger_s
+
+
+def faults(plan: Plan) -> list[str]:
+    """Say everything that is wrong with a plan, each in one sentence; empty means it can be run."""
+    found = [
+        f"The address {address!r} is not loopback; the crowd loads this machine only (127.0.0.0/8, ::1, localhost)."
+        for address in (plan.url, plan.operator_url)
+        if address is not None and not is_loopback(address)
+    ]
+    if not 1 <= len(plan.room) <= 63 or not set(plan.room) <= ROOM_LETTERS or plan.room.startswith("-"):
+        found.append(f"The room {plan.room!r} is not a room's name.")
+    if not 1 <= plan.fans <= 1_000_000:
+        found.append("A crowd has between 1 and 1,000,000 fans.")
+    if not 0.1 <= plan.duration_s <= 86_400:
+        found.append("The duration is between 0.1 s and a day.")
+    if not 0 <= plan.linger_s <= 86_400:
+        found.append("The crowd lingers between 0 s and a day.")
+    if not 1 <= plan.connections <= 20_000:
+        found.append("There are between 1 and 20,000 connections.")
+    if not plan.mix or any(share < 0 for share in plan.mix.values()) or sum(plan.mix.values()) <= 0:
+        found.append("The mix needs at least one script with a share above zero, and none below it.")
+    paths = (plan.target, plan.prefix, plan.finish_path)
+    found += [f"The path {path!r} is not a path on the origin." for path in paths if not _is_path(path)]
+    return found
+
+
+def _is_path(text: str) -> bool:
+    return text[:1] == "/" and text[:2] != "//" and text.isascii() and text.isprintable() and " " not in text
+
+
+def is_loopback(url: str) -> bool:
+    """True for an http address of this very machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.scheme != "http":
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_mix(text: str) -> dict[Script, float]:
+    """Read ``steady=80,ghost=20``; scripts that are not named are not in the crowd. Raises ValueError."""
+    mix: dict[Script, float] = {}
+    for part in text.split(","):
+        name, _, share = part.strip().partition("=")
+        try:
+            mix[Script(name.replace("-", "_"))] = float(share)
+        except ValueError as error:
+            known = ", ".join(Script)
+            raise ValueError(f"The mix has {part!r}; it needs NAME=SHARE with a name of {known}.") from error
+    return mix
+
+
+def scripts(mix: Mapping[Script, float], fans: int, random: Random) -> list[Script]:
+    """Give each fan a script: exact shares (largest remainder), in a random order."""
+    named = [script for script in Script if mix.get(script, 0) > 0]
+    total = sum(mix[script] for script in named)
+    exact = {script: fans * mix[script] / total for script in named}
+    counts = {script: int(exact[script]) for script in named}
+    by_rest = sorted(named, key=lambda script: exact[script] - counts[script], reverse=True)
+    for script in by_rest[: fans - sum(counts.values())]:
+        counts[script] += 1
+    dealt = [script for script in named for _ in range(counts[script])]
+    random.shuffle(dealt)
+    return dealt

@@ -1,0 +1,203 @@
+"""The report as one HTML page: verdict, checks, plots, tables; nothing is loaded from elsewhere.
+
+Light, dark and paper by the reader's own setting. The plots share one time axis, so that arrivals, the line, the door
+and the polls can be read under each other.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from gateway.crowd.crowd import Result
+from gateway.crowd.figures import Figures, figures
+from gateway.crowd.observed import Outcome, Route
+from gateway.crowd.plots import Band, Frame, bars, bars_and_limit, binned, dots, headroom, steps, thinned
+from gateway.crowd.report import duration, remarks, summary, words
+from gateway.crowd.verdict import State
+
+STYLE = Path(__file__).parent / "pages" / "report.css"
+_MARKS = {State.GREEN: "✓", State.RED: "✗", State.NOT_JUDGED: "–"}
+
+
+def page(result: Result) -> str:
+    """Write the page."""
+    shown = figures(result.observed)
+    colour = "green" if result.is_green else "red"
+    plan = result.plan
+    told = (
+        f"{shown.fans:,} fans came to room <b>{escape(plan.room)}</b> at {escape(plan.url)}: "
+        f"{escape(plan.shape)} over {duration(plan.duration_s)}, seed {plan.seed}, "
+        f"done after {duration(shown.ended_s)}."
+    )
+    notes = "".join(f'<p class="remark">{escape(text)}</p>' for text in remarks(result, shown))
+    body = (
+        f'<header><p class="kicker">Waitroom · crowd</p><h1 class="{colour}">{escape(summary(result))}</h1>'
+        f"<p>{told}</p>{notes}</header>{_tiles(result, shown)}"
+        f"<section><h2>Checks</h2>{_checks(result)}</section>"
+        f"<section><h2>The sale, second by second</h2>{_plots(result, shown)}</section>"
+        f"<section><h2>What fans saw</h2>{_waits(shown)}{_outcomes(shown)}</section>"
+        f"<section><h2>Requests</h2>{_requests(shown)}</section>"
+        f"<footer>{_footer(result)}</footer>"
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>Crowd: {escape(summary(result))}</title><style>{STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def _tiles(result: Result, shown: Figures) -> str:
+    observed = result.observed
+    admitted = sum(file.admitted_s is not None for file in observed.fans)
+    matched = sum(file.matched for file in observed.fans)
+    peak = max((count for _, count in shown.waiting), default=0)
+    tiles = [
+        ("went as the script says", f"{matched:,}", f"of {shown.fans:,} fans"),
+        ("admitted", f"{admitted:,}", f"{max(shown.admissions_per_s, default=0):,} in the fullest second"),
+        ("median wait", duration(shown.waits_s.p50), f"99 % below {duration(shown.waits_s.p99)}"),
+        ("longest line", f"{peak:,}", "fans waiting at once"),
+        ("places lost", f"{result.places_lost:,}", f"roll called for {observed.roll_called:,}"),
+        ("requests", f"{shown.requests:,}", f"{shown.requests_per_s:,.0f} a second on average"),
+    ]
+    cells = "".join(
+        f'<div class="tile"><dt>{escape(name)}</dt><dd><b>{escape(value)}</b><span>{escape(more)}</span></dd></div>'
+        for name, value, more in tiles
+    )
+    return f'<dl class="tiles">{cells}</dl>'
+
+
+def _checks(result: Result) -> str:
+    rows = []
+    for verdict in result.verdicts:
+        state = str(verdict.state).replace(" ", "-")
+        detail = verdict.detail if verdict.state is not State.NOT_JUDGED else f"Not judged: {verdict.detail}"
+        examples = "".join(f"<li>{escape(example)}</li>" for example in verdict.examples)
+        rows.append(
+            f'<li class="{state}"><span class="mark" role="img" aria-label="{verdict.state}">'
+            f"{_MARKS[verdict.state]}</span><div><p>{escape(verdict.promise)}</p>"
+            f'<p class="detail"><code>{verdict.name}</code> {escape(detail)}</p>'
+            f"{f'<ul>{examples}</ul>' if examples else ''}</div></li>"
+        )
+    return f'<ol class="checks">{"".join(rows)}</ol>'
+
+
+def _plots(result: Result, shown: Figures) -> str:
+    observed, last_s = result.observed, max(shown.ended_s, 1.0)
+    bands = [Band(outage.name, outage.since_s, min(outage.until_s, last_s)) for outage in observed.outages]
+    rate = observed.limits.admissions_per_minute
+    per_s = rate / 60 if rate is not None else None
+
+    def per_second(title: str, values: Sequence[int], what: str, limit: float | None = None) -> str:
+        means, width = binned(values)
+        frame = Frame(title, len(means) * width, headroom(means, limit), bands=bands)
+
+        def describe(at: float, value: float) -> str:
+            return f"{value:,.1f} {what} a second from {at:,.0f} s on".replace(".0 ", " ")
+
+        label = f"limit {limit:,.1f} a second".replace(".0 ", " ") if limit is not None else ""
+        every = f", mean of {width} s" if width > 1 else ""
+        picture = bars_and_limit(frame, means, width, describe, limit, label)
+        return _figure(f"{title}{every}", picture)
+
+    line = [(at_s, float(count)) for at_s, count in shown.waiting]
+    waiting = Frame("Fans in line", last_s, headroom(count for _, count in line), bands=bands)
+    return (
+        per_second("Arrivals a second", shown.arrivals_per_s, "fans")
+        + _figure("Fans in line", steps(waiting, thinned(line)))
+        + per_second("Admissions a second, against the limit", shown.admissions_per_s, "fans", per_s)
+        + per_second("Polls a second", shown.polls_per_s, "polls")
+    )
+
+
+def _waits(shown: Figures) -> str:
+    waits = sorted(wait for _, wait, _ in shown.places)
+    if not waits:
+        return "<p>Nobody was admitted.</p>"
+    count = 40
+    width = max(waits[-1] / count, 0.1)
+    heights = [0.0] * count
+    for wait in waits:
+        heights[min(int(wait / width), count - 1)] += 1
+    frame = Frame("Waits", width * count, headroom(heights), x_label="seconds from join to admission")
+
+    def describe(at: float, value: float) -> str:
+        return f"{value:,.0f} fans waited {at:,.1f} to {at + width:,.1f} s"
+
+    places = sorted(shown.places)
+    field = Frame(
+        "Number and wait",
+        max(number for number, _, _ in places) + 1,
+        headroom(wait for _, wait, _ in places),
+        height=230,
+        x_label="number in line",
+    )
+    points = [
+        (
+            float(number),
+            wait,
+            str(script).replace("_", "-"),
+            f"number {number:,}, {words(script)}: {duration(wait)}",
+        )
+        for number, wait, script in places
+    ]
+    rows = [["", "fans", "half below", "90 % below", "99 % below", "longest"]]
+    for label, spread in [
+        ("everybody", shown.waits_s),
+        *[(words(s), w) for s, w in shown.waits_by_script.items()],
+    ]:
+        if spread.count:
+            times = [duration(value) for value in (spread.p50, spread.p90, spread.p99, spread.most)]
+            rows.append([label, f"{spread.count:,}", *times])
+    return (
+        _figure("How long fans waited", bars(frame, heights, width, describe))
+        + _figure("Wait by number in line; those who were away on purpose stand out", dots(field, points))
+        + _table("Waits from join to admission", rows)
+    )
+
+
+def _outcomes(shown: Figures) -> str:
+    used = [outcome for outcome in Outcome if any(counts.get(outcome) for counts in shown.outcomes.values())]
+    rows = [["script", "came", "as it says", *[str(outcome) for outcome in used]]]
+    for script, counts in shown.outcomes.items():
+        told = [f"{counts[outcome]:,}" if counts.get(outcome) else "" for outcome in used]
+        rows.append([words(script), f"{sum(counts.values()):,}", f"{shown.matched[script]:,}", *told])
+    return _table("How each fan's day ended", rows)
+
+
+def _requests(shown: Figures) -> str:
+    rows = [["", "number", "a second", "peak second", "half below", "99 % below", "longest"]]
+    for route in Route:
+        pace = shown.paces.get(route)
+        if pace is not None:
+            spread = pace.latency_ms
+            times = [f"{value:,.1f} ms" for value in (spread.p50, spread.p99, spread.most)]
+            rows.append([str(route), f"{pace.total:,}", f"{pace.per_s:,.0f}", f"{pace.peak_per_s:,}", *times])
+    return _table("Every request of every fan", rows)
+
+
+def _footer(result: Result) -> str:
+    plan = result.plan
+    mix = ", ".join(f"{words(script)} {share:g}" for script, share in plan.mix.items())
+    return (
+        f"Mix: {escape(mix)}. At most {plan.connections:,} connections. "
+        "Arrivals are drawn up front and never wait for an answer (open loop). "
+        "A red check is proof of a broken promise; a green one says that none was seen."
+    )
+
+
+def _figure(title: str, picture: str) -> str:
+    return f"<figure><figcaption>{escape(title)}</figcaption>{picture}</figure>"
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in rows[0])
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in rows[1:]
+    )
+    return (
+        f'<div class="table"><table><caption>{escape(title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,144 @@
+"""The turn: what a fan does once called: claim, go on to the origin, end the session.
+
+A claim is repeated as it is told to (``next``, ``waiting``, ``paused``) and each admission is noted with its
+``sid``, so that ``checks`` can see whether anybody got in twice. Not here: waiting for the call (``fan``).
+"""
+
+import base64
+import re
+from typing import Any
+
+import jwt
+import orjson
+
+from gateway.crowd.browser import HTML, NAVIGATION, Ended, members
+from gateway.crowd.fan import Fan, Page
+from gateway.crowd.observed import Admitted, Outcome, Route, Stay
+from gateway.crowd.wire import Answer
+
+VERIFY_EVERY = 10
+"""One fan in so many verifies the admission with the published keys; that costs as much as several polls."""
+
+_FINISH = re.compile(rb"""(?:href|action)=["']?([^"'\s>]*finish[^"'\s>]*)""")
+
+
+async def claim(fan: Fan, page: Page | None = None) -> Admitted:
+    """Take the turn: ask until admitted. Raises Ended when that cannot be."""
+    page = page or fan.page
+    while True:
+        answer = await fan.insist(Route.CLAIM, *claim_request(fan))
+        said = members(answer)
+        outcome = said.get("outcome")
+        if answer.status == 200 and outcome == "admitted":
+            return note_admission(fan, said, answer)
+        if answer.status != 202:
+            if fan.is_closing:
+                raise Ended(Outcome.OVER)
+            raise Ended(Outcome.FAILED, fan.turned(Route.CLAIM, answer))
+        if fan.file.rank is not None and outcome in {"next", "waiting"}:
+            fan.told(fan.file.rank, answer, called=outcome == "next")
+        if outcome == "waiting":
+            await fan.venue.sleep(float(said.get("poll_ms") or 2000) / 1000)
+            await fan.wait_for_call(page)
+        else:
+            await fan.venue.sleep(float(said.get("retry_after_ms") or 1000) / 1000)
+
+
+def claim_request(fan: Fan) -> tuple[bytes, bytes]:
+    """Path and body of a claim."""
+    return fan.venue.room_path + b"/claim", orjson.dumps({"target": fan.plan.target})
+
+
+def note_admission(fan: Fan, said: dict[str, Any], answer: Answer) -> Admitted:
+    """Put an admission into the records. Raises Ended when it is not a token."""
+    file, notes = fan.file, fan.notes
+    token = str(said.get("admission", ""))
+    claims = _read(token)
+    note = Admitted(
+        fan=file.index,
+        run=file.run,
+        number=-1 if file.number is None else file.number,
+        sid=str(claims["sub"]),
+        at_ms=int(claims["iat"]) * 1000,
+        unit_ms=1000,
+        asked_s=answer.asked_at,
+        answered_s=answer.answered_at,
+    )
+    notes.admissions.append(note)
+    fan.sid = note.sid
+    if file.admitted_s is None:
+        file.admitted_s = answer.answered_at
+    stay = notes.stays.setdefault(note.sid, Stay(note.sid, answer.answered_at, 0.0))
+    stay.until_s = max(stay.until_s, int(claims["exp"]) - notes.wall_ms / 1000)
+    if file.index % VERIFY_EVERY == 0 and not _verifies(fan, token):
+        file.faults.append("the admission does not verify with the published keys")
+    return note
+
+
+def _read(token: str) -> dict[str, Any]:
+    """What an admission says, its signature unchecked."""
+    try:
+        part = token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        if {"sub", "iat", "exp"} <= claims.keys():
+            return dict(claims)
+    except (IndexError, ValueError, AttributeError):
+        pass
+    raise Ended(Outcome.FAILED, "the admission is not a token")
+
+
+def _verifies(fan: Fan, token: str) -> bool:
+    keys = fan.venue.library.keys
+    if not keys:
+        return True
+    try:
+        kid = str(jwt.get_unverified_header(token).get("kid"))
+        # The crowd's clock need not be the room's, so times are left to the guard at the origin.
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False}
+        found = jwt.decode(token, keys[kid], algorithms=["ES256"], options=options)
+    except (jwt.PyJWTError, KeyError):
+        return False
+    return str(found.get("room")) == fan.plan.room
+
+
+async def shop(fan: Fan) -> Outcome:
+    """Use the origin with the admission, then end the session or let it run out."""
+    target, finish = fan.plan.target.encode(), b""
+    for step in range(fan.random.randint(1, 3)):
+        if step:
+            await think(fan)
+        answer = await _visit(fan, target)
+        if found := _FINISH.search(answer.body):
+            finish = found.group(1)
+    if fan.random.random() >= fan.plan.finish_ratio:
+        return Outcome.STAYED
+    await think(fan)
+    await end_session(fan, finish or fan.plan.finish_path.encode())
+    return Outcome.FINISHED
+
+
+async def end_session(fan: Fan, path: bytes) -> None:
+    """Follow the origin's own link; from here on the session counts as over."""
+    stay = fan.notes.stays.get(fan.sid)
+    if stay is not None:
+        stay.until_s = min(stay.until_s, fan.venue.seconds())
+    answer = await fan.ask(Route.SHOP, path, accept=HTML, extra=NAVIGATION)
+    # An answer lost on the way may have ended the session: nothing follows from a failed repeat.
+    if (
+        answer is not None
+        and answer.status < 500
+        and (answer.status >= 400 or not fan.is_from_origin(answer))
+    ):
+        raise Ended(Outcome.FAILED, f"{path.decode()} was answered {answer.status}, not by the origin")
+
+
+async def think(fan: Fan) -> None:
+    """Look at the page for a while."""
+    await fan.venue.sleep(fan.random.expovariate(1 / max(fan.plan.think_s, 1e-3)))
+
+
+async def _visit(fan: Fan, path: bytes) -> Answer:
+    answer = await fan.insist(Route.SHOP, path, accept=HTML, extra=NAVIGATION)
+    if answer.status >= 400 or not fan.is_from_origin(answer):
+        raise Ended(Outcome.FAILED, f"{path.decode()} was answered {answer.status}, not by the origin")
+    return answer

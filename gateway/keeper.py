@@ -1,0 +1,114 @@
+"""Keeper: the heartbeat of a worker.
+
+Four times a second each worker reads the rooms, mends what the store has lost, does what the schedule asks,
+lets the pace call the next, and (beside it, because a commit waits for a disk) carries what happened into
+the journal. No worker leads: every step is a transition that happens once, whoever is first.
+
+When the store is away the beat goes on: readings grow old, are served with their age, and the first
+beat after its return mends what is missing. Not here: what each step means (``waitroom``, ``admission``).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from kernel.clock import Clock
+from kernel.errors import Unavailable
+from waitroom.drain import Drain
+from waitroom.restoring import Restorer
+from waitroom.rooms import Room
+from waitroom.service import Waitroom
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 0.25
+DRAIN_S = 0.5
+PATIENCE_S = 5.0
+
+
+class Keeper:
+    """Keeps the rooms of one worker going."""
+
+    def __init__(
+        self,
+        waitroom: Waitroom,
+        restorer: Restorer,
+        drain: Drain,
+        pace: Callable[[str], Awaitable[None]],
+        remembered: Callable[[], dict[str, Room]],
+        clock: Clock,
+    ) -> None:
+        """`pace` ticks a room's door, `remembered` reads the journal's last settings of all rooms."""
+        self._waitroom = waitroom
+        self._restorer = restorer
+        self._drain = drain
+        self._pace = pace
+        self._remembered = remembered
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+        self._away = False
+        self.ready = False
+
+    async def restore(self) -> None:
+        """Bring back the settings that the store lost while nobody looked."""
+        rooms = await asyncio.to_thread(self._remembered)
+        await self._restorer.settings(rooms)
+
+    async def start(self) -> None:
+        """Begin to beat."""
+        await self.beat()
+        self._tasks = [
+            asyncio.create_task(self._loop(self.beat, BEAT_S), name="beat"),
+            asyncio.create_task(self._loop(self.drain, DRAIN_S), name="drain"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop beating, then hand the journal what is left."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.drain(lease=False)
+        except (Unavailable, TimeoutError):
+            log.warning("the journal misses the last moments; the store still has them")
+
+    async def beat(self) -> None:
+        """Do one round over all rooms."""
+        await self._waitroom.refresh()
+        for room in list(self._waitroom.readings):
+            if await self._restorer.mend(room):
+                await self._waitroom.keep(room)
+                await self._pace(room)
+        self._waitroom.observe()
+        self.ready = True
+
+    async def drain(self, *, lease: bool = True) -> None:
+        """Carry every room's acts and leaves into the journal."""
+        for room in list(self._waitroom.readings):
+            await self.drain_room(room, lease=lease)
+
+    async def drain_room(self, room: str, *, lease: bool = True) -> None:
+        """Carry one room's acts and leaves into the journal, all of them."""
+        reading = self._waitroom.readings.get(room)
+        while reading is not None and reading.line is not None and not reading.fallen:
+            drained = await self._drain.drain(room, reading.line.run, lease=lease)
+            if not drained.more:
+                return
+
+    async def _loop(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
+        """Repeat `step` at the full multiples of `every_s`; a failure costs one round, never the loop."""
+        while True:
+            await asyncio.sleep(every_s - self._clock.now_ms() / 1000 % every_s)
+            try:
+                await step()
+            except Unavailable as reason:
+                if not self._away:
+                    log.error("the store or the journal is away", extra={"error": str(reason)})  # noqa: TRY400
+                self._away = True
+            except Exception:
+                log.exception("a round failed; the next one follows")
+            else:
+                if self._away:
+                    log.warning("the store and the journal are back")
+                self._away = False

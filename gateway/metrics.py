@@ -1,0 +1,33 @@
+"""Metrics of the gate: what it decided, why, and how the origin behaved.
+
+Labels come from closed sets: the rooms that are set up, and the words of ``gateway.decision``.
+"""
+
+from prometheus_client import Counter
+
+from kernel.metrics import REGISTRY
+
+DECISIONS = Counter(
+    "gateway_decisions_total",
+    "Requests by what the gate decided (pass, renew, open, wait, reject) and the reason's word.",
+    ["room", "decision", "reason"],
+    registry=REGISTRY,
+)
+ORIGIN_FAILURES = Counter(
+    "gateway_origin_failures_total",
+    "Requests that the origin left without a usable answer, by problem code.",
+    ["room", "code"],
+    registry=REGISTRY,
+)
+RENEWALS = Counter(
+    "gateway_renewals_total",
+    "Sessions that were due for a fresh token, by outcome (renewed, refused, failed, late).",
+    ["room", "outcome"],
+    registry=REGISTRY,
+)
+REVOCATIONS = Counter(
+    "gateway_revocations_total",
+    "Sessions that the origin ended by Cf-Waiting-Room-Command, by outcome (revoked, failed).",
+    ["room", "outcome"],
+    registry=REGISTRY,
+)

@@ -1,0 +1,188 @@
+"""Server: runs one process of the product: a gate worker, the operator's port or the demo's shop.
+
+``wiring.build(settings, role)`` gives the application; here it gets a port, health checks, limits on
+what a client may send before an application sees it, and an orderly end. SIGTERM drains: readiness
+turns false at once, ``drain_s`` later (when load balancers have noticed) the port closes, requests in
+flight finish within ``stop_s``, exit status 0. A second signal ends at once.
+
+The listening socket is inherited from the supervisor by its number. Not SO_REUSEPORT, because with
+that a second installation would silently share the port instead of being told that it is taken, and
+because each worker would have its own queue of connections, lost when the worker dies.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.limits import bounded
+from gateway.settings import Settings
+from kernel.asgi import respond
+from kernel.log import configure
+from kernel.metrics import MULTIPROC, flush
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # it has no wheel for every platform; asyncio's own loop does as well
+    from asyncio import new_event_loop  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+ROLES = ("gate", "operator", "shop")
+TICKS_PER_FLUSH = 10
+READY = b"ready\n"
+
+
+class Wired(Protocol):
+    """What ``wiring.build`` gives for a role."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """The application."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """True when it can serve."""
+        ...
+
+    async def start(self) -> None:
+        """Connect and load; raises Misconfigured."""
+        ...
+
+    async def stop(self) -> None:
+        """Write what is outstanding and disconnect."""
+        ...
+
+
+class Health:
+    """Answers ``health/live`` and ``health/ready`` before the application is asked."""
+
+    def __init__(self, app: ASGIApp, prefix: str, is_ready: Callable[[], bool]) -> None:
+        self._app = app
+        self._live = f"{prefix}/health/live"
+        self._ready = f"{prefix}/health/ready"
+        self._is_ready = is_ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a health check, or hand on."""
+        path = scope.get("path")
+        if scope["type"] != "http" or path not in (self._live, self._ready):
+            await self._app(scope, receive, send)
+            return
+        good = path == self._live or self._is_ready()
+        text = b"ok\n" if good else b"not ready\n"
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        await respond(send, 200 if good else 503, headers, text)
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to us and lets us look round ten times a second."""
+
+    def __init__(self, config: uvicorn.Config, look: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._look = look
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look round, then do what the server does."""
+        self._look(counter)
+        return await super().on_tick(counter)
+
+
+class Process:
+    """One running role: from the application to the end of the last request."""
+
+    def __init__(self, role: str, settings: Settings, wired: Wired, sockets: list[socket.socket]) -> None:
+        self._settings = settings
+        self._wired = wired
+        self._sockets = sockets
+        self.draining = False
+        self._when_ready: Callable[[], None] | None = None
+        prefix = settings.prefix if role == "gate" else ""
+        self._server = _Server(
+            uvicorn.Config(
+                Health(wired.app, prefix, self.is_ready),
+                http=bounded(settings.max_header_bytes, settings.header_s),
+                ws="websockets-sansio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=settings.max_connections,
+                timeout_keep_alive=settings.keep_alive_s,
+                timeout_graceful_shutdown=settings.stop_s,
+            ),
+            self._look,
+        )
+
+    def is_ready(self) -> bool:
+        """True while new requests are welcome."""
+        return self._server.started and not self.draining and self._wired.ready
+
+    async def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until told to stop; raises Misconfigured when it cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        self._when_ready = when_ready
+        await self._wired.start()
+        try:
+            await self._server.serve(sockets=self._sockets)
+        finally:
+            await self._wired.stop()
+            flush()
+
+    def stop(self) -> None:
+        """Begin to drain; told again, end at once."""
+        if self.draining:
+            self._server.force_exit = self._server.should_exit = True
+            return
+        self.draining = True
+        log.info("draining", extra={"drain_s": self._settings.drain_s})
+        asyncio.get_running_loop().call_later(self._settings.drain_s, self._close)
+
+    def _close(self) -> None:
+        self._server.should_exit = True
+
+    def _look(self, tick: int) -> None:
+        if self._when_ready is not None and self.is_ready():
+            self._when_ready()
+            self._when_ready = None
+        if tick % TICKS_PER_FLUSH == 0 and MULTIPROC in os.environ:
+            flush()
+
+
+def main(
+    role: str,
+    settings: Settings,
+    build: Callable[[Settings, str], Wired],
+    *,
+    descriptor: int,
+    ready: int | None = None,
+) -> None:
+    """Run one role on an inherited socket; write a line to ``ready`` when it serves."""
+    configure(settings.log_level, text=settings.log_format == "text")
+    for noisy in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    process = Process(role, settings, build(settings, role), [socket.socket(fileno=descriptor)])
+
+    def tell() -> None:
+        if ready is not None:
+            os.write(ready, READY)
+            os.close(ready)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(process.run(tell))

@@ -1,0 +1,219 @@
+"""Settings: what an operator chooses for one installation; a room's own choices stand in the rooms file.
+
+Every setting is WAITROOM_<NAME> in the environment or a key of the settings file; secrets also
+<NAME>_FILE. ``waitroom check settings`` prints them all, and every fault at once.
+
+Everything listens on 127.0.0.1 unless told otherwise, the operator's port by a setting of its own: a
+first try must not be on the network by accident, and opening the gate to the world must not open
+the control page with it.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from ipaddress import ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kernel.asgi import Network
+from kernel.errors import Misconfigured
+from kernel.settings import PREFIX, read, setting
+
+DEMO: Mapping[str, object] = {
+    "data": ".demo",
+    "log_format": "text",
+    "log_level": "warning",
+    "drain_s": 0.5,
+    # An open event stream must not hold up Ctrl-C.
+    "stop_s": 3,
+    # Simulated fans name an address of their own each.
+    "trusted_proxies": ["127.0.0.0/8"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of the server's processes."""
+
+    host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
+    port: int = setting(default=8080, minimum=0, maximum=65535, help="port of the gate, which fans use")
+    operator_host: str = setting(
+        default="127.0.0.1", help="address that the control page and the operator API listen on"
+    )
+    operator_port: int = setting(
+        default=8081, minimum=0, maximum=65535, help="port of the control page and the operator API"
+    )
+    shop_port: int = setting(
+        default=8082, minimum=0, maximum=65535, help="port of the demo's shop, always on 127.0.0.1"
+    )
+    workers: int = setting(default=1, minimum=1, maximum=256, help="gate processes that share the port")
+    data: Path = setting(  # noqa: RUF009 (a field, as dataclasses.field is)
+        default=Path("data"), help="folder for keys, journal and the embedded store"
+    )
+    rooms: Path | None = setting(default=None, help="TOML file with the rooms")  # noqa: RUF009
+    store_url: str | None = setting(
+        default=None, help="Redis or Valkey server; empty: an embedded one in the data folder"
+    )
+    journal_url: str | None = setting(
+        default=None, help="SQL database of the journal; empty: SQLite in the data folder"
+    )
+    keyring: Path | None = setting(  # noqa: RUF009
+        default=None, help="file with the signing keys; empty: keyring.json in the data folder"
+    )
+    public_url: str | None = setting(default=None, help="address that fans type, as https://tickets.example")
+    secure_cookies: str = setting(
+        default="auto",
+        choices=("auto", "yes", "no"),
+        help="cookies for TLS only; auto: when public_url is https",
+    )
+    prefix: str = setting(
+        default="/.waitroom", help="path below which the waiting room answers on the site's host"
+    )
+    default_origin: str | None = setting(
+        default=None, help="origin for addresses that no room covers; empty: they are 404"
+    )
+    keep_host: bool = setting(default=True, help="hand the client's Host header to the origin")
+    trusted_proxies: tuple[str, ...] = setting(
+        default=(), help="networks whose X-Forwarded-* headers are believed, as 10.0.0.0/8"
+    )
+    operator_token: str | None = setting(
+        default=None, secret=True, help="secret of the operator; the demo makes one in the data folder"
+    )
+    backend_token: str | None = setting(
+        default=None, secret=True, help="secret with which backends finish, renew and revoke sessions"
+    )
+    connect_s: float = setting(default=5.0, minimum=0.01, help="time to connect to the origin")
+    first_byte_s: float = setting(default=60.0, minimum=0.01, help="time until the origin begins to answer")
+    idle_s: float = setting(
+        default=120.0, minimum=0.01, help="longest silence within an answer of the origin"
+    )
+    origin_connections: int = setting(
+        default=1000, minimum=1, help="connections of one worker to the origins"
+    )
+    header_s: float = setting(
+        default=15.0, minimum=0.1, help="time a client has to send the head of a request"
+    )
+    keep_alive_s: int = setting(
+        default=65, minimum=1, help="time that an idle connection of a client stays open"
+    )
+    max_header_bytes: int = setting(default=32_768, minimum=1024, help="largest head of a request")
+    max_connections: int = setting(default=10_000, minimum=1, help="connections of one worker; more get 503")
+    drain_s: float = setting(
+        default=5.0, minimum=0, help="after SIGTERM: time between not ready and closing the port"
+    )
+    stop_s: int = setting(default=30, minimum=1, help="after that: time for requests in flight")
+    log_level: str = setting(
+        default="info", choices=("debug", "info", "warning", "error"), help="least serious log line to write"
+    )
+    log_format: str = setting(default="json", choices=("json", "text"), help="form of the log on stderr")
+
+    def __post_init__(self) -> None:
+        """Refuse what each field alone cannot show; raises Misconfigured with all faults."""
+        faults = [
+            f"{env('trusted_proxies')}: {text!r} is not a network such as 10.0.0.0/8 or ::1."
+            for text in self.trusted_proxies
+            if not _is_network(text)
+        ]
+        for name in ("public_url", "default_origin"):
+            url = getattr(self, name)
+            if url is not None and not _is_site(url):
+                faults.append(f"{env(name)}: {url!r} is not an address such as https://tickets.example.")
+        if not self.prefix.startswith("/") or self.prefix.endswith("/") or set(self.prefix) & set(" ?#%\\;"):
+            faults.append(f"{env('prefix')}: must begin with / and not end with one, not {self.prefix!r}.")
+        if self.store_url is not None and not self.store_url.startswith(("redis://", "rediss://", "unix://")):
+            faults.append(f"{env('store_url')}: must begin with redis://, rediss:// or unix://.")
+        for name in ("operator_token", "backend_token"):
+            secret = getattr(self, name)
+            if secret is not None and len(secret) < 16:
+                faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
+        ports = [(name, getattr(self, name)) for name in ("port", "operator_port", "shop_port")]
+        faults += [
+            f"{env(name)}: {number} is the port of {env(other)} already."
+            for index, (name, number) in enumerate(ports)
+            for other, taken in ports[:index]
+            if number == taken != 0
+        ]
+        if faults:
+            raise Misconfigured(faults)
+
+    @property
+    def secure(self) -> bool:
+        """True when cookies are for TLS only (and so can be ``__Host-`` cookies)."""
+        if self.secure_cookies == "auto":
+            return self.public_url is not None and self.public_url.startswith("https://")
+        return self.secure_cookies == "yes"
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The trusted proxies."""
+        return tuple(ip_network(text, strict=False) for text in self.trusted_proxies)
+
+    @property
+    def keyring_path(self) -> Path:
+        """The file with the signing keys."""
+        return self.keyring or self.data / "keyring.json"
+
+    @property
+    def operator_token_path(self) -> Path:
+        """The file in which the operator's secret stands when it is not set."""
+        return self.data / "operator-token"
+
+
+def env(name: str) -> str:
+    """Give the environment's name of a setting."""
+    return PREFIX + name.upper()
+
+
+def load(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    file: Path | None = None,
+    under: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read the settings: environment over file over ``under`` over the defaults.
+
+    Raises Misconfigured with every fault.
+    """
+    table: dict[str, object] = dict(under or {})
+    if file is not None:
+        try:
+            table |= tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise Misconfigured([f"The settings file {file} cannot be read: {error.strerror}."]) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Misconfigured([f"The settings file {file} is not TOML: {error}."]) from error
+    return read(Settings, environ, table)
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """Write settings as environment variables, for a child process of the same user."""
+    out: dict[str, str] = {}
+    for field in fields(settings):
+        given = getattr(settings, field.name)
+        if given is None:
+            text = ""
+        elif isinstance(given, bool):
+            text = "true" if given else "false"
+        else:
+            text = ",".join(given) if isinstance(given, tuple) else str(given)
+        out[env(field.name)] = text
+    return out
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_site(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query
+        )
+    except ValueError:
+        return False

@@ -1,0 +1,312 @@
+"""Wiring: the one place where everything is joined; ``build(settings, role)`` gives a process its application.
+
+    gate       the public port: waiting room, claims, the gate before the origin; keeps the rooms going
+    operator   the operator's port: API, control page, metrics, sessions for backends
+    shop       the demo's origin, with the admission guard around it, as any backend would have it
+
+What one domain must know of another is translated in ``adapters``. Nothing is decided here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from admission.buckets import Buckets
+from admission.guard import AdmissionGuard
+from admission.keyring import KeyRing
+from admission.metrics import Metrics as DoorMetrics
+from admission.service import Admission
+from admission.store import AdmissionStore
+from admission.web import DoorWeb, SessionsWeb
+from checkout.web import Shop
+from dashboards.app import create_app
+from dashboards.ports import Deps
+from gateway.adapters import (
+    GateAdmissions,
+    GatePages,
+    LinePlaces,
+    PacedLine,
+    RoomFigures,
+    RoomLimits,
+    Routes,
+    issuer,
+    secret_for,
+)
+from gateway.demo import operator_token
+from gateway.front import Front
+from gateway.gate import Gate, GateSettings
+from gateway.keeper import Keeper
+from gateway.proxy import Deadlines, Proxy
+from gateway.settings import Settings
+from kernel.asgi import respond
+from kernel.clock import SystemClock
+from kernel.cookies import SignedCookie
+from kernel.errors import Misconfigured, Unavailable
+from kernel.metrics import render
+from kernel.problems import raw_problem
+from kernel.signing import b64url
+from kernel.store import check, connect
+from waitroom.configure import Configurations
+from waitroom.drain import Drain
+from waitroom.journal_store import JournalStore
+from waitroom.metrics import Metrics as LineMetrics
+from waitroom.restoring import Restorer
+from waitroom.rooms import Room, read_kept
+from waitroom.rooms_toml import parse_toml
+from waitroom.seeds import CommittedSecret
+from waitroom.service import Waitroom
+from waitroom.shells import Pages
+from waitroom.store import LineStore
+from waitroom.web import LineWeb, WebSettings
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+
+
+class Parts:
+    """What the gate's and the operator's process both need."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make everything; nothing is connected yet."""
+        if settings.store_url is None:
+            raise Misconfigured(["WAITROOM_STORE_URL: a process of its own needs the address of the store."])
+        self.settings = settings
+        self.clock = SystemClock()
+        self.ring = KeyRing.open(settings.keyring_path, self.clock.now_ms())
+        self.client = connect(settings.store_url)
+        journal_url = settings.journal_url or f"sqlite:///{(settings.data / 'journal.db').resolve()}"
+        self.journal = JournalStore(journal_url, sign_head=self._sign_head)
+        self.configurations = Configurations(self.client, self.clock)
+        self.doors = AdmissionStore(self.client)
+        secret = self.ring.active("sid").octets
+        self.waitroom = Waitroom(
+            LineStore(self.client),
+            self.ring.signer("ticket"),
+            self.ring.documents(),
+            CommittedSecret(secret_for(secret, "draw")),
+            self.doors,
+            self.clock,
+            ticket_id_key=secret_for(secret, "ticket-id"),
+            metrics=LineMetrics(),
+        )
+        self.admission = Admission(
+            self.doors,
+            LinePlaces(self.waitroom),
+            RoomLimits(self.waitroom, settings),
+            PacedLine(self.waitroom),
+            self.ring,
+            self.clock,
+            DoorMetrics(),
+        )
+
+    async def connect(self) -> None:
+        """Reach the store and open the journal. Raises Misconfigured or Unavailable."""
+        await check(self.client)
+        await asyncio.to_thread(self.journal.open)
+
+    async def close(self) -> None:
+        """Leave the store and the journal."""
+        await self.client.aclose()
+        await asyncio.to_thread(self.journal.close)
+
+    def remembered(self) -> dict[str, Room]:
+        """Read the journal's last settings of all rooms."""
+        rooms: dict[str, Room] = {}
+        for name, (_, text) in self.journal.latest_configs().items():
+            room = read_kept(text)
+            if room is not None:
+                rooms[name] = room
+        return rooms
+
+    def _sign_head(self, message: bytes) -> str:
+        kid, signature = self.ring.documents().sign(message)
+        return f"{kid}.{b64url(signature)}"
+
+
+class GateProcess:
+    """Role ``gate``: everything on the public port."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Join the parts."""
+        self._parts = parts = Parts(settings)
+        waitroom, admission = parts.waitroom, parts.admission
+        pages = Pages(settings.prefix)
+        self._proxy = Proxy(
+            Deadlines(settings.connect_s, settings.first_byte_s, settings.idle_s),
+            connections=settings.origin_connections,
+        )
+        line = LineWeb(
+            waitroom,
+            pages,
+            Buckets(),
+            SignedCookie(parts.ring.signer("cookie", "visitor")),
+            parts.ring,
+            WebSettings(settings.prefix, settings.secure, settings.networks),
+        )
+        door = DoorWeb(admission, settings.prefix)
+        front = Front(
+            settings.prefix, {**line.routes, **door.routes}, {**door.plain, ("GET", "static"): line.asset}
+        )
+        self.app: ASGIApp = Gate(
+            GateSettings(settings.prefix, settings.default_origin, settings.keep_host, settings.networks),
+            waitroom=front,
+            rooms=Routes(waitroom, settings, parts.clock),
+            admissions=GateAdmissions(admission),
+            pages=GatePages(waitroom, pages),
+            proxy=self._proxy,
+            clock=parts.clock,
+        )
+        self._keeper = Keeper(
+            waitroom,
+            Restorer(waitroom, parts.journal, parts.configurations, parts.doors, parts.clock),
+            Drain(parts.client, parts.journal, parts.clock),
+            admission.tick,
+            parts.remembered,
+            parts.clock,
+        )
+        waitroom.before_open = lambda room, _run: self._keeper.drain_room(room, lease=False)
+
+    @property
+    def ready(self) -> bool:
+        """True once all rooms have been read."""
+        return self._keeper.ready
+
+    async def start(self) -> None:
+        """Connect, bring in the rooms file, begin to keep the rooms."""
+        await self._parts.connect()
+        rooms = self._parts.settings.rooms
+        await self._keeper.restore()
+        if rooms is not None:
+            await self._parts.configurations.apply_toml(parse_toml(_text(rooms)))
+        await self._keeper.start()
+
+    async def stop(self) -> None:
+        """Hand the journal what is left, and disconnect."""
+        await self._keeper.stop()
+        await self._proxy.stop()
+        await self._parts.close()
+
+
+class OperatorProcess:
+    """Role ``operator``: the control page and the API. It reads; the gate's workers keep the rooms going."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Join the parts."""
+        self._parts = parts = Parts(settings)
+        token = operator_token(settings, make=False)
+        sessions = SessionsWeb(parts.admission, lambda: (token, settings.backend_token))
+        self._looking: asyncio.Task[None] | None = None
+        self.ready = False
+        self.app: ASGIApp = create_app(
+            Deps(
+                configurations=parts.configurations,
+                figures=RoomFigures(parts.waitroom, parts.doors, parts.clock),
+                operator_token=token,
+                signer=parts.ring.signer("cookie", "operator"),
+                clock=parts.clock,
+                secure=settings.secure,
+                metrics=render,
+                extra_routes=[session_route(sessions)],
+                trusted_proxies=settings.networks,
+                waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
+            )
+        )
+
+    async def start(self) -> None:
+        """Connect and begin to look."""
+        await self._parts.connect()
+        await self._look()
+        self._looking = asyncio.create_task(self._keep_looking(), name="look")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._looking is not None:
+            self._looking.cancel()
+        await self._parts.close()
+
+    async def _look(self) -> None:
+        await self._parts.waitroom.refresh()
+        self._parts.ring.refresh()
+        self.ready = True
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self._look()
+            except Unavailable:
+                self.ready = False
+
+
+class ShopProcess:
+    """Role ``shop``: the demo's origin. The guard stands before it as it would before any backend."""
+
+    ready = True
+
+    def __init__(self, settings: Settings) -> None:
+        """Put the guard around the shop; the keys come from the ring's file, which lies on the same disk."""
+        clock = SystemClock()
+        ring = KeyRing.open(settings.keyring_path, clock.now_ms())
+
+        def keys() -> Mapping[str, object]:
+            ring.refresh()
+            return ring.jwks()
+
+        self.app: ASGIApp = AdmissionGuard(
+            Shop(clock.now_ms).app(),
+            jwks=keys,
+            issuer=issuer(settings),
+            audience=f"http://127.0.0.1:{settings.shop_port}",
+        )
+
+    async def start(self) -> None:
+        """Have nothing to connect to."""
+
+    async def stop(self) -> None:
+        """Have nothing to leave."""
+
+
+def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | ShopProcess:
+    """Give a process its application. Raises Misconfigured."""
+    match role:
+        case "gate":
+            return GateProcess(settings)
+        case "operator":
+            return OperatorProcess(settings)
+        case "shop":
+            return ShopProcess(settings)
+        case _:
+            raise Misconfigured([f"{role} is not a role: gate, operator or shop."])
+
+
+def session_route(sessions: SessionsWeb) -> Route:
+    """Give backends their address on the operator's port."""
+
+    async def act(request: Request) -> None:
+        del request
+
+    route = Route("/api/rooms/{room}/sessions/{sid}/{act}", act, methods=["POST"])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        params = scope["path_params"]
+        try:
+            await sessions.act(scope, receive, send, (params["room"], params["sid"], params["act"]))
+        except Exception as reason:  # noqa: BLE001 - failures become problems, as on the public port
+            status, headers, body = raw_problem(reason)
+            await respond(send, status, headers, body)
+
+    route.app = app
+    return route
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured([f"The rooms file {path} cannot be read: {error}."]) from error

@@ -1,0 +1,204 @@
+"""The command line: answers for people, a status for scripts, and no traceback for a mistake."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from admission.keyring import KeyRing
+from admission.tokens import Claims, write
+from gateway.cli import main
+
+NOW_MS = time.time_ns() // 1_000_000
+
+
+def claims(*, expires_ms: int = NOW_MS + 60_000) -> Claims:
+    """Make the claims of an admission."""
+    return Claims(
+        "waitroom",
+        "http://shop",
+        "A" * 22,
+        "main",
+        "run1",
+        "standard",
+        NOW_MS - 5000,
+        NOW_MS - 5000,
+        expires_ms,
+    )
+
+
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeyRing:
+    """Give the key ring of an installation in a fresh data folder."""
+    monkeypatch.setenv("WAITROOM_DATA", str(tmp_path))
+    return KeyRing.open(tmp_path / "keyring.json", NOW_MS)
+
+
+def token_of(ring: KeyRing, said: Claims) -> str:
+    """Sign an admission."""
+    key = ring.active("admission")
+    return write(key.private, key.admission_head, said.members())
+
+
+def test_a_good_token_tells_what_it_says(ring: KeyRing, capsys: pytest.CaptureFixture[str]) -> None:
+    """Claims as JSON, and how long it is still good."""
+    status = main(["check", "token", token_of(ring, claims())])
+    told = json.loads(capsys.readouterr().out)
+
+    assert (status, told["valid"], told["room"], told["sub"]) == (0, True, "main", "A" * 22)
+    assert 50 <= told["expires_in_s"] <= 60
+
+
+def test_a_bad_token_tells_the_word_why(ring: KeyRing, capsys: pytest.CaptureFixture[str]) -> None:
+    """Forged, expired, for another origin, of another key, nonsense: status 1 and one word each."""
+    good = token_of(ring, claims())
+    cases = [
+        ([good[:-8] + "AAAAAAAA"], "forged"),
+        ([token_of(ring, claims(expires_ms=NOW_MS - 1000))], "expired"),
+        ([good, "--audience", "http://else"], "wrong-audience"),
+        ([good, "--issuer", "else"], "wrong-issuer"),
+        ([good, "--room", "else"], "foreign-room"),
+        ([token_of(KeyRing.fresh(NOW_MS), claims())], "unknown-key"),
+        (["nonsense"], "malformed"),
+    ]
+
+    for words, reason in cases:
+        assert main(["check", "token", *words]) == 1
+        told = json.loads(capsys.readouterr().out)
+        assert (told["valid"], told["reason"]) == (False, reason)
+
+
+def test_a_token_is_checked_with_published_keys_alone(
+    ring: KeyRing, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend has the JWKS and nothing else of ours."""
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps(ring.jwks()))
+    token = token_of(ring, claims())
+    monkeypatch.setenv("WAITROOM_DATA", str(tmp_path / "nothing"))
+
+    assert main(["check", "token", token, "--jwks", str(jwks)]) == 0
+    jwks.write_text("{}")
+    assert main(["check", "token", token, "--jwks", str(jwks)]) == 2
+    assert "holds no set of keys" in capsys.readouterr().err
+
+
+def test_check_token_works_with_the_base_install(ring: KeyRing, tmp_path: Path) -> None:
+    """Nothing beyond PyJWT and cryptography is imported on the way."""
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps(ring.jwks()))
+    code = (
+        "import sys; from gateway.cli import main; status = main(sys.argv[1:]);"
+        "server = {'starlette', 'uvicorn', 'redis', 'aiohttp', 'orjson', 'jinja2', 'sqlalchemy', 'prometheus_client'};"
+        "print(sorted(server & set(sys.modules))); sys.exit(status)"
+    )
+    words = ["check", "token", token_of(ring, claims()), "--jwks", str(jwks)]
+
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+
+
+def test_every_fault_of_the_settings_is_a_line_and_the_status_is_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, all faults."""
+    monkeypatch.setenv("WAITROOM_PORT", "x")
+    monkeypatch.setenv("WAITROOM_NOTHING", "1")
+
+    assert main(["check", "settings"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.partition(":")[0] for line in told.err.splitlines()] == ["waitroom", "waitroom"]
+
+
+def test_check_settings_prints_all_of_them_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Name, value, meaning."""
+    monkeypatch.setenv("WAITROOM_OPERATOR_TOKEN", "0123456789abcdef")
+
+    assert main(["check", "settings"]) == 0
+    told = capsys.readouterr().out
+    assert "WAITROOM_PORT " in told
+    assert "is set" in told
+    assert "0123456789abcdef" not in told
+
+
+def test_check_rooms_tells_each_room_or_every_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A good file is listed; a bad one tells all that is wrong, and so does one that is not there."""
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text('[rooms.main]\norigin = "http://shop"\n')
+    bad.write_text('[rooms.main]\norigin = "ftp://shop"\nnew_users_per_minute = 0\nfoo = 1\n')
+
+    assert main(["check", "rooms", str(good)]) == 0
+    assert "main: */ -> http://shop" in capsys.readouterr().out
+    assert main(["check", "rooms", str(bad)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert main(["check", "rooms", str(tmp_path / "none.toml")]) == 2
+
+
+def test_the_rooms_of_the_demo_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """The file that ships is checked like any other."""
+    from gateway.demo import ROOMS
+
+    assert main(["check", "rooms", str(ROOMS)]) == 0
+    assert "main: */ -> http://127.0.0.1:8082" in capsys.readouterr().out
+
+
+def test_keys_are_listed_without_secrets_and_rotated(
+    ring: KeyRing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rotated key signs; the one before goes on verifying."""
+    before = ring.active("admission").kid
+
+    assert main(["keys", "rotate", "admission"]) == 0
+    made = capsys.readouterr().out.split()[1]
+    assert main(["keys", "list"]) == 0
+    listed = capsys.readouterr().out
+
+    assert made != before
+    assert "admission  active " in listed.replace(made, "")
+    assert before in listed
+    assert not any(key.secret in listed for key in KeyRing.open(tmp_path / "keyring.json", NOW_MS).keys)
+
+
+def test_rotating_an_unknown_key_or_none_at_all_is_a_sentence(
+    ring: KeyRing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """``sid`` is never rotated; a wrong folder must not grow a new key ring."""
+    assert main(["keys", "rotate", "sid", "foo"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    monkeypatch.setenv("WAITROOM_DATA", str(tmp_path / "wrong"))
+    assert main(["keys", "rotate"]) == 2
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_health_says_when_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, one line."""
+    assert main(["health", "http://127.0.0.1:9"]) == 1
+    assert capsys.readouterr().out.startswith("away: ")
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """As pyproject.toml has it."""
+    import tomllib
+
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.strip() == project["version"]
+
+
+def test_a_command_that_does_not_exist_is_told_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """Argparse's own status 2."""
+    with pytest.raises(SystemExit) as told:
+        main(["queue"])
+
+    assert told.value.code == 2
+    assert "demo" in capsys.readouterr().err

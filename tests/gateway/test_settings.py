@@ -1,0 +1,150 @@
+"""Settings: all faults at once, defaults that are safe, and children that get exactly what the parent has."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import DEMO, Settings, load, to_environ
+from kernel.errors import Misconfigured
+from kernel.settings import describe, read
+
+
+def faults_of(**environ: str) -> list[str]:
+    """Give the faults of an environment."""
+    with pytest.raises(Misconfigured) as told:
+        load({f"WAITROOM_{name.upper()}": text for name, text in environ.items()})
+    return list(told.value.faults)
+
+
+def test_nothing_listens_on_the_network_unless_it_is_told_to() -> None:
+    """Loopback by default; opening the gate does not open the control page."""
+    settings = load({})
+    opened = load({"WAITROOM_HOST": "0.0.0.0"})
+
+    assert (settings.host, settings.operator_host) == ("127.0.0.1", "127.0.0.1")
+    assert (opened.host, opened.operator_host) == ("0.0.0.0", "127.0.0.1")
+
+
+def test_every_fault_of_the_fields_is_told_at_once() -> None:
+    """Ten things are wrong, ten sentences come, each with its name."""
+    faults = faults_of(
+        port="70000",
+        operator_port="x",
+        workers="0",
+        connect_s="0",
+        keep_host="perhaps",
+        log_level="loud",
+        secure_cookies="maybe",
+        drain_s="-1",
+        stop_s="soon",
+        prot="8080",
+    )
+
+    assert len(faults) == 10
+    assert any(
+        "WAITROOM_PROT: there is no such setting; did you mean WAITROOM_PORT?" in fault for fault in faults
+    )
+
+
+def test_every_fault_between_the_fields_is_told_at_once() -> None:
+    """Networks, addresses, prefix, store, secrets and ports."""
+    faults = faults_of(
+        trusted_proxies="10.0.0.0/8,nonsense",
+        public_url="tickets.example",
+        default_origin="ftp://x",
+        prefix="waitroom/",
+        store_url="mysql://x",
+        operator_token="short",
+        backend_token="short",
+        operator_port="8080",
+    )
+
+    assert len(faults) == 8
+    assert not any("'short'" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("url", ["http://", "https://x:99999", "https://x?y=1", "//x", "http://[::1"])
+def test_a_public_address_is_a_whole_site(url: str) -> None:
+    """Scheme and host, and nothing after the path."""
+    assert len(faults_of(public_url=url)) == 1
+
+
+def test_cookies_are_secure_where_fans_come_by_https() -> None:
+    """By itself from the public address; a TLS proxy on an unknown name can be told."""
+    assert not load({}).secure
+    assert load({"WAITROOM_PUBLIC_URL": "https://tickets.example"}).secure
+    assert not load({"WAITROOM_PUBLIC_URL": "http://tickets.example"}).secure
+    assert load({"WAITROOM_SECURE_COOKIES": "yes"}).secure
+    assert not load({"WAITROOM_PUBLIC_URL": "https://a.example", "WAITROOM_SECURE_COOKIES": "no"}).secure
+
+
+def test_environment_beats_file_beats_demo_beats_default(tmp_path: Path) -> None:
+    """Four sources, one order."""
+    file = tmp_path / "settings.toml"
+    file.write_text('log_format = "json"\nport = 9001\n')
+
+    settings = load({"WAITROOM_PORT": "9002"}, file=file, under=DEMO)
+
+    assert (settings.port, settings.log_format, settings.drain_s, settings.host) == (
+        9002,
+        "json",
+        0.5,
+        "127.0.0.1",
+    )
+
+
+def test_a_settings_file_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    """Missing, not TOML."""
+    broken = tmp_path / "broken.toml"
+    broken.write_text("port = = 1")
+
+    for file in (tmp_path / "none.toml", broken):
+        with pytest.raises(Misconfigured) as told:
+            load({}, file=file)
+        assert len(told.value.faults) == 1
+        assert str(file) in told.value.faults[0]
+
+
+def test_the_demos_own_choices_are_valid_settings() -> None:
+    """A renamed setting must not leave the demo behind."""
+    assert read(Settings, {}, DEMO).log_format == "text"
+
+
+def test_a_child_gets_exactly_the_settings_of_its_parent(tmp_path: Path) -> None:
+    """Written as environment and read again: every field is the same, secrets too."""
+    settings = load(
+        {
+            "WAITROOM_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "WAITROOM_OPERATOR_TOKEN": "0123456789abcdef",
+            "WAITROOM_DATA": str(tmp_path),
+            "WAITROOM_KEEP_HOST": "no",
+            "WAITROOM_PUBLIC_URL": "https://tickets.example",
+        },
+        under=DEMO,
+    )
+
+    assert load(to_environ(settings)) == settings
+
+
+def test_secrets_do_not_show() -> None:
+    """Neither in ``repr`` nor in what ``check settings`` prints of them."""
+    settings = load({"WAITROOM_OPERATOR_TOKEN": "0123456789abcdef"})
+
+    assert "0123456789abcdef" not in repr(settings)
+    assert {row.name for row in describe(Settings) if row.secret} == {"operator_token", "backend_token"}
+
+
+def test_a_trusted_proxy_may_be_one_address() -> None:
+    """``10.1.2.3`` is a network of one; host bits are no fault."""
+    networks = load({"WAITROOM_TRUSTED_PROXIES": "10.1.2.3,10.9.9.9/8"}).networks
+
+    assert [str(network) for network in networks] == ["10.1.2.3/32", "10.0.0.0/8"]
+
+
+def test_paths_follow_the_data_folder() -> None:
+    """Key ring and operator's token lie there unless they are put elsewhere."""
+    settings = load({"WAITROOM_DATA": "/srv/w"})
+
+    assert settings.keyring_path == Path("/srv/w/keyring.json")
+    assert settings.operator_token_path == Path("/srv/w/operator-token")
+    assert load({"WAITROOM_KEYRING": "/etc/k.json"}).keyring_path == Path("/etc/k.json")
