@@ -1,0 +1,74 @@
+# Waitroom: all that a newcomer, a developer or a CI runs. `make` alone lists the targets.
+#
+# The machine needs python >= 3.11 and make; everything else arrives as wheels in .venv.
+# What people read goes to stderr, so that `make bench` has nothing but JSON lines on stdout.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# demo
+CROWD ?= 0
+PORT ?= 8080
+DATA ?= .demo
+WORKERS ?= 1
+# bench
+NAME ?= join
+# crowd
+URL ?= http://127.0.0.1:$(PORT)
+ROOM ?= main
+FANS ?= 200
+# screenshots
+OUT ?= report/screens
+
+.PHONY: help venv setup demo test test-fast lint bench crowd screenshots docker-lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+venv: $(VENV)/.all ## create .venv with everything that demo, tests and lint need
+
+$(VENV)/.server: pyproject.toml .ci/venv
+	@sh .ci/venv "$(VENV)" server 1>&2
+
+$(VENV)/.all: pyproject.toml .ci/venv
+	@sh .ci/venv "$(VENV)" server,postgres,test 1>&2
+	@touch "$(VENV)/.server"
+
+setup: $(VENV)/.all ## install nginx, wrk and chromium, which tests and benchmarks drive
+	@sh .ci/setup 1>&2
+
+demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8080 DATA=.demo WORKERS=1)
+	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
+
+test: setup ## run every test (below 15 minutes)
+	@"$(BIN)/python" -m pytest -q
+
+test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
+	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"
+
+lint: $(VENV)/.all ## check style, format, types and the walls between packages
+	@"$(BIN)/ruff" check --quiet .
+	@"$(BIN)/ruff" format --quiet --check .
+	@"$(BIN)/mypy" --no-error-summary
+	@"$(BIN)/lint-imports" --no-cache >/dev/null || "$(BIN)/lint-imports" --no-cache
+
+bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
+	@"$(BIN)/python" -m bench "$(NAME)"
+
+crowd: $(VENV)/.server ## send FANS=200 simulated fans to ROOM=main at URL=http://127.0.0.1:8080
+	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)"
+
+screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens)
+	@"$(BIN)/python" -m bench.screenshots "$(OUT)"
+
+docker-lint: $(VENV)/.all ## check the Dockerfile against the house's rules
+	@"$(BIN)/python" -m pytest -q tests/house/test_dockerfile.py
+
+clean: ## remove .venv, caches and the demo's data
+	@rm -rf "$(VENV)" .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .import_linter_cache .grimp_cache .coverage .coverage.* htmlcov
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

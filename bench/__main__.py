@@ -1,0 +1,56 @@
+"""The command: ``python -m bench NAME`` measures one figure and writes it as JSON lines."""
+
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+from bench import harness
+from bench.figure import Figure, emit, say
+from bench.load import LoadFailed
+from bench.servers import ServerFailed
+from kernel.errors import Misconfigured
+
+NAMES = {
+    "join": "joins a second, against a bare Starlette hello",
+    "status": "status documents a second, against a bare raw-ASGI answer; and the origin's rate behind nginx",
+    "claim": "claims a second, against a bare Starlette hello",
+    "gate-proxy": "requests a second through the gate, against the same origin direct",
+    "memory-per-fan": "bytes of the store for each of a million waiting",
+    "join-growth": "join rate at a million waiting, against ten thousand",
+    "crowd": "fans of 20,000 whose outcome was the one their script allows",
+    "flush-places-lost": "places lost when the store is wiped and killed in the middle",
+}
+
+
+def main(args: list[str]) -> int:
+    """Measure the figure that is named and return the exit code."""
+    if len(args) != 1 or args[0] not in NAMES:
+        say("NAME must be one of:")
+        for name, meaning in NAMES.items():
+            say(f"  {name:18} {meaning}")
+        return 2
+    name = args[0]
+    measure: Callable[[harness.Bench], Iterator[Figure]]
+    measure = import_module(f"bench.figures.{name.replace('-', '_')}").measure
+    good = True
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="waitroom-bench-") as folder:
+            for figure in measure(harness.prepare(Path(folder))):
+                good = good and figure.error is None
+                emit(figure)
+    except (LoadFailed, ServerFailed, Misconfigured, ValueError) as error:
+        emit(Figure(name, 0, "failed", error=str(error)))
+        say(f"{name} could not be measured: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""A whole installation for a crowd: `waitroom demo`, as a newcomer starts it, in a folder of its own.
+
+Not pinned to a core: what is looked at is whether people got what they were promised, not how fast. The store and
+the workers of this installation can be killed; they are found as the children of the process that was started
+here, so nothing else can be hit.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.harness import OPERATOR_TOKEN, Bench
+from bench.servers import ServerFailed, free_port, running
+from gateway.crowd.plan import Plan
+from kernel.store import connect
+
+ROOM = "main"
+RATE_PER_MINUTE = 4000
+ACTIVE_USERS = 1500
+CLAIM_WINDOW_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running installation."""
+
+    url: str
+    operator_url: str
+    folder: Path
+    pid: int
+
+    @property
+    def store_url(self) -> str:
+        """The address of the embedded store."""
+        return f"unix://{self.folder / 'store.sock'}"
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the gate's workers."""
+        return [pid for pid in _children(self.pid) if "worker gate" in _command(pid)]
+
+    def store_pid(self) -> int:
+        """Return the store's process id, which must be a child of this installation."""
+        pid = int((self.folder / "store.pid").read_text())
+        if pid not in _children(self.pid):
+            raise ServerFailed(f"process {pid} is not the store of this installation")
+        return pid
+
+    async def lose_everything(self) -> None:
+        """Wipe the store, kill it without a word, and end the workers, so that no memory is left either."""
+        client = connect(self.store_url)
+        try:
+            await client.flushall()
+        finally:
+            await client.aclose()
+        os.kill(self.store_pid(), signal.SIGKILL)
+        for pid in self.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(3)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+@contextmanager
+def demo(bench: Bench, workers: int = 2) -> Iterator[Demo]:
+    """Run an installation with one room in front of the demo's shop as long as the block lasts."""
+    if bench.cores.allowed:
+        os.sched_setaffinity(0, bench.cores.allowed)
+    folder = bench.folder / "demo"
+    port, operator_port, shop_port = free_port(), free_port(), free_port()
+    rooms = bench.folder / "rooms.toml"
+    rooms.write_text(
+        f"""[rooms.{ROOM}]
+origin = "http://127.0.0.1:{shop_port}"
+new_users_per_minute = {RATE_PER_MINUTE}
+total_active_users = {ACTIVE_USERS}
+session_duration = 1
+claim_window_s = {CLAIM_WINDOW_S}
+join_rate_per_minute = 6000
+join_burst = 6000
+queue_all = true
+"""
+    )
+    command = [
+        str(Path(sys.executable).parent / "waitroom"), "demo", "--data", str(folder), "--rooms", str(rooms),
+        "--port", str(port), "--operator-port", str(operator_port), "--shop-port", str(shop_port),
+        "--workers", str(workers),
+    ]  # fmt: skip
+    env = {"WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN, "WAITROOM_LOG_LEVEL": "warning"}
+    url = f"http://127.0.0.1:{port}"
+    ready = f"{url}/.waitroom/health/ready"
+    with running(command, ready=ready, log=bench.folder / "demo.log", env=env) as supervisor:
+        yield Demo(url, f"http://127.0.0.1:{operator_port}", folder, supervisor.pid)
+
+
+def plan_for(running_demo: Demo, fans: int, arrive_s: float) -> Plan:
+    """Return the crowd for an installation: everybody has time enough to be served."""
+    return Plan(
+        url=running_demo.url,
+        room=ROOM,
+        fans=fans,
+        duration_s=arrive_s,
+        linger_s=fans * 60 / RATE_PER_MINUTE * 2 + 120,
+        operator_url=running_demo.operator_url,
+        operator_token=OPERATOR_TOKEN,
+    )

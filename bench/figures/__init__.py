@@ -1,0 +1,1 @@
+"""One module for each figure; ``measure(bench)`` yields its lines."""

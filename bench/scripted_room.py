@@ -1,0 +1,365 @@
+"""Scripted room: a server whose line does what a test or a picture wants, behind the real page.
+
+It speaks the public wire (shell, status, join, claim, leave, ticket) but has no store and no rules: a
+`Scene` is set from outside, also while pages look at it. Used by ``tests/process/test_page.py`` and by
+``bench.screenshots``; never shipped.
+"""
+
+import base64
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from waitroom import view
+from waitroom.draw import Shuffle
+from waitroom.wait import wait_interval
+
+PREFIX = "/.waitroom/"
+TICKET = "waitroom-ticket-main"
+ADMISSION = "waitroom-admission-main"
+LANES = ("verified", "standard", "suspect")
+
+
+def now_ms() -> int:
+    """Return the server's time."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Scene:
+    """What the room is like right now, and what was asked of it."""
+
+    phase: str = "serving"
+    run: str = "0123456789abcdef"
+    epoch: int = 1
+    version: int = 1
+    issued: int = 0
+    serving: int = 0
+    speed: int = 0
+    plan: int = 0
+    opens_in_s: float | None = None
+    starts_in_s: float | None = None
+    frozen: int | None = None
+    seed: str = ""
+    commitment: str = ""
+    root: str = ""
+    rounds: int = 90
+    void: list[list[int]] = field(default_factory=list)
+    paused: bool = False
+    bypass: bool = False
+    message: str = ""
+    next_number: int | None = None
+    away: bool = False
+    cookies: bool = True
+    forged: bool = False
+    claims: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    join_problem: tuple[int, dict[str, Any]] | None = None
+    seen: dict[str, int] = field(default_factory=dict)
+    given_back: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+    def count(self, what: str) -> None:
+        """Note that something was asked."""
+        self.seen[what] = self.seen.get(what, 0) + 1
+
+    def change(self, **values: Any) -> None:
+        """Change the room as its public would notice."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.version += 1
+
+
+class Room:
+    """The application around one scene."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Make the keys and remember when the scene began."""
+        self.scene = scene
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.began_ms = now_ms()
+        self.numbers: dict[str, int] = {}
+        self.shell = view.shell("main", PREFIX, "Northern Lights Festival")
+        room = f"{PREFIX}r/main"
+        routes: list[tuple[str, Callable[[Request], Any], list[str]]] = [
+            (room, self.page, ["GET"]),
+            (f"{PREFIX}static/{{name}}", self.static, ["GET"]),
+            (f"{PREFIX}jwks.json", self.jwks, ["GET"]),
+            (f"{room}/status", self.status, ["GET", "POST"]),
+            (f"{room}/join", self.join, ["POST"]),
+            (f"{room}/claim", self.claim, ["POST"]),
+            (f"{room}/leave", self.leave, ["POST"]),
+            (f"{room}/ticket", self.ticket, ["GET"]),
+            ("/shop", self.origin, ["GET"]),
+            ("/favicon.ico", self.nothing, ["GET"]),
+        ]
+        self.app = Starlette(
+            routes=[Route(path, endpoint, methods=methods) for path, endpoint, methods in routes]
+        )
+
+    # ------------------------------------------------------------------------------------- pages
+    async def page(self, _request: Request) -> Response:
+        """Send the shell: the same for everybody, so the page finds its target in the address."""
+        self.scene.count("shell")
+        return self._html(self.shell.page())
+
+    async def static(self, request: Request) -> Response:
+        """Send a static file."""
+        asset = view.assets()[request.path_params["name"]]
+        return Response(asset.body, media_type=asset.media_type)
+
+    async def origin(self, request: Request) -> Response:
+        """The shop behind: whoever has the admission is in, others see the shell."""
+        self.scene.count("origin")
+        if ADMISSION in request.cookies or self.scene.bypass:
+            return HTMLResponse("<!doctype html><title>Shop</title><h1>Welcome to the shop</h1>")
+        return self._html(self.shell.page(request.url.path))
+
+    async def nothing(self, _request: Request) -> Response:
+        """Answer what browsers ask for unasked."""
+        return Response(status_code=204)
+
+    # -------------------------------------------------------------------------------------- wire
+    async def jwks(self, _request: Request) -> Response:
+        """Publish the key that signs the status document."""
+        numbers = self.key.public_key().public_numbers()
+        x, y = (_b64url(value.to_bytes(32, "big")) for value in (numbers.x, numbers.y))
+        return JSONResponse(
+            {"keys": [{"kty": "EC", "crv": "P-256", "kid": "s1", "x": x, "y": y, "alg": "ES256"}]}
+        )
+
+    async def status(self, request: Request) -> Response:
+        """Send the signed document, or take one that a page gives back."""
+        scene = self.scene
+        if request.method == "POST":
+            scene.given_back.append((await request.body()).decode())
+            return Response(status_code=204)
+        scene.count("status")
+        if scene.away:
+            return _problem(503, "store-away", "The store does not answer.", retry_after_s=1)
+        return Response(
+            self.document(), media_type="application/json", headers={"Cache-Control": "public, max-age=1"}
+        )
+
+    def document(self) -> bytes:
+        """Compose and sign the document of this moment."""
+        scene = self.scene
+        members: dict[str, Any] = {
+            "room": "main",
+            "name": "Northern Lights Festival",
+            "run": scene.run,
+            "epoch": scene.epoch,
+            "version": scene.version,
+            "at_ms": self.began_ms,
+            "phase": scene.phase,
+            "method": "random" if scene.commitment else "fifo",
+            "opens_ms": self._at(scene.opens_in_s),
+            "starts_ms": self._at(scene.starts_in_s),
+            "ends_ms": None,
+            "issued": scene.issued,
+            "void": scene.void,
+            "serving": dict.fromkeys(LANES, scene.serving),
+            "speed_per_minute": dict.fromkeys(LANES, scene.speed),
+            "plan_per_minute": scene.plan,
+            "poll_cap_s": 60,
+            "claim_window_s": 300,
+            "paused": scene.paused,
+            "bypass": scene.bypass,
+            "full": False,
+            "message": scene.message,
+            "draw": {
+                "level": "B" if scene.commitment else "C",
+                "commitment": scene.commitment,
+                "rounds": scene.rounds,
+                "frozen": scene.frozen,
+                "root": scene.root,
+                "seed": scene.seed,
+            },
+            "kid": "s1",
+        }
+        text = json.dumps(members, separators=(",", ":")).encode()
+        r, s = decode_dss_signature(self.key.sign(b"waitroom-status-v1\n" + text, ec.ECDSA(SHA256())))
+        signature = _b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        if scene.forged:
+            text = text.replace(b'"paused":false', b'"paused":true')
+        return text[:-1] + f',"signature":"{signature}"}}'.encode()
+
+    async def join(self, request: Request) -> Response:
+        """Give a number, or the same again for a known ticket or key."""
+        scene = self.scene
+        scene.count("join")
+        scene.headers.append(dict(request.headers))
+        if scene.away:
+            return _problem(503, "store-away", "The store does not answer.", retry_after_s=1)
+        if scene.join_problem:
+            status, members = scene.join_problem
+            return _problem(status, **members)
+        form = "form" in request.headers.get("content-type", "")
+        again = not form and bool((await request.json()).get("again"))
+        ticket = request.cookies.get(TICKET, "")
+        if again or ticket not in self.numbers or self._run(ticket) != scene.run:
+            key = request.headers.get("idempotency-key") or f"n{len(self.numbers)}"
+            ticket = f"{scene.run}.{key}"
+            if ticket not in self.numbers:
+                number = scene.next_number if scene.next_number is not None else scene.issued
+                scene.next_number = None
+                self.numbers[ticket] = number
+                scene.change(issued=max(scene.issued, number + 1))
+        if form:
+            target = str((await request.form()).get("target", "/"))
+            answer: Response = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
+        else:
+            answer = JSONResponse(
+                {
+                    "room": "main",
+                    "run": scene.run,
+                    "ticket": ticket,
+                    "number": self.numbers[ticket],
+                    "lane": "standard",
+                    "phase": scene.phase,
+                }
+            )
+        if scene.cookies:
+            answer.set_cookie(TICKET, ticket, httponly=True, samesite="lax")
+        return answer
+
+    async def claim(self, request: Request) -> Response:
+        """Answer with the next scripted outcome; after the last one, admit whoever is called."""
+        scene = self.scene
+        scene.count("claim")
+        form = "form" in request.headers.get("content-type", "")
+        target = str((await request.form() if form else await request.json()).get("target", "/"))
+        back = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
+        ticket = self._ticket(request)
+        if not ticket:
+            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+        if self._run(ticket) != scene.run:
+            return _problem(410, "run-over", "This place is from an earlier opening.")
+        if ticket in scene.used:
+            return _problem(410, "ticket-used", "This place has been used.")
+        if scene.claims:
+            status, members = scene.claims.pop(0)
+            return JSONResponse(members, status)
+        if self._rank(self.numbers[ticket]) >= scene.serving:
+            return back if form else JSONResponse({"outcome": "waiting", "ahead": 1, "poll_ms": 2000}, 202)
+        answer: Response = RedirectResponse(target, 303)
+        if not form:
+            answer = JSONResponse(
+                {"outcome": "admitted", "go": target, "admission": "x", "expires_ms": now_ms() + 60_000}
+            )
+        answer.set_cookie(ADMISSION, "x", httponly=True, samesite="lax")
+        return answer
+
+    async def leave(self, request: Request) -> Response:
+        """Give the place back."""
+        self.scene.count("leave")
+        self.scene.used.add(self._ticket(request))
+        return JSONResponse({"outcome": "left"})
+
+    async def ticket(self, request: Request) -> Response:
+        """Send the page without JavaScript."""
+        scene = self.scene
+        scene.count("ticket")
+        number = self.numbers[self._ticket(request)]
+        rank = None if scene.commitment and not scene.seed else self._rank(number)
+        called = rank is not None and rank < scene.serving and scene.phase == "serving"
+        ahead = None if rank is None else max(0, rank - scene.serving)
+        starts_in_s = scene.starts_in_s if scene.phase == "gathering" else None
+        place = view.TicketView(
+            phase=scene.phase,
+            standing="called" if called else "waiting",
+            number=number,
+            rank=rank,
+            ahead=ahead,
+            wait=None
+            if ahead is None
+            else wait_interval(ahead, scene.speed, scene.plan, paused=scene.paused, delay_s=starts_in_s or 0),
+            poll_ms=2000,
+            paused=scene.paused,
+            message=scene.message,
+            starts_in_s=starts_in_s,
+            frozen=scene.frozen is not None,
+            drawn_of=scene.frozen if scene.seed else None,
+        )
+        target = request.query_params.get("target", "/")
+        still = "still" in request.query_params
+        return self._html(
+            view.ticket_page("main", PREFIX, "Northern Lights Festival", target, place, still=still)
+        )
+
+    # ------------------------------------------------------------------------------------- small
+    def _at(self, in_s: float | None) -> int | None:
+        return None if in_s is None else self.began_ms + round(in_s * 1000)
+
+    def _ticket(self, request: Request) -> str:
+        ticket = request.cookies.get(TICKET) or request.headers.get("waitroom-ticket", "")
+        return ticket if ticket in self.numbers else ""
+
+    def _run(self, ticket: str) -> str:
+        return ticket.split(".", maxsplit=1)[0]
+
+    def _rank(self, number: int) -> int:
+        scene = self.scene
+        if not scene.seed or scene.frozen is None or number >= scene.frozen:
+            return number
+        return Shuffle(bytes.fromhex(scene.seed), scene.frozen, scene.rounds).rank(number)
+
+    def _html(self, body: bytes) -> Response:
+        policy = view.content_security_policy()
+        return HTMLResponse(body, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+
+
+def _problem(status: int, code: str, detail: str = "", retry_after_s: int = 0, **more: Any) -> Response:
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    body = {
+        "type": f"https://waitroom.dev/problems/{code}",
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def _b64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@contextlib.contextmanager
+def serving(scene: Scene) -> Iterator[tuple[Room, str]]:
+    """Serve a scene on a free port of this machine; give the room and its address."""
+    room = Room(scene)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            room.app,
+            host="127.0.0.1",
+            port=0,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield room, f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(5)
