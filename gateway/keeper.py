@@ -36,14 +36,16 @@ class Keeper:
         drain: Drain,
         pace: Callable[[str], Awaitable[None]],
         remembered: Callable[[], dict[str, Room]],
+        seal: Callable[[int], object],
         clock: Clock,
     ) -> None:
-        """`pace` ticks a room's door, `remembered` reads the journal's last settings of all rooms."""
+        """`pace` ticks a room's door; `remembered` reads the journal's last settings, `seal` signs its end."""
         self._waitroom = waitroom
         self._restorer = restorer
         self._drain = drain
         self._pace = pace
         self._remembered = remembered
+        self._seal = seal
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._away = False
@@ -70,6 +72,7 @@ class Keeper:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.drain(lease=False)
+                await asyncio.to_thread(self._seal, self._clock.now_ms())
         except (Unavailable, TimeoutError):
             log.warning("the journal misses the last moments; the store still has them")
 
@@ -91,8 +94,12 @@ class Keeper:
     async def drain_room(self, room: str, *, lease: bool = True) -> None:
         """Carry one room's acts and leaves into the journal, all of them."""
         reading = self._waitroom.readings.get(room)
-        while reading is not None and reading.line is not None and not reading.fallen:
-            drained = await self._drain.drain(room, reading.line.run, lease=lease)
+        while reading is not None and not reading.fallen:
+            run = reading.line.run if reading.line else ""
+            drained = await self._drain.drain(room, run, lease=lease)
+            if drained.fell_back:
+                log.warning("the journal knows more than the store", extra={"room": room})
+                self._restorer.doubt(room)
             if not drained.more:
                 return
 

@@ -168,9 +168,10 @@ class GateProcess:
             Drain(parts.client, parts.journal, parts.clock),
             admission.tick,
             parts.remembered,
+            parts.journal.seal,
             parts.clock,
         )
-        waitroom.before_open = lambda room, _run: self._keeper.drain_room(room, lease=False)
+        waitroom.drain = lambda room: self._keeper.drain_room(room, lease=False)
 
     @property
     def ready(self) -> bool:

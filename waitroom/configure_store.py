@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from kernel.lua import Script, call, load
 from kernel.store import Store, translated
@@ -32,7 +33,8 @@ class ConfigureStore:
     async def names(self) -> set[str]:
         """Name all rooms that there are or were."""
         with translated():
-            return {name.decode() for name in await self._client.smembers(NAMES)}
+            names: set[Any] = await self._client.smembers(NAMES)
+        return {name.decode() for name in names}
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Kept | None]:
         """Read only the versions: cheap enough for each worker's every second."""
@@ -47,7 +49,8 @@ class ConfigureStore:
     async def text(self, room: str) -> bytes:
         """Read a room's settings as they are kept; empty where there are none."""
         with translated():
-            return await self._client.get(_key(room, "config")) or b""
+            kept: Any = await self._client.get(_key(room, "config"))
+        return kept or b""
 
     async def configure(
         self, room: str, act: Act, expected: int, body: str, who: str, why: str, what: str,

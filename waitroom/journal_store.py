@@ -20,10 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from alembic.util.exc import CommandError
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from kernel.errors import Misconfigured, Unavailable
@@ -36,21 +35,23 @@ from waitroom.journal import (
     Leaves,
     NewEntry,
     blocks,
-    body_text,
     chain,
     head_message,
-    kind_of,
     leaves_entry,
     verify,
 )
 from waitroom.journal_tables import (
+    AWAY,
     ENTRIES,
     HEADS,
     LEAVES,
     address,
     begin_writing,
     engine,
+    entry_of,
     into_wal_mode,
+    octets_of,
+    row_of,
     take_turn,
 )
 from waitroom.migrations import NewerSchema, upgrade
@@ -167,7 +168,7 @@ class JournalStore:
         if not fresh:
             return Appended((), 0)
         placed = chain(fresh, *_end(connection))
-        connection.execute(sa.insert(ENTRIES), [_row(entry) for entry in placed])
+        connection.execute(sa.insert(ENTRIES), [row_of(entry) for entry in placed])
         if rows:
             connection.execute(sa.insert(LEAVES), rows)
         self._seal(connection, max(entry.at_ms for entry in placed), at_once=False)
@@ -219,13 +220,13 @@ class JournalStore:
         if kinds is not None:
             query = query.where(ENTRIES.c.kind.in_([kind.value for kind in kinds]))
         with self._translated(), self._engine.connect() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def heads(self) -> list[Head]:
         """Return all signed heads, oldest first."""
         with self._translated(), self._engine.connect() as connection:
             rows = connection.execute(sa.select(HEADS).order_by(HEADS.c.seq))
-            return [Head(row.seq, row.at_ms, _octets(row.hash), row.signature) for row in rows]
+            return [Head(row.seq, row.at_ms, octets_of(row.hash), row.signature) for row in rows]
 
     def latest_configs(self) -> dict[str, tuple[int, str]]:
         """Return (version, JSON text) of every room that is configured and was not removed since."""
@@ -238,7 +239,7 @@ class JournalStore:
         )
         query = sa.select(ENTRIES).where(ENTRIES.c.seq.in_(last)).order_by(ENTRIES.c.room)
         with self._translated(), self._engine.connect() as connection:
-            entries = [_entry(row) for row in connection.execute(query)]
+            entries = [entry_of(row) for row in connection.execute(query)]
         return {
             entry.room: (int(entry.body["version"]), entry.body["config"])
             for entry in entries
@@ -251,8 +252,12 @@ class JournalStore:
         Thresholds and the rate of joins are read from the last entries, whatever the run's age; admissions are
         all read, because each used number counts, and those of the run before, whose sessions may be alive.
         """
-        entry_of = (ENTRIES.c.room == room, ENTRIES.c.kind == Kind.OPENED.value)
-        openings = sa.select(ENTRIES.c.seq).where(*entry_of).order_by(ENTRIES.c.seq.desc()).limit(2)
+        openings = (
+            sa.select(ENTRIES.c.seq)
+            .where(ENTRIES.c.room == room, ENTRIES.c.kind == Kind.OPENED.value)
+            .order_by(ENTRIES.c.seq.desc())
+            .limit(2)
+        )
         with self._translated(), self._engine.connect() as connection:
             last, before, *_ = [*connection.scalars(openings), 0, 0]
             parts = [
@@ -263,6 +268,8 @@ class JournalStore:
                 _of_kinds(connection, room, [Kind.LEAVES], last, newest=RATE_ENTRIES),
             ]
             known = fold(heapq.merge(*parts, key=lambda entry: entry.seq))
+            if known and known.unreadable:
+                log.error("entries were passed over", extra={"room": room, "seqs": known.unreadable[:20]})
             return known and replace(known, extent=_extent(connection, room, known.run))
 
     def leaf_extent(self, room: str, run: str) -> int:
@@ -283,7 +290,7 @@ class JournalStore:
             rows = connection.execute(query).all()
         if not rows:
             return b""
-        octets = b"".join(_octets(row.leaves) for row in rows)
+        octets = b"".join(octets_of(row.leaves) for row in rows)
         since = start - rows[0].start
         return octets[since * LEAF_BYTES : (since + count) * LEAF_BYTES]
 
@@ -338,7 +345,7 @@ class JournalStore:
         except SQLAlchemyError as error:
             # The first line only: what follows is the statement with its values.
             log.error("the journal's database refused", extra={"error": str(error).splitlines()[0]})  # noqa: TRY400
-            raise Unavailable("journal-away", "The waiting room cannot reach its journal.") from error
+            raise Unavailable("journal-away", AWAY) from error
 
 
 def check(url: str) -> None:
@@ -348,7 +355,7 @@ def check(url: str) -> None:
         with made.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
     except SQLAlchemyError as error:
-        raise Unavailable("journal-away", "The waiting room cannot reach its journal.") from error
+        raise Unavailable("journal-away", AWAY) from error
     finally:
         made.dispose()
 
@@ -362,16 +369,16 @@ def _of_kinds(
     )
     if newest is None:
         rows = connection.execute(query.order_by(ENTRIES.c.seq).execution_options(yield_per=_PAGE))
-        return (_entry(row) for row in rows)
+        return (entry_of(row) for row in rows)
     rows = connection.execute(query.order_by(ENTRIES.c.seq.desc()).limit(newest))
-    return (_entry(row) for row in rows.all()[::-1])
+    return (entry_of(row) for row in rows.all()[::-1])
 
 
 def _end(connection: Connection) -> tuple[int, bytes]:
     last = connection.execute(
         sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)
     ).first()
-    return (last.seq, _octets(last.hash)) if last is not None else (0, GENESIS)
+    return (last.seq, octets_of(last.hash)) if last is not None else (0, GENESIS)
 
 
 def _extent(connection: Connection, room: str, run: str) -> int:
@@ -382,49 +389,3 @@ def _extent(connection: Connection, room: str, run: str) -> int:
         .limit(1)
     ).first()
     return int(last.start + last.size) if last is not None else 0
-
-
-def _body(text: str) -> dict[str, str]:
-    """Read a body; one that somebody has spoilt must show in ``verify`` and not end it."""
-    try:
-        body = orjson.loads(text)
-    except ValueError:
-        return {"spoilt": text}
-    fine = isinstance(body, dict) and set(map(type, body.values())) <= {str}
-    return body if fine else {"spoilt": text}
-
-
-def _octets(value: bytes | str) -> bytes:
-    """Read octets; SQLite would also keep a text that somebody put in their place."""
-    return value.encode() if isinstance(value, str) else bytes(value)
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    return {
-        "seq": entry.seq,
-        "at_ms": entry.at_ms,
-        "room": entry.room,
-        "run": entry.run,
-        "kind": entry.kind.value,
-        "body": body_text(entry.body),
-        "source": entry.source or None,
-        "prev": entry.prev,
-        "hash": entry.hash,
-    }
-
-
-def _entry(row: Row[Any]) -> Entry:
-    # Unpacked in the order of the table's columns: by name it takes three times as long, and a recovery reads
-    # every admission of the run.
-    seq, at_ms, room, run, kind, body, source, prev, digest = tuple(row)
-    return Entry(
-        seq=seq,
-        at_ms=at_ms,
-        room=room,
-        run=run,
-        kind=kind_of(kind),
-        body=_body(body),
-        source=source or "",
-        prev=_octets(prev),
-        hash=_octets(digest),
-    )

@@ -5,18 +5,18 @@ line, its history, the permutation, the status document's bytes. A worker that c
 goes on with its last reading and says how old it is.
 """
 
-import logging
 from dataclasses import dataclass, field, replace
 
 from waitroom.draw import Shuffle, draw_id, rounds_for
 from waitroom.lanes import Lane, Moved, Serving
-from waitroom.line import Line, is_void, rank_of
+from waitroom.line import Line, covered, is_void, rank_of
 from waitroom.rooms import Room
 from waitroom.schedule import Wanted
 from waitroom.standing import Place, stand
 from waitroom.ticket import Ticket
 
-log = logging.getLogger(__name__)
+_FADING = 0.99
+"""For each reading: a peak counts by half after seventy of them, that is about twenty seconds."""
 
 
 @dataclass(slots=True)
@@ -36,6 +36,8 @@ class Reading:
     config: str = ""
     given: int = 0
     """One more than the highest number that this worker has given: it may know more than the last snapshot."""
+    joins_per_s: float = 0.0
+    """The busiest recent second of joins, fading: what a gap must be able to swallow."""
     fallen: bool = False
     """The store knows less than this worker has seen: it was wiped or rolled back."""
 
@@ -54,9 +56,15 @@ class Reading:
         """Rounds of this line's draw."""
         return rounds_for((self.line.frozen or 0) if self.line else 0)
 
-    def follow(self, line: Line | None, calls: tuple[Moved, ...], *, whole_history: bool) -> None:
+    def follow(
+        self, line: Line | None, calls: tuple[Moved, ...], now_ms: int, *, whole_history: bool
+    ) -> None:
         """Take over a snapshot's line and the new end of its history."""
         before = self.line
+        if before is not None and line is not None and before.run == line.run and now_ms > self.read_ms:
+            joined = line.issued - before.issued - covered(line.void, before.issued, line.issued)
+            rate = joined * 1000 / (now_ms - self.read_ms)
+            self.joins_per_s = max(self.joins_per_s * _FADING, rate)
         self.line = line
         if before is None or line is None or before.run != line.run:
             self.given = 0

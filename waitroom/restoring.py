@@ -15,9 +15,8 @@ from waitroom.journal_store import JournalStore
 from waitroom.line import LEAF_BYTES
 from waitroom.ports import Door
 from waitroom.reading import Reading
-from waitroom.recovery import Memory, Restoration, announcement, plan
+from waitroom.recovery import Memory, Restoration, announcement, fell_back, plan
 from waitroom.rooms import Room
-from waitroom.schedule import Phase
 from waitroom.service import Waitroom
 
 log = logging.getLogger(__name__)
@@ -43,28 +42,41 @@ class Restorer:
         self._door = door
         self._clock = clock
         self._fresh: set[str] = set()
+        self._compared: set[str] = set()
 
     async def settings(self, rooms: dict[str, Room]) -> None:
         """Put settings back that the store has lost; `rooms` are those that the journal or we remember."""
         for room in rooms.values():
             await self._configurations.restore(room)
 
+    def doubt(self, room: str) -> None:
+        """Compare a room with the journal once more: somebody saw that the store knows less."""
+        self._compared.discard(room)
+
     async def mend(self, room: str) -> bool:
         """Restore a room if the store has lost it; return whether the room may be kept now.
 
         A room without a line is one that was never opened, unless the journal says otherwise: then opening
-        it anew would take everybody's place.
+        it anew would take everybody's place. A worker that has just started remembers nothing, so it compares
+        the store's line with the journal once.
         """
         reading = self._waitroom.reading(room)
         if reading.line is not None and not reading.fallen:
-            self._fresh.discard(room)
-            return True
+            if room in self._compared:
+                return True
+            state = await asyncio.to_thread(self._journal.state, room)
+            await self._waitroom.refresh_room(room)
+            self._compared.add(room)
+            if not fell_back(reading.line, state, []):
+                return True
+            reading.fallen = True
         if reading.line is None and room in self._fresh:
             return True
         state = await asyncio.to_thread(self._journal.state, room)
         memory = reading.memory
-        restoration = plan(state, [Memory(memory)] if memory else [], self._clock.now_ms())
-        if restoration is None or (memory is None and restoration.line.phase is Phase.ENDED):
+        memories = [Memory(memory, round(reading.joins_per_s))] if memory else []
+        restoration = plan(state, memories, self._clock.now_ms())
+        if restoration is None:
             self._fresh.add(room)
             return True
         await self._restore(room, reading, restoration)

@@ -21,7 +21,7 @@ from waitroom.line import JOINABLE, LEAF_BYTES, Line
 from waitroom.metrics import Metrics
 from waitroom.ports import DocumentSigner, Door, SeedSource
 from waitroom.reading import Reading
-from waitroom.recovery import Memory, fell_back
+from waitroom.recovery import Memory, fell_back, raise_to
 from waitroom.rooms import Room, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
 from waitroom.standing import Place
@@ -31,8 +31,6 @@ from waitroom.ticket import Desk, Ticket, TicketSigner
 log = logging.getLogger(__name__)
 
 WHO = "timetable"
-LIFT_GAP = 256
-"""Numbers left void above a ticket that proves a lost counter: others joined with it."""
 
 
 class Waitroom:
@@ -57,7 +55,7 @@ class Waitroom:
         self.readings: dict[str, Reading] = {}
         self.documents = documents
         self.metrics = metrics
-        self.before_open: Callable[[str, str], Awaitable[None]] | None = None
+        self.drain: Callable[[str], Awaitable[None]] | None = None
         self._seeds = seeds
         self._door = door
         self._ticket_id_key = ticket_id_key
@@ -110,7 +108,7 @@ class Waitroom:
             reading.wanted = wanted(base, now_ms)
             reading.room = merged(base, reading.wanted.sale)
             reading.proof = snapshot.proof
-            reading.follow(snapshot.line, snapshot.calls, whole_history=known is None)
+            reading.follow(snapshot.line, snapshot.calls, now_ms, whole_history=known is None)
             reading.fallen = False
             reading.read_ms = now_ms
             self._document(reading)
@@ -289,7 +287,9 @@ class Waitroom:
             if line is None or held.number < line.issued:
                 return
             log.warning("a ticket proves lost joins", extra={"room": room, "number": held.number})
-            await self.store.lift(room, line.run, held.number + 1 + LIFT_GAP, Serving(), "ticket")
+            proven = raise_to(line.issued, held.number, round(reading.joins_per_s))
+            if proven is not None:
+                await self.store.lift(room, line.run, proven, Serving(), "ticket")
             await self.refresh_room(room)
 
     async def give_back(self, room: str, text: bytes) -> bool:
@@ -350,8 +350,8 @@ class Waitroom:
 
     async def _open(self, room: str, reading: Reading) -> None:
         line, plan = reading.line, reading.wanted
-        if line is not None and self.before_open is not None:
-            await self.before_open(room, line.run)
+        if line is not None and self.drain is not None:
+            await self.drain(room)
         run = secrets.token_hex(8)
         shuffled = plan.closes_ms is not None
         commitment = self._seeds.commitment(draw_id(room, run)).hex() if shuffled else ""
@@ -375,6 +375,9 @@ class Waitroom:
                 await self.refresh_room(room)
             return
         if not line.root:
+            # Every frozen leaf must be in the journal before its root is public, or a loss could void it.
+            if self.drain is not None:
+                await self.drain(room)
             octets = await self.store.leaves(room, 0, line.frozen)
             root = await asyncio.to_thread(_root, octets)
             await self.store.attest(room, line.run, root.hex())

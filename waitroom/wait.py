@@ -97,7 +97,7 @@ def words(wait: Interval) -> str:
         return "more than a day" if low_min >= _HOURS_MOST * 60 else "many hours"
     low, high = _rounded(low_min, ceil(high_min), up=False), _rounded(high_min, ceil(high_min), up=True)
     if low == 0:
-        return "less than a minute" if high == 1 else f"less than {_span(high)}"
+        return "less than a minute" if high <= 1 else f"less than {_span(high)}"
     if low == high:
         return f"about {_span(high)}"
     if low <= _MINUTES_COARSE < high:

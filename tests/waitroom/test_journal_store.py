@@ -340,6 +340,19 @@ def test_a_run_whose_opening_was_lost_is_known_by_its_restoration(journal_url: s
     assert state.void == ((0, 1500),)
 
 
+def test_an_entry_that_cannot_be_read_is_told_in_the_log(
+    journal_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The state is there all the same."""
+    with _opened(journal_url) as journal:
+        journal.append([_new(1, kind=Kind.OPENED, epoch="1"), _new(2, kind=Kind.ADMITTED, number="one")])
+        state = journal.state("main")
+
+    assert state is not None
+    assert state.unreadable == (2,)
+    assert caplog.messages == ["entries were passed over"]
+
+
 def _append_many(url: str, name: str, barrier: "threading.Barrier | None" = None) -> None:
     with _opened(url) as journal:
         for at in range(25):
@@ -513,13 +526,16 @@ def test_processes_that_open_a_new_file_at_once_wait_for_one_another(
         reader.execute(sa.text("CREATE TABLE anything (x)"))
         reader.commit()
         reader.execute(sa.text("SELECT 1 FROM anything")).all()
-        with monkeypatch.context() as patched, pytest.raises(Unavailable):
+        with monkeypatch.context() as patched:
             patched.setattr(journal_tables, "WAIT_S", 0)
-            into_wal_mode(opener.engine)
+            with pytest.raises(Unavailable):
+                into_wal_mode(opener.engine)
         monkeypatch.setattr(journal_tables.time, "sleep", lambda _wait_s: reader.rollback())
         into_wal_mode(opener.engine)
 
-        assert opener.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    with _raw(url) as connection:
+        connection.execute(sa.text("SELECT 1 FROM anything")).all()
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
 
 
 def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:

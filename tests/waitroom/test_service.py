@@ -311,3 +311,69 @@ async def test_a_ticket_beyond_the_counter_lifts_it_and_a_document_lifts_the_thr
             await fresh.waitroom.give_back(ROOM, document.replace(b'"standard":4', b'"standard":9'))
         assert texts
     await store.aclose()
+
+
+async def test_a_store_that_was_rolled_back_is_found_by_a_worker_that_remembers_nothing(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The store comes back with yesterday's counter, all workers are new: the journal knows better."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        texts = await _crowd(here, 10)
+        await here.drained()
+        await store.hset("wr:{main}:line", "issued", 4)
+
+        fresh = worker(store, here.journal, clock)
+        await fresh.beat()
+        reading = await fresh.beat()
+
+        assert reading.line is not None
+        assert reading.line.epoch == 2
+        assert (await fresh.join())[1] >= 10
+        assert [(await fresh.waitroom.place_of(ROOM, text, clock.now_ms()))[1].number for text in texts] == list(
+            range(10)
+        )
+    await store.aclose()
+
+
+async def test_an_ended_room_stays_ended_after_a_loss(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """A wipe after the sale does not open it anew, and its epoch goes on."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        await here.join()
+        assert reading.line is not None
+        await here.waitroom.store.turn(ROOM, reading.line.run, Phase.SERVING, Phase.ENDED, "test")
+        await here.waitroom.refresh()
+        await here.drained()
+        await store.flushall()
+
+        fresh = worker(store, here.journal, clock)
+        from waitroom.rooms import read_kept
+
+        room = read_kept(here.journal.latest_configs()[ROOM][1])
+        assert room is not None
+        await fresh.restorer.settings({ROOM: room})
+        await fresh.waitroom.refresh()
+        assert await fresh.restorer.mend(ROOM) is False
+        line = (await fresh.waitroom.refresh_room(ROOM)).line  # type: ignore[union-attr]
+        assert line is not None
+        assert (line.run, line.phase, line.epoch) == (reading.line.run, Phase.ENDED, 2)
+    await store.aclose()
+
+
+async def test_without_the_comparison_a_rolled_back_store_gives_numbers_twice(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The mutant: a worker that believes the store gives number 4 to a second fan."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        await _crowd(here, 10)
+        await here.drained()
+        await store.hset("wr:{main}:line", "issued", 4)
+
+        credulous = worker(store, here.journal, clock)
+        credulous.restorer._compared.add(ROOM)
+        await credulous.beat()
+
+        assert (await credulous.join())[1] == 4
+    await store.aclose()

@@ -599,9 +599,10 @@ function openView(clock) {
     },
     /** The connection line at the top; a fault has a sentence, all well has a quiet one or none. */
     link(text, fault) {
+      const over = !fault && html.dataset.link === "fault";
       put(part.link, text);
       html.dataset.link = fault ? "fault" : "";
-      if (fault) say(text, true);
+      if (fault || over) say(text, true);
     },
     get state() { return now.state; },
     part,
