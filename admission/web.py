@@ -21,7 +21,7 @@ from admission.sessions import Ended, Why
 from admission.targets import checked
 from admission.tokens import is_session_id
 from kernel.asgi import Receive, Scope, Send, read_body, respond
-from kernel.cookies import host_name, parse
+from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused
 
 Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
@@ -86,12 +86,15 @@ class DoorWeb:
         ticket = self._ticket(room, ask)
         is_form, _ = await _fields(ask, receive)
         await self._admission.leave(room, ticket)
-        cookie = (b"set-cookie", self._admission.cookie(room, None))
+        cookies = (
+            (b"set-cookie", self._admission.cookie(room, None)),
+            (b"set-cookie", self._no_ticket(room)),
+        )
         if is_form:
             location = f"{self._prefix}/r/{room}/ticket".encode()
-            await respond(send, 303, ((b"location", location), _NO_STORE, cookie), b"")
+            await respond(send, 303, ((b"location", location), _NO_STORE, *cookies), b"")
         else:
-            await respond(send, 200, (*_JSON_HEADERS, cookie), orjson.dumps({"outcome": "left"}))
+            await respond(send, 200, (*_JSON_HEADERS, *cookies), orjson.dumps({"outcome": "left"}))
 
     async def jwks(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Publish the keys with which anybody can check what we sign."""
@@ -112,6 +115,14 @@ class DoorWeb:
                 await respond(send, 304, headers, b"")
                 return
         await respond(send, 200, headers, body)
+
+    def _no_ticket(self, room: str) -> bytes:
+        """Take the ticket from the browser: a place that was given up is worth nothing."""
+        marks = self._admission.rooms.limits(room).cookie
+        name = host_name(f"waitroom-ticket-{room}{marks.suffix}", marks.secure)
+        return set_cookie(
+            name, "", secure=marks.secure, same_site=marks.same_site, max_age_s=0, partitioned=marks.partitioned
+        )
 
     def _ticket(self, room: str, ask: Asked) -> str:
         """Return the ticket's text from the header (apps) or the cookie; '' for none."""

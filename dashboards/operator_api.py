@@ -61,6 +61,9 @@ class BearerGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 without the token, 429 after too many wrong ones."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)  # there is nothing but HTTP in there: it refuses
+            return
         address = client_address(scope, self._deps.trusted_proxies)
         now_ms = self._deps.clock.now_ms()
         if wait_ms := self._attempts.wait_ms(address, now_ms):

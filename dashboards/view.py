@@ -50,7 +50,6 @@ class Strip:
 class Figure:
     """A number with its label; ``note`` says what it is measured against."""
 
-    name: str
     label: str
     value: str
     note: str
@@ -100,11 +99,10 @@ def room_view(room: Room, plan: Wanted, figures: Mapping[str, object] | None, no
         if None in (waiting, inside)
         else strip(inside or 0, view.total_active_users, called or 0, waiting or 0),
         figures=(
-            Figure("waiting", "Waiting", count(waiting), _wait_note(known)),
-            Figure("called", "Called", count(called), "may come in now"),
-            Figure("inside", "Inside", count(inside), f"limit {view.total_active_users:,}"),
+            Figure("Waiting", count(waiting), _wait_note(known)),
+            Figure("Called", count(called), "may come in now"),
+            Figure("Inside", count(inside), f"limit {view.total_active_users:,}"),
             Figure(
-                "rate",
                 "Let in",
                 count(whole(known, "admitted_per_minute")),
                 f"last minute, limit {view.new_users_per_minute:,}",

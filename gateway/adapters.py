@@ -95,7 +95,7 @@ class RoomLimits:
                 "standard": shares.standard,
                 "suspect": shares.suspect,
             },
-            paused=found.paused,
+            paused=found.calls_nobody,
             target_hosts=frozenset(found.allowed_targets),
             cookie=cookie_attributes(self._waitroom.reading(room), self._settings),
         )
@@ -211,7 +211,7 @@ class GatePages:
         return {
             "phase": str(line.phase) if line else "idle",
             "people_waiting": line.shown_waiting if line else 0,
-            "paused": reading.room.paused,
+            "paused": reading.room.calls_nobody,
             "message": reading.room.message,
             "starts_ms": reading.wanted.starts_ms,
         }

@@ -212,6 +212,7 @@ class OperatorProcess:
                 signer=parts.ring.signer("cookie", "operator"),
                 clock=parts.clock,
                 secure=settings.secure,
+                ready=self._faults,
                 metrics=render,
                 extra_routes=[session_route(sessions)],
                 trusted_proxies=settings.networks,
@@ -230,6 +231,10 @@ class OperatorProcess:
         if self._looking is not None:
             self._looking.cancel()
         await self._parts.close()
+
+    async def _faults(self) -> list[str]:
+        """Say what keeps this process from its work."""
+        return [] if self.ready else ["The store cannot be reached."]
 
     async def _look(self) -> None:
         await self._parts.waitroom.refresh()

@@ -134,6 +134,11 @@ class Room:
         return (Route(self.host, self.path), *self.additional_routes)
 
     @property
+    def calls_nobody(self) -> bool:
+        """Tell whether the line stands still: paused here, or Cloudflare's word for the same."""
+        return self.paused or self.queue_all
+
+    @property
     def session_ms(self) -> int:
         """How long an admission lasts, in milliseconds."""
         return self.session_duration * MINUTE_MS

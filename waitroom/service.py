@@ -22,7 +22,7 @@ from waitroom.metrics import Metrics
 from waitroom.ports import DocumentSigner, Door, SeedSource
 from waitroom.reading import Reading
 from waitroom.recovery import Memory, fell_back, raise_to
-from waitroom.rooms import Room, merged, read_kept
+from waitroom.rooms import ALWAYS, Room, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
 from waitroom.standing import Place
 from waitroom.store import LineStore
@@ -328,7 +328,11 @@ class Waitroom:
         known = line is not None and line.opening == plan.opening
         begins = plan.phase in JOINABLE and (not known or (line is not None and line.phase is Phase.ENDED))
         # A coming draw is announced before anybody can join it: its commitment must not be younger.
-        announces = plan.phase is Phase.IDLE and plan.closes_ms is not None and not known
+        # An announced draw that is called off, or announced late, begins anew while nobody can have joined.
+        shuffled = plan.closes_ms is not None
+        fresh = line is not None and line.phase is Phase.IDLE and line.issued == 0
+        turned = line is not None and fresh and known and bool(line.commitment) != shuffled
+        announces = plan.phase is Phase.IDLE and plan.opening != ALWAYS and (turned or (shuffled and not known))
         if begins or announces:
             await self._open(room, reading)
         elif line is None:

@@ -76,7 +76,7 @@ def body(
         "plan_per_minute": shown.plan_per_minute,
         "poll_cap_s": round(poll_cap_s(shown.shown_waiting)),
         "claim_window_s": room.claim_window_s,
-        "paused": room.paused,
+        "paused": room.calls_nobody,
         "bypass": room.bypass,
         "full": room.max_waiting is not None and shown.shown_waiting >= room.max_waiting,
         "message": room.message[:_MESSAGE_CHARS],

@@ -161,8 +161,11 @@ class LineWeb:
         now_ms = self._waitroom.clock.now_ms()
         cookies = parse(ask[b"cookie"]) if b"cookie" in ask else {}
         headers: list[tuple[bytes, bytes]] = []
-        held = self._held(reading, ask, cookies, secure)
-        target = parse_qs(body.decode("latin-1")).get("target", ["/"])[0] if form else "/"
+        fields = parse_qs(body.decode("latin-1")) if form else {}
+        target = fields.get("target", ["/"])[0]
+        # Who left, or used their turn, may ask for a new place although the old paper is still about.
+        again = "again" in fields or (not form and b'"again"' in body)
+        held = None if again else self._held(reading, ask, cookies, secure)
         if held is None:
             try:
                 self._take(scope, reading, now_ms)
@@ -268,7 +271,7 @@ class LineWeb:
         if line is not None and place.ahead is not None:
             speed = speed_per_minute(reading.calls, line.shown_ms).of(held.lane)
             wait = wait_interval(
-                place.ahead, speed, line.plan_per_minute, paused=room.paused, delay_s=starts_in_s or 0.0
+                place.ahead, speed, line.plan_per_minute, paused=room.calls_nobody, delay_s=starts_in_s or 0.0
             )
         eta_s = starts_in_s if gathering else wait.low_s if wait else None
         if place.standing in {Standing.CALLED, Standing.RECALL}:
@@ -283,7 +286,7 @@ class LineWeb:
             ahead=place.ahead,
             wait=wait,
             poll_ms=next_poll_ms(eta_s, poll_cap_s(waiting), _spread(held), floor_s),
-            paused=room.paused,
+            paused=room.calls_nobody,
             message=room.message,
             starts_in_s=starts_in_s,
             frozen=line is not None and line.frozen is not None,

@@ -1,6 +1,7 @@
 """Desk: an operator's application with made-up figures, and clients that talk to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -75,12 +76,13 @@ async def sign_in(browser: httpx.AsyncClient, who: str = "Ann Lee", token: str =
     return await browser.post("/login", data=form)
 
 
-async def signed_in(app: Starlette, who: str = "Ann Lee", **more: Any) -> httpx.AsyncClient:
-    """Make a browser of somebody who has signed in."""
-    browser = client_of(app, **more)
-    answer = await sign_in(browser, who)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    return browser
+@asynccontextmanager
+async def signed_in(app: Starlette, who: str = "Ann Lee", **more: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a browser of somebody who has signed in."""
+    async with client_of(app, **more) as browser:
+        answer = await sign_in(browser, who)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        yield browser
 
 
 async def pull(browser: httpx.AsyncClient, lever: str, room: str = "main", **form: str) -> httpx.Response:

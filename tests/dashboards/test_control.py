@@ -5,6 +5,7 @@ import re
 import pytest
 from redis.asyncio import Redis
 
+from dashboards.access import Attempts, Sessions
 from dashboards.control import DONE, HERE
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
@@ -23,7 +24,7 @@ from tests.dashboards.desk import (
     sign_in,
     signed_in,
 )
-from waitroom.configure import Actor, Configurations, Lever
+from waitroom.configure import Actor, Configurations, Lever, Saved, Stale
 from waitroom.field_readers import moment_text
 from waitroom.rooms import Room
 
@@ -103,6 +104,7 @@ async def test_five_wrong_tokens_make_the_address_wait(store: Redis, clock: Manu
         assert (await sign_in(guesser, token="wrong")).headers["retry-after"] == "20"
         clock.advance(20_000)
         assert (await sign_in(guesser)).status_code == 303
+        guesser.cookies.clear()
         assert (await sign_in(guesser, token="wrong")).status_code == 403
 
 
@@ -112,7 +114,7 @@ async def test_signing_out_ends_the_session_for_every_copy_of_the_cookie(
     """A forged sign-out does nothing."""
     await one_room(store, clock)
     app = app_of(store, clock)
-    async with await signed_in(app) as browser, client_of(app) as copy:
+    async with signed_in(app) as browser, client_of(app) as copy:
         copy.cookies = browser.cookies.__class__(browser.cookies)
         csrf = csrf_in(await browser.get("/"))
 
@@ -153,7 +155,7 @@ async def test_each_lever_does_what_it_says(
     rooms = await one_room(
         store, clock, paused=lever == "resume", bypass=lever == "bypass-off", message="Old."
     )
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         answer = await pull(browser, lever, **form)
 
         assert answer.status_code == 303
@@ -193,7 +195,7 @@ async def test_a_bad_form_changes_nothing_and_says_why(
 ) -> None:
     """The page comes back with the reason on top."""
     rooms = await one_room(store, clock)
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         answer = await pull(browser, lever, **form)
 
     assert answer.status_code == status
@@ -208,7 +210,7 @@ async def test_a_form_without_csrf_or_from_another_site_does_nothing(
     """Neither with another person's paper, nor with the right one from a foreign page."""
     rooms = await one_room(store, clock)
     app = app_of(store, clock)
-    async with await signed_in(app) as ann, await signed_in(app, "Bob") as bob:
+    async with signed_in(app) as ann, signed_in(app, "Bob") as bob:
         right, of_bob = csrf_in(await ann.get("/")), csrf_in(await bob.get("/"))
         for data, headers in (
             ({}, {}),
@@ -225,11 +227,48 @@ async def test_a_form_without_csrf_or_from_another_site_does_nothing(
     assert (await rooms.get("main")).paused
 
 
+async def forge(store: Redis, clock: ManualClock) -> bool:
+    """Send a person's browser a form that another site made; return whether the room was paused by it."""
+    rooms = await one_room(store, clock)
+    async with signed_in(app_of(store, clock)) as ann:
+        await ann.post("/rooms/main/pause", data={"csrf": "k1.AAAA.AAAA"})
+    return (await rooms.get("main")).paused
+
+
+async def test_without_the_paper_a_forged_form_would_count(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: with the check of the CSRF paper taken out, the forged form does its work."""
+    assert not await forge(store, clock)
+
+    await store.flushall()
+    monkeypatch.setattr(Sessions, "csrf_holds", lambda *_: True)
+    assert await forge(store, clock)
+
+
+async def guess(store: Redis, clock: ManualClock) -> int:
+    """Try nine wrong tokens and then the right one."""
+    async with client_of(app_of(store, clock)) as guesser:
+        for _ in range(9):
+            await sign_in(guesser, token="wrong")
+        return (await sign_in(guesser)).status_code
+
+
+async def test_without_the_wait_a_guesser_would_go_on(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: with the wait taken out, the tenth guess opens the door."""
+    assert await guess(store, clock) == 429
+
+    monkeypatch.setattr(Attempts, "failed", lambda *_: 0)
+    assert await guess(store, clock) == 303
+
+
 async def test_of_two_people_at_once_the_second_is_told(store: Redis, clock: ManualClock) -> None:
     """Both loaded the page, both set the rate: the second sees what the first did. A pause is never refused."""
     rooms = await one_room(store, clock)
     app = app_of(store, clock)
-    async with await signed_in(app) as ann, await signed_in(app, "Bob") as bob:
+    async with signed_in(app) as ann, signed_in(app, "Bob") as bob:
         papers = [csrf_in(await browser.get("/")) for browser in (ann, bob)]
         first = await ann.post("/rooms/main/rate", data={"csrf": papers[0], "version": "1", "value": "10"})
         second = await bob.post("/rooms/main/rate", data={"csrf": papers[1], "version": "1", "value": "20"})
@@ -258,7 +297,7 @@ async def test_a_body_that_is_no_form_is_refused(
 ) -> None:
     """By type, size, number of fields and encoding, on every form's address."""
     form = {"content-type": "application/x-www-form-urlencoded"}
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         answer = await browser.post(path, content=body, headers=form | headers)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -267,7 +306,7 @@ async def test_a_body_that_is_no_form_is_refused(
 async def test_addresses_that_do_not_exist_are_problems(store: Redis, clock: ManualClock) -> None:
     """An unknown lever, room, file, method and page."""
     await one_room(store, clock)
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         assert (await pull(browser, "explode")).json()["code"] == "lever-unknown"
         csrf = {"csrf": csrf_in(await browser.get("/"))}
         gone = await browser.post("/rooms/none/pause", data=csrf)
@@ -284,7 +323,7 @@ async def test_the_page_is_complete_without_javascript_and_strict_with_it(
 ) -> None:
     """Every form is plain HTML with its labels; no inline script or style; a policy that allows none."""
     await one_room(store, clock, description="Grand Hall")
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         answer = await browser.get("/")
         page = answer.text
         assert answer.headers["content-security-policy"].startswith(
@@ -315,14 +354,14 @@ async def test_the_page_is_complete_without_javascript_and_strict_with_it(
             assert served.headers["x-content-type-options"] == "nosniff"
     styles = (HERE / "static" / "control.css").read_text()
     for kind in re.findall(r'class="([\w -]+)"', page):
-        assert all(f".{word}" in styles for word in kind.split() if word not in {"state", "called"}), kind
+        assert all(f".{word}" in styles for word in kind.split()), kind
 
 
 async def test_what_people_write_is_shown_as_text(store: Redis, clock: ManualClock) -> None:
     """Names, messages, reasons and settings are escaped wherever they stand."""
     evil = '"><script>alert(1)</script>'
     await one_room(store, clock, description=evil, message=evil)
-    async with await signed_in(app_of(store, clock), who=evil) as browser:
+    async with signed_in(app_of(store, clock), who=evil) as browser:
         await pull(browser, "pause", why=evil)
         page = (await browser.get("/")).text
 
@@ -335,7 +374,7 @@ async def test_the_parts_that_change_are_the_same_parts(store: Redis, clock: Man
     rooms = await one_room(store, clock)
     await rooms.create({**MAIN, "name": "two", "path": "/two"}, TOML)
     counted = Counted()
-    async with await signed_in(app_of(store, clock, counted)) as browser:
+    async with signed_in(app_of(store, clock, counted)) as browser:
         page = await browser.get("/", params={"room": "two"})
         live = await browser.get("/live", params={"room": "two"})
 
@@ -354,7 +393,7 @@ async def test_the_parts_that_change_are_the_same_parts(store: Redis, clock: Man
 
 async def test_a_page_without_rooms_says_how_to_make_one(store: Redis, clock: ManualClock) -> None:
     """An empty installation is no error."""
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         page = await browser.get("/")
 
         assert (page.status_code, "No room yet" in page.text) == (200, True)
@@ -364,7 +403,7 @@ async def test_a_page_without_rooms_says_how_to_make_one(store: Redis, clock: Ma
 async def test_figures_that_are_away_leave_the_levers(store: Redis, clock: ManualClock) -> None:
     """The settings can still be steered while nobody can count."""
     rooms = await one_room(store, clock)
-    async with await signed_in(app_of(store, clock, Counted(None))) as browser:
+    async with signed_in(app_of(store, clock, Counted(None))) as browser:
         page = await browser.get("/")
         assert (page.status_code, "The figures cannot be read" in page.text) == (200, True)
         assert (await pull(browser, "pause")).status_code == 303
@@ -378,16 +417,27 @@ class Away(Configurations):
         """Fail as a store does that does not answer."""
         raise Unavailable("store-away", "The waiting room cannot reach its store. Please try again.")
 
+    async def act(self, *_: object) -> Saved | Stale:
+        """Fail the same way."""
+        await self.list()
+        raise AssertionError
+
 
 async def test_a_store_that_is_away_is_said_in_words_and_the_page_comes_back(
     store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 with Retry-After, a sentence, and a page that tries again by itself."""
     await one_room(store, clock)
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
+        csrf = {"csrf": csrf_in(await browser.get("/"))}
         monkeypatch.setattr(Configurations, "list", Away.list)
-        for path in ("/", "/live"):
-            answer = await browser.get(path)
+        monkeypatch.setattr(Configurations, "act", Away.act)
+        answers = [
+            await browser.get("/"),
+            await browser.get("/live"),
+            await browser.post("/rooms/main/pause", data=csrf),
+        ]
+        for answer in answers:
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
             assert "cannot reach its store" in answer.text
             assert 'http-equiv="refresh"' in answer.text
@@ -406,7 +456,7 @@ async def test_a_sale_under_way_and_other_refusals_are_shown_on_the_page(
         "new_users_per_minute": 9,
     }
     rooms = await one_room(store, clock, sales=[sale])
-    async with await signed_in(app_of(store, clock)) as browser:
+    async with signed_in(app_of(store, clock)) as browser:
         assert "The limit of the sale spring." in (await browser.get("/")).text
         await pull(browser, "rate", value="12")
 
@@ -417,6 +467,6 @@ async def test_the_api_does_not_take_the_session_for_a_token(store: Redis, clock
     """A browser that is signed in cannot be led to call the API."""
     await one_room(store, clock)
     app = app_of(store, clock)
-    async with await signed_in(app) as browser, program(app) as api:
+    async with signed_in(app) as browser, program(app) as api:
         assert (await browser.get("/api/rooms")).status_code == 401
         assert (await api.get("/api/rooms")).status_code == 200

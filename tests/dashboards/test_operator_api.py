@@ -16,9 +16,10 @@ from kernel.errors import Misconfigured
 from kernel.lua import load
 from kernel.signing import Signer
 from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of, client_of, program
-from waitroom.configure import Configurations
+from waitroom.configure import Actor, Configurations
 from waitroom.configure_store import _LUA
 from waitroom.field_readers import moment_text
+from waitroom.rooms import Room
 
 MINUTE = 60_000
 
@@ -144,6 +145,25 @@ async def test_without_the_comparison_in_the_store_both_are_accepted(
     blind = load(_LUA / "configure.lua").mutated("live ~= expected", "false")
 
     assert await two_at_once(store, clock, Configurations(store, clock, blind)) == [200, 200]
+
+
+async def test_a_room_removed_while_it_was_changed_is_unknown(store: Redis, clock: ManualClock) -> None:
+    """Somebody removes it between the reading and the writing of somebody else."""
+    rooms = Configurations(store, clock)
+    await rooms.create(MAIN, Actor("ann"))
+
+    class Slow(Configurations):
+        """Settings that are removed by another at the worst moment."""
+
+        async def list(self) -> list[Room]:
+            await rooms.delete("main", None, Actor("bob"))
+            return []
+
+    deps = Deps(Slow(store, clock), Counted(), TOKEN, Signer([("k1", b"0" * 32)], "operator"), clock)
+    async with program(create_app(deps)) as api:
+        answer = await api.patch("/api/rooms/main", json={"path": "/x"}, headers={"if-match": '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "room-unknown")
 
 
 async def test_who_and_why_are_kept_with_the_change(store: Redis, clock: ManualClock) -> None:
@@ -383,6 +403,28 @@ async def test_guessing_tokens_is_slowed_down_for_that_address(store: Redis, clo
         assert (await guesser.get("/api/rooms", headers=right)).status_code == 200
 
 
+async def test_a_websocket_is_refused(store: Redis, clock: ManualClock) -> None:
+    """There is nothing but HTTP below /api, with a token or without."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/api/rooms",
+        "raw_path": b"/api/rooms",
+        "query_string": b"",
+        "headers": [],
+    }
+    await app_of(store, clock)(scope, receive, send)
+
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
 async def test_health_and_metrics_need_no_token(store: Redis, clock: ManualClock) -> None:
     """Orchestrators and Prometheus ask without one; readiness says what is wrong."""
     wrong: list[str] = []
@@ -397,6 +439,9 @@ async def test_health_and_metrics_need_no_token(store: Redis, clock: ManualClock
         wrong.append("The store does not answer.")
         answer = await probe.get("/health/ready")
         assert (answer.status_code, answer.json()["faults"]) == (503, wrong)
+        async with client_of(app_of(store, clock)) as bare:
+            assert (await bare.get("/metrics")).text == ""
+            assert (await bare.get("/health/ready")).status_code == 200
         told = await probe.get("/metrics")
         assert (told.text, told.headers["content-type"]) == ("waitroom_up 1\n", "text/plain; version=1.0.0")
 

@@ -462,7 +462,7 @@ function openWire(prefix, room) {
   }
 
   return {
-    get: (what) => ask(`${prefix}r/${room}/${what}`),
+    get: (what, headers = {}) => ask(`${prefix}r/${room}/${what}`, { headers }),
     post: (what, json, headers = {}) =>
       ask(`${prefix}r/${room}/${what}`, {
         method: "POST",
@@ -626,6 +626,7 @@ function visit() {
   let kept = null; // {doc, text}: the newest document
   let place = memory.place; // {run, number, lane, ticket, epoch, from, way}
   let byHeader = false; // cookies fail: send the ticket along
+  let told = 0; // the epoch that our ticket has been shown to
   let overRun = null; // the run whose end this visit has already healed
   let failures = 0;
   let timer = 0, dueAt = Infinity, step = poll, busy = false, gone = false;
@@ -771,6 +772,11 @@ function visit() {
     if (place && place.run !== doc.run && doc.epoch > place.epoch) {
       // The room has opened anew since; yesterday's place is worth nothing.
       place = memory.place = null;
+    }
+    if (place?.run === doc.run && doc.epoch > place.epoch && place.number >= doc.issued && told !== doc.epoch) {
+      // The line was put back and does not know of our number yet: the ticket itself is the proof.
+      told = doc.epoch;
+      wire.get("ticket", ticketHeader()).catch(() => {});
     }
     if (place && place.run !== doc.run && doc.phase !== "idle") {
       // A cache still shows the opening before ours.

@@ -1,0 +1,139 @@
+"""Control page in a real browser: it follows the room by itself, and never takes words out of somebody's hands."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from playwright.async_api import Page, async_playwright, expect
+from redis.asyncio import Redis
+
+from kernel.clock import ManualClock
+from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of
+from waitroom.configure import Actor, Configurations, Lever
+
+pytestmark = pytest.mark.browser
+
+BOB = Actor("Bob")
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@asynccontextmanager
+async def page_of(
+    store: Redis, clock: ManualClock, counted: Counted, *, script: bool = True
+) -> AsyncIterator[Page]:
+    """Serve the application and open it in Chromium, signed in."""
+    # It listens from here on, so the browser may come before the server is up.
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(app_of(store, clock, counted), log_level="warning", lifespan="off")
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        async with async_playwright() as tools:
+            browser = await tools.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+            context = await browser.new_context(java_script_enabled=script)
+            page = await context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            complaints: list[str] = []
+            page.on("console", lambda said: complaints.append(said.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            await page.goto(f"http://127.0.0.1:{port}/")
+            await page.fill("#who", "Ann Lee")
+            await page.fill("#token", TOKEN)
+            await page.click("button.main")
+            yield page
+            assert complaints == []
+            await browser.close()
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def test_the_page_follows_the_room_and_leaves_typing_alone(store: Redis, clock: ManualClock) -> None:
+    """Numbers and switches change by themselves; a field in use stays, also when others change the room."""
+    rooms, counted = Configurations(store, clock), Counted()
+    await rooms.create(MAIN, BOB)
+    async with page_of(store, clock, counted) as page:
+        await expect(page.locator("#pulse")).to_have_text("Live")
+        await page.fill("#rate", "777")
+
+        counted.now = {**FIGURES, "waiting": 4321}
+        await rooms.act("main", Lever.PAUSE, None, None, BOB)
+        await expect(page.locator(".figures")).to_contain_text("4,321")
+        await expect(page.locator("#switch-button")).to_have_text("Resume")
+        await expect(page).to_have_title("1 paused · Waitroom control")
+        await expect(page.locator(".changes li").first).to_contain_text("Bob")
+        await expect(page.locator("#rate")).to_have_value("777")
+
+        await page.focus("#switch-button")
+        await rooms.act("main", Lever.RESUME, None, None, BOB)
+        await expect(page.locator("#switch-button")).to_have_text("Pause")
+        await expect(page.locator("#switch-button")).to_be_focused()
+    assert (await rooms.get("main")).new_users_per_minute == 200
+
+
+async def test_a_person_pauses_and_resumes(store: Redis, clock: ManualClock) -> None:
+    """Two presses, each with its reason; what was done is told once and not again after a reload."""
+    rooms = Configurations(store, clock)
+    await rooms.create(MAIN, BOB)
+    async with page_of(store, clock, Counted()) as page:
+        await page.fill("#switch-why", "site is slow")
+        await page.click("#switch-button")
+        await expect(page.locator(".notice")).to_contain_text("Nobody is called until you resume")
+        assert (await rooms.get("main")).paused
+        await expect(page).to_have_url(page.url.partition("?")[0] + "?room=main")
+        await page.reload()
+        await expect(page.locator(".notice")).to_have_count(0)
+        await page.click("#switch-button")
+        await expect(page.locator("#switch-button")).to_have_text("Pause")
+    assert not (await rooms.get("main")).paused
+    assert [change["why"] for change in await rooms.changes("main", 2)] == ["", "site is slow"]
+
+
+async def test_nothing_sticks_out_on_any_screen(store: Redis, clock: ManualClock) -> None:
+    """No sideways scrolling, and the switch is on the first screen, on a small phone as on a desk."""
+    rooms = Configurations(store, clock)
+    await rooms.create({**MAIN, "description": "A rather long name of a hall and of a tour " * 3}, BOB)
+    await rooms.create({**MAIN, "name": "two", "path": "/two"}, BOB)
+    async with page_of(store, clock, Counted()) as page:
+        for width in (320, 390, 768, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            await expect(page.locator("#switch-button")).to_be_in_viewport()
+
+
+async def test_without_javascript_every_lever_still_works(store: Redis, clock: ManualClock) -> None:
+    """The gate is opened only with the box ticked and a reason given."""
+    rooms = Configurations(store, clock)
+    await rooms.create(MAIN, BOB)
+    async with page_of(store, clock, Counted(), script=False) as page:
+        await expect(page.locator("#pulse")).to_have_text("Refresh")
+        await page.fill("#rate", "42")
+        await page.press("#rate", "Enter")
+        await expect(page.locator(".notice")).to_contain_text("new rate")
+        await page.fill("#message", "Soon.\nThank you.")
+        await page.locator('form[action$="/message"] button', has_text="Show").click()
+        await expect(page.locator("#message")).to_have_value("Soon.\nThank you.")
+        await page.click("summary")
+        await page.click("button.alarm")
+        assert not (await rooms.get("main")).bypass
+        await page.fill("#bypass-why", "ours is in the way")
+        await page.check("input[name=confirm]")
+        await page.click("button.alarm")
+        await expect(page.locator(".notice.open")).to_be_visible()
+    room = await rooms.get("main")
+    assert (room.new_users_per_minute, room.message, room.bypass) == (42, "Soon.\nThank you.", True)

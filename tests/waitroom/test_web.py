@@ -1,0 +1,285 @@
+"""The line's HTTP addresses: what each says to good requests and to every kind of bad one."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from admission.buckets import Buckets
+from gateway.front import Front
+from kernel.clock import ManualClock
+from kernel.cookies import SignedCookie
+from kernel.signing import Signer
+from kernel.store import connect
+from tests.waitroom.house import ROOM, House, house, members
+from waitroom import status
+from waitroom.lanes import Serving
+from waitroom.shells import Pages
+from waitroom.web import LineWeb, WebSettings
+
+BASE = "/.waitroom/r/main"
+KEY = "k" * 22
+FORM = "application/x-www-form-urlencoded"
+
+
+class Receipts:
+    """Writes a receipt's claims as plain JSON."""
+
+    def receipt(self, claims: dict[str, object]) -> str:
+        """Show what would be signed."""
+        return json.dumps(claims)
+
+
+def front(here: House) -> Front:
+    """Put the line's web before a house."""
+    web = LineWeb(
+        here.waitroom,
+        Pages("/.waitroom"),
+        Buckets(),
+        SignedCookie(Signer([("c1", b"c" * 32)], "visitor")),
+        Receipts(),
+        WebSettings(),
+    )
+    return Front("/.waitroom", web.routes, {("GET", "static"): web.asset})
+
+
+@asynccontextmanager
+async def site(
+    store: Redis, clock: ManualClock, folder: Path, **settings: object
+) -> AsyncIterator[tuple[House, httpx.AsyncClient]]:
+    """Give a house with an open room, and a browser in front of it."""
+    async with house(store, clock, folder) as here:
+        await here.set_up(**settings)
+        transport = httpx.ASGITransport(app=front(here))
+        async with httpx.AsyncClient(transport=transport, base_url="http://room.test") as browser:
+            yield here, browser
+    await store.aclose()
+
+
+async def test_get_never_joins(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """Pages, prefetchers and link previews take no number, however often they ask."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        for path in ("", "/status", "/ticket", "/join", "/claim", "/leave"):
+            await browser.get(BASE + path)
+            await browser.head(BASE + path)
+
+        reading = await here.beat()
+        assert reading.line is not None
+        assert reading.line.issued == 0
+
+
+async def test_a_browser_joins_once_however_often_it_asks(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The cookie is the place: the second join answers the first number."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        first = await browser.post(BASE + "/join", json={})
+        again = await browser.post(BASE + "/join", json={})
+
+    assert first.json()["number"] == again.json()["number"] == 0
+    assert first.json()["ticket"] == again.json()["ticket"]
+    assert "HttpOnly" in first.headers.get_list("set-cookie")[0]
+    assert "set-cookie" not in again.headers
+
+
+async def test_who_asks_for_a_new_place_gets_one(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """After leaving, "take a new place" is a new number at the end of the line."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        await browser.post(BASE + "/join", json={})
+        new = await browser.post(BASE + "/join", json={"again": True})
+        form = await browser.post(BASE + "/join", data={"again": "1", "target": "/"})
+        place = await browser.get(BASE + "/ticket")
+
+    assert new.json()["number"] == 1
+    assert form.status_code == 303
+    assert place.json()["number"] == 2
+
+
+async def test_without_javascript_a_form_leads_to_a_page_that_refreshes_itself(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Join by form, then a personal page with meta refresh; the target is kept on the way."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        answer = await browser.post(BASE + "/join", data={"target": "/events/x?a=1&b=2"})
+        assert answer.status_code == 303
+        page = await browser.get(answer.headers["location"], headers={"accept": "text/html"})
+        assert 'http-equiv="refresh"' in page.text
+        assert "You are next" in page.text
+        reading = await here.beat()
+        assert reading.line is not None
+        await here.waitroom.store.call(ROOM, reading.line.run, 9, Serving(1, 1, 1), 60, clock.now_ms())
+        await here.beat()
+        page = await browser.get(answer.headers["location"], headers={"accept": "text/html"})
+
+    assert "Go in now" in page.text
+    assert 'value="/events/x?a=1&amp;b=2"' in page.text
+    assert "no-store" in page.headers["cache-control"]
+
+
+async def test_the_document_is_cacheable_and_answers_304(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Public for a second, stale while revalidating; the ETag spares the bytes; the signature holds."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        answer = await browser.get(BASE + "/status")
+        same = await browser.get(BASE + "/status", headers={"if-none-match": answer.headers["etag"]})
+
+        assert answer.headers["cache-control"] == "public, max-age=1, stale-while-revalidate=5"
+        assert same.status_code == 304
+        assert same.content == b""
+        assert status.check(answer.content, here.waitroom.documents) is not None
+        assert "set-cookie" not in answer.headers
+
+
+async def test_with_the_store_away_the_last_document_is_served_with_its_age(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Nobody is told an error because we cannot read; they are told how old the news is."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        clock.advance(7_000)
+        answer = await browser.get(BASE + "/status")
+
+    assert answer.status_code == 200
+    assert answer.headers["age"] == "7"
+
+
+async def test_the_personal_json_follows_from_the_ticket_alone(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """An app without cookies shows its ticket in a header."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        text = [(await browser.post(BASE + "/join", json={"again": True})).json()["ticket"] for _ in range(3)][2]
+        browser.cookies.clear()
+        answer = await browser.get(BASE + "/ticket", headers={"waitroom-ticket": text})
+
+    place = answer.json()
+    assert (place["number"], place["rank"], place["ahead"], place["standing"]) == (2, 2, 2, "waiting")
+    assert 1_000 < place["poll_ms"] < 20_000
+
+
+async def test_a_receipt_names_number_and_leaf(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """What the line holds of a fan, for them to keep."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        await browser.post(BASE + "/join", json={})
+        receipt = (await browser.get(BASE + "/receipt")).json()
+        assert bytes.fromhex(receipt["leaf"]) == await here.waitroom.store.leaves(ROOM, 0, 1)
+        assert (receipt["number"], receipt["reasons"]) == (0, [])
+
+
+BAD = [
+    ("GET", "/.waitroom/r/nowhere", {}, None, 404, "room-unknown"),
+    ("POST", "/.waitroom/r/nowhere/join", {}, "{}", 404, "room-unknown"),
+    ("GET", "/.waitroom/r/nowhere/status", {}, None, 404, "room-unknown"),
+    ("GET", "/.waitroom/r/../../etc/passwd", {}, None, 404, "address-unknown"),
+    ("GET", BASE + "/nothing", {}, None, 404, "address-unknown"),
+    ("GET", BASE + "/join", {}, None, 405, "method-not-allowed"),
+    ("DELETE", BASE + "/status", {}, None, 405, "method-not-allowed"),
+    ("POST", BASE + "/join", {"content-type": "text/plain"}, "x", 415, "content-type-unknown"),
+    ("POST", BASE + "/join", {"content-type": "application/json"}, "x" * 5000, 413, "body-too-large"),
+    ("POST", BASE + "/join", {"idempotency-key": "short"}, "{}", 400, "idempotency-key-malformed"),
+    ("POST", BASE + "/join", {"idempotency-key": "a b" * 10}, "{}", 400, "idempotency-key-malformed"),
+    ("POST", BASE + "/join", {"idempotency-key": "k" * 65}, "{}", 400, "idempotency-key-malformed"),
+    ("POST", BASE + "/join", {"sec-fetch-site": "cross-site"}, "{}", 403, "cross-site"),
+    ("POST", BASE + "/join", {"sec-fetch-site": "same-site"}, "{}", 403, "cross-site"),
+    ("POST", BASE + "/join", {"origin": "https://evil.test"}, "{}", 403, "cross-site"),
+    ("POST", BASE + "/join", {"cookie": "a=" + "b" * 17_000}, "{}", 431, "cookies-too-large"),
+    ("GET", BASE + "/ticket", {}, None, 401, "ticket-missing"),
+    ("GET", BASE + "/ticket", {"waitroom-ticket": "garbage"}, None, 403, "ticket-invalid"),
+    ("GET", BASE + "/ticket", {"waitroom-ticket": "x" * 3000}, None, 403, "ticket-invalid"),
+    ("GET", BASE + "/receipt", {}, None, 401, "ticket-missing"),
+    ("GET", BASE + "/draw", {}, None, 404, "no-draw"),
+    ("GET", BASE + "/leaves/0", {}, None, 404, "no-leaves"),
+    ("GET", BASE + "/leaves/-1", {}, None, 404, "no-leaves"),
+    ("GET", BASE + "/leaves/99999999999999999999", {}, None, 404, "no-leaves"),
+    ("GET", BASE + "/leaves/x", {}, None, 404, "no-leaves"),
+    ("POST", BASE + "/status", {}, "not a document", 403, "document-invalid"),
+    ("POST", BASE + "/status", {}, "{" * 2000, 403, "document-invalid"),
+    ("POST", BASE + "/status", {}, "x" * 5000, 413, "body-too-large"),
+    ("GET", "/.waitroom/static/../view.py", {}, None, 404, "address-unknown"),
+    ("GET", "/.waitroom/static/nothing.js", {}, None, 404, "address-unknown"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "body", "code", "word"), BAD)
+async def test_bad_requests_get_a_clear_answer_and_cost_nothing(
+    store: Redis, clock: ManualClock, tmp_path: Path, method: str, path: str, headers: dict[str, str],
+    body: str | None, code: int, word: str,
+) -> None:  # fmt: skip
+    """Each has its status, its word and a sentence; nobody's place changes."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        kept = (await browser.post(BASE + "/join", json={})).json()["ticket"]
+        browser.cookies.clear()
+        request = browser.build_request(method, "http://room.test/", headers=headers, content=body)
+        request.url = request.url.copy_with(raw_path=path.encode())
+        answer = await browser.send(request)
+
+        assert answer.status_code == code
+        problem = answer.json()
+        assert problem["code"] == word
+        assert problem["detail"].endswith(".")
+        assert answer.headers["content-type"] == "application/problem+json"
+        place = (await browser.get(BASE + "/ticket", headers={"waitroom-ticket": kept})).json()
+        reading = await here.beat()
+        assert reading.line is not None
+        assert (place["number"], reading.line.issued) == (0, 1)
+
+
+async def test_a_ticket_of_another_room_is_told_apart(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Foreign, not forged: the person is told which it is."""
+    from waitroom import ticket
+    from waitroom.lanes import Lane
+
+    async with site(store, clock, tmp_path) as (here, browser):
+        foreign = ticket.write(
+            here.waitroom.signer, ticket.Ticket("other", "00", 1, 0, "A" * 22, Lane.STANDARD, 0)
+        )
+        answer = await browser.get(BASE + "/ticket", headers={"waitroom-ticket": foreign})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "ticket-foreign-room")
+
+
+async def test_too_many_joins_from_one_address_are_asked_to_wait(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """429 with Retry-After; the bucket fills again."""
+    async with site(store, clock, tmp_path, join_rate_per_minute=60, join_burst=2) as (_, browser):
+        codes = [(await browser.post(BASE + "/join", json={"again": True})).status_code for _ in range(3)]
+        clock.advance(1_000)
+        after = await browser.post(BASE + "/join", json={"again": True})
+
+    assert codes == [200, 200, 429]
+    assert after.status_code == 200
+
+
+async def test_with_the_store_gone_a_join_is_503_with_retry_after(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Nothing 500s; the page tries again by itself."""
+    async with site(store, clock, tmp_path) as (here, browser):
+        here.waitroom.store._client = connect("unix:///nowhere.sock")
+        answer = await browser.post(BASE + "/join", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-away")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_an_operators_message_reaches_the_document(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """What is written on the control page is in everybody's next poll."""
+    from waitroom.configure import Actor
+
+    async with site(store, clock, tmp_path) as (here, browser):
+        before = members(here.waitroom.reading(ROOM))
+        await here.configurations.patch(ROOM, {"message": "Doors at nine."}, None, Actor("test"))
+        await here.waitroom.refresh()
+        after = (await browser.get(BASE + "/status")).json()
+
+    assert after["message"] == "Doors at nine."
+    assert after["version"] > before["version"]  # type: ignore[operator]
