@@ -59,3 +59,9 @@ def next_us(tat_us: int, rate: Rate, now_us: int) -> int:
 def spent(tat_us: int, rate: Rate, now_us: int) -> int:
     """Return the TAT after one act now; the caller has asked ``conforms``."""
     return max(now_us, clamped(tat_us, rate, now_us)) + rate.interval_us
+
+
+def at_hand(tat_us: int, rate: Rate, now_us: int) -> float:
+    """Return the tokens at hand with the part of the next one, 0 to ``burst``: for forecasts."""
+    full_us = rate.interval_us * rate.burst
+    return min(rate.burst, (now_us + full_us - clamped(tat_us, rate, now_us)) / rate.interval_us)

@@ -4,10 +4,12 @@ Calling only opens the door's queue; the door itself keeps the limits (``claim``
 guesses two things: how many of the called come (``show_ratio``, from matured cohorts), and who is still on
 the way. It calls as many as the free budget will meet:
 
-* **credit** grows with the rate, in expected arrivals, up to one burst. A call costs the show ratio. So an idle
-  room calls a newcomer at once, fractions carry over (1 a minute is exact in the long run), nothing is banked;
-* **headroom**: those on the way and those already at the door never exceed the free places, nor three minutes
-  of admissions. Beyond two seconds' worth at the door the credit grows slower, and stops at twelve;
+* **stock**: those at the door and those on the way should together meet the tokens at hand and those of the next
+  twelve seconds. Who does not come fades from the way and is replaced; so a wrong guess costs seconds, and a rate of 1
+  a minute is kept over hours;
+* **credit** makes it smooth: it grows a quarter faster than the rate (and in a slow room fast enough to replace one
+  who does not come within ten seconds), in expected arrivals, up to one second's worth, and a call costs the show ratio. An idle room calls a newcomer at once, nothing more is banked;
+* **headroom**: nor do they ever exceed the free places, or three minutes of admissions;
 * **lanes** share what there is by stride scheduling: the lane with the smallest ``pass`` moves, and its pass
   grows by what it got divided by its weight. Empty lanes are skipped, suspect never weighs less than its
   floor, and a lane never overtakes the one above it. Ranks in void ranges cost nothing.
@@ -40,7 +42,8 @@ COMES_WITHIN_MS = 10_000.0
 HALF_LIFE_MS = 180_000.0
 OUTSTANDING_S = 180.0
 DOOR_WANTED_S = 2.0
-DOOR_SLOPE_S = 10.0
+EAGERNESS = 1.25
+CREDIT_LEAST_PER_S = 0.1
 SUSPECT_FLOOR = 0.05
 WEIGHT_LEAST = 0.001
 STEPS_AT_ONCE = 256
@@ -66,12 +69,13 @@ class LineFacts:
 
 @dataclass(frozen=True, slots=True)
 class DoorFacts:
-    """The door as the pace sees it: live sessions, entries at the door, admissions so far."""
+    """The door as the pace sees it. `tokens` of the rate are at hand, the part of the next one counted."""
 
     live: int
     next: int
     recall: int
     admitted: int
+    tokens: float = 1.0
     came: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -116,7 +120,8 @@ def decide(
     ratio = show_ratio(state.cohorts, door.came, now_ms)
     serving = dict(facts.serving)
     if facts.phase == "serving" and not limits.paused:
-        budget = min(state.credit, headroom(state.cohorts, door, limits, ratio, now_ms)) / ratio
+        coming = on_the_way(state.cohorts, door.came, ratio, now_ms) + door.next
+        budget = min(state.credit, stock(door, limits) - coming, headroom(door, limits) - coming) / ratio
         serving = advance(facts, state.passes, limits.lane_shares, budget)
     state = replace(state, plan_per_minute=plan(state, door, limits, ratio))
     return state, Decision(serving, state.plan_per_minute, ratio)
@@ -144,7 +149,7 @@ def observe(
     if everybody > LIFT_BURSTS * burst / ratio:
         # No tick calls so many: a witness lifted the thresholds after a loss. Those people came long ago.
         called, everybody = dict.fromkeys(LANES, 0.0), 0.0
-    grown = 0.0 if limits.paused else rate_per_s * span_s * eagerness(door, limits)
+    grown = 0.0 if limits.paused else span_s * max(EAGERNESS * rate_per_s, CREDIT_LEAST_PER_S)
     elapsed_s = max(1, now_ms - state.at_ms) / 1000
     fade = 0.5 ** (elapsed_s * 1000 / SPEED_HALF_LIFE_MS)
     speed = max(0, door.admitted - state.admitted) / elapsed_s
@@ -152,7 +157,7 @@ def observe(
         state,
         at_ms=now_ms,
         serving=serving,
-        credit=max(-burst, min(burst, state.credit + grown) - everybody * ratio),
+        credit=min(burst, max(-burst, state.credit - everybody * ratio) + grown),
         passes=passed(state.passes, called, limits.lane_shares, waiting(facts, serving)),
         cohorts=grouped(state.cohorts, everybody, state.at_ms, now_ms),
         admitted=door.admitted,
@@ -186,28 +191,27 @@ def on_the_way(cohorts: Iterable[Cohort], came: Mapping[int, int], ratio: float,
     return expected
 
 
-def headroom(
-    cohorts: Iterable[Cohort], door: DoorFacts, limits: Limits, ratio: float, now_ms: int
-) -> float:
-    """Return how many more arrivals the free places and three minutes of admissions bear.
+def stock(door: DoorFacts, limits: Limits) -> float:
+    """Return how many should be at the door or on the way: enough to meet every token, and few to keep waiting.
 
-    While late-comers stand at the door they take every free place, so a small stock of newly called is kept
+    While late-comers stand at the door they take their share of the tokens.
+    """
+    rate_per_s = limits.new_users_per_minute / 60
+    share = 1 - limits.recall_share if door.recall else 1.0
+    return share * (door.tokens + rate_per_s * (COMES_WITHIN_MS / 1000 + DOOR_WANTED_S))
+
+
+def headroom(door: DoorFacts, limits: Limits) -> float:
+    """Return how many the free places bear, and three minutes of admissions.
+
+    While late-comers stand at the door they take every free place, so a few of the newly called are kept
     there as well: the door shares between the two classes only when both are present.
     """
     rate_per_s = limits.new_users_per_minute / 60
     free: float = limits.total_active_users - door.live
     if door.recall:
         free = max(free, 1.0, rate_per_s * DOOR_WANTED_S)
-    most = max(1.0, rate_per_s * OUTSTANDING_S)
-    return min(free, most) - door.next - on_the_way(cohorts, door.came, ratio, now_ms)
-
-
-def eagerness(door: DoorFacts, limits: Limits) -> float:
-    """Return by which part of the rate to call: less while people wait at the door or come late."""
-    rate_per_s = limits.new_users_per_minute / 60
-    share = 1 - limits.recall_share if door.recall else 1.0
-    surplus = door.next - DOOR_WANTED_S * rate_per_s
-    return share * min(1.0, max(0.0, 1 - surplus / (DOOR_SLOPE_S * rate_per_s)))
+    return min(free, max(1.0, rate_per_s * OUTSTANDING_S))
 
 
 def weights(shares: Mapping[str, float]) -> dict[str, float]:
@@ -318,7 +322,7 @@ def _ahead(facts: LineFacts, serving: Mapping[str, int], lane: str) -> int:
 
 def _step(budget: float, quantum: float, density: float) -> int:
     """Return how many ranks one step takes: a quantum of people, as far as the budget goes."""
-    return math.floor(min(budget, quantum) / density + 1e-9)
+    return max(0, math.floor(min(budget, quantum) / density + 1e-9))
 
 
 def _out_of_void(void: Ranges, rank: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from admission import pace, sessions, tokens
+from admission import gcra, pace, sessions, tokens
 from admission.claim import (
     Admitted,
     Again,
@@ -244,7 +244,9 @@ class Admission:
             del known.own[sid]
         known.sids |= known.own.keys()
         if facts is not None and facts.phase in {"serving", "gathering"}:
-            await self._call(room, facts, settled, glance.pace, glance.came, limits)
+            rate = gcra.per_minute(limits.new_users_per_minute)
+            at_hand = gcra.at_hand(glance.tat_us, rate, settled.now_ms * 1000)
+            await self._call(room, facts, settled, glance.pace, at_hand, glance.came, limits)
 
     async def _settle(self, room: str, issued: int, limits: Limits, now_ms: int | None) -> SettledAt:
         granted = 0
@@ -266,10 +268,11 @@ class Admission:
         facts: LineFacts,
         at: SettledAt,
         state: pace.PaceState | None,
+        at_hand: float,
         came: Mapping[int, int],
         limits: Limits,
     ) -> None:
-        door = DoorFacts(at.settled.live, at.settled.next, at.settled.recall, at.admitted, came)
+        door = DoorFacts(at.settled.live, at.settled.next, at.settled.recall, at.admitted, at_hand, came)
         state, decision = decide(state, facts, door, limits, at.now_ms)
         await self.store.put_pace(room, state)
         await self._line.call(room, facts, at.now_ms // TICK_MS, decision.serving, decision.plan_per_minute)

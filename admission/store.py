@@ -110,8 +110,9 @@ class SettledAt:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a tick reads: sessions ended early, the pace's last state, first attempts by cohort."""
+    """What a tick reads: sessions ended early, the pace's last state, first attempts by cohort, the rate's debt."""
 
+    tat_us: int
     ended_version: int
     ended: frozenset[str] | None
     pace: PaceState | None
@@ -266,7 +267,8 @@ class AdmissionStore:
             pipe.hget(keys.door, "ended_version")
             pipe.get(keys.pace)
             pipe.hgetall(keys.came)
-            version, text, counts = await pipe.execute()
+            pipe.hget(keys.door, "tat_us")
+            version, text, counts, tat_us = await pipe.execute()
             came = {int(slot): int(count) for slot, count in counts.items()}
             old = [str(slot) for slot in came if slot < now_ms // COHORT_MS - 2 * COHORTS]
             if old:
@@ -275,6 +277,7 @@ class AdmissionStore:
             if int(version or 0) != known_version:
                 sids = await self._client.zrangebyscore(keys.ended, f"({now_ms}", "+inf")
         return Glance(
+            tat_us=int(tat_us or 0),
             ended_version=int(version or 0),
             ended=None if sids is None else frozenset(sid.decode() for sid in sids),
             pace=None if text is None else _pace_of(text),
