@@ -49,6 +49,8 @@ class LinePlaces:
         reading, held, place = await self._waitroom.place_of(room, ticket_text, now_ms)
         line, keys = reading.line, self._waitroom.store.keys(room)
         rank = place.rank if place.rank is not None else (line.issued if line else held.number)
+        # A claim may come before we have read of its call; then it was called just now.
+        called_ms = now_ms if place.standing is Standing.WAITING else place.called_ms
         return Place(
             room=room,
             run=held.run,
@@ -58,7 +60,7 @@ class LinePlaces:
             lane=str(held.lane),
             leaf=held.leaf,
             ticket_id=held.ticket_id,
-            called_ms=place.called_ms,
+            called_ms=called_ms,
             recall=place.standing is Standing.RECALL,
             line_key=keys.line,
             leaves_key=keys.chunk(held.number),
