@@ -10,6 +10,7 @@ admissions is put around it from outside. Not here: money.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import parse_qs, urlencode
@@ -25,10 +26,21 @@ from starlette.staticfiles import StaticFiles
 from checkout.events import BY_SLUG, EVENTS, Event, evening
 from checkout.stock import NotOnSale, SoldOut, Stock, Taken
 
+STATIC = Path(__file__).with_name("static")
 MAX_FORM_BYTES = 4096
 LIVE_S = 1.0
 REVOKE = {"Cf-Waiting-Room-Command": "revoke"}
 NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Static(StaticFiles):
+    """Files whose address carries their version, so that they are asked for once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Give a file that every cache may keep."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
 
 
 class Shop:
@@ -45,6 +57,17 @@ class Shop:
             trim_blocks=True,
         )
         self._pages.filters["day"] = day
+        files = {
+            name: (STATIC / name).read_text(encoding="utf-8")
+            for name in ("shop.css", "shop.js", "aurora.svg")
+        }
+        version = sha256("".join(files.values()).encode()).hexdigest()[:12]
+        self._pages.globals |= {
+            "style": files["shop.css"],
+            "mark": files["aurora.svg"],
+            "version": version,
+            "standalone": False,
+        }
 
     def app(self) -> Starlette:
         """Give the application."""
@@ -58,7 +81,7 @@ class Shop:
                 Route("/api/stock", self.stock_json),
                 Route("/live", self.live),
                 Route("/health", self.health),
-                Mount("/static", StaticFiles(directory=Path(__file__).with_name("static"))),
+                Mount("/static", Static(directory=STATIC)),
             ],
             exception_handlers={404: self.missing},
         )
@@ -113,8 +136,11 @@ class Shop:
         return self._page(request, "done.html", one=self._shown(event), number=f"{int(number):04d}")
 
     async def finish(self, request: Request) -> Response:
-        """Say goodbye, and give the place back."""
-        response = self._page(request, "finish.html", inside=None)
+        """Say goodbye, and give the place back.
+
+        The page stands alone: whatever it asked for afterwards would be asked for without a session.
+        """
+        response = self._page(request, "finish.html", inside=None, standalone=True)
         response.headers.update(REVOKE)
         return response
 

@@ -17,7 +17,7 @@ from admission.service import Admission
 from admission.sessions import Why
 from admission.store import AdmissionStore
 from admission.tokens import Reason
-from gateway.decision import RoomRoute
+from gateway.decision import RoomRoute, bare_host, covers
 from gateway.decision import Session as GateSession
 from gateway.settings import Settings
 from kernel.clock import Clock
@@ -158,13 +158,13 @@ class Routes:
 
     def route(self, host: str, path: str) -> RoomRoute | None:
         """Find the room of a host and a normal path. An exact host beats any host of the same path."""
-        bare = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host.lower()
+        bare = bare_host(host)
         best: tuple[int, bool] = (-1, False)
         found: tuple[Reading, str] | None = None
         for reading in self._waitroom.readings.values():
             for route in reading.base.routes:
-                exact = route.host.lower() in {bare, host.lower()}
-                if (exact or route.host == "*") and _covers(route.path, path):
+                exact = bare_host(route.host) == bare
+                if (exact or route.host == "*") and covers(route.path, path):
                     rank = len(route.path.rstrip("/")), exact
                     if rank > best:
                         best, found = rank, (reading, route.path)
@@ -336,9 +336,3 @@ def admission_cookie(reading: Reading, settings: Settings) -> str:
 def secret_for(secret: bytes, purpose: str) -> bytes:
     """Derive a secret of its own for each purpose from one key of the ring."""
     return hmac.digest(secret, b"waitroom:" + purpose.encode(), "sha256")
-
-
-def _covers(prefix: str, path: str) -> bool:
-    """Tell whether a path lies at or below a route's path, at a segment's border."""
-    stem = prefix.rstrip("/")
-    return path == stem or path.startswith(stem + "/") or not stem

@@ -53,6 +53,11 @@ class Child:
         """The process id; 0 while there is none."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
 
+    @property
+    def status(self) -> int:
+        """The exit status; 0 while it runs, and for one that a signal ended."""
+        return max(0, self._process.returncode or 0) if self._process is not None else 0
+
     async def start(self) -> bool:
         """Start it and wait until it serves; False when it ended instead."""
         reading, writing = os.pipe()
@@ -134,8 +139,9 @@ class Child:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
+            # Not Popen's own method: that reaps a child which has just died behind asyncio's back.
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
 
 
 async def _first_byte(descriptor: int) -> bool:

@@ -18,9 +18,10 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -29,13 +30,17 @@ from gateway.settings import Settings, env, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.metrics import MULTIPROC
+from waitroom.rooms_toml import parse_toml
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 ROOMS = Path(__file__).with_name("demo.toml")
+REPORT = "crowd.html"
 BACKLOG = 4096
 STORE_LOOK_S = 0.5
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 
 
 def prepare_folder(folder: Path) -> None:
@@ -109,6 +114,28 @@ def with_shop(rooms: str, port: int) -> str:
     return re.sub(r'(?m)^origin = ".*"$', f'origin = "http://127.0.0.1:{port}"', rooms)
 
 
+def check_rooms(path: Path | None) -> None:
+    """Read the rooms file before anything runs on it; raises Misconfigured with all its faults."""
+    if path is None:
+        return
+    try:
+        parse_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Misconfigured([f"The rooms file {path} cannot be read: {why}."]) from error
+    except Misconfigured as error:
+        raise Misconfigured([f"{path}: {fault}" for fault in error.faults]) from None
+
+
+def _gather(faults: list[str], step: Callable[[], Result]) -> Result | None:
+    """Do a step; note its faults instead of stopping at the first that fails."""
+    try:
+        return step()
+    except Misconfigured as error:
+        faults += error.faults
+        return None
+
+
 class Installation:
     """All processes of one installation."""
 
@@ -131,7 +158,7 @@ class Installation:
         try:
             environ = self._prepare()
             if not await self._start(environ):
-                return 0 if self._told.is_set() else 1
+                return 0 if self._told.is_set() else max(child.status for child in self._children) or 1
             print(self._welcome(), flush=True)
             watching = [asyncio.ensure_future(child.keep()) for child in self._children]
             watching.append(asyncio.ensure_future(self._watch_store()))
@@ -153,27 +180,28 @@ class Installation:
                 child.kill()
 
     def _prepare(self) -> dict[str, str]:
-        """Get all that can be missing, and give the children's environment."""
+        """Get all that can be missing, and give the children's environment; tells every fault it finds."""
         settings = self._settings
         prepare_folder(settings.data)
-        settings = replace(settings, operator_token=operator_token(settings, make=self._demo))
         places = [
             ("port", settings.host, settings.port),
             ("operator_port", settings.operator_host, settings.operator_port),
         ]
         if self._demo:
             places.append(("shop_port", "127.0.0.1", settings.shop_port))
-        self._listeners = listen(places)
-        ports = {
-            name: listener.getsockname()[1]
-            for (name, _, _), listener in zip(places, self._listeners, strict=True)
-        }
-        settings = replace(settings, **ports)
+        faults: list[str] = []
+        token = _gather(faults, lambda: operator_token(settings, make=self._demo))
+        _gather(faults, lambda: check_rooms(settings.rooms))
+        self._listeners = _gather(faults, lambda: listen(places)) or []
+        if faults:
+            raise Misconfigured(faults)
+        numbers = [listener.getsockname()[1] for listener in self._listeners]
+        ports = {name: number for (name, _, _), number in zip(places, numbers, strict=True)}
+        settings = replace(settings, operator_token=token, **ports)
         if self._demo and settings.rooms is None:
             rooms = settings.data / "demo.toml"
-            rooms.write_text(
-                with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port), encoding="utf-8"
-            )
+            text = with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port)
+            rooms.write_text(text, encoding="utf-8")
             settings = replace(settings, rooms=rooms)
         if settings.store_url is None:
             self._store = EmbeddedStore(settings.data)
@@ -191,10 +219,12 @@ class Installation:
         metrics = environ[MULTIPROC]
 
         def child(name: str, role: str, listener: socket.socket) -> Child:
+            # Only the gate has somebody in front who must notice that it goes.
+            drain = {} if role == "gate" else {env("drain_s"): "0"}
             made = Child(
                 name,
                 ["worker", role],
-                environ,
+                environ | drain,
                 listener=listener.fileno(),
                 on_end=lambda pid: mark_process_dead(pid, metrics),  # type: ignore[no-untyped-call]
             )
@@ -222,7 +252,12 @@ class Installation:
         return True
 
     async def _send_crowd(self, environ: dict[str, str]) -> None:
-        words = ["crowd", self._address(self._settings.host, self._settings.port), "--fans", str(self._crowd)]
+        settings = self._settings
+        words = ["crowd", self._address(settings.host, settings.port), "--fans", str(self._crowd)]
+        words += ["--operator-url", self._address(settings.operator_host, settings.operator_port)]
+        words += ["--report", str(settings.data / REPORT)]
+        if settings.operator_token_path.exists():
+            words += ["--operator-token-file", str(settings.operator_token_path)]
         crowd = Child("crowd", words, environ)
         self._children.append(crowd)
         await crowd.start()
@@ -274,7 +309,10 @@ class Installation:
         width = max(len(label) for label, _ in rows)
         lines = "\n".join(f"    {label.ljust(width)}   {text}" for label, text in rows)
         ending = "Ctrl-C stops everything and leaves no process behind; every place is kept."
-        crowd = f"\n  {self._crowd} simulated fans are on their way.\n" if self._crowd else ""
+        report = settings.data / REPORT
+        crowd = (
+            f"\n  {self._crowd} simulated fans are on their way; report: {report}\n" if self._crowd else ""
+        )
         return f"\n  Waitroom is running.\n\n{lines}\n{crowd}\n  {ending}\n"
 
 

@@ -1,9 +1,8 @@
 """Gate: the door before the origin, as an ASGI application.
 
 It asks ``gateway.decision`` and does what that says: a live session goes on to the origin, everybody
-else gets the answer their kind of client can use: a navigation the room's page in place (so that
-the address in the bar stays the one the person wanted), a JSON client a JSON body with the address
-to join at, everything else a 429 with Retry-After. Paths below the prefix belong to the waiting room.
+else gets the answer that their kind of client can use (``gateway.waiting``). Paths below the prefix
+belong to the waiting room.
 
 Nothing here waits for the store before a live session passes: tokens are verified offline, and the
 ended sessions are a set in memory. A renewal runs beside the request and is left alone when it is
@@ -15,19 +14,16 @@ Not here: the decision, the transport (``gateway.proxy``), what the pages look l
 
 import asyncio
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Protocol, assert_never
-from urllib.parse import quote
+from typing import assert_never
 
-import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.decision import (
     Asked,
-    Kind,
     Open,
     Pass,
     Reject,
@@ -42,9 +38,11 @@ from gateway.decision import (
 )
 from gateway.headers import Client, Header, is_host, keep_private, to_origin, value, values
 from gateway.metrics import DECISIONS, ORIGIN_FAILURES, RENEWALS, REVOCATIONS
+from gateway.ports import Admissions, Pages, Rooms
 from gateway.proxy import OriginFailed, Proxy, Trip, target
-from gateway.websocket import WebsocketProxy, refuse
-from kernel.asgi import LOCAL, Network, client_address, respond
+from gateway.waiting import failed, say, waiting
+from gateway.websocket import WebsocketProxy
+from kernel.asgi import LOCAL, Network, client_address
 from kernel.clock import Clock
 from kernel.cookies import parse
 from kernel.errors import Refused, Unavailable
@@ -57,51 +55,6 @@ MAX_TOKEN_CHARS = 4096
 MAX_TARGET_BYTES = 16_384
 RENEWAL_WAIT_S = 0.25
 REVOKE_WAIT_S = 2.0
-NO_STORE = (b"cache-control", b"private, no-store")
-
-
-class Rooms(Protocol):
-    """Which room covers an address."""
-
-    def route(self, host: str, path: str) -> RoomRoute | None:
-        """Find the room of a host and a normal path; the longest path wins. From memory."""
-        ...
-
-
-class Admissions(Protocol):
-    """Sessions, as far as the gate deals with them."""
-
-    def verify(self, room: str, token: str) -> Session | str:
-        """Check signature, type and audience offline; give the session or the word why not."""
-        ...
-
-    def ended(self, room: str) -> Container[str]:
-        """Give the ``sid`` of all sessions that ended before their time. From memory."""
-        ...
-
-    async def renew(self, session: Session) -> str | None:
-        """Extend the place, then sign a fresh token; None when the session may not go on."""
-        ...
-
-    async def revoke(self, session: Session) -> None:
-        """End the session."""
-        ...
-
-    def cookie(self, room: str, token: str | None) -> bytes:
-        """Give the Set-Cookie value that carries the token; None: the one that deletes it."""
-        ...
-
-
-class Pages(Protocol):
-    """What a waiting client gets to see. From memory."""
-
-    def shell(self, room: str, target: str) -> tuple[int, Sequence[Header], bytes]:
-        """Give the room's page, for a fan who wants to get to the target."""
-        ...
-
-    def waiting_json(self, room: str) -> Mapping[str, object]:
-        """Give the members that a waiting JSON client is told besides the addresses."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +80,13 @@ class Gate:
         pages: Pages,
         proxy: Proxy,
         clock: Clock,
+        stand_in: Callable[[str], str | None] = lambda _room: None,
     ) -> None:
+        """Join the gate; ``stand_in`` signs a short admission for a room that lets all pass.
+
+        A guard at the origin knows no bypass: without the stand-in it would send people back to the room.
+        It goes to the origin only, never to the client, and is nobody's session.
+        """
         self._settings = settings
         self._waitroom = waitroom
         self._rooms = rooms
@@ -136,6 +95,7 @@ class Gate:
         self._proxy = proxy
         self._websockets = WebsocketProxy(proxy)
         self._clock = clock
+        self._stand_in = stand_in
         self._renewing: dict[str, asyncio.Task[str | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,14 +103,21 @@ class Gate:
         path: str = scope["path"]
         prefix = self._settings.prefix
         if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
-            await self._waitroom(scope, receive, send)
+            if scope["type"] == "http":
+                await self._waitroom(scope, receive, send)
+            else:
+                nothing = Refused("address-unknown", "There is no websocket at this address.", status=404)
+                await say(scope, send, raw_problem(nothing))
             return
         try:
             await self._answer(scope, receive, send)
         except OriginFailed as error:
-            await self._say_failed(scope, send, error)
+            host = self._client(scope).host.decode("latin-1")
+            room = self._rooms.route(host, normal_path(path))
+            ORIGIN_FAILURES.labels(room.name if room else "", error.code).inc()
+            await say(scope, send, failed(kind(asked_of(scope)), error))
         except (Refused, Unavailable) as error:
-            await _say(scope, send, *raw_problem(error))
+            await say(scope, send, raw_problem(error))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[Header] = scope["headers"]
@@ -170,7 +137,8 @@ class Gate:
                 await self._pass(scope, receive, send, client, room, None, renew=False)
             case Wait() | Reject():
                 if room is not None:  # it never is: without a room everything is open
-                    await self._wait(scope, receive, send, room, verdict)
+                    prefix = self._settings.prefix
+                    await say(scope, send, waiting(scope, room, verdict, prefix, self._pages))
             case _:
                 assert_never(verdict)
 
@@ -221,6 +189,8 @@ class Gate:
             keep_host=self._settings.keep_host,
         )
         headers += about_session(room, session, self._clock.now_ms())
+        if room is not None and session is None and (token := self._stand_in(room.name)):
+            headers.append((b"waitroom-admission", token.encode()))
         url = target(origin, scope)
         if scope["type"] == "websocket":
             await self._websockets.forward(scope, receive, send, url, headers)
@@ -287,62 +257,6 @@ class Gate:
         REVOCATIONS.labels(room.name, outcome).inc()
         return told, True
 
-    async def _wait(
-        self, scope: Scope, receive: Receive, send: Send, room: RoomRoute, verdict: Wait | Reject
-    ) -> None:
-        match verdict.kind:
-            case Kind.PAGE:
-                status, headers, body = self._pages.shell(room.name, wanted(scope))
-                kept = [pair for pair in headers if pair[0] not in {b"cache-control", b"content-length"}]
-                await _say(scope, send, status, [*kept, NO_STORE], body)
-            case Kind.FORM:
-                # The body that was sent is lost in any case; a redirect spares the person the
-                # browser's question whether to send it again.
-                page = f"{self._settings.prefix}/r/{room.name}?target={quote(room.path, safe='/')}"
-                await _say(scope, send, 303, [(b"location", page.encode()), NO_STORE], b"")
-            case Kind.JSON:
-                body = orjson.dumps(self._waiting(room, verdict))
-                told = [(b"content-type", b"application/json"), NO_STORE, retry_after(room)]
-                await _say(scope, send, room.status_code, told, body)
-            case Kind.OTHER | Kind.WEBSOCKET:
-                error = Refused(
-                    "room-rejects" if isinstance(verdict, Reject) else "waiting",
-                    "This site lets people in one by one. Please wait for your turn.",
-                    status=429,
-                    retry_after_s=room.retry_after_s,
-                    **self._waiting(room, verdict),
-                )
-                if scope["type"] == "websocket":
-                    await receive()
-                await _say(scope, send, *raw_problem(error))
-            case _:
-                assert_never(verdict.kind)
-
-    def _waiting(self, room: RoomRoute, verdict: Wait | Reject) -> dict[str, object]:
-        address = f"{self._settings.prefix}/r/{room.name}"
-        return {
-            "waiting": True,
-            "room": room.name,
-            "reason": verdict.reason if isinstance(verdict, Wait) else "",
-            "page": address,
-            "join": f"{address}/join",
-            "status_document": f"{address}/status",
-            **self._pages.waiting_json(room.name),
-        }
-
-    async def _say_failed(self, scope: Scope, send: Send, error: OriginFailed) -> None:
-        host = self._client(scope).host.decode("latin-1")
-        room = self._rooms.route(host, normal_path(scope["path"]))
-        ORIGIN_FAILURES.labels(room.name if room else "", error.code).inc()
-        if scope["type"] == "http" and kind(asked_of(scope)) in {Kind.PAGE, Kind.FORM}:
-            told = [(b"content-type", b"text/html; charset=utf-8"), NO_STORE, (b"retry-after", b"5")]
-            await _say(
-                scope, send, error.status, told, FAILED_PAGE.replace("{public}", error.public).encode()
-            )
-        else:
-            refused = Refused(error.code, error.public, status=error.status, retry_after_s=5)
-            await _say(scope, send, *raw_problem(refused))
-
 
 def check(scope: Scope) -> None:
     """Refuse what no honest client sends."""
@@ -366,13 +280,6 @@ def asked_of(scope: Scope) -> Asked:
         sec_fetch_mode=value(headers, b"sec-fetch-mode").decode("latin-1").lower(),
         is_websocket=scope["type"] == "websocket",
     )
-
-
-def wanted(scope: Scope) -> str:
-    """Give the path and query that the client wanted, as it wrote them."""
-    raw: bytes = scope.get("raw_path") or b"/"
-    query: bytes = scope["query_string"]
-    return (raw + b"?" + query if query else raw).decode("latin-1")
 
 
 def about_session(room: RoomRoute | None, session: Session | None, now_ms: int) -> list[Header]:
@@ -426,30 +333,3 @@ def _is_inside(peer: str, trusted: tuple[Network, ...]) -> bool:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in trusted)
-
-
-def retry_after(room: RoomRoute) -> Header:
-    """Say when to ask again."""
-    return (b"retry-after", b"%d" % room.retry_after_s)
-
-
-async def _say(scope: Scope, send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
-    if scope["type"] == "websocket":
-        await refuse(scope, send, status, list(headers), body)
-    else:
-        await respond(send, status, headers, body)
-
-
-FAILED_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Just a moment</title>
-<style>
-:root{color-scheme:light dark}
-body{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto 0;padding:0 1.5rem}
-p{color:#777}
-</style>
-<h1>Just a moment</h1>
-<p>{public} You have not lost your turn. Please try again in a few seconds.</p>
-<p><a href="">Try again</a></p>
-</html>
-"""

@@ -161,6 +161,7 @@ class GateProcess:
             pages=GatePages(waitroom, pages),
             proxy=self._proxy,
             clock=parts.clock,
+            stand_in=admission.stand_in,
         )
         self._keeper = Keeper(
             waitroom,

@@ -109,6 +109,18 @@ async def test_finishing_tells_the_waiting_room_to_end_the_session(shop: Shop) -
     assert 'action="/finish"' in done.text
 
 
+async def test_the_goodbye_page_asks_for_nothing_more(shop: Shop) -> None:
+    """Its session has ended with it: a style sheet asked for afterwards would get the waiting room's answer."""
+    async with client_of(shop) as client:
+        page = await client.get("/finish")
+        style = await client.get("/static/shop.css")
+
+    assert "src=" not in page.text
+    assert 'rel="stylesheet"' not in page.text
+    assert style.text[:200] in page.text
+    assert "immutable" in style.headers["cache-control"]
+
+
 async def test_the_shop_shows_who_the_gate_says_the_visitor_is(shop: Shop) -> None:
     """It knows no admission, it reads a header; the goodbye page shows nobody."""
     who = {"Waitroom-Session": "abcdefghijk", "Waitroom-Lane": "standard"}
@@ -176,4 +188,4 @@ async def test_health_and_static_files_answer(shop: Shop) -> None:
         page = await client.get("/")
 
     assert (health.text, style.status_code) == ("ok\n", 200)
-    assert "http" not in page.text.replace("http-equiv", "").replace("https://waitroom.dev", "")
+    assert "http" not in page.text.replace("http://www.w3.org/2000/svg", "")

@@ -228,6 +228,7 @@ async def gate_before(
             pages=doors,
             proxy=proxy,
             clock=doors.clock,
+            stand_in=lambda name: f"stand-in-for-{name}",
         )
         async with serving(gate, header_s=header_s) as port:
             try:

@@ -242,6 +242,18 @@ async def test_a_live_session_passes_while_everything_else_is_away() -> None:
     assert door.doors.renewed == []
 
 
+async def test_who_passes_without_an_admission_passes_a_guard_at_the_origin_too() -> None:
+    """Bypass would end in a loop between guard and room; the stand-in is seen by the origin alone."""
+    async with gate_before(Origin(), bypass=True) as door:
+        status, headers, _ = await ask(door, headers={**NAVIGATION, "Waitroom-Admission": "forged"})
+        heard = door.origin.header
+
+    assert status == 200
+    assert heard("waitroom-admission") == ["stand-in-for-main"]
+    assert heard("waitroom-session") == []
+    assert "set-cookie" not in headers
+
+
 async def test_an_address_that_no_room_covers_goes_to_the_default_origin_or_nowhere() -> None:
     """Without one it is a 404; with one it is a plain proxy."""
     async with gate_before(Origin()) as door:

@@ -8,6 +8,7 @@ from gateway.headers import (
     keep_private,
     to_client,
     to_origin,
+    value,
     values,
     without_our_cookies,
 )
@@ -108,6 +109,7 @@ def test_an_ipv6_proxy_is_quoted_in_forwarded() -> None:
     told = onward([(b"forwarded", b"for=a")], Client("::1", "::1", b"http", b"h", trusted=True))
 
     assert told[b"forwarded"] == b'for=a, for="[::1]";proto=http'
+    assert b"forwarded" not in onward([], Client("::1", "::1", b"http", b"h", trusted=True))
 
 
 def test_of_our_cookies_the_origin_sees_only_this_rooms_admission() -> None:
@@ -120,6 +122,23 @@ def test_of_our_cookies_the_origin_sees_only_this_rooms_admission() -> None:
     assert without_our_cookies(text, keep=COOKIE) == b'a=1; waitroom-admission-main=z; b="2; 3"'
     assert without_our_cookies(b"a=1;b=2", keep=COOKIE) == b"a=1;b=2"
     assert b"cookie" not in onward([(b"cookie", b"waitroom-visitor=y")])
+
+
+def test_the_clients_host_can_be_kept_from_the_origin() -> None:
+    """``keep_host`` false: the origin sees its own name; other cookies go on as they are."""
+    sent = [(b"host", b"shop.example"), (b"cookie", b"a=1")]
+
+    told = to_origin(sent, client=STRANGER, admission_cookie=COOKIE, keep_host=False)
+
+    assert values(told, b"host") == []
+    assert values(told, b"cookie") == [b"a=1"]
+    assert values(told, b"x-forwarded-host") == [b"shop.example"]
+
+
+def test_the_first_value_of_a_header_counts_where_one_is_asked_for() -> None:
+    """Nothing is an empty text."""
+    assert value([(b"a", b"1"), (b"a", b"2")], b"a") == b"1"
+    assert value([], b"a") == b""
 
 
 def test_an_answer_loses_its_hop_and_keeps_its_repeats_and_order() -> None:

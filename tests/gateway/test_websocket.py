@@ -83,6 +83,15 @@ async def test_an_origin_that_is_away_is_a_502_for_websockets_too() -> None:
     assert refused.value.status == 502
 
 
+async def test_there_is_no_websocket_below_the_prefix() -> None:
+    """The waiting room speaks HTTP only; a session changes nothing about that."""
+    async with gate_before(Origin()) as door, admitted() as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(door.url("/.waitroom/r/main/status"))
+
+    assert refused.value.status == 404
+
+
 async def test_a_server_that_cannot_refuse_with_a_status_closes_with_1013() -> None:
     """Without the ASGI extension for handshake responses the code says: try again later."""
     from gateway.websocket import refuse

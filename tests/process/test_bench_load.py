@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import load
+from bench import harness, load
 from bench.machine import choose_cores
 from bench.servers import ServerFailed, free_port, reference, running
 
@@ -14,15 +14,17 @@ pytestmark = pytest.mark.process
 def test_wrk_reports_what_a_reference_answered(tmp_path: Path) -> None:
     """One second of load on the hello gives a clean report, and the server is gone afterwards."""
     cores = choose_cores()
-    with reference("starlette_hello", tmp_path, cores) as url:
-        seen = load.get(url, seconds=1, cores=cores)
-        lost = load.get(url, "/nowhere", seconds=1, cores=cores)
+    with reference("starlette_hello", tmp_path, cores) as server:
+        hello = harness.Side(lambda s: load.get(server.url, seconds=s, cores=cores), server.pids)
+        seen = hello.measure(1)
+        lost = load.get(server.url, "/nowhere", seconds=1, cores=cores)
 
     assert seen.clean
     assert seen.per_s > 100
+    assert 0 < seen.cpu_s < 3
     assert lost.refused == lost.requests > 0
     with pytest.raises(load.LoadFailed):
-        load.get(url, seconds=1, cores=cores)
+        load.get(server.url, seconds=1, cores=cores)
 
 
 def test_a_server_that_does_not_start_says_its_last_words(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_it_tells_where_everything_is(running: Demo) -> None:
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert page.headers["content-type"].startswith("text/html")
     assert "no-store" in page.headers["cache-control"]
-    assert "Aurora Hall" not in page.text
+    assert "Four evenings" not in page.text
     assert (ready.status_code, operator.status_code) == (200, 200)
     assert control.status_code in {200, 401}
 
@@ -210,7 +210,8 @@ def test_a_store_that_dies_is_started_again_with_all_places(running: Demo) -> No
 
 def test_ctrl_c_leaves_no_process_behind_and_a_second_start_keeps_every_place(tmp_path: Path) -> None:
     """The same ticket is worth the same number after the restart; the operator's token stays too."""
-    with demo(tmp_path) as first:
+    with demo(tmp_path, "--crowd", "5") as first:
+        wait_until("the crowd", lambda: any(" crowd " in command for command in first.family.values()))
         joined = httpx.post(f"{first.site}/.waitroom/r/main/join").json()
         token = (tmp_path / "operator-token").read_text()
         family = first.family
@@ -221,7 +222,7 @@ def test_ctrl_c_leaves_no_process_behind_and_a_second_start_keeps_every_place(tm
         headers = {"Waitroom-Ticket": joined["ticket"], "Accept": "application/json"}
         again = httpx.post(f"{second.site}/.waitroom/r/main/join", headers=headers).json()
 
-    assert len(family) == 4
+    assert len(family) == 5
     assert (status, left) == (0, [])
     assert "Traceback" not in said
     assert again["number"] == joined["number"]
@@ -271,3 +272,32 @@ def test_a_data_folder_in_use_or_not_writable_is_one_sentence(running: Demo, tmp
     assert told[0][1].startswith("waitroom: Another waiting room (process ")
     assert told[1][1].startswith("waitroom: The data folder ")
     assert all(said.count("\n") == 1 for _, said in told)
+
+
+def test_serve_tells_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    """No operator's token, two faults in the rooms, a taken port: four sentences, and nothing was started."""
+    rooms = tmp_path / "rooms.toml"
+    rooms.write_text('[rooms.main]\norigin = "x"\nfoo = 1\n')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = [
+            "--data",
+            str(tmp_path / "data"),
+            "--rooms",
+            str(rooms),
+            "--port",
+            str(taken.getsockname()[1]),
+        ]
+        refused = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve", *words, "--operator-port", "0"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_S,
+        )
+
+    told = refused.stderr.splitlines()
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert [any(word in line for line in told) for word in ("OPERATOR_TOKEN", "origin", "foo", "taken")] == [
+        True
+    ] * 4
+    assert len(told) == 4

@@ -113,6 +113,18 @@ async def test_a_fan_passes_while_the_store_is_away_and_a_newcomer_is_told_to_tr
     await store.aclose()
 
 
+async def test_a_bypass_opens_the_site_for_everybody_also_behind_a_guard(
+    store: Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator opens the gate: people without any admission reach the shop, whose guard stays on."""
+    async with scene(store_url, tmp_path, monkeypatch, bypass=True) as here, here.fan() as anybody:
+        answer = await anybody.get("/api/stock")
+
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+    await store.aclose()
+
+
 async def test_each_role_answers_its_own_addresses_only(
     store: Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

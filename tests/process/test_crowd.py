@@ -1,0 +1,205 @@
+"""The crowd before the real thing: all processes, real HTTP, and the store lost in the middle of it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.crowd.books import admissions_of
+from gateway.crowd.crowd import Hooks, Result, run_crowd
+from gateway.crowd.plan import Drill, Plan
+from gateway.crowd.verdict import State
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+START_S = 60.0
+STOP_S = 30.0
+WORKERS = 2
+
+ROOMS = """
+[rooms.main]
+origin = "http://127.0.0.1:{shop}"
+new_users_per_minute = 1200
+total_active_users = 220
+session_duration = 1
+claim_window_s = 15
+join_rate_per_minute = 6000
+join_burst = 6000
+"""
+
+
+class Place:
+    """A running installation with the demo's shop, on ports of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        data.mkdir()
+        shop = free_port()
+        rooms = data / "rooms.toml"
+        rooms.write_text(ROOMS.format(shop=shop), encoding="utf-8")
+        words = ["--data", str(data), "--rooms", str(rooms), "--workers", str(WORKERS)]
+        ports = ["--port", "0", "--operator-port", "0", "--shop-port", str(shop)]
+        self.log = data / "stderr.log"
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "demo", *words, *ports],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={name: text for name, text in os.environ.items() if not name.startswith("WAITROOM_")},
+            )
+        assert self.process.stdout is not None
+        told = ""
+        for line in self.process.stdout:
+            told += line
+            if "Ctrl-C" in line:
+                break
+        addresses = re.findall(r"http://127\.0\.0\.1:\d+", told)
+        assert len(addresses) > 1, self.log.read_text(encoding="utf-8")
+        self.site, self.operator = addresses[:2]
+
+    @property
+    def token_file(self) -> Path:
+        """The file with the operator's token."""
+        return self.data / "operator-token"
+
+    @property
+    def journal_url(self) -> str:
+        """The journal's database."""
+        return f"sqlite:///{self.data / 'journal.db'}"
+
+    async def flush(self) -> None:
+        """Empty the store."""
+        store = Redis.from_url(f"unix://{self.data / 'store.sock'}")
+        await store.flushall()
+        await store.aclose()
+
+    async def kill_store(self) -> None:
+        """Kill the store; the supervisor starts it again from its file."""
+        os.kill(int((self.data / "store.pid").read_text()), signal.SIGKILL)
+
+    async def kill_workers(self) -> None:
+        """Kill every gate worker; the supervisor starts new ones, which remember nothing."""
+        for pid in self._workers():
+            os.kill(pid, signal.SIGKILL)
+
+    async def lose_everything(self) -> None:
+        """Empty the store and kill the workers: the journal and the fans are all that is left."""
+        await self.kill_workers()
+        await self.flush()
+
+    def _workers(self) -> list[int]:
+        found = []
+        for tasks in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            for pid in tasks.read_text().split():
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"worker" in words and b"gate" in words:
+                    found.append(int(pid))
+        assert len(found) == WORKERS
+        return found
+
+    def stop(self) -> None:
+        """Stop everything."""
+        self.process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_S)
+            return
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def installation(data: Path) -> Iterator[Place]:
+    """Run an installation and stop it."""
+    place = Place(data)
+    try:
+        yield place
+    finally:
+        place.stop()
+        if place.process.stdout is not None:
+            place.process.stdout.close()
+
+
+def free_port() -> int:
+    """Find a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def reds(result: Result) -> dict[str, object]:
+    """The red checks with what they found."""
+    return {
+        verdict.name: (verdict.detail, verdict.examples)
+        for verdict in result.verdicts
+        if verdict.state is State.RED
+    }
+
+
+def test_a_crowd_gets_through_by_the_command_line(tmp_path: Path) -> None:
+    """``waitroom crowd`` sends some hundred fans through everything, and every check is green."""
+    with installation(tmp_path / "data") as place:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "gateway", "crowd", place.site, "--fans", "300", "--duration", "15",
+                "--linger", "100", "--operator-url", place.operator, "--operator-token-file", str(place.token_file),
+                "--journal-url", place.journal_url, "--report", str(tmp_path / "report.html"),
+                "--json", str(tmp_path / "report.json"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {check["name"]: check["state"] for check in told["checks"]} == {
+        check["name"]: "green" for check in told["checks"]
+    }
+    assert told["matched"] == 300
+    assert told["places_lost"] == 0
+    assert "All 12 checks are green" in done.stdout
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+async def test_nobody_loses_the_place_when_the_store_is_lost_in_the_middle(tmp_path: Path) -> None:
+    """FLUSHALL, kill -9 of the store, and the loss of store and workers at once: every ticket stays good."""
+    with installation(tmp_path / "data") as place:
+        plan = Plan(
+            url=place.site,
+            fans=300,
+            duration_s=24.0,
+            linger_s=140.0,
+            seed=7,
+            shape="constant",
+            connections=64,
+            operator_url=place.operator,
+            operator_token=place.token_file.read_text(encoding="utf-8").strip(),
+        )
+        drills = [
+            Drill(6.0, "flushall", place.flush, loses_store=True, grace_s=12),
+            Drill(12.0, "kill -9 of the store", place.kill_store, loses_store=True, grace_s=12),
+            Drill(18.0, "store and workers lost", place.lose_everything, loses_store=True, grace_s=15),
+        ]
+        began = time.monotonic()
+        journal = admissions_of(place.journal_url, "main")
+        result = await run_crowd(plan, Hooks(drills=drills, journal=journal))
+        took_s = time.monotonic() - began
+        log = place.log.read_text(encoding="utf-8")
+
+    assert reds(result) == {}, log[-4000:]
+    assert result.places_lost == 0
+    assert [outage.name for outage in result.observed.outages] == [drill.name for drill in drills]
+    assert max(document.epoch for _, document in result.observed.documents) > 1
+    assert result.matched == plan.fans, f"not all were through after {took_s:.0f} s"
