@@ -250,7 +250,7 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param(
             "call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", id="a slot counts twice"
         ),
-        pytest.param("call", "want[1] = math.max(want[1], want[2])", "", id="lanes lose their order"),
+        pytest.param("call", "standard = math.max(standard, suspect)", "", id="a lane below goes ahead"),
         pytest.param("freeze", "if old[3] ~= '-1' then", "if false then", id="a draw is frozen twice"),
         pytest.param("draw", "or old[2] ~= root", "", id="a draw over another root"),
         pytest.param("turn", "or old[2] ~= before", "", id="a phase is changed by the slower worker"),
@@ -263,6 +263,9 @@ def test_rule_and_lua_agree(store_url: str) -> None:
 def test_the_machine_catches_the_mutant(store_url: str, name: str, old: str, new: str) -> None:
     """Each guard, taken out of the Lua file, is missed at once."""
     mutant = load(_LUA / f"{name}.lua").mutated(old, new)
+    if name == "call" and not new:
+        # The order of the lanes is kept twice: before the clamps and after the jumps over void ranges.
+        mutant = mutant.mutated("want[2] = math.max(want[2], want[3])", "")
 
     with pytest.raises(AssertionError):
         play(store_url, {name: mutant}, 300, shrink=False)
