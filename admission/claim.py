@@ -22,14 +22,13 @@ from dataclasses import dataclass, replace
 from admission import gcra
 from admission.door import EMPTY_LEAF, Door, Entry, LineNow, Place, Stay, settled_leaf
 from admission.limits import Limits
+from admission.pace import COHORT_MS, COHORTS
 from admission.sessions import FREE_MS
 
 LAPSE_MS = 30_000
 """Who does not ask again within this time stands no longer at the door; the right to claim stays."""
 
 OPEN_PHASES = frozenset({"serving", "draining"})
-COHORT_MS = 10_000
-COHORTS = 60
 
 
 @dataclass(frozen=True, slots=True)

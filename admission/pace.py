@@ -8,7 +8,8 @@ the way. It calls as many as the free budget will meet:
   twelve seconds. Who does not come fades from the way and is replaced; so a wrong guess costs seconds, and a rate of 1
   a minute is kept over hours;
 * **credit** makes it smooth: it grows a quarter faster than the rate (and in a slow room fast enough to replace one
-  who does not come within ten seconds), in expected arrivals, up to one second's worth, and a call costs the show ratio. An idle room calls a newcomer at once, nothing more is banked;
+  who does not come within ten seconds), in expected arrivals, up to one second's worth; a call costs the show
+  ratio. An idle room calls a newcomer at once, nothing more is banked;
 * **headroom**: nor do they ever exceed the free places, or three minutes of admissions;
 * **lanes** share what there is by stride scheduling: the lane with the smallest ``pass`` moves, and its pass
   grows by what it got divided by its weight. Empty lanes are skipped, suspect never weighs less than its

@@ -19,8 +19,6 @@ from redis.asyncio import Redis
 from admission import gcra, sessions
 from admission.claim import (
     BOUNDS,
-    COHORT_MS,
-    COHORTS,
     LAPSE_MS,
     Admitted,
     Again,
@@ -40,7 +38,7 @@ from admission.claim import (
 )
 from admission.door import Place, Stay
 from admission.limits import Limits
-from admission.pace import Cohort, PaceState
+from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState
 from admission.ports import LineKeys
 from kernel.lua import Scalar, Script, fast_call, load
 from kernel.store import translated
@@ -101,11 +99,12 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class SettledAt:
-    """What a settling did, when by the store's time, and all admissions so far."""
+    """What a settling did, when by the store's time, all admissions so far, and the rate's debt."""
 
     settled: Settled
     now_ms: int
     admitted: int
+    tat_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +190,8 @@ class AdmissionStore:
         ]  # fmt: skip
         with translated():
             answer = await fast_call(self._client, self._scripts["settle"], names, argv, now_ms)
-        _, granted, called, recall, live, more, at_ms, admitted = answer
-        return SettledAt(Settled(granted, called, recall, live, bool(more)), at_ms, admitted)
+        _, granted, called, recall, live, more, at_ms, admitted, tat_us = answer
+        return SettledAt(Settled(granted, called, recall, live, bool(more)), at_ms, admitted, int(tat_us))
 
     async def leave(self, place: Place, sid: str, now_ms: int | None = None) -> LeaveOutcome:
         """Give a place up for good."""

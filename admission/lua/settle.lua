@@ -2,7 +2,7 @@
 -- `claimed` are the chunks of all numbers given; a number beyond them waits for the next call.
 -- KEYS: line, journal, door, sessions, stays, ended, next, recall, next_seen, next_who, claimed...
 -- ARGV: interval_us, burst, total_active_users, hold_ms, lapse_ms, recall_permille, paused, lapses, sweeps, candidates
--- RETURNS: {'settled', granted, next, recall, live, more, now_ms, admitted}
+-- RETURNS: {'settled', granted, next, recall, live, more, now_ms, admitted, tat_us} (the last as text)
 local line, journal, door, sessions, stays, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local next, recall, next_seen, next_who = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local interval_us, burst, total_active_users, hold_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -98,4 +98,4 @@ if granted > 0 then
 end
 local more = #over >= sweeps or #past >= sweeps or #lapsed >= lapses or looked_at >= candidates
 return {'settled', granted, redis.call('ZCARD', next), redis.call('ZCARD', recall), live, more and 1 or 0, now,
-  tonumber(state[5] or 0) + granted}
+  tonumber(state[5] or 0) + granted, string.format('%.0f', tat_us)}

@@ -43,7 +43,13 @@ def later_says_when(observed: Observed) -> Verdict:
     """Every 429 and 503 carries Retry-After."""
     found = [f"{failure.route}: {failure.kind} at {failure.until_s:.1f} s" for failure in observed.hasty]
     requests = sum(counts.total() for counts in observed.requests.values())
-    return verdict("later-says-when", "Who is told to come later is told when.", found, "", seen=requests)
+    return verdict(
+        "later-says-when",
+        "Who is told to come later is told when.",
+        found,
+        f"{requests:,} requests",
+        seen=requests,
+    )
 
 
 def documents_agree(observed: Observed) -> Verdict:

@@ -23,7 +23,8 @@ def admitted_once(observed: Observed) -> Verdict:
         for held in tickets.values()
         if len(held) > 1
     ]
-    if observed.journal is not None:
+    # A claim that a lost store forgot is made again by the same ticket, under the same sid.
+    if observed.journal is not None and not _losses_ms(observed):
         times: dict[tuple[str, str], int] = defaultdict(int)
         for entry in observed.journal:
             times[entry.run, entry.sid] += 1

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
 from gateway.crowd.plan import DEFAULT_MIX, Drill, Limits, Plan, faults, read_mix
 from gateway.crowd.progress import Progress
@@ -71,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--operator-url", help="the operator's port, to learn the limits and count sessions")
     parser.add_argument("--operator-token-file", type=Path, metavar="FILE", help="the operator's token")
     parser.add_argument(
+        "--journal-url", metavar="URL", help="the journal's database: admissions to the millisecond"
+    )
+    parser.add_argument(
         "--drill", metavar="NAME@S,…", help="harm the room on the way, where a caller knows how"
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
@@ -82,6 +86,7 @@ def run(args: argparse.Namespace, harms: Mapping[str, Harm] | None = None) -> in
     try:
         plan = plan_of(args)
         drills = drills_of(args.drill, harms or {})
+        journal = admissions_of(args.journal_url, plan.room) if args.journal_url else None
         arrivals(plan.shape, 0, plan.duration_s, Random(plan.seed))
     except (ValueError, OSError) as error:
         return _say(str(error), WRONG)
@@ -89,12 +94,17 @@ def run(args: argparse.Namespace, harms: Mapping[str, Harm] | None = None) -> in
         return _say("\n".join(found), WRONG)
     progress = Progress(sys.stderr, plan.fans, sys.stderr.isatty())
     try:
-        result = _run(plan, Hooks(drills=drills, pulse=progress, closing=_close_on_interrupt))
+        result = _run(
+            plan, Hooks(drills=drills, journal=journal, pulse=progress, closing=_close_on_interrupt)
+        )
     except Unreachable as error:
         return _say(str(error), RED)
     finally:
         progress.done()
-    _write(args, result)
+    try:
+        _write(args, result)
+    except OSError as error:
+        return _say(f"The report cannot be written: {error}.", WRONG)
     return GREEN if result.is_green else RED
 
 
@@ -152,14 +162,16 @@ def _run(plan: Plan, hooks: Hooks) -> Result:
 
 
 def _close_on_interrupt(close: Callable[[], None]) -> None:
-    """The first Ctrl-C sends the fans home and reports; a second one ends at once."""
+    """The first Ctrl-C or SIGTERM sends the fans home and reports; a second one ends at once."""
     loop = asyncio.get_running_loop()
 
     def interrupted() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
         close()
 
-    loop.add_signal_handler(signal.SIGINT, interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
 
 
 def _write(args: argparse.Namespace, result: Result) -> None:

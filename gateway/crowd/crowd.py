@@ -29,6 +29,7 @@ from gateway.crowd.watch import TIMEOUT_S, Watch
 from gateway.crowd.wire import NoAnswer, Wire
 
 PULSE_S = 1.0
+LAG_EVERY_S = 0.05
 ROLL_AT_ONCE = 64
 ROLL_TRIES = 8
 ROLL_PAUSE_S = 1.0
@@ -55,7 +56,9 @@ class Hooks:
     """What a caller may hang into a crowd; the defaults are a plain crowd over TCP in real time."""
 
     drills: Sequence[Drill] = ()
-    journal: Callable[[], Awaitable[list[Counted]]] | None = None  # read at the end
+    journal: Callable[[float], Awaitable[list[Counted]]] | None = (
+        None  # admissions since a moment, read at the end
+    )
     pulse: Callable[[Pulse], None] | None = None
     asker: Callable[[Callable[[], float]], Asker] | None = None  # made with the crowd's clock
     seconds: Callable[[], float] = time.perf_counter
@@ -116,7 +119,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     try:
         venue.library.keys = await _knock(venue)
         venue.observed.limits = _limits(plan.limits, await watch.limits())
-        zero = hooks.seconds()
+        zero, cpu_s = hooks.seconds(), time.process_time()
         venue.observed.wall_ms = hooks.wall_ms()
         if hooks.closing is not None:
             hooks.closing(venue.close)
@@ -129,8 +132,9 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         await wire.close()
     venue.observed.documents = venue.library.seen
     venue.observed.ended_s = venue.seconds()
+    venue.observed.cpu_s = time.process_time() - cpu_s
     if hooks.journal is not None:
-        venue.observed.journal = await hooks.journal()
+        venue.observed.journal = await hooks.journal(venue.observed.wall_ms)
     return Result(plan, venue.observed, tuple(judge(venue.observed)))
 
 
@@ -151,6 +155,7 @@ class _Field:
         aside = [
             asyncio.create_task(self._watch.keep_looking()),
             asyncio.create_task(self._feel_the_pulse()),
+            asyncio.create_task(self._keep_time()),
         ]
         closing = asyncio.get_running_loop().call_later(
             max(0.0, self._venue.plan.ends_s - self._venue.seconds()), self._venue.close
@@ -203,6 +208,13 @@ class _Field:
         await drill.act()
         until_s = self._venue.seconds() + drill.grace_s
         outages[place] = Outage(drill.name, since_s, until_s, drill.loses_store)
+
+    async def _keep_time(self) -> None:
+        """Measure how late this process wakes up: its own share in what looks like the room's slowness."""
+        while True:
+            due_s = self._venue.seconds() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self._venue.observed.lags_ms.append(max(0.0, self._venue.seconds() - due_s) * 1000)
 
     async def _feel_the_pulse(self) -> None:
         if self._hooks.pulse is None:

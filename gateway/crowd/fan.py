@@ -41,7 +41,7 @@ class Page:
 class Fan(Browser):
     """One person in line."""
 
-    __slots__ = ("is_closing", "page", "sid", "ticket")
+    __slots__ = ("expires_s", "is_closing", "page", "sid", "ticket")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Set off with an empty jar and no page open."""
@@ -49,6 +49,7 @@ class Fan(Browser):
         self.page = Page()
         self.ticket = ""
         self.sid = ""
+        self.expires_s = 0.0  # the admission's end, by the crowd's clock
         self.is_closing = False  # the line's end was announced
 
     async def browse(self) -> None:

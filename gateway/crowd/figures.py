@@ -4,6 +4,7 @@ Pure arithmetic over the records. Rates are of whole seconds of the crowd's cloc
 the join to the answer that admits.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ class Figures:
     requests_per_s: float
     outcomes: dict[Script, dict[Outcome, int]]
     matched: dict[Script, int]
+    queue_ms: Spread
     lag_ms: Spread
+    cpu_s: float
     arrivals_per_s: list[int]
     admissions_per_s: list[int]
     polls_per_s: list[int]
@@ -62,7 +65,7 @@ def spread(values: Iterable[float]) -> Spread:
         return Spread(0, 0.0, 0.0, 0.0, 0.0)
 
     def at(share: float) -> float:
-        return ranked[min(len(ranked) - 1, max(0, round(share * len(ranked) + 0.5) - 1))]
+        return ranked[max(0, math.ceil(share * len(ranked) - 1e-9) - 1)]
 
     return Spread(len(ranked), at(0.5), at(0.9), at(0.99), ranked[-1])
 
@@ -96,7 +99,9 @@ def figures(observed: Observed) -> Figures:
         requests_per_s=requests / max(observed.ended_s, 1e-9),
         outcomes={script: dict(counts) for script, counts in outcomes.items() if counts},
         matched={script: matched[script] for script in Script},
+        queue_ms=spread(observed.queues_ms),
         lag_ms=spread(observed.lags_ms),
+        cpu_s=observed.cpu_s,
         arrivals_per_s=_per_second((file.arrives_s for file in observed.fans), seconds),
         admissions_per_s=_per_second(_admission_seconds(observed), seconds),
         polls_per_s=[observed.requests[Route.STATUS][second] for second in range(seconds)],

@@ -128,7 +128,7 @@ def read_keys(raw: bytes) -> dict[str, EllipticCurvePublicKey]:
                 key = jwt.PyJWK(entry, algorithm="ES256").key
                 if isinstance(key, EllipticCurvePublicKey):
                     found[str(entry["kid"])] = key
-    except (KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, jwt.PyJWTError) as error:
         raise ValueError(f"not a key set: {error!r}") from error
     return found
 

@@ -221,7 +221,9 @@ class Observed:
     ended_s: float = 0.0
     requests: dict[Route, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     latencies_ms: dict[Route, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
-    lags_ms: "array[float]" = field(default_factory=lambda: array("f"))
+    queues_ms: "array[float]" = field(default_factory=lambda: array("f"))  # waits for a free connection
+    lags_ms: "array[float]" = field(default_factory=lambda: array("f"))  # of the crowd's own event loop
+    cpu_s: float = 0.0  # of the crowd's process
 
     def in_outage(self, since_s: float, until_s: float) -> bool:
         """True when the time touches one in which the room was harmed on purpose or getting up from it."""

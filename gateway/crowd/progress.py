@@ -26,17 +26,17 @@ class Progress:
 
     def __call__(self, pulse: Pulse) -> None:
         """Tell one pulse, when it is time to."""
-        rate = 0.0
+        rate = 0
         if self._last is not None and pulse.at_s > self._last.at_s:
-            rate = (pulse.requests - self._last.requests) / (pulse.at_s - self._last.at_s)
+            rate = round((pulse.requests - self._last.requests) / (pulse.at_s - self._last.at_s))
         if self.is_terminal:
             self.stream.write(
-                f"\r\x1b[K{bar(pulse.ended / self.fans)} {sentence(pulse, self.fans)} · {rate:,.0f} req/s"
+                f"\r\x1b[K{bar(pulse.ended / self.fans)} {sentence(pulse, self.fans)} · {rate:,} req/s"
             )
             self.stream.flush()
         elif pulse.at_s - self._told_s >= LINE_EVERY_S:
             self._told_s = pulse.at_s
-            self.stream.write(f"{pulse.at_s:6.0f} s  {sentence(pulse, self.fans)} · {rate:,.0f} req/s\n")
+            self.stream.write(f"{pulse.at_s:6.0f} s  {sentence(pulse, self.fans)} · {rate:,} req/s\n")
             self.stream.flush()
         self._last = pulse
 

@@ -4,7 +4,7 @@ Not here: the page (``report_page``), the arithmetic (``figures``).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from gateway.crowd.crowd import Result
@@ -47,8 +47,13 @@ def remarks(result: Result, shown: Figures) -> list[str]:
     found = []
     if shown.lag_ms.p99 > LAG_REMARK_MS:
         found.append(
-            f"The crowd itself was late: requests left {shown.lag_ms.p99:,.0f} ms after their moment (p99). "
+            f"The crowd itself was late: its process woke up {shown.lag_ms.p99:,.0f} ms after its time (p99). "
             "Latencies and the shape of the load are those of this machine; the checks hold."
+        )
+    if shown.queue_ms.p99 > LAG_REMARK_MS:
+        found.append(
+            f"All {result.plan.connections:,} connections were busy at times: requests waited up to "
+            f"{shown.queue_ms.p99:,.0f} ms for one (p99). That wait is in the latencies."
         )
     undecided = sum(file.undecided for file in result.observed.fans)
     if undecided:
@@ -61,8 +66,12 @@ def remarks(result: Result, shown: Figures) -> list[str]:
 def as_dict(result: Result) -> dict[str, Any]:
     """Everything but the records, as plain values for JSON."""
     shown = figures(result.observed)
-    plan = asdict(result.plan) | {"mix": {str(script): share for script, share in result.plan.mix.items()}}
-    plan.pop("operator_token")
+    plan = {name.name: getattr(result.plan, name.name) for name in fields(result.plan)}
+    plan |= {
+        "mix": {str(script): share for script, share in result.plan.mix.items()},
+        "limits": asdict(result.plan.limits),
+    }
+    del plan["operator_token"]
     series = {
         "arrivals_per_s": shown.arrivals_per_s,
         "admissions_per_s": shown.admissions_per_s,
@@ -96,7 +105,9 @@ def as_dict(result: Result) -> dict[str, Any]:
             }
             for route, pace in shown.paces.items()
         },
+        "queue_ms": _rounded(shown.queue_ms),
         "lag_ms": _rounded(shown.lag_ms),
+        "cpu_s": round(shown.cpu_s, 3),
         "limits": asdict(result.observed.limits),
         "outages": [outage._asdict() for outage in result.observed.outages],
         "remarks": remarks(result, shown),
@@ -168,7 +179,13 @@ def _requests(shown: Figures) -> str:
         times = [f"{value:,.1f} ms" for value in (spread.p50, spread.p99, spread.most)]
         rows.append([str(route), f"{pace.total:,}", f"{pace.per_s:,.0f}", f"{pace.peak_per_s:,}", *times])
     rows.append(["all", f"{shown.requests:,}", f"{shown.requests_per_s:,.0f}", "", "", "", ""])
-    return columns(rows)
+    return f"{columns(rows)}\n{cost(shown)}"
+
+
+def cost(shown: Figures) -> str:
+    """What the crowd itself took, in one sentence."""
+    each_us = shown.cpu_s / max(1, shown.requests) * 1e6
+    return f"The crowd's own process took {shown.cpu_s:,.1f} s of CPU, {each_us:,.0f} µs a request."
 
 
 def words(name: str) -> str:

@@ -12,7 +12,7 @@ from gateway.crowd.crowd import Result
 from gateway.crowd.figures import Figures, figures
 from gateway.crowd.observed import Outcome, Route
 from gateway.crowd.plots import Band, Frame, bars, bars_and_limit, binned, dots, headroom, steps, thinned
-from gateway.crowd.report import duration, remarks, summary, words
+from gateway.crowd.report import cost, duration, remarks, summary, words
 from gateway.crowd.verdict import State
 
 STYLE = Path(__file__).parent / "pages" / "report.css"
@@ -91,12 +91,16 @@ def _plots(result: Result, shown: Figures) -> str:
 
     def per_second(title: str, values: Sequence[int], what: str, limit: float | None = None) -> str:
         means, width = binned(values)
-        frame = Frame(title, len(means) * width, headroom(means, limit), bands=bands)
+        frame = Frame(title, last_s, headroom(means, limit), bands=bands)
 
         def describe(at: float, value: float) -> str:
             return f"{value:,.1f} {what} a second from {at:,.0f} s on".replace(".0 ", " ")
 
-        label = f"limit {limit:,.1f} a second".replace(".0 ", " ") if limit is not None else ""
+        label = (
+            f"limit {limit:,.1f} a second, and as many at once".replace(".0 ", " ")
+            if limit is not None
+            else ""
+        )
         every = f", mean of {width} s" if width > 1 else ""
         picture = bars_and_limit(frame, means, width, describe, limit, label)
         return _figure(f"{title}{every}", picture)
@@ -174,7 +178,7 @@ def _requests(shown: Figures) -> str:
             spread = pace.latency_ms
             times = [f"{value:,.1f} ms" for value in (spread.p50, spread.p99, spread.most)]
             rows.append([str(route), f"{pace.total:,}", f"{pace.per_s:,.0f}", f"{pace.peak_per_s:,}", *times])
-    return _table("Every request of every fan", rows)
+    return f"{_table('Every request of every fan, from wanting to ask to the whole answer', rows)}<p>{cost(shown)}</p>"
 
 
 def _footer(result: Result) -> str:

@@ -41,7 +41,7 @@ class Watch:
         """Sample the number of sessions until cancelled."""
         while self._wire is not None:
             said = await self._read(b"/status")
-            active = said.get("active_users", said.get("sessions"))
+            active = said.get("active_sessions")
             if isinstance(active, int):
                 self._venue.observed.samples.append(Sample(self._venue.seconds(), active))
             await asyncio.sleep(LOOK_S)

@@ -4,7 +4,7 @@ Lean, because load and room share a machine: one asyncio protocol for each conne
 timer and no object tree for each request. Cookies are the fans' business. Times are seconds of the crowd's clock:
 ``asked_at`` is taken just before the first byte is written and ``answered_at`` after the last was read, so
 "A was answered before B asked" is a fact, not an estimate (a wait for a free connection lies before
-``asked_at`` and is reported as the crowd's own lag).
+``asked_at``; the fan's latency has it, the order of things does not).
 A request whose kept-alive connection turns out to be dead is sent once more on a new one, as browsers do
 (RFC 9112, section 9.3.1); ``asked_at`` stays that of the first try.
 Not here: TLS, redirects, retries that a fan should decide on.

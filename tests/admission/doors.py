@@ -112,6 +112,8 @@ async def read_door(store: Redis, keys: Keys) -> Door:
     entries: dict[str, Entry] = {}
     for waiting, recall in ((called, False), (late, True)):
         for name, rank in waiting:
+            assert name in who, "an entry stands at the door that nobody knows"
+            assert name in seen_ms, "an entry stands at the door that was never seen"
             number, own_rank, lane = who.pop(name).decode().split()
             assert int(own_rank) == rank
             entries[name.decode()] = Entry(int(number), int(own_rank), lane, recall, int(seen_ms.pop(name)))
@@ -143,4 +145,3 @@ async def journal(store: Redis) -> list[dict[str, str]]:
         {name.decode(): value.decode() for name, value in fields.items()}
         for _, fields in await store.xrange(KEYS.journal)
     ]
-

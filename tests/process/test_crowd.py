@@ -32,7 +32,7 @@ origin = "http://127.0.0.1:{shop}"
 new_users_per_minute = 1200
 total_active_users = 220
 session_duration = 1
-claim_window_s = 15
+claim_window_s = 8
 join_rate_per_minute = 6000
 join_burst = 6000
 """
@@ -179,7 +179,7 @@ async def test_nobody_loses_the_place_when_the_store_is_lost_in_the_middle(tmp_p
         plan = Plan(
             url=place.site,
             fans=300,
-            duration_s=24.0,
+            duration_s=20.0,
             linger_s=140.0,
             seed=7,
             shape="constant",
@@ -188,9 +188,9 @@ async def test_nobody_loses_the_place_when_the_store_is_lost_in_the_middle(tmp_p
             operator_token=place.token_file.read_text(encoding="utf-8").strip(),
         )
         drills = [
-            Drill(6.0, "flushall", place.flush, loses_store=True, grace_s=12),
-            Drill(12.0, "kill -9 of the store", place.kill_store, loses_store=True, grace_s=12),
-            Drill(18.0, "store and workers lost", place.lose_everything, loses_store=True, grace_s=15),
+            Drill(5.0, "flushall", place.flush, loses_store=True, grace_s=12),
+            Drill(10.0, "kill -9 of the store", place.kill_store, loses_store=True, grace_s=12),
+            Drill(15.0, "store and workers lost", place.lose_everything, loses_store=True, grace_s=15),
         ]
         began = time.monotonic()
         journal = admissions_of(place.journal_url, "main")

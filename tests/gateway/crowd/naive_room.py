@@ -84,6 +84,7 @@ class NaiveRoom:
         fault: Fault | None = None,
         session_s: int = 8,
         claim_window_s: int = 30,
+        strict_times: bool = False,
     ) -> None:
         self.line = Line()
         self.fault = fault
@@ -93,6 +94,7 @@ class NaiveRoom:
         self._now_s = self._seconds = now_s
         self._per_minute, self._cap = per_minute, cap
         self._session_s, self._window_s = session_s, claim_window_s
+        self._strict_times = strict_times
         self._random = Random(7)
         self._tick_ms = 0.0
         self._block: list[int] = []
@@ -274,7 +276,8 @@ class NaiveRoom:
         token = cookies.get(b"waitroom-admission-main", b"").decode()
         try:
             options: Any = {"verify_exp": False, "verify_iat": False}
-            sid = jwt.decode(token, KEY.public_key(), algorithms=["ES256"], options=options)["sub"]
+            claims = jwt.decode(token, KEY.public_key(), algorithms=["ES256"], options=options)
+            sid = "" if self._strict_times and self._now_s() >= claims["exp"] else claims["sub"]
         except jwt.PyJWTError:
             sid = "anybody" if token and self.fault is Fault.BELIEVES else ""
         if self.fault is Fault.UNSIGNED_TOKEN and token.count(".") == 2:
