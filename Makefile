@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 # demo
 CROWD ?= 0
 PORT ?= 8080
+OPERATOR_PORT ?= 8081
+SHOP_PORT ?= 8082
 DATA ?= .demo
 WORKERS ?= 1
 # bench
@@ -20,7 +22,10 @@ NAME ?= join
 # crowd
 URL ?= http://127.0.0.1:$(PORT)
 ROOM ?= main
-FANS ?= 200
+FANS ?= 2000
+# Of a demo on this machine the crowd also checks limits and sessions: it may ask the operator's port and the journal.
+WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-file "$(DATA)/operator-token" \
+	--journal-url "sqlite:///$(DATA)/journal.db"
 # screenshots
 OUT ?= report/screens
 
@@ -42,7 +47,8 @@ setup: $(VENV)/.all ## install nginx, wrk and chromium, which tests and benchmar
 	@sh .ci/setup 1>&2
 
 demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8080 DATA=.demo WORKERS=1)
-	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
+	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --operator-port "$(OPERATOR_PORT)" --shop-port "$(SHOP_PORT)" \
+		--data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
 
 test: setup ## run every test (below 15 minutes)
 	@"$(BIN)/python" -m pytest -q
@@ -59,8 +65,10 @@ lint: $(VENV)/.all ## check style, format, types and the walls between packages
 bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
 	@"$(BIN)/python" -m bench "$(NAME)"
 
-crowd: $(VENV)/.server ## send FANS=200 simulated fans to ROOM=main at URL=http://127.0.0.1:8080
-	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)"
+crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA=) and check what they saw
+	@mkdir -p report
+	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)" --report report/crowd.html \
+		$(if $(wildcard $(DATA)/operator-token),$(WATCHED))
 
 screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens)
 	@"$(BIN)/python" -m bench.screenshots "$(OUT)"

@@ -20,7 +20,6 @@ from gateway.crowd.plan import Plan
 from kernel.store import connect
 
 ROOM = "main"
-RATE_PER_MINUTE = 4000
 ACTIVE_USERS = 1500
 CLAIM_WINDOW_S = 20
 
@@ -33,11 +32,17 @@ class Demo:
     operator_url: str
     folder: Path
     pid: int
+    per_minute: int
 
     @property
     def store_url(self) -> str:
         """The address of the embedded store."""
         return f"unix://{self.folder / 'store.sock'}"
+
+    @property
+    def journal_url(self) -> str:
+        """The address of the journal's database."""
+        return f"sqlite:///{self.folder / 'journal.db'}"
 
     def workers(self) -> list[int]:
         """Return the process ids of the gate's workers."""
@@ -76,7 +81,7 @@ def _command(pid: int) -> str:
 
 
 @contextmanager
-def demo(bench: Bench, workers: int = 2) -> Iterator[Demo]:
+def demo(bench: Bench, *, per_minute: int, workers: int = 2) -> Iterator[Demo]:
     """Run an installation with one room in front of the demo's shop as long as the block lasts."""
     if bench.cores.allowed:
         os.sched_setaffinity(0, bench.cores.allowed)
@@ -86,13 +91,12 @@ def demo(bench: Bench, workers: int = 2) -> Iterator[Demo]:
     rooms.write_text(
         f"""[rooms.{ROOM}]
 origin = "http://127.0.0.1:{shop_port}"
-new_users_per_minute = {RATE_PER_MINUTE}
+new_users_per_minute = {per_minute}
 total_active_users = {ACTIVE_USERS}
 session_duration = 1
 claim_window_s = {CLAIM_WINDOW_S}
 join_rate_per_minute = 6000
 join_burst = 6000
-queue_all = true
 """
     )
     command = [
@@ -104,7 +108,7 @@ queue_all = true
     url = f"http://127.0.0.1:{port}"
     ready = f"{url}/.waitroom/health/ready"
     with running(command, ready=ready, log=bench.folder / "demo.log", env=env) as supervisor:
-        yield Demo(url, f"http://127.0.0.1:{operator_port}", folder, supervisor.pid)
+        yield Demo(url, f"http://127.0.0.1:{operator_port}", folder, supervisor.pid, per_minute)
 
 
 def plan_for(running_demo: Demo, fans: int, arrive_s: float) -> Plan:
@@ -114,7 +118,7 @@ def plan_for(running_demo: Demo, fans: int, arrive_s: float) -> Plan:
         room=ROOM,
         fans=fans,
         duration_s=arrive_s,
-        linger_s=fans * 60 / RATE_PER_MINUTE * 2 + 120,
+        linger_s=fans * 60 / running_demo.per_minute * 2 + 120,
         operator_url=running_demo.operator_url,
         operator_token=OPERATOR_TOKEN,
     )

@@ -7,19 +7,20 @@ itself to the server's core, so that every child it starts is there too; only th
 
 import json
 import os
+import statistics
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
 
 from bench.figure import say
 from bench.load import Load
-from bench.machine import Cores, Foreign, choose_cores, conditions
+from bench.machine import Cores, Foreign, choose_cores, conditions, cpu_s, tree
 from bench.servers import ServerFailed, free_port, running
 from kernel.embedded import EmbeddedStore
 
@@ -60,6 +61,12 @@ class Ours:
     url: str
     operator_url: str
     store_url: str
+    pid: int
+    store_pid: int
+
+    def pids(self) -> list[int]:
+        """Return the processes whose work is counted: supervisor, workers, and the store."""
+        return [*tree(self.pid), self.store_pid]
 
     def line(self, room: str) -> dict[str, str]:
         """Read a room's line as it stands in the store."""
@@ -113,23 +120,53 @@ def _between(text: str, name: str, most: int) -> int:
     return int(text)
 
 
-def alternate(bench: Bench, **sides: Callable[[int], Load]) -> dict[str, list[Load]]:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a load of so many seconds, and the processes that answer it."""
+
+    run: Callable[[int], Load]
+    pids: Callable[[], list[int]]
+
+    def measure(self, seconds: int) -> Load:
+        """Run the load and note what the processes used meanwhile."""
+        before = cpu_s(pids := self.pids())
+        seen = self.run(seconds)
+        return replace(seen, cpu_s=cpu_s(pids) - before)
+
+
+def alternate(bench: Bench, **sides: Side) -> dict[str, list[Load]]:
     """Warm every side up, then measure them in turn, round after round.
 
-    Each side is called with the seconds to run. The order turns round with each round, so that a trend of the
+    The order turns round with each round, so that a trend of the
     machine favours nobody.
     """
     for name, side in sides.items():
         say(f"warming up {name}")
-        side(1)
+        side.measure(1)
     seen: dict[str, list[Load]] = {name: [] for name in sides}
     for number in range(bench.rounds):
         order = list(sides) if number % 2 == 0 else list(reversed(sides))
         for name in order:
-            load = sides[name](bench.seconds)
+            load = sides[name].measure(bench.seconds)
             seen[name].append(load)
-            say(f"round {number + 1} of {bench.rounds}: {name} {load.per_s:,.0f}/s, p99 {load.p99_ms:.1f} ms")
+            say(
+                f"round {number + 1} of {bench.rounds}: {name} {load.per_s:,.0f}/s, p99 {load.p99_ms:.1f} ms, "
+                f"{load.cpu_us:.0f} us of processor each"
+            )
     return seen
+
+
+def compared(ours: list[Load], theirs: list[Load]) -> dict[str, object]:
+    """Return what every comparison tells beside its ratio."""
+    mine, other = (statistics.median(one.cpu_us for one in loads) for loads in (ours, theirs))
+    return {
+        "reference_per_s": round(statistics.median(one.per_s for one in theirs)),
+        "p99_ms": round(statistics.median(one.p99_ms for one in ours), 1),
+        "reference_p99_ms": round(statistics.median(one.p99_ms for one in theirs), 1),
+        "cpu_us_each": round(mine, 1),
+        "reference_cpu_us_each": round(other, 1),
+        "ratio_by_cpu": round(other / mine, 3) if mine else 0.0,
+    }
 
 
 def unclean(loads: list[Load]) -> str | None:
@@ -141,12 +178,13 @@ def unclean(loads: list[Load]) -> str | None:
 
 
 @contextmanager
-def store(folder: Path) -> Iterator[str]:
-    """Run a Valkey as the demo does, on this process's core, and give its address."""
+def store(folder: Path) -> Iterator[EmbeddedStore]:
+    """Run a Valkey as the demo does, on this process's core."""
     folder.mkdir(parents=True, exist_ok=True)
     embedded = EmbeddedStore(folder)
     try:
-        yield embedded.start()
+        embedded.start()
+        yield embedded
     finally:
         embedded.stop()
 
@@ -157,25 +195,26 @@ def our_server(
 ) -> Iterator[Ours]:
     """Run what ships, `waitroom serve` with one worker, on the server's core; wait until the room is open."""
     folder = bench.folder / name
-    with store(folder / "store") as store_url:
+    with store(folder / "store") as valkey:
         rooms = folder / "rooms.toml"
         rooms.write_text(rooms_toml)
         port, operator_port = free_port(), free_port()
-        ours = Ours(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{operator_port}", store_url)
+        url, operator_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{operator_port}"
         command = [*bench.cores.on_server(), str(Path(sys.executable).parent / "waitroom"), "serve"]
-        ready = f"{ours.url}/.waitroom/health/ready"
+        ready = f"{url}/.waitroom/health/ready"
         env = {
             "WAITROOM_ROOMS": str(rooms),
             "WAITROOM_DATA": str(folder / "data"),
             "WAITROOM_PORT": str(port),
             "WAITROOM_OPERATOR_PORT": str(operator_port),
             "WAITROOM_WORKERS": "1",
-            "WAITROOM_STORE_URL": store_url,
+            "WAITROOM_STORE_URL": valkey.url,
             "WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN,
             "WAITROOM_LOG_LEVEL": "warning",
             "WAITROOM_DRAIN_S": "0",
         }
-        with running(command, ready=ready, log=folder / "server.log", env=env):
+        with running(command, ready=ready, log=folder / "server.log", env=env) as child:
+            ours = Ours(url, operator_url, valkey.url, child.pid, valkey.pid)
             ours.wait_for("the room is open", lambda: ours.line(ready_room).get("phase") == "serving", 15)
             yield ours
 
@@ -188,7 +227,6 @@ def room_toml(name: str = "bench", origin: str = "http://127.0.0.1:9", **fields:
         "join_burst": UNLIMITED,
         "total_active_users": 1_000_000,
         "new_users_per_minute": 1,
-        "queue_all": True,
     } | fields
     rows = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return f"[rooms.{name}]\n" + "\n".join(rows) + "\n\n"

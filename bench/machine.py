@@ -4,10 +4,12 @@ Server and store share one core, the load has another: so a ratio compares work,
 scheduler. With a single core both share it, and the conditions say so.
 """
 
+import contextlib
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -58,6 +60,25 @@ class Foreign:
             return None
         share = (after[0] - self.before[0]) / (after[1] - self.before[1])
         return round(share * (os.cpu_count() or 1), 2)
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and all its descendants; empty when it is gone or /proc is not there."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(below for child in children for below in tree(int(child)))]
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """Return the processor seconds that processes have used so far; those that are gone count nothing."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_and_all() -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ The counter is a plain proxy with an access log between the cache and our server
 cache are subrequests, which nginx does not log where they are made.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +45,9 @@ def configuration(sample: str, *, listen: int, counter: int, origin: str, folder
         f"    {kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    return f"""daemon off;
+    # Started by root, nginx would give its workers to a user that may not enter our temporary folder.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return f"""{user}daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;

@@ -13,9 +13,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import Cores
+from bench.machine import Cores, tree
 
 START_S = 30.0
 
@@ -90,9 +91,23 @@ def _last(log: Path) -> str:
     return " / ".join(rows[-5:]) or "it wrote nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference that runs: its address and its processes."""
+
+    url: str
+    pid: int
+
+    def pids(self) -> list[int]:
+        """Return the processes whose work is counted."""
+        return tree(self.pid)
+
+
 @contextmanager
-def reference(name: str, folder: Path, cores: Cores, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run one of ``bench.references`` under the settings that our server uses, and give its address."""
+def reference(
+    name: str, folder: Path, cores: Cores, env: Mapping[str, str] | None = None
+) -> Iterator[Reference]:
+    """Run one of ``bench.references`` under the settings that our server uses."""
     port = free_port()
     command = [
         *cores.on_server(), sys.executable, "-m", "uvicorn", f"bench.references:{name}",
@@ -100,5 +115,5 @@ def reference(name: str, folder: Path, cores: Cores, env: Mapping[str, str] | No
         "--no-access-log", "--log-level", "warning", "--no-server-header",
     ]  # fmt: skip
     ready = f"http://127.0.0.1:{port}/"
-    with running(command, ready=ready, log=folder / f"{name}.log", env=env):
-        yield f"http://127.0.0.1:{port}"
+    with running(command, ready=ready, log=folder / f"{name}.log", env=env) as child:
+        yield Reference(f"http://127.0.0.1:{port}", child.pid)

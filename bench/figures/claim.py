@@ -15,7 +15,7 @@ import redis
 from bench import harness, load
 from bench.fans import tickets
 from bench.figure import Figure, failed, median_ratio, say
-from bench.harness import Bench, Ours
+from bench.harness import Bench, Ours, Side
 from bench.servers import reference
 
 TARGET = 0.15
@@ -44,7 +44,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
             return seen
 
         seen = harness.alternate(
-            bench, ours=claims, hello=lambda seconds: load.get(hello, seconds=seconds, cores=bench.cores)
+            bench,
+            ours=Side(claims, ours.pids),
+            hello=Side(lambda s: load.get(hello.url, seconds=s, cores=bench.cores), hello.pids),
         )
         admitted = _admitted(ours) - admitted_before
     mine, theirs = ([one.per_s for one in seen[name]] for name in ("ours", "hello"))
@@ -58,11 +60,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         target=f">= {TARGET:.2f}",
         met=ratio >= TARGET,
         conditions=bench.conditions(),
-        details={
-            "reference_per_s": round(statistics.median(theirs)),
-            "p99_ms": round(statistics.median(one.p99_ms for one in seen["ours"]), 1),
-            "admitted": admitted,
-        },
+        details={**harness.compared(seen["ours"], seen["hello"]), "admitted": admitted},
     )
     error = harness.unclean(seen["ours"])
     most = answered + load.CONNECTIONS * (bench.rounds + 1)

@@ -9,21 +9,25 @@ import asyncio
 import os
 from collections.abc import Iterator
 
-from bench.demo import demo, plan_for
+from bench.demo import ROOM, demo, plan_for
 from bench.figure import Figure, failed, say
 from bench.harness import Bench
+from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Pulse, Result, run_crowd
 
 FANS = 20_000
 ARRIVE_S = 120.0
+PER_MINUTE = 4000
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Send the crowd and tell what it saw."""
     fans = fans_wanted(FANS)
-    with demo(bench) as installation:
+    with demo(bench, per_minute=PER_MINUTE) as installation:
         plan = plan_for(installation, fans, ARRIVE_S * fans / FANS)
-        result = asyncio.run(run_crowd(plan, Hooks(pulse=tell)))
+        result = asyncio.run(
+            run_crowd(plan, Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell))
+        )
     figure = Figure(
         "crowd",
         result.matched,

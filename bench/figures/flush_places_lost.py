@@ -8,10 +8,11 @@ answers for it. The value is that count; a red check other than that is told as 
 import asyncio
 from collections.abc import Iterator
 
-from bench.demo import demo, plan_for
+from bench.demo import ROOM, demo, plan_for
 from bench.figure import Figure
 from bench.figures.crowd import fans_wanted, reds, tell, told
 from bench.harness import Bench
+from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, run_crowd
 from gateway.crowd.plan import Drill
 
@@ -19,12 +20,13 @@ FANS = 3_000
 ARRIVE_S = 60.0
 DRILL_AT_S = 30.0
 GRACE_S = 20.0
+PER_MINUTE = 900
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Send a crowd, lose everything in the middle, and count lost places."""
     fans = fans_wanted(FANS)
-    with demo(bench) as installation:
+    with demo(bench, per_minute=PER_MINUTE) as installation:
         drill = Drill(
             at_s=DRILL_AT_S,
             name="store wiped, store and workers killed",
@@ -32,9 +34,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
             loses_store=True,
             grace_s=GRACE_S,
         )
-        result = asyncio.run(
-            run_crowd(plan_for(installation, fans, ARRIVE_S), Hooks(drills=[drill], pulse=tell))
-        )
+        journal = admissions_of(installation.journal_url, ROOM)
+        hooks = Hooks(drills=[drill], journal=journal, pulse=tell)
+        result = asyncio.run(run_crowd(plan_for(installation, fans, ARRIVE_S), hooks))
     yield Figure(
         "flush-places-lost",
         result.places_lost,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from bench import harness, load
 from bench.fans import claim, tickets
 from bench.figure import Figure, failed, median_ratio
-from bench.harness import Bench
+from bench.harness import Bench, Side
 from bench.servers import reference
 
 BODY_BYTES = 1024
@@ -24,7 +24,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     with (
         reference("raw_hello", bench.folder, bench.cores, {"BENCH_BODY_BYTES": str(BODY_BYTES)}) as origin,
         harness.our_server(
-            bench, harness.room_toml(origin=origin, new_users_per_minute=60_000, session_duration=60)
+            bench, harness.room_toml(origin=origin.url, new_users_per_minute=60_000, session_duration=60)
         ) as ours,
     ):
         (ticket,) = tickets(ours.url, "bench", 1)
@@ -40,10 +40,15 @@ def measure(bench: Bench) -> Iterator[Figure]:
             )
 
         def direct(seconds: int, connections: int = load.CONNECTIONS) -> load.Load:
-            return load.get(origin, "/shop", seconds=seconds, cores=bench.cores, connections=connections)
+            return load.get(origin.url, "/shop", seconds=seconds, cores=bench.cores, connections=connections)
 
-        busy = harness.alternate(bench, ours=through, origin=direct)
-        calm = harness.alternate(bench, ours=lambda s: through(s, 1), origin=lambda s: direct(s, 1))
+        both = [*ours.pids(), *origin.pids()]
+        busy = harness.alternate(bench, ours=Side(through, lambda: both), origin=Side(direct, origin.pids))
+        calm = harness.alternate(
+            bench,
+            ours=Side(lambda s: through(s, 1), lambda: both),
+            origin=Side(lambda s: direct(s, 1), origin.pids),
+        )
     mine, theirs = ([one.per_s for one in busy[name]] for name in ("ours", "origin"))
     added = {
         name: statistics.median(
@@ -60,11 +65,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
         ratio=median_ratio(mine, theirs),
         conditions=bench.conditions(origin="same core as the gate"),
         details={
-            "reference_per_s": round(statistics.median(theirs)),
+            **harness.compared(busy["ours"], busy["origin"]),
             "added_p50_ms_one_connection": round(added["p50_ms"], 3),
             "added_p99_ms_one_connection": round(added["p99_ms"], 3),
-            "p99_ms_64_connections": round(statistics.median(one.p99_ms for one in busy["ours"]), 1),
-            "origin_p99_ms_64_connections": round(statistics.median(one.p99_ms for one in busy["origin"]), 1),
         },
     )
     error = error or harness.unclean(busy["ours"]) or harness.unclean(calm["ours"])

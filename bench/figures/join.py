@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from bench import harness, load
 from bench.figure import Figure, failed, median_ratio
-from bench.harness import Bench
+from bench.harness import Bench, Side
 from bench.servers import reference
 
 TARGET = 0.60
@@ -22,8 +22,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     with (
         harness.our_server(bench, harness.room_toml()) as ours,
         reference("starlette_hello", bench.folder, bench.cores) as hello,
-        harness.store(bench.folder / "naive") as store_url,
-        reference("naive_join", bench.folder, bench.cores, {"BENCH_STORE_URL": store_url}) as naive,
+        harness.store(bench.folder / "naive") as valkey,
+        reference("naive_join", bench.folder, bench.cores, {"BENCH_STORE_URL": valkey.url}) as naive,
     ):
         sent = 0
 
@@ -35,9 +35,12 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
         seen = harness.alternate(
             bench,
-            ours=joins,
-            hello=lambda seconds: load.get(hello, seconds=seconds, cores=bench.cores),
-            naive=lambda seconds: load.joins(naive, "bench", seconds=seconds, cores=bench.cores),
+            ours=Side(joins, ours.pids),
+            hello=Side(lambda s: load.get(hello.url, seconds=s, cores=bench.cores), hello.pids),
+            naive=Side(
+                lambda s: load.joins(naive.url, "bench", seconds=s, cores=bench.cores),
+                lambda: [*naive.pids(), valkey.pid],
+            ),
         )
         issued = ours.issued("bench")
     rates = {name: [one.per_s for one in loads] for name, loads in seen.items()}
@@ -45,13 +48,6 @@ def measure(bench: Bench) -> Iterator[Figure]:
     most = sent + CONNECTIONS * (bench.rounds + 1)
     if error is None and not sent <= issued <= most:
         error = f"{sent} joins were answered, but the line gave {issued} numbers"
-    details = {
-        "reference_per_s": round(statistics.median(rates["hello"])),
-        "naive_incr_per_s": round(statistics.median(rates["naive"])),
-        "p99_ms": round(statistics.median(one.p99_ms for one in seen["ours"]), 1),
-        "rounds_per_s": [round(rate) for rate in rates["ours"]],
-        "issued": issued,
-    }
     for ref, against, target in (
         ("starlette-hello", "hello", TARGET),
         ("starlette, one INCR for each request", "naive", None),
@@ -66,6 +62,10 @@ def measure(bench: Bench) -> Iterator[Figure]:
             target=None if target is None else f">= {target:.2f}",
             met=None if target is None else ratio >= target,
             conditions=bench.conditions(),
-            details=details,
+            details={
+                **harness.compared(seen["ours"], seen[against]),
+                "rounds_per_s": [round(rate) for rate in rates["ours"]],
+                "issued": issued,
+            },
         )
         yield figure if error is None else failed(figure, error)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bench import harness, load
 from bench.crowded import join_many
 from bench.figure import Figure, failed, median_ratio
-from bench.harness import Bench
+from bench.harness import Bench, Side
 
 MANY, FEW = 1_000_000, 10_000
 TARGET = 0.90
@@ -36,8 +36,10 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
         seen = harness.alternate(
             bench,
-            long=long,
-            short=lambda seconds: load.joins(ours.url, next(rooms_left), seconds=seconds, cores=bench.cores),
+            long=Side(long, ours.pids),
+            short=Side(
+                lambda s: load.joins(ours.url, next(rooms_left), seconds=s, cores=bench.cores), ours.pids
+            ),
         )
         issued = ours.issued("bench")
     many, few = ([one.per_s for one in seen[name]] for name in ("long", "short"))
@@ -52,6 +54,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         met=ratio >= TARGET,
         conditions=bench.conditions(),
         details={
+            **harness.compared(seen["long"], seen["short"]),
             "per_s_at_1000000": round(statistics.median(many)),
             "per_s_at_10000": round(statistics.median(few)),
             "issued": issued,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from bench import harness, load
 from bench.figure import Figure, failed, median_ratio
-from bench.harness import Bench
+from bench.harness import Bench, Ours, Side
 from bench.nginx import front
 from bench.servers import reference
 
@@ -25,16 +25,16 @@ def measure(bench: Bench) -> Iterator[Figure]:
     with harness.our_server(bench, harness.room_toml()) as ours:
         load.joins(ours.url, "bench", seconds=1, cores=bench.cores)
         size = _body_bytes(ours.url + PATH)
-        yield _direct(bench, ours.url, size)
+        yield _direct(bench, ours, size)
         yield _behind_nginx(bench, ours.url)
 
 
-def _direct(bench: Bench, url: str, size: int) -> Figure:
+def _direct(bench: Bench, server: Ours, size: int) -> Figure:
     with reference("raw_hello", bench.folder, bench.cores, {"BENCH_BODY_BYTES": str(size)}) as raw:
         seen = harness.alternate(
             bench,
-            ours=lambda seconds: load.get(url, PATH, seconds=seconds, cores=bench.cores),
-            raw=lambda seconds: load.get(raw, seconds=seconds, cores=bench.cores),
+            ours=Side(lambda s: load.get(server.url, PATH, seconds=s, cores=bench.cores), server.pids),
+            raw=Side(lambda s: load.get(raw.url, seconds=s, cores=bench.cores), raw.pids),
         )
     ours, theirs = ([one.per_s for one in seen[name]] for name in ("ours", "raw"))
     ratio = median_ratio(ours, theirs)
@@ -47,11 +47,7 @@ def _direct(bench: Bench, url: str, size: int) -> Figure:
         target=f">= {TARGET:.2f}",
         met=ratio >= TARGET,
         conditions=bench.conditions(),
-        details={
-            "reference_per_s": round(statistics.median(theirs)),
-            "p99_ms": round(statistics.median(one.p99_ms for one in seen["ours"]), 1),
-            "body_bytes": size,
-        },
+        details={**harness.compared(seen["ours"], seen["raw"]), "body_bytes": size},
     )
     error = harness.unclean(seen["ours"])
     return figure if error is None else failed(figure, error)

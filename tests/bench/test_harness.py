@@ -64,7 +64,9 @@ def test_both_sides_run_in_turn_after_a_warm_up(tmp_path: Path) -> None:
         return load()
 
     seen = harness.alternate(
-        bench(tmp_path, 2), ours=lambda s: side("ours", s), hello=lambda s: side("hello", s)
+        bench(tmp_path, 2),
+        ours=harness.Side(lambda s: side("ours", s), list),
+        hello=harness.Side(lambda s: side("hello", s), list),
     )
 
     assert calls == [("ours", 1), ("hello", 1), ("ours", 3), ("hello", 3), ("hello", 3), ("ours", 3)]
