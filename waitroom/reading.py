@@ -15,6 +15,7 @@ from waitroom.schedule import Wanted
 from waitroom.standing import Place, stand
 from waitroom.ticket import Ticket
 
+CALLS_KEPT = 4096
 _FADING = 0.99
 """For each reading: a peak counts by half after seventy of them, that is about twenty seconds."""
 
@@ -74,6 +75,7 @@ class Reading:
             # Thresholds and times only grow, so records compare in the order in which they were written.
             last = self.calls[-1] if self.calls else Moved(-1, Serving())
             self.calls.extend(record for record in calls if record > last)
+            del self.calls[:-CALLS_KEPT]
         if line is None or not line.seed or not line.frozen:
             self.shuffle = None
         elif self.shuffle is None or self.shuffle.seed.hex() != line.seed or self.shuffle.n != line.frozen:

@@ -332,7 +332,9 @@ class Waitroom:
         shuffled = plan.closes_ms is not None
         fresh = line is not None and line.phase is Phase.IDLE and line.issued == 0
         turned = line is not None and fresh and known and bool(line.commitment) != shuffled
-        announces = plan.phase is Phase.IDLE and plan.opening != ALWAYS and (turned or (shuffled and not known))
+        announces = (
+            plan.phase is Phase.IDLE and plan.opening != ALWAYS and (turned or (shuffled and not known))
+        )
         if begins or announces:
             await self._open(room, reading)
         elif line is None:

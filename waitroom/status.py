@@ -12,6 +12,7 @@ text with that member cut out. Below 1,500 bytes. Not here: personal figures (``
 import base64
 import binascii
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import orjson
@@ -37,15 +38,14 @@ def speed_per_minute(calls: Sequence[Moved], now_ms: int) -> Serving:
 
     The first record in the window is the base line. Zero where there is nothing to measure.
     """
-    recent = [record for record in calls if record.at_ms > now_ms - SPEED_WINDOW_MS]
-    before = [record for record in calls if record.at_ms <= now_ms - SPEED_WINDOW_MS]
-    if before:
-        base, span_ms = before[-1], SPEED_WINDOW_MS
-    elif len(recent) > 1:
-        base, span_ms = recent[0], max(1, now_ms - recent[0].at_ms)
-    else:
+    if not calls:
         return Serving()
-    last = (recent or before)[-1]
+    first = bisect_right(calls, now_ms - SPEED_WINDOW_MS, key=lambda record: record.at_ms)
+    if first:
+        base, span_ms = calls[first - 1], SPEED_WINDOW_MS
+    else:
+        base, span_ms = calls[0], max(1, now_ms - calls[0].at_ms)
+    last = calls[-1]
     return Serving(
         *(round((new - old) * 60_000 / span_ms) for old, new in zip(base.serving, last.serving, strict=True))
     )

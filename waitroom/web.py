@@ -391,7 +391,9 @@ class LineWeb:
         return f"{name}={text}; Path=/; SameSite={site}; Max-Age={TICKET_MAX_AGE_S}; HttpOnly{tail}".encode()
 
     def _secure(self, reading: Reading) -> bool:
-        return {"always": True, "never": False}.get(reading.base.cookie_attributes.secure, self._settings.secure)
+        return {"always": True, "never": False}.get(
+            reading.base.cookie_attributes.secure, self._settings.secure
+        )
 
     def _same_site(self, ask: Asked) -> None:
         """Refuse what a page of another site sends in the visitor's name."""

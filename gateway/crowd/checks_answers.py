@@ -1,5 +1,7 @@
 """Checks of the answers: how each fan's day ended, what failed, and what the status documents are worth."""
 
+import orjson
+
 from gateway.crowd.law import MOST_BYTES
 from gateway.crowd.observed import Observed, Outcome
 from gateway.crowd.verdict import Verdict, verdict
@@ -63,7 +65,7 @@ def documents_agree(observed: Observed) -> Verdict:
             found.append(f"document {document.order} has {len(document.raw)} bytes")
         known = first.setdefault((document.run, document.order), document.raw)
         if known != document.raw:
-            found.append(f"there are two different documents {document.order}")
+            found.append(f"there are two documents {document.order}: {_difference(known, document.raw)}")
     return verdict(
         "documents-agree",
         "Status documents are signed, small and the same for everybody.",
@@ -71,3 +73,10 @@ def documents_agree(observed: Observed) -> Verdict:
         f"{len(observed.documents):,} distinct documents",
         seen=len(observed.documents),
     )
+
+
+def _difference(first: bytes, second: bytes) -> str:
+    """Name the members in which two documents differ, with their values."""
+    left, right = orjson.loads(first), orjson.loads(second)
+    names = [name for name in left if left[name] != right.get(name) and name != "signature"]
+    return ", ".join(f"{name} {left[name]} and {right.get(name)}" for name in names) or "only the signature"

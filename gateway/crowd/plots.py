@@ -71,17 +71,13 @@ def bars_and_limit(
     width: float,
     describe: Callable[[float, float], str],
     limit: float | None,
-    label: str,
 ) -> str:
     """Bars with a line that they are held against."""
     picture = bars(frame, values, width, describe)
     if limit is None:
         return picture
     y = frame.y(limit)
-    line = (
-        f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="limit-label" x="{WIDTH - RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(label)}</text>'
-    )
+    line = f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
     return picture.replace("</svg>", line + "</svg>")
 
 
@@ -147,7 +143,7 @@ def headroom(values: Iterable[float], *more: float | None) -> float:
 
 def _svg(frame: Frame, marks: str) -> str:
     grid = []
-    for value in ticks(frame.y_most, 3):
+    for value in ticks(frame.y_most, 5):
         y = frame.y(value)
         grid.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         grid.append(

@@ -48,7 +48,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(store_url: str, folder: Path, monkeypatch: object, **settings: object) -> AsyncIterator[Scene]:
+async def scene(
+    store_url: str, folder: Path, monkeypatch: object, **settings: object
+) -> AsyncIterator[Scene]:
     """Set the stage: a room with `settings` before the demo's shop."""
     import socket
 
@@ -59,7 +61,13 @@ async def scene(store_url: str, folder: Path, monkeypatch: object, **settings: o
     lines = "\n".join(f"{name} = {_toml(value)}" for name, value in settings.items())
     rooms.write_text(ROOMS.format(port=port, settings=lines))
     here = Settings(
-        data=folder, store_url=store_url, rooms=rooms, shop_port=port, operator_token=TOKEN, port=0, operator_port=0
+        data=folder,
+        store_url=store_url,
+        rooms=rooms,
+        shop_port=port,
+        operator_token=TOKEN,
+        port=0,
+        operator_port=0,
     )
     shop, gate, desk = wiring.ShopProcess(here), wiring.GateProcess(here), wiring.OperatorProcess(here)
     await gate.start()

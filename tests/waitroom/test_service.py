@@ -330,13 +330,15 @@ async def test_a_store_that_was_rolled_back_is_found_by_a_worker_that_remembers_
         assert reading.line is not None
         assert reading.line.epoch == 2
         assert (await fresh.join())[1] >= 10
-        assert [(await fresh.waitroom.place_of(ROOM, text, clock.now_ms()))[1].number for text in texts] == list(
-            range(10)
-        )
+        assert [
+            (await fresh.waitroom.place_of(ROOM, text, clock.now_ms()))[1].number for text in texts
+        ] == list(range(10))
     await store.aclose()
 
 
-async def test_an_ended_room_stays_ended_after_a_loss(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+async def test_an_ended_room_stays_ended_after_a_loss(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
     """A wipe after the sale does not open it anew, and its epoch goes on."""
     async with house(store, clock, tmp_path) as here:
         reading = await here.set_up()

@@ -152,7 +152,9 @@ async def test_the_personal_json_follows_from_the_ticket_alone(
 ) -> None:
     """An app without cookies shows its ticket in a header."""
     async with site(store, clock, tmp_path) as (_, browser):
-        text = [(await browser.post(BASE + "/join", json={"again": True})).json()["ticket"] for _ in range(3)][2]
+        text = [
+            (await browser.post(BASE + "/join", json={"again": True})).json()["ticket"] for _ in range(3)
+        ][2]
         browser.cookies.clear()
         answer = await browser.get(BASE + "/ticket", headers={"waitroom-ticket": text})
 
