@@ -14,7 +14,7 @@ Not here: the decision, the transport (``gateway.proxy``), what the pages look l
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -88,6 +88,7 @@ class Gate:
         It goes to the origin only, never to the client, and is nobody's session.
         """
         self._settings = settings
+        self._below = settings.prefix + "/"
         self._waitroom = waitroom
         self._rooms = rooms
         self._admissions = admissions
@@ -98,17 +99,19 @@ class Gate:
         self._stand_in = stand_in
         self._renewing: dict[str, asyncio.Task[str | None]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request or websocket."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request or websocket; the waiting room's own addresses cost no frame here."""
         path: str = scope["path"]
-        prefix = self._settings.prefix
-        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+        if path.startswith(self._below) or path == self._settings.prefix:
             if scope["type"] == "http":
-                await self._waitroom(scope, receive, send)
-            else:
-                nothing = Refused("address-unknown", "There is no websocket at this address.", status=404)
-                await say(scope, send, raw_problem(nothing))
-            return
+                return self._waitroom(scope, receive, send)
+            nothing = Refused("address-unknown", "There is no websocket at this address.", status=404)
+            return say(scope, send, raw_problem(nothing))
+        return self._stand_before(scope, receive, send)
+
+    async def _stand_before(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for the origin."""
+        path: str = scope["path"]
         try:
             await self._answer(scope, receive, send)
         except OriginFailed as error:

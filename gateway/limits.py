@@ -16,24 +16,33 @@ TOO_SLOW = ANSWER % b"408 Request Timeout"
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 with a bounded head."""
+    """HTTP/1.1 with a bounded head.
+
+    Every request passes here, so a request costs a flag and a time: one watch for each connection comes
+    round every ``header_s``, and a slow head ends after one to two of those.
+    """
 
     max_header_bytes = 32_768
     header_s = 15.0
 
     _head_bytes = 0
-    _in_head = False
+    _head_since = 0.0
+    """When the head now arriving began; 0 between heads."""
+
+    _begun = False
+    _large = False
     _refused = False
-    _timer: TimerHandle | None = None
+    _watch: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the clock."""
+        """Start the watch."""
         super().connection_made(transport)
-        self._arm()
+        self._head_since = self.loop.time()
+        self._watch = self.loop.call_later(self.header_s, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        self._disarm()
+        """End the watch."""
+        self._unwatch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -43,60 +52,63 @@ class BoundedHttp(HttpToolsProtocol):
         """
         if self._refused:
             return
+        if len(data) > self.max_header_bytes:
+            self._large = True
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
-        if self._head_bytes > self.max_header_bytes:
-            self._refuse(TOO_LARGE)
+        if self._head_since:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.max_header_bytes:
+                self._refuse(TOO_LARGE)
+        else:
+            self._head_bytes = 0
 
     def on_message_begin(self) -> None:
-        """Start the clock for a request on a kept connection."""
+        """Note when a request's head begins."""
         super().on_message_begin()
-        self._in_head = True
-        self._arm()
+        self._begun = True
+        self._head_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """Stop the clock; a large head may have come in a single packet."""
-        self._in_head = False
-        self._disarm()
-        if (
-            len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            > self.max_header_bytes
-        ):
-            self._refuse(TOO_LARGE)
-        else:
-            super().on_headers_complete()
+        """Note the end of the head; a large one may have come in a single packet."""
+        self._head_since = 0.0
+        if self._large:
+            self._large = False
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if head_bytes > self.max_header_bytes:
+                self._refuse(TOO_LARGE)
+                # The parser must not go on to the body of a request that nobody will see.
+                raise ValueError("the head is too large")
+        super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+    def send_400_response(self, msg: str) -> None:
+        """Say nothing more to a client that was refused."""
         if not self._refused:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Take the end of the body."""
-        if not self._refused:
-            super().on_message_complete()
+            super().send_400_response(msg)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection to the websocket's protocol."""
-        self._disarm()
-        if not self._refused:
-            super().handle_websocket_upgrade()
+        self._unwatch()
+        super().handle_websocket_upgrade()
 
-    def _arm(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self.header_s, self._expired)
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expired(self) -> None:
-        self._timer = None
-        self._refuse(TOO_SLOW if self._in_head else b"")
+    def _look(self) -> None:
+        """End a head that takes too long, and a connection on which nothing came at all."""
+        self._watch = None
+        left_s = self.header_s
+        if self._head_since:
+            left_s = self._head_since + self.header_s - self.loop.time()
+            if left_s <= 0:
+                self._refuse(TOO_SLOW if self._begun else b"")
+                return
+        self._watch = self.loop.call_later(left_s, self._look)
 
     def _refuse(self, answer: bytes) -> None:
         self._refused = True
+        self._unwatch()
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()

@@ -7,6 +7,7 @@ goes on with its last reading and says how old it is.
 
 from dataclasses import dataclass, field, replace
 
+from kernel.asgi import Message
 from waitroom.draw import Shuffle, draw_id, rounds_for
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import Line, covered, is_void, rank_of
@@ -33,6 +34,8 @@ class Reading:
     proof: str = ""
     document: bytes = b""
     etag: bytes = b""
+    ready: tuple[Message, Message] | None = None
+    """The answer that carries the document, as ASGI messages: the same objects for every request."""
     read_ms: int = 0
     config: str = ""
     given: int = 0
@@ -69,7 +72,7 @@ class Reading:
         self.line = line
         if before is None or line is None or before.run != line.run:
             self.given = 0
-        if whole_history or before is None or line is None or before.run != line.run:
+        if whole_history or before is None or line is None or before.epoch != line.epoch:
             self.calls = list(calls)
         else:
             # Thresholds and times only grow, so records compare in the order in which they were written.
@@ -107,3 +110,12 @@ class Reading:
         """Tell whether an older ticket may write its own leaf into an empty, published void slot."""
         line = self.line
         return line is not None and ticket.epoch < line.epoch and is_void(line.void, ticket.number)
+
+
+def document_headers(reading: Reading) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers under which a reading's document is served, without its length."""
+    return (
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"public, max-age=1, stale-while-revalidate=5"),
+        (b"etag", reading.etag),
+    )

@@ -20,7 +20,7 @@ from waitroom.lanes import Lane, Serving
 from waitroom.line import JOINABLE, LEAF_BYTES, Line
 from waitroom.metrics import Metrics
 from waitroom.ports import DocumentSigner, Door, SeedSource
-from waitroom.reading import Reading
+from waitroom.reading import Reading, document_headers
 from waitroom.recovery import Memory, fell_back, raise_to
 from waitroom.rooms import ALWAYS, Room, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
@@ -89,7 +89,7 @@ class Waitroom:
             # Taken before the store is asked: numbers given meanwhile must not look like numbers lost.
             witness = known.memory if known else None
             snapshot = await self.store.snapshot(room, whole_history=known is None)
-            if witness and snapshot.line and witness.run != snapshot.line.run:
+            if witness and snapshot.line and witness.epoch != snapshot.line.epoch:
                 snapshot = await self.store.snapshot(room, whole_history=True)
             now_ms = self.clock.now_ms()
             if (
@@ -151,6 +151,9 @@ class Waitroom:
         if etag != reading.etag:
             reading.document = status.sign(members, self.documents)
             reading.etag = etag
+            headers = [*document_headers(reading), (b"content-length", b"%d" % len(reading.document))]
+            start = {"type": "http.response.start", "status": 200, "headers": headers}
+            reading.ready = start, {"type": "http.response.body", "body": reading.document}
 
     def observe(self) -> None:
         """Set the gauges from the last readings."""

@@ -13,14 +13,14 @@ from urllib.parse import parse_qs, quote
 
 import orjson
 
-from kernel.asgi import Network, Receive, Scope, Send, client_address, read_body, respond
+from kernel.asgi import Network, Receive, Scope, Send, client_address, header, read_body, respond
 from kernel.cookies import SignedCookie, host_name, parse
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
 from waitroom.draw import LEAF_BYTES, rounds_for
 from waitroom.line import is_void
 from waitroom.ports import AddressBucket, ReceiptSigner
-from waitroom.reading import Reading
+from waitroom.reading import Reading, document_headers
 from waitroom.schedule import Phase
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
@@ -35,6 +35,8 @@ Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
 BODY_LIMIT_BYTES = 4096
 LEAVES_PER_BLOCK = 1024
 TICKET_MAX_AGE_S = 86_400
+STALE_MS = 3_000
+"""A document older than a dozen beats says its age."""
 _ONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
 _FORM = b"application/x-www-form-urlencoded"
 _PUBLIC = (b"cache-control", b"public, max-age=10")
@@ -114,23 +116,18 @@ class LineWeb:
         if reading is None or not reading.document:
             self._waitroom.reading(room)
             raise Unavailable("room-restoring", "The room is being put back. Your place is safe.")
-        etag = reading.etag
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"cache-control", b"public, max-age=1, stale-while-revalidate=5"),
-            (b"etag", etag),
-        ]
-        age_s = (self._waitroom.clock.now_ms() - reading.read_ms) // 1000
-        if age_s > 2:
-            headers.append((b"age", b"%d" % age_s))
-        for name, value in scope["headers"]:
-            if name == b"if-none-match" and etag in value:
-                await respond(send, 304, headers, b"")
-                return
-        body = reading.document
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        age_ms = self._waitroom.clock.now_ms() - reading.read_ms
+        asked_tag = header(scope, b"if-none-match")
+        if reading.ready is not None and age_ms < STALE_MS and asked_tag is None:
+            start, finish = reading.ready
+            await send(start)
+            await send(finish)
+            return
+        headers = list(document_headers(reading))
+        if age_ms >= STALE_MS:
+            headers.append((b"age", b"%d" % (age_ms // 1000)))
+        known = asked_tag is not None and reading.etag in asked_tag
+        await respond(send, 304 if known else 200, headers, b"" if known else reading.document)
 
     async def give_back(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Take back an older signed document after a loss of the store."""

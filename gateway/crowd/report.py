@@ -119,9 +119,9 @@ def as_dict(result: Result) -> dict[str, Any]:
 def duration(seconds: float) -> str:
     """A time for people: 3.2 s, 4 min 10 s."""
     if seconds < 100:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+    return f"{minutes}\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}{rest:02d}\N{NO-BREAK SPACE}s"
 
 
 def _head(result: Result, shown: Figures) -> str:

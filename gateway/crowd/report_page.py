@@ -54,7 +54,7 @@ def _tiles(result: Result, shown: Figures) -> str:
     matched = sum(file.matched for file in observed.fans)
     peak = max((count for _, count in shown.waiting), default=0)
     tiles = [
-        ("went as the script says", f"{matched:,}", f"of {shown.fans:,} fans"),
+        ("as their script says", f"{matched:,}", f"of {shown.fans:,} fans"),
         ("admitted", f"{admitted:,}", f"{max(shown.admissions_per_s, default=0):,} in the fullest second"),
         ("median wait", duration(shown.waits_s.p50), f"99 % below {duration(shown.waits_s.p99)}"),
         ("longest line", f"{peak:,}", "fans waiting at once"),
@@ -96,21 +96,18 @@ def _plots(result: Result, shown: Figures) -> str:
         def describe(at: float, value: float) -> str:
             return f"{value:,.1f} {what} a second from {at:,.0f} s on".replace(".0 ", " ")
 
-        label = (
-            f"limit {limit:,.1f} a second, and as many at once".replace(".0 ", " ")
-            if limit is not None
-            else ""
-        )
         every = f", mean of {width} s" if width > 1 else ""
-        picture = bars_and_limit(frame, means, width, describe, limit, label)
-        return _figure(f"{title}{every}", picture)
+        return _figure(f"{title}{every}", bars_and_limit(frame, means, width, describe, limit))
 
+    admissions = "Admissions a second"
+    if per_s is not None:
+        admissions += f"; dashed: the limit, {per_s:,.1f} and as many at once".replace(".0 ", " ")
     line = [(at_s, float(count)) for at_s, count in shown.waiting]
     waiting = Frame("Fans in line", last_s, headroom(count for _, count in line), bands=bands)
     return (
         per_second("Arrivals a second", shown.arrivals_per_s, "fans")
         + _figure("Fans in line", steps(waiting, thinned(line)))
-        + per_second("Admissions a second, against the limit", shown.admissions_per_s, "fans", per_s)
+        + per_second(admissions, shown.admissions_per_s, "fans", per_s)
         + per_second("Polls a second", shown.polls_per_s, "polls")
     )
 

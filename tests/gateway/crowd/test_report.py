@@ -134,7 +134,7 @@ def test_axes_have_round_numbers() -> None:
 
 def test_times_and_columns_are_for_people() -> None:
     """Seconds below 100, minutes above; numbers stand under each other."""
-    assert (duration(3.21), duration(250.4)) == ("3.2 s", "4 min 10 s")
+    assert (duration(3.21), duration(250.4)) == ("3.2\xa0s", "4\xa0min\xa010\xa0s")
     assert columns([["a", "bb"], ["ccc", "1"]]) == "a    bb\nccc   1"
 
 
