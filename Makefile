@@ -29,7 +29,7 @@ WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-fi
 # screenshots
 OUT ?= report/screens
 
-.PHONY: help venv setup demo test test-fast lint bench crowd screenshots docker-lint clean
+.PHONY: help venv setup demo test test-fast coverage lint bench crowd screenshots docker-lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,11 @@ test: setup ## run every test (below 15 minutes)
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
 	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"
+
+coverage: $(VENV)/.all ## measure the branches of the pure rules that their tests reach
+	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow" \
+		tests/waitroom tests/admission --cov --cov-report=
+	@"$(BIN)/coverage" report --include="$$("$(BIN)/python" .ci/rules)"
 
 lint: $(VENV)/.all ## check style, format, types and the walls between packages
 	@"$(BIN)/ruff" check --quiet .

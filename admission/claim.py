@@ -197,9 +197,7 @@ def settle(
     )
 
 
-def leave(
-    door: Door, line: LineNow | None, place: Place, sid: str, now_ms: int
-) -> tuple[Door, LeaveOutcome]:
+def leave(door: Door, line: LineNow | None, place: Place, sid: str, now_ms: int) -> tuple[Door, LeaveOutcome]:
     """Give a place up: the number is never admitted again, and its session, if any, ends."""
     now_ms = max(now_ms, door.last_ms)
     if line is None:

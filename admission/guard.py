@@ -22,13 +22,13 @@ import time
 import urllib.request
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote
 
 from admission import es256, tokens
 from admission.limits import LEEWAY_MS
 from admission.tokens import Claims, Reason
+from kernel.cookies import HEADER_MAX_BYTES, parse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,7 +44,6 @@ REFETCH_S = 10.0
 FETCH_TIMEOUT_S = 5.0
 JWKS_MAX_BYTES = 65_536
 KEPT = 10_000
-COOKIE_MAX_BYTES = 16_384
 _NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -56,7 +55,10 @@ def keys_of(jwks: Jwks) -> dict[str, es256.PublicKey]:
     """Read the admission keys of a JWK set; other and damaged keys are passed over."""
     found: dict[str, es256.PublicKey] = {}
     for jwk in jwks.get("keys", ()):
-        if jwk.get("purpose", "admission") != "admission" or jwk.get("alg", tokens.ALGORITHM) != tokens.ALGORITHM:
+        if (
+            jwk.get("purpose", "admission") != "admission"
+            or jwk.get("alg", tokens.ALGORITHM) != tokens.ALGORITHM
+        ):
             continue
         try:
             found[str(jwk["kid"])] = es256.read_public(jwk)
@@ -82,7 +84,11 @@ class KeySource:
         if isinstance(source, str) and not source.startswith(("https://", "http://")):
             raise ValueError("the address of the JWKS must begin with https:// or http://")
         self._load: Callable[[], Jwks] = (
-            (lambda: fetch(source)) if isinstance(source, str) else source if callable(source) else lambda: source
+            (lambda: fetch(source))
+            if isinstance(source, str)
+            else source
+            if callable(source)
+            else lambda: source
         )
         self._is_fixed = isinstance(source, Mapping)
         self._monotonic_s = monotonic_s
@@ -207,12 +213,9 @@ class _Guard:
         found = [authorization[7:].strip()] if authorization[:7].lower() == "bearer " else []
         if own:
             found.append(own.strip())
-        if self._cookies and len(cookies) <= COOKIE_MAX_BYTES:
-            try:
-                jar = SimpleCookie(cookies)
-            except CookieError:
-                return found
-            found += [jar[name].value for name in self._cookies if name in jar and jar[name].value]
+        if self._cookies and len(cookies) <= HEADER_MAX_BYTES:
+            jar = parse(cookies.encode("latin-1", "replace"))
+            found += [jar[name] for name in self._cookies if jar.get(name)]
         return found
 
     def _judge(self, found: list[str]) -> Claims | Reason | None:
@@ -351,5 +354,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send, refusal: Refusal) 
 
 def _start(start_response: Callable[..., Any], refusal: Refusal) -> list[bytes]:
     status, headers, body = refusal
-    start_response(f"{status} {_PHRASES.get(status, '')}".strip(), [*headers, ("Content-Length", str(len(body)))])
+    start_response(
+        f"{status} {_PHRASES.get(status, '')}".strip(), [*headers, ("Content-Length", str(len(body)))]
+    )
     return [body]

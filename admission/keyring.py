@@ -105,7 +105,9 @@ def parse(text: str) -> tuple[Key, ...]:
         raise Misconfigured([f"The key ring cannot be read: {type(error).__name__}."]) from None
     faults = [f"The key ring has no active key for {use}." for use in USES if not _count(keys, use)]
     faults += [
-        f"The key ring has {_count(keys, use)} active keys for {use}." for use in USES if _count(keys, use) > 1
+        f"The key ring has {_count(keys, use)} active keys for {use}."
+        for use in USES
+        if _count(keys, use) > 1
     ]
     faults += [
         f"The key ring's key {key.kid!r} has an unknown use or state."
@@ -233,7 +235,9 @@ class KeyRing:
     def rotate(self, use: str, now_ms: int) -> Key:
         """Make a new active key for `use`; the one before goes on verifying. Raises Misconfigured."""
         if use not in ROTATED:
-            raise Misconfigured([f"The key for {use!r} is not rotated; rotated are {', '.join(sorted(ROTATED))}."])
+            raise Misconfigured(
+                [f"The key for {use!r} is not rotated; rotated are {', '.join(sorted(ROTATED))}."]
+            )
         made = new_key(use, now_ms)
 
         def change(keys: tuple[Key, ...]) -> list[Key]:

@@ -21,7 +21,10 @@ class Metrics:
             "waitroom_admission_ended", "Sessions ended before their time", ["room", "why"], registry=registry
         )
         self.renewals = Counter(
-            "waitroom_admission_renewals", "Renewals by what came of them", ["room", "outcome"], registry=registry
+            "waitroom_admission_renewals",
+            "Renewals by what came of them",
+            ["room", "outcome"],
+            registry=registry,
         )
         self.refused_tokens = Counter(
             "waitroom_admission_refused_tokens", "Tokens not accepted", ["reason"], registry=registry

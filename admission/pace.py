@@ -253,10 +253,9 @@ def advance(
     own = {lane: facts.density.get(lane, 0.0) for lane in LANES}
     position = dict(passes)
     quantum = max(1.0, budget / STEPS_AT_ONCE)
-    for _ in range(2 * STEPS_AT_ONCE):
-        able = [lane for lane in waiting(facts, serving) if _step(budget, quantum, own[lane])]
-        if not able:
-            break
+    left = 2 * STEPS_AT_ONCE
+    while left and (able := [lane for lane in waiting(facts, serving) if _step(budget, quantum, own[lane])]):
+        left -= 1
         lane = min(able, key=lambda name: (position[name], LANES.index(name)))
         ranks = min(_step(budget, quantum, own[lane]), _ahead(facts, serving, lane))
         serving[lane] = skip(facts.void, serving[lane], ranks)

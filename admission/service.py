@@ -120,13 +120,14 @@ class Admission:
         at_ms = self._clock.now_ms() if now_ms is None else now_ms
         limits = self.rooms.limits(room)
         place = await self._places.place_of(room, ticket_text, at_ms)
+        sid = self._sid(place)
         try:
-            outcome = await self.store.claim(place, self._sid(place), limits, at_ms, now_ms)
+            outcome = await self.store.claim(place, sid, limits, at_ms, now_ms)
         except Unavailable:
             self.metrics.store_away.labels("claim").inc()
             raise
         self.metrics.claimed(room, WORDS[type(outcome)])
-        return self._answer(place, outcome, limits)
+        return self._answer(place, sid, outcome, limits)
 
     async def leave(self, room: str, ticket_text: str, now_ms: int | None = None) -> None:
         """Give a ticket's place up for good. Raises ``Refused`` or ``Unavailable``."""
@@ -139,7 +140,9 @@ class Admission:
         self.metrics.ended.labels(room, Why.LEFT.value).inc()
         self._remember_ended(room, sid, at_ms)
 
-    async def end(self, room: str, sid: str, why: Why, now_ms: int | None = None) -> sessions.Ended | sessions.Already:
+    async def end(
+        self, room: str, sid: str, why: Why, now_ms: int | None = None
+    ) -> sessions.Ended | sessions.Already:
         """End a session before its time: its shop is done with it, or an operator or origin revokes it."""
         limits = self.rooms.limits(room)
         outcome = await self.store.end(room, self._line.keys(room), sid, why, limits, now_ms)
@@ -273,7 +276,7 @@ class Admission:
         known.sids |= known.own.keys()
         if facts is not None and facts.phase in {"serving", "gathering"}:
             rate = gcra.per_minute(limits.new_users_per_minute)
-            at_hand = gcra.at_hand(glance.tat_us, rate, settled.now_ms * 1000)
+            at_hand = gcra.at_hand(settled.tat_us, rate, settled.now_ms * 1000)
             await self._call(room, facts, settled, glance.pace, at_hand, glance.came, limits)
 
     async def _settle(self, room: str, issued: int, limits: Limits, now_ms: int | None) -> SettledAt:
@@ -306,11 +309,11 @@ class Admission:
         await self._line.call(room, facts, at.now_ms // TICK_MS, decision.serving, decision.plan_per_minute)
         self.metrics.show_ratio.labels(room).set(decision.show_ratio)
 
-    def _answer(self, place: Place, outcome: ClaimOutcome, limits: Limits) -> Granted | NotYet:
+    def _answer(self, place: Place, sid: str, outcome: ClaimOutcome, limits: Limits) -> Granted | NotYet:
         match outcome:
             case Admitted(since_ms, until_ms) | Again(since_ms, until_ms):
                 stay = Stay(since_ms, place.run, place.lane)
-                token = self._mint(place.room, self._sid(place), stay, until_ms, limits)
+                token = self._mint(place.room, sid, stay, until_ms, limits)
                 return Granted(token, until_ms - limits.leeway_ms, isinstance(outcome, Again))
             case Next(ahead):
                 return NotYet("next", ahead, retry_after_ms(ahead, limits))

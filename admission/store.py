@@ -17,6 +17,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from admission import gcra, sessions
+from admission.batch import Batch
 from admission.claim import (
     BOUNDS,
     LAPSE_MS,
@@ -109,9 +110,8 @@ class SettledAt:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a tick reads: sessions ended early, the pace's last state, first attempts by cohort, the rate's debt."""
+    """What a tick reads: sessions ended early, the pace's last state, first attempts by cohort."""
 
-    tat_us: int
     ended_version: int
     ended: frozenset[str] | None
     pace: PaceState | None
@@ -135,6 +135,7 @@ class AdmissionStore:
         """Use `client`; `scripts` replaces single scripts (mutants in tests)."""
         self._client = client
         self._scripts = {name: load(_LUA / f"{name}.lua") for name in SCRIPTS} | dict(scripts or {})
+        self._claims = Batch(client, self._scripts["claim"])
         self._keys: dict[str, Keys] = {}
 
     def keys(self, room: str) -> Keys:
@@ -162,7 +163,7 @@ class AdmissionStore:
             int(limits.paused),
         )  # fmt: skip
         with translated():
-            answer = await fast_call(self._client, self._scripts["claim"], names, argv, now_ms)
+            answer = await self._claims.call(names, argv, now_ms)
         word = answer[0]
         if word in _CLAIMED:
             return _CLAIMED[word](answer[1], answer[2])
@@ -209,7 +210,13 @@ class AdmissionStore:
         return _LEFT[answer[0]]
 
     async def end(
-        self, room: str, line: LineKeys, sid: str, why: sessions.Why, limits: Limits, now_ms: int | None = None
+        self,
+        room: str,
+        line: LineKeys,
+        sid: str,
+        why: sessions.Why,
+        limits: Limits,
+        now_ms: int | None = None,
     ) -> sessions.Ended | sessions.Already:
         """End a session before its time."""
         keys = self.keys(room)
@@ -266,8 +273,7 @@ class AdmissionStore:
             pipe.hget(keys.door, "ended_version")
             pipe.get(keys.pace)
             pipe.hgetall(keys.came)
-            pipe.hget(keys.door, "tat_us")
-            version, text, counts, tat_us = await pipe.execute()
+            version, text, counts = await pipe.execute()
             came = {int(slot): int(count) for slot, count in counts.items()}
             old = [str(slot) for slot in came if slot < now_ms // COHORT_MS - 2 * COHORTS]
             if old:
@@ -276,7 +282,6 @@ class AdmissionStore:
             if int(version or 0) != known_version:
                 sids = await self._client.zrangebyscore(keys.ended, f"({now_ms}", "+inf")
         return Glance(
-            tat_us=int(tat_us or 0),
             ended_version=int(version or 0),
             ended=None if sids is None else frozenset(sid.decode() for sid in sids),
             pace=None if text is None else _pace_of(text),

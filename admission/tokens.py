@@ -177,9 +177,7 @@ def verify(
     claims = read(token, keys)
     if isinstance(claims, Reason):
         return claims
-    reason = refusal(
-        claims, issuer=issuer, audience=audience, room=room, now_ms=now_ms, leeway_ms=leeway_ms
-    )
+    reason = refusal(claims, issuer=issuer, audience=audience, room=room, now_ms=now_ms, leeway_ms=leeway_ms)
     return reason or claims
 
 
@@ -196,4 +194,6 @@ def _claims(members: Mapping[str, object]) -> Claims | Reason:
     ):
         return Reason.INCOMPLETE
     issuer, audience, sid, room, run, lane, _ = (str(text) for text in texts)
-    return Claims(issuer, audience, sid, room, run, lane, admitted_s * 1000, issued_s * 1000, expires_s * 1000)
+    return Claims(
+        issuer, audience, sid, room, run, lane, admitted_s * 1000, issued_s * 1000, expires_s * 1000
+    )

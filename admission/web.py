@@ -47,7 +47,10 @@ class DoorWeb:
         self._admission = admission
         self._prefix = prefix
         self._jwks: tuple[int, bytes, bytes] = (-1, b"", b"")
-        self.routes: dict[tuple[str, str], Handler] = {("POST", "claim"): self.claim, ("POST", "leave"): self.leave}
+        self.routes: dict[tuple[str, str], Handler] = {
+            ("POST", "claim"): self.claim,
+            ("POST", "leave"): self.leave,
+        }
         self.plain: dict[tuple[str, str], Handler] = {("GET", "jwks.json"): self.jwks}
 
     async def claim(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
@@ -121,7 +124,12 @@ class DoorWeb:
         marks = self._admission.rooms.limits(room).cookie
         name = host_name(f"waitroom-ticket-{room}{marks.suffix}", marks.secure)
         return set_cookie(
-            name, "", secure=marks.secure, same_site=marks.same_site, max_age_s=0, partitioned=marks.partitioned
+            name,
+            "",
+            secure=marks.secure,
+            same_site=marks.same_site,
+            max_age_s=0,
+            partitioned=marks.partitioned,
         )
 
     def _ticket(self, room: str, ask: Asked) -> str:
@@ -150,7 +158,9 @@ class SessionsWeb:
             raise Refused("session-unknown", "There is no such session.", status=404)
         match act:
             case "finish" | "revoke":
-                outcome = await self._admission.end(room, sid, Why.FINISHED if act == "finish" else Why.REVOKED)
+                outcome = await self._admission.end(
+                    room, sid, Why.FINISHED if act == "finish" else Why.REVOKED
+                )
                 word = "ended" if isinstance(outcome, Ended) else "already-ended"
                 body: dict[str, Any] = {"outcome": word, "sid": sid, "until_ms": outcome.until_ms}
             case "renew":
@@ -168,7 +178,9 @@ class SessionsWeb:
             raise Refused("token-missing", "This needs a bearer token.", status=401)
         digest = sha256(given.strip()).digest()
         matches = [
-            hmac.compare_digest(digest, sha256(secret.encode()).digest()) for secret in self._secrets() if secret
+            hmac.compare_digest(digest, sha256(secret.encode()).digest())
+            for secret in self._secrets()
+            if secret
         ]
         if not any(matches):
             raise Refused("token-wrong", "This token may not do that.", status=403)

@@ -6,9 +6,11 @@ here, so nothing else can be hit.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,6 +56,11 @@ class Demo:
         if pid not in _children(self.pid):
             raise ServerFailed(f"process {pid} is not the store of this installation")
         return pid
+
+    def epoch(self) -> int:
+        """Return how often the line was begun or put back, as its status document says."""
+        with urllib.request.urlopen(f"{self.url}/.waitroom/r/{ROOM}/status", timeout=10) as answer:
+            return int(json.loads(answer.read())["epoch"])
 
     async def lose_everything(self) -> None:
         """Wipe the store, kill it without a word, and end the workers, so that no memory is left either."""

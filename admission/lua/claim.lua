@@ -14,7 +14,7 @@ local CHUNK, LEAF = 65536, 16
 local EMPTY = string.rep('\0', LEAF)
 
 local known = redis.call('HMGET', line, 'run', 'epoch', 'phase', 'serving:' .. lane, 'seed')
-local state = redis.call('HMGET', door, 'last_ms', 'tat_us', 'recall_due')
+local state = redis.call('HMGET', door, 'last_ms', 'tat_us', 'recall_due', 'admitted')
 local now = math.max(now_ms, tonumber(state[1] or 0))
 if not known[1] then
   return {'stale'}
@@ -58,55 +58,61 @@ if stored ~= leaf then
   redis.call('SETRANGE', leaves, leaf_offset, leaf)
 end
 
+local called, late_called = redis.call('ZCARD', next), redis.call('ZCARD', recall)
+local class, is_new = late == '1' and recall or next, true
 -- the first attempt decides the class
-local class = late == '1' and recall or next
-if redis.call('ZSCORE', next, sid) then
-  class = next
-elseif redis.call('ZSCORE', recall, sid) then
-  class = recall
-else
-  redis.call('ZADD', class, rank, sid)
-  redis.call('HSET', next_who, sid, number .. ' ' .. ARGV[5] .. ' ' .. lane)
-  if cohort ~= '' then
-    redis.call('HINCRBY', came, cohort, 1)
-  end
+if called > 0 and redis.call('ZSCORE', next, sid) then
+  class, is_new = next, false
+elseif late_called > 0 and redis.call('ZSCORE', recall, sid) then
+  class, is_new = recall, false
 end
-redis.call('ZADD', next_seen, now, sid)
-redis.call('HSET', door, 'last_ms', now)
-if paused == '1' then
-  redis.call('HSET', door, 'paused_ms', now)
-  return {'paused', redis.call('ZRANK', class, sid)}
-end
-
-local due = tonumber(state[3] or 0)
-local turn = next
-if redis.call('ZCARD', next) == 0 then
-  turn = recall
-elseif redis.call('ZCARD', recall) > 0 then
-  due = due + recall_permille
-  if due >= 1000 then
-    turn, due = recall, due - 1000
-  end
+if is_new and cohort ~= '' then
+  redis.call('HINCRBY', came, cohort, 1)
 end
 local now_us = now * 1000
 local tat_us = math.min(tonumber(state[2] or 0), now_us + interval_us * burst)
-if redis.call('ZRANGE', turn, 0, 0)[1] ~= sid
-  or tat_us - interval_us * (burst - 1) > now_us
-  or redis.call('ZCOUNT', sessions, string.format('(%.0f', now), '+inf') >= total_active_users then
-  return {'next', redis.call('ZRANK', class, sid)}
+local has_budget = paused ~= '1' and tat_us - interval_us * (burst - 1) <= now_us
+  and redis.call('ZCOUNT', sessions, string.format('(%.0f', now), '+inf') < total_active_users
+local its_rank, its_lane = string.format('%.0f', rank), lane
+local due = tonumber(state[3] or 0)
+
+-- with nobody else at the door, a turn is taken without standing there first
+if called + late_called > 0 or not has_budget then
+  if is_new then
+    redis.call('ZADD', class, rank, sid)
+    redis.call('HSET', next_who, sid, number .. ' ' .. its_rank .. ' ' .. lane)
+  end
+  redis.call('ZADD', next_seen, now, sid)
+  redis.call('HSET', door, 'last_ms', now)
+  if paused == '1' then
+    redis.call('HSET', door, 'paused_ms', now)
+    return {'paused', redis.call('ZRANK', class, sid)}
+  end
+  local turn = next
+  if redis.call('ZCARD', next) == 0 then
+    turn = recall
+  elseif redis.call('ZCARD', recall) > 0 then
+    due = due + recall_permille
+    if due >= 1000 then
+      turn, due = recall, due - 1000
+    end
+  end
+  if redis.call('ZRANGE', turn, 0, 0)[1] ~= sid or not has_budget then
+    return {'next', redis.call('ZRANK', class, sid)}
+  end
+  local _, rank_then, lane_then = string.match(redis.call('HGET', next_who, sid), '^(%d+) (%d+) (%l+)$')
+  its_rank, its_lane = rank_then, lane_then
+  redis.call('ZREM', class, sid)
+  redis.call('ZREM', next_seen, sid)
+  redis.call('HDEL', next_who, sid)
 end
 
-local who = redis.call('HGET', next_who, sid)
-local _, its_rank, its_lane = string.match(who, '^(%d+) (%d+) (%l+)$')
 local until_ms = now + hold_ms
-redis.call('ZREM', class, sid)
-redis.call('ZREM', next_seen, sid)
-redis.call('HDEL', next_who, sid)
 redis.call('SETBIT', claimed, bit, 1)
 redis.call('ZADD', sessions, until_ms, sid)
 redis.call('HSET', stays, sid, string.format('%.0f %s %s', now, run, its_lane))
-redis.call('HSET', door, 'tat_us', string.format('%.0f', math.max(now_us, tat_us) + interval_us), 'recall_due', due)
-redis.call('HINCRBY', door, 'admitted', 1)
+redis.call('HSET', door, 'tat_us', string.format('%.0f', math.max(now_us, tat_us) + interval_us), 'recall_due', due,
+  'last_ms', now, 'admitted', tonumber(state[4] or 0) + 1)
 redis.call('XADD', journal, '*', 'kind', 'admitted', 'at_ms', now, 'run', run, 'epoch', known[2], 'number', number,
   'rank', its_rank, 'lane', its_lane, 'sid', sid, 'until_ms', until_ms)
 return {'admitted', now, until_ms}

@@ -295,10 +295,10 @@ def test_rule_and_lua_agree(store_url: str) -> None:
     ("name", "old", "new"),
     [
         pytest.param(
-            "claim", "'+inf') >= total_active_users", "'+inf') > total_active_users", id="one too many"
+            "claim", "'+inf') < total_active_users", "'+inf') <= total_active_users", id="one too many"
         ),
         pytest.param(
-            "claim", "interval_us * (burst - 1) > now_us", "interval_us * burst > now_us", id="burst + 1"
+            "claim", "interval_us * (burst - 1) <= now_us", "interval_us * burst <= now_us", id="burst + 1"
         ),
         pytest.param(
             "claim",
@@ -321,13 +321,16 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("claim", "void ~= '1' or ", "", id="empty slots are filled outside void ranges"),
         pytest.param("claim", "epoch >= tonumber(known[2])", "false", id="tickets of today fill lost slots"),
         pytest.param("claim", "(known[5] or '') ~= seed", "false", id="a rank from before the draw"),
-        pytest.param("claim", "if paused == '1' then", "if false then", id="a paused room admits"),
+        pytest.param("claim", "paused ~= '1' and tat_us", "tat_us", id="a paused room admits"),
         pytest.param("claim", "math.max(now_ms, tonumber(state[1] or 0))", "now_ms", id="time goes back"),
         pytest.param(
             "claim", "if due >= 1000 then", "if due > 1000 then", id="recall waits one grant too long"
         ),
         pytest.param(
-            "claim", "  class = recall\nelse", "  class = next\nelse", id="late-comers change class"
+            "claim",
+            "class, is_new = recall, false",
+            "class, is_new = next, false",
+            id="late-comers change class",
         ),
         pytest.param(
             "settle", "now >= math.max(seen_ms, paused_ms)", "now > math.max(seen_ms, paused_ms)", id="lapse"

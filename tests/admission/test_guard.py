@@ -87,6 +87,7 @@ def asgi(**changes: Any) -> httpx.AsyncClient:
         {"authorization": f"bearer {token_of()}"},
         {"waitroom-admission": token_of()},
         {"cookie": f"a=b; waitroom-admission-main={token_of()}"},
+        {"cookie": f'x={{"a": [1, "b"]}}; =; y; z="q; waitroom-admission-main={token_of()}'},
         {"cookie": f"__Host-waitroom-admission-main={token_of()}"},
         {"authorization": "Bearer the-shops-own", "cookie": f"waitroom-admission-main={token_of()}"},
         {"authorization": "Basic abc", "waitroom-admission": token_of()},
@@ -106,6 +107,7 @@ async def test_an_admitted_visitor_comes_through_and_the_shop_knows_who(headers:
         ({}, None),
         ({"cookie": "waitroom-admission-main="}, None),
         ({"cookie": "\x01;;;==;"}, None),
+        ({"cookie": f'waitroom-admission-main="{token_of()[:20]}'}, "malformed"),
         ({"cookie": f"waitroom-admission-other={token_of()}"}, None),
         ({"cookie": "a=" + "b" * 20_000 + f"; waitroom-admission-main={token_of()}"}, None),
         ({"waitroom-admission": "nonsense"}, "malformed"),
@@ -227,6 +229,21 @@ def test_the_wsgi_guard_decides_as_the_other() -> None:
     assert status == "401 Unauthorized"
     assert json.loads(body)["reason"] == "malformed"
     assert headers["Content-Length"] == str(len(body))
+
+
+def test_the_wsgi_guard_fetches_keys_for_an_unknown_one() -> None:
+    """At most once in ten seconds."""
+    ring, time = KeyRing.fresh(NOW_MS), Ticking()
+    own = verifier(ring.jwks, time=time)
+    assert wsgi({"HTTP_WAITROOM_ADMISSION": token_of(ring)}, verifier=own)[0] == "200 OK"
+    ring.rotate("admission", NOW_MS)
+    fresh = {"HTTP_WAITROOM_ADMISSION": token_of(ring)}
+
+    assert wsgi(fresh, verifier=own)[0] == "401 Unauthorized"
+    own.source.refresh()
+    assert wsgi(fresh, verifier=own)[0] == "401 Unauthorized", "a refresh too soon is none"
+    time.s += REFETCH_S
+    assert wsgi(fresh, verifier=own)[0] == "200 OK"
 
 
 def test_without_any_keys_nobody_passes() -> None:

@@ -232,3 +232,15 @@ def test_keys_may_come_as_text_from_the_platform(path: Path) -> None:
     assert not given.refresh()
     assert set(given.public("status")) == {given.active("status").kid}
     assert set(PUBLIC_USES) < set(USES)
+
+
+def test_a_rotation_that_cannot_be_written_changes_nothing(path: Path) -> None:
+    """The file is gone, say; the keys in memory stay."""
+    ring = KeyRing.open(path, NOW_MS)
+    keys = ring.keys
+    path.unlink()
+
+    with pytest.raises(Misconfigured, match="cannot be changed"):
+        ring.rotate("ticket", NOW_MS)
+
+    assert ring.keys == keys

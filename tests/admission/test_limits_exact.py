@@ -147,10 +147,10 @@ async def test_both_limits_hold_on_the_stores_own_clock(store: Redis, store_url:
 @pytest.mark.parametrize(
     ("name", "old", "new", "limits"),
     [
-        ("claim", "interval_us * (burst - 1) > now_us", "interval_us * burst > now_us", BUSY),
+        ("claim", "interval_us * (burst - 1) <= now_us", "interval_us * burst <= now_us", BUSY),
         ("claim", "math.max(now_us, tat_us) + interval_us", "now_us + interval_us", BUSY),
-        ("claim", "'+inf') >= total_active_users", "'+inf') > total_active_users", FULL),
-        ("claim", "'+inf') >= total_active_users", "'+inf') >= 1e9", FULL),
+        ("claim", "'+inf') < total_active_users", "'+inf') <= total_active_users", FULL),
+        ("claim", "'+inf') < total_active_users", "'+inf') < 1e9", FULL),
         ("settle", "live < total_active_users", "live <= total_active_users", FULL),
         ("settle", "interval_us * (burst - 1) > now_us", "interval_us * burst > now_us", BUSY),
         ("end", "math.min(until_ms, now + free_ms)", "now", FULL),

@@ -1,14 +1,16 @@
 """Admission: the use cases, on a real store."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from admission.claim import LAPSE_MS
+from admission.keyring import KeyRing
 from admission.service import Granted, NotYet
 from admission.sessions import FREE_MS, Already, Ended, Why
-from admission.store import AdmissionStore
+from admission.store import AdmissionStore, Headcount
 from admission.tokens import Claims, Reason
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
@@ -364,3 +366,88 @@ async def test_counts_of_old_calls_are_dropped(store: Redis) -> None:
 
     assert await store.hlen(key) == 0
     assert LAPSE_MS < 3_600_000
+
+
+async def test_a_token_of_a_key_that_another_worker_has_just_made_is_accepted(
+    store: Redis, tmp_path: Path
+) -> None:
+    """An unknown key is looked for in the file before the token is refused."""
+    await a_line(store)
+    own, other = house(store), house(store)
+    own.admission.ring = KeyRing.open(tmp_path / "ring.json", NOW_MS)
+    other.admission.ring = KeyRing.open(tmp_path / "ring.json", NOW_MS)
+    other.admission.ring.rotate("admission", NOW_MS)
+
+    token = (await granted(other, 3)).token
+
+    assert isinstance(own.admission.verify(ROOM, token), Claims)
+
+
+async def test_what_a_worker_remembers_of_tokens_is_bounded(
+    store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verified ones are forgotten when there are too many."""
+    monkeypatch.setattr("admission.service.VERIFIED_KEPT", 2)
+    await a_line(store)
+    own = house(store, limits=replace(LIMITS, new_users_per_minute=60_000, total_active_users=100))
+
+    for number in range(5):
+        token = (await granted(own, number)).token
+        assert isinstance(own.admission.verify(ROOM, token), Claims)
+
+    assert len(own.admission._verified) <= 2
+
+
+async def test_a_cookie_lives_as_long_as_its_token(store: Redis) -> None:
+    """Told, or read from the token; none takes it away; a bad one is worth nothing."""
+    await a_line(store)
+    own = house(store)
+    token = (await granted(own, 3)).token
+
+    assert own.admission.cookie_name(ROOM) == f"waitroom-admission-{ROOM}"
+    assert b"Max-Age=40;" in own.admission.cookie(ROOM, token)
+    assert b"Max-Age=7;" in own.admission.cookie(ROOM, token, NOW_MS + 7_000)
+    assert b"Max-Age=0;" in own.admission.cookie(ROOM, None)
+    assert b"Max-Age=0;" in own.admission.cookie(ROOM, "nonsense")
+
+
+async def test_a_stand_in_opens_the_origins_guard_and_holds_no_place(
+    store: Redis, clock: ManualClock
+) -> None:
+    """For requests that need no admission; the same one for half a minute, then another."""
+    own = house(store, clock)
+
+    first = own.admission.stand_in(ROOM)
+
+    assert isinstance(own.admission.verify(ROOM, first), Claims)
+    assert own.admission.stand_in(ROOM) == first
+    clock.advance(30_000)
+    assert own.admission.stand_in(ROOM) != first
+
+
+async def test_a_headcount_tells_who_is_in_and_who_stands_at_the_door(store: Redis) -> None:
+    """By class."""
+    await a_line(store)
+    own = house(store)
+    await granted(own, 0)
+    await own.admission.claim(ROOM, "1", NOW_MS)
+    own.places.changes = {"recall": True}
+    await own.admission.claim(ROOM, "2", NOW_MS)
+
+    assert await own.store.headcount(ROOM, NOW_MS) == Headcount(live=1, next=1, recall=1, admitted=1)
+    assert await own.store.headcount(ROOM, NOW_MS + HOLD_MS) == Headcount(0, 1, 1, 1)
+
+
+async def test_a_tick_settles_as_often_as_it_takes(store: Redis) -> None:
+    """Many at the door, and more than one settling may serve."""
+    numbers = tuple(range(300))
+    await a_line(store, LINE, numbers)
+    own = house(store, limits=replace(LIMITS, new_users_per_minute=60_000, total_active_users=1))
+    await granted(own, 0)
+    for number in numbers[1:]:
+        await own.admission.claim(ROOM, str(number), NOW_MS)
+    own.rooms.now = replace(own.rooms.now, total_active_users=1_000)
+
+    await own.admission.tick(ROOM, NOW_MS + 1_000)
+
+    assert (await own.store.headcount(ROOM, NOW_MS + 1_000)).live == 300

@@ -141,6 +141,13 @@ def test_a_bad_token_is_refused_with_its_word(name: str, token: str, reason: Rea
     assert judge(token) is reason, name
 
 
+def test_a_genuine_signature_over_nonsense_is_no_token() -> None:
+    """Claims that are no JSON object."""
+    for payload in (b"nonsense", b"[1]", b"5"):
+        signed = jwt_head("admission-1", TYP) + b64url(payload).encode()
+        assert judge(f"{signed.decode()}.{b64url(es256.sign_raw(KEY, signed))}") is Reason.MALFORMED
+
+
 def test_a_secret_key_algorithm_is_never_used_with_the_public_key() -> None:
     """HS256 over the public key's text, the classic confusion, and RS256 with a key of its own."""
     public = json.dumps(es256.public_jwk(KEY.public_key())).encode()

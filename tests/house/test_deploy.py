@@ -31,6 +31,16 @@ def test_nginx_accepts_its_sample(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+def test_the_page_is_cached_for_each_target_and_the_document_once() -> None:
+    """The page's ?target= is part of its cache key, or one fan's target would become everybody's."""
+    sample = (ROOT / "deploy" / "nginx" / "waitroom.conf").read_text()
+    map_block = re.search(r"map \$uri \$waitroom_arguments \{(.*?)\}", sample, re.DOTALL)
+
+    assert map_block is not None
+    assert map_block[1].split() == ["~/status$", "'';", "default", "$is_args$args;"]
+    assert "proxy_cache_key $scheme$http_host$uri$waitroom_arguments;" in sample
+
+
 def unknown_settings(text: str) -> set[str]:
     """Return the WAITROOM_… names in a text that are no settings."""
     known = {env(field.name) for field in fields(Settings)}

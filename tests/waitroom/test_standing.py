@@ -21,7 +21,8 @@ CALLS = [moved(-120, 10), moved(-60, 20), moved(-30, 35), moved(0, 50)]
 
 
 @pytest.mark.parametrize(
-    ("rank", "at_s"), [(0, -120), (9, -120), (10, -60), (19, -60), (20, -30), (34, -30), (35, 0), (49, 0), (50, None)]
+    ("rank", "at_s"),
+    [(0, -120), (9, -120), (10, -60), (19, -60), (20, -30), (34, -30), (35, 0), (49, 0), (50, None)],
 )
 def test_a_rank_was_called_by_the_first_threshold_above_it(rank: int, at_s: int | None) -> None:
     """Rank r is called when serving first exceeds r."""
@@ -83,6 +84,6 @@ def test_speed_is_what_moved_in_the_last_minute(calls: list[Moved], speed: int) 
 
 
 def test_lanes_keep_their_order_and_thresholds_only_rise() -> None:
-    """verified >= standard >= suspect, whatever is put together."""
+    """Verified >= standard >= suspect, whatever is put together."""
     assert ordered(Serving(1, 5, 3)) == Serving(5, 5, 3)
     assert highest(Serving(9, 2, 1), Serving(3, 4, 4)) == Serving(9, 4, 4)
