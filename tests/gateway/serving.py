@@ -33,7 +33,8 @@ async def serving(app: Any, *, header_s: float = 15.0, max_header_bytes: int = 3
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(
-            app, interface="asgi3", http=bounded(max_header_bytes, header_s), ws="websockets-sansio", lifespan="off", log_config=None,
+            app, interface="asgi3",
+            http=bounded(max_header_bytes, header_s), ws="websockets-sansio", lifespan="off", log_config=None,
             access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,
         )
     )  # fmt: skip

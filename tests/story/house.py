@@ -92,7 +92,7 @@ async def _on(app: object, port: int) -> AsyncIterator[None]:
     )
     server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
     task = asyncio.ensure_future(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
         await asyncio.sleep(0.01)
     try:
         yield
