@@ -68,7 +68,9 @@ class Keeper:
         """Stop beating, then hand the journal what is left."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            # Not gather: a step that waits for a store which is gone may be slow to notice its cancellation.
+            await asyncio.wait(self._tasks, timeout=PATIENCE_S)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.drain(lease=False)

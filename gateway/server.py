@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 ROLES = ("gate", "operator", "shop")
 TICKS_PER_FLUSH = 10
+LAST_S = 15.0
+"""Time to hand the journal what is left and to disconnect, once the last request is done."""
 READY = b"ready\n"
 
 
@@ -163,6 +166,10 @@ class Process:
 
     def _close(self) -> None:
         self._server.should_exit = True
+        # An orphan has no supervisor that would end it: whatever hangs while it stops must not keep it alive.
+        last = threading.Timer(self._settings.stop_s + LAST_S, _end_at_once)
+        last.daemon = True
+        last.start()
 
     def _look(self, tick: int) -> None:
         if self._when_ready is not None and self.is_ready():
@@ -170,6 +177,12 @@ class Process:
             self._when_ready = None
         if tick % TICKS_PER_FLUSH == 0 and MULTIPROC in os.environ:
             flush()
+
+
+def _end_at_once() -> None:
+    """End a process that did not manage to stop."""
+    log.error("did not stop in time; ended")
+    os._exit(1)
 
 
 def main(
