@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -220,7 +220,7 @@ class Room:
                 self.numbers[ticket] = number
                 scene.change(issued=max(scene.issued, number + 1))
         if form:
-            target = str((await request.form()).get("target", "/"))
+            target = await _form_target(request)
             answer: Response = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
         else:
             answer = JSONResponse(
@@ -242,7 +242,7 @@ class Room:
         scene = self.scene
         scene.count("claim")
         form = "form" in request.headers.get("content-type", "")
-        target = str((await request.form() if form else await request.json()).get("target", "/"))
+        target = await _form_target(request) if form else str((await request.json()).get("target", "/"))
         back = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
         ticket = self._ticket(request)
         if not ticket:
@@ -321,6 +321,11 @@ class Room:
     def _html(self, body: bytes) -> Response:
         policy = view.content_security_policy()
         return HTMLResponse(body, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+
+
+async def _form_target(request: Request) -> str:
+    """Read the form as the product does; Starlette's own reader wants another package."""
+    return parse_qs((await request.body()).decode("latin-1")).get("target", ["/"])[0]
 
 
 def _problem(status: int, code: str, detail: str = "", retry_after_s: int = 0, **more: Any) -> Response:

@@ -33,7 +33,6 @@ PATIENCE_S = 15.0
 TEST_TIMEOUT_S = 300
 """A test that waits forever fails instead of hanging the run."""
 
-IN_CI = os.environ.get("CI") == "true"
 
 # `store` is asked for once and shared by all examples; see above.
 SHARED = [HealthCheck.function_scoped_fixture]
@@ -41,7 +40,8 @@ settings.register_profile(
     "ci", derandomize=True, max_examples=50, deadline=None, print_blob=True, suppress_health_check=SHARED
 )
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SHARED)
-settings.load_profile("ci" if IN_CI else "dev")
+# The same examples for everybody and every run; HYPOTHESIS_PROFILE=dev looks for new ones.
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

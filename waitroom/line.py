@@ -191,6 +191,8 @@ def join(
         return line, Closed(line.phase)
     room_left = count if max_waiting is None else max(0, min(count, max_waiting - line.waiting))
     numbers = tuple(range(line.issued, line.issued + room_left))
+    if not numbers:
+        return line, Joined(())
     line = replace(
         line,
         issued=line.issued + room_left,
