@@ -15,6 +15,7 @@ MAX_CHARS = 2048
 HTTPS_PORT = 443
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _SAFE = "/?:@!$&'()*+,;=-._~%#[]"
+_CLEAN = re.compile(f"[A-Za-z0-9{re.escape(_SAFE)}]*")
 
 
 def checked(target: str, hosts: Collection[str]) -> str:
@@ -24,10 +25,14 @@ def checked(target: str, hosts: Collection[str]) -> str:
     """
     if target and len(target) <= MAX_CHARS and not _FORBIDDEN.search(target):
         if target.startswith("/") and not target.startswith("//"):
-            return quote(target, safe=_SAFE)
+            return _quoted(target)
         if target.startswith("https://") and _is_listed(target, hosts):
-            return quote(target, safe=_SAFE)
+            return _quoted(target)
     raise Refused("target-not-allowed", "The page to go on to is not part of this site.", status=400)
+
+
+def _quoted(target: str) -> str:
+    return target if _CLEAN.fullmatch(target) else quote(target, safe=_SAFE)
 
 
 def _is_listed(target: str, hosts: Collection[str]) -> bool:

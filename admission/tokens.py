@@ -15,18 +15,18 @@ failure has its word. PyJWT checks the signature; times are judged here, against
 whether a session was ended early (the gates know), where keys come from (``keyring``, ``guard``).
 """
 
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import jwt
 from jwt.types import Options
 
 from admission import es256
 from admission.limits import LEEWAY_MS
-from kernel.signing import b64url, from_b64url
+from kernel.signing import b64url, from_b64url, keyed
 
 TYP = "waitroom-admission+jwt"
 ALGORITHM = "ES256"
@@ -89,7 +89,10 @@ class Claims:
 def session_id(secret: bytes, room: str, run: str, number: int, ticket_id: str) -> str:
     """Derive the session's id from the ticket: admitting twice is admitting once."""
     message = f"{room}\0{run}\0{number}\0{ticket_id}".encode()
-    return b64url(hmac.digest(secret, message, "sha256")[:16])
+    return b64url(_mac(secret)(message)[:16])
+
+
+_mac = lru_cache(maxsize=8)(keyed)
 
 
 def is_session_id(text: str) -> bool:

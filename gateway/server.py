@@ -23,7 +23,8 @@ from typing import Protocol
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.limits import bounded
+from gateway.files import most_connections
+from gateway.http import Broadcast, http
 from gateway.settings import Settings
 from kernel.asgi import respond
 from kernel.log import configure
@@ -49,6 +50,11 @@ class Wired(Protocol):
     @property
     def app(self) -> ASGIApp:
         """The application."""
+        ...
+
+    @property
+    def broadcast(self) -> Broadcast | None:
+        """What the server may answer without the application."""
         ...
 
     @property
@@ -124,7 +130,7 @@ class Process:
             uvicorn.Config(
                 Health(wired.app, prefix, self.is_ready),
                 interface="asgi3",
-                http=bounded(settings.max_header_bytes, settings.header_s),
+                http=http(settings.max_header_bytes, settings.header_s, wired.broadcast),
                 ws="websockets-sansio",
                 lifespan="off",
                 log_config=None,
@@ -197,6 +203,8 @@ def main(
     configure(settings.log_level, text=settings.log_format == "text")
     for noisy in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    if (most := most_connections()) < settings.max_connections:
+        log.warning("the hard limit of open files is lower than max_connections", extra={"connections": most})
     process = Process(role, settings, build(settings, role), [socket.socket(fileno=descriptor)])
 
     def tell() -> None:

@@ -5,6 +5,7 @@ site need not install Starlette. Not here: routing, cookies, problem bodies.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -26,6 +27,19 @@ LOCAL = "local"
 """The address of a peer on a unix socket that told no other."""
 
 
+@dataclass(slots=True)
+class Ready:
+    """An answer that everybody gets and that waits in full: a server may write it without asking anybody.
+
+    ``headers`` lack length and date. ``written`` is the server's own: whole answers that it has put together.
+    """
+
+    etag: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+    written: tuple[object, bytes, bytes] | None = field(default=None, repr=False, compare=False)
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """Return the first header called ``name`` (lower case), or None."""
     for key, value in scope["headers"]:
@@ -39,16 +53,21 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
 
     Raises ``Refused`` as soon as it exceeds ``limit_bytes``, or when the caller goes away before its end.
     """
-    body = bytearray()
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise Refused("body-incomplete", "The request ended before its body did.")
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if len(body) > limit_bytes:
             raise Refused("body-too-large", "The request's body is too large.", status=413)
         if not message.get("more_body", False):
-            return bytes(body)
+            return body
+
+
+WHOLE = "waitroom.whole"
+"""Marks the start of an answer whose body follows at once: our server then writes both together, any other
+ignores it."""
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -58,6 +77,7 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes) -> Non
             "type": "http.response.start",
             "status": status,
             "headers": [*headers, (b"content-length", b"%d" % len(body))],
+            WHOLE: True,
         }
     )
     await send({"type": "http.response.body", "body": body})

@@ -6,16 +6,12 @@ that a neighbouring subdomain cannot plant one; browsers allow it only with TLS,
 here: which cookies there are.
 """
 
-import os
 import re
-from collections.abc import Callable
 from typing import Literal
 
 from kernel.errors import Refused
-from kernel.signing import BadSignature, PaperSigner, b64url
 
 HEADER_MAX_BYTES = 16_384
-VISITOR_ID_BYTES = 16
 
 SameSite = Literal["lax", "strict", "none"]
 
@@ -83,27 +79,3 @@ def parse(header: bytes) -> dict[str, str]:
 def host_name(name: str, secure: bool) -> str:
     """Return the name with ``__Host-`` where there is TLS."""
     return f"__Host-{name}" if secure else name
-
-
-class SignedCookie:
-    """Hands out random ids that a browser cannot choose for itself."""
-
-    __slots__ = ("_entropy", "_signer")
-
-    def __init__(self, signer: PaperSigner, entropy: Callable[[int], bytes] = os.urandom) -> None:
-        """Sign with ``signer``; ``entropy`` gives that many random bytes."""
-        self._signer = signer
-        self._entropy = entropy
-
-    def issue(self) -> tuple[str, str]:
-        """Return a new id (22 characters) and the cookie's value that carries it."""
-        raw = self._entropy(VISITOR_ID_BYTES)
-        return b64url(raw), self._signer.sign(raw)
-
-    def read(self, text: str) -> str | None:
-        """Return the id that a cookie's value carries, or None when it is not one of ours."""
-        try:
-            raw = self._signer.open(text, max_length=256)
-        except BadSignature:
-            return None
-        return b64url(raw) if len(raw) == VISITOR_ID_BYTES else None

@@ -30,11 +30,13 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
 
 
-def _keyed(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA256 under a key of at most 64 bytes, with both pads hashed once (RFC 2104, section 4).
+def keyed(key: bytes) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA256 under a key, with both pads hashed once (RFC 2104, section 4).
 
     A third of what ``hmac.digest`` takes, which sets both up anew for each text.
     """
+    if len(key) > 64:
+        key = sha256(key).digest()
     block = key.ljust(64, b"\0")
     inner = sha256(bytes(byte ^ 0x36 for byte in block))
     outer = sha256(bytes(byte ^ 0x5C for byte in block))
@@ -121,7 +123,7 @@ class Signer:
             faults.append("Two signing keys have the same id.")
         if faults:
             raise Misconfigured(faults)
-        self._macs = {kid: _keyed(digest(secret, purpose.encode(), "sha256")) for kid, secret in keys}
+        self._macs = {kid: keyed(digest(secret, purpose.encode(), "sha256")) for kid, secret in keys}
         self._head = keys[0][0].encode() + b"."
         self._mac = self._macs[keys[0][0]]
 

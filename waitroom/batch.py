@@ -27,18 +27,18 @@ class Batches:
     """Gathers joins of one line (a room, a run and a lane) and sends them in order."""
 
     def __init__(self, send: Callable[[list[Pending]], Awaitable[None]]) -> None:
-        """`send` makes the call for a batch and sets every answer in it."""
+        """`send` makes the call for a batch and sets every answer in it. To be made while the loop runs."""
         self._send = send
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[Pending] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     def submit(self, leaf: bytes, once: str) -> "asyncio.Future[int]":
         """Queue a join; the future becomes its number, or the reason why there is none."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[int] = loop.create_future()
+        answer: asyncio.Future[int] = self._loop.create_future()
         self._waiting.append(Pending(leaf, once, answer))
         if self._sender is None:
-            self._sender = loop.create_task(self._run())
+            self._sender = self._loop.create_task(self._run())
         return answer
 
     async def _run(self) -> None:

@@ -18,6 +18,11 @@ class Metrics:
         self.batches = Tally(
             Counter("waitroom_line_join_batches", "Calls of the store that carried joins", registry=registry)
         )
+        self.documents = Tally(
+            Counter(
+                "waitroom_line_status_documents", "Status documents given to whoever asked", registry=registry
+            )
+        )
         self.refused = Counter("waitroom_line_refused", "Requests refused", ["reason"], registry=registry)
         self.issued = Gauge(
             "waitroom_line_issued_numbers", "Numbers given in the current run", ["room"], registry=registry,

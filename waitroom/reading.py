@@ -7,7 +7,7 @@ goes on with its last reading and says how old it is.
 
 from dataclasses import dataclass, field, replace
 
-from kernel.asgi import Message
+from kernel.asgi import Ready
 from waitroom.draw import Shuffle, draw_id, rounds_for
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import Line, covered, is_void, rank_of
@@ -34,8 +34,8 @@ class Reading:
     proof: str = ""
     document: bytes = b""
     etag: bytes = b""
-    ready: tuple[Message, Message] | None = None
-    """The answer that carries the document, as ASGI messages: the same objects for every request."""
+    ready: Ready | None = None
+    """The answer that carries the document."""
     read_ms: int = 0
     config: str = ""
     given: int = 0
@@ -112,10 +112,11 @@ class Reading:
         return line is not None and ticket.epoch < line.epoch and is_void(line.void, ticket.number)
 
 
-def document_headers(reading: Reading) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers under which a reading's document is served, without its length."""
-    return (
+def broadcast(document: bytes, etag: bytes) -> Ready:
+    """Return the answer that carries a document."""
+    headers = (
         (b"content-type", b"application/json"),
         (b"cache-control", b"public, max-age=1, stale-while-revalidate=5"),
-        (b"etag", reading.etag),
+        (b"etag", etag),
     )
+    return Ready(etag, headers, document)

@@ -14,7 +14,7 @@ import uvicorn
 
 from gateway.decision import RoomRoute, Session
 from gateway.gate import Gate, GateSettings
-from gateway.limits import bounded
+from gateway.http import Broadcast, http
 from gateway.proxy import Deadlines, Proxy
 from kernel.clock import ManualClock
 
@@ -28,14 +28,18 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, *, header_s: float = 15.0, max_header_bytes: int = 32_768) -> AsyncIterator[int]:
+async def serving(
+    app: Any, *, header_s: float = 15.0, max_header_bytes: int = 32_768, keep_alive_s: int = 5,
+    broadcast: Broadcast | None = None,
+) -> AsyncIterator[int]:  # fmt: skip
     """Serve an application as the product does; give the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(
             app, interface="asgi3",
-            http=bounded(max_header_bytes, header_s), ws="websockets-sansio", lifespan="off", log_config=None,
+            http=http(max_header_bytes, header_s, broadcast), ws="websockets-sansio", lifespan="off", log_config=None,
             access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,
+            timeout_keep_alive=keep_alive_s,
         )
     )  # fmt: skip
     task = asyncio.ensure_future(server.serve(sockets=[listener]))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.asgi import HOPS_MAX, Message, client_address, header, read_body, respond
+from kernel.asgi import HOPS_MAX, WHOLE, Message, client_address, header, read_body, respond
 from kernel.errors import Refused
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -67,6 +67,7 @@ async def test_a_response_says_its_length() -> None:
             "type": "http.response.start",
             "status": 202,
             "headers": [(b"content-type", b"text/plain"), (b"content-length", b"6")],
+            WHOLE: True,
         },
         {"type": "http.response.body", "body": b"called"},
     ]

@@ -16,6 +16,8 @@ from gateway.settings import Settings, load
 class Wired:
     """An application: /slow answers after half a second, /pid at once."""
 
+    broadcast = None
+
     def __init__(self) -> None:
         self.ready = False
 

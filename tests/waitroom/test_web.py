@@ -12,8 +12,6 @@ from redis.asyncio import Redis
 from admission.buckets import Buckets
 from gateway.front import Front
 from kernel.clock import ManualClock
-from kernel.cookies import SignedCookie
-from kernel.signing import Signer
 from kernel.store import connect
 from tests.waitroom.house import ROOM, House, house, members
 from waitroom import status
@@ -40,7 +38,6 @@ def front(here: House) -> Front:
         here.waitroom,
         Pages("/.waitroom"),
         Buckets(),
-        SignedCookie(Signer([("c1", b"c" * 32)], "visitor")),
         Receipts(),
         WebSettings(),
     )
