@@ -25,7 +25,7 @@ from kernel.cookies import SameSite
 from waitroom.lanes import Lane, Serving
 from waitroom.line import CHUNK, LEAF_BYTES
 from waitroom.reading import Reading
-from waitroom.rooms import FailureStance, Method
+from waitroom.rooms import FailureStance, Method, Room
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.standing import Standing
@@ -78,16 +78,24 @@ class RoomLimits:
         """Read from `waitroom`'s memory."""
         self._waitroom = waitroom
         self._settings = settings
+        self._kept: dict[str, tuple[Room, Limits]] = {}
 
     def limits(self, room: str) -> Limits:
         """Return a room's limits. Raises Refused (room-unknown)."""
-        found = self._waitroom.reading(room).room
+        reading = self._waitroom.reading(room)
+        kept = self._kept.get(room)
+        if kept is None or kept[0] is not reading.room:
+            kept = self._kept[room] = reading.room, self._limits(reading)
+        return kept[1]
+
+    def _limits(self, reading: Reading) -> Limits:
+        found = reading.room
         shares = found.lane_shares
         return Limits(
             new_users_per_minute=found.new_users_per_minute,
             total_active_users=found.total_active_users,
             audience=found.origin,
-            issuer=issuer(self._settings),
+            issuer=self._settings.issuer,
             session_ms=found.session_ms,
             renewal=not found.disable_session_renewal,
             claim_window_ms=found.claim_window_s * 1000,
@@ -99,7 +107,7 @@ class RoomLimits:
             },
             paused=found.calls_nobody,
             target_hosts=frozenset(found.allowed_targets),
-            cookie=cookie_attributes(self._waitroom.reading(room), self._settings),
+            cookie=cookie_attributes(reading, self._settings),
         )
 
     def names(self) -> Sequence[str]:
@@ -307,11 +315,6 @@ class RoomFigures:
         since_ms, before = seen[0]
         span_ms = now_ms - since_ms
         return round((admitted - before) * MINUTE_MS / span_ms) if span_ms >= LEAST_SPAN_MS else None
-
-
-def issuer(settings: Settings) -> str:
-    """Name this installation in tokens."""
-    return settings.public_url or "waitroom"
 
 
 def cookie_attributes(reading: Reading, settings: Settings) -> CookieAttributes:

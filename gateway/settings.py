@@ -155,6 +155,16 @@ class Settings:
         return self.keyring or self.data / "keyring.json"
 
     @property
+    def journal_address(self) -> str:
+        """The journal's SQL database."""
+        return self.journal_url or f"sqlite:///{(self.data / 'journal.db').resolve()}"
+
+    @property
+    def issuer(self) -> str:
+        """The name of this installation in tokens."""
+        return self.public_url or "waitroom"
+
+    @property
     def operator_token_path(self) -> Path:
         """The file in which the operator's secret stands when it is not set."""
         return self.data / "operator-token"

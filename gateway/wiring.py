@@ -2,14 +2,13 @@
 
     gate       the public port: waiting room, claims, the gate before the origin; keeps the rooms going
     operator   the operator's port: API, control page, metrics, sessions for backends
-    shop       the demo's origin, with the admission guard around it, as any backend would have it
+    shop       the demo's origin (``shop``)
 
 What one domain must know of another is translated in ``adapters``. Nothing is decided here.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,13 +16,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from admission.buckets import Buckets
-from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
 from admission.metrics import Metrics as DoorMetrics
 from admission.service import Admission
 from admission.store import AdmissionStore
 from admission.web import DoorWeb, SessionsWeb
-from checkout.web import Shop
 from dashboards.app import create_app
 from dashboards.ports import Deps
 from gateway.adapters import (
@@ -34,18 +31,18 @@ from gateway.adapters import (
     RoomFigures,
     RoomLimits,
     Routes,
-    issuer,
     secret_for,
 )
 from gateway.demo import operator_token
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
+from gateway.http import Broadcast
 from gateway.keeper import Keeper
 from gateway.proxy import Deadlines, Proxy
 from gateway.settings import Settings
+from gateway.shop import ShopProcess
 from kernel.asgi import respond
 from kernel.clock import SystemClock
-from kernel.cookies import SignedCookie
 from kernel.errors import Misconfigured, Unavailable
 from kernel.metrics import render
 from kernel.problems import raw_problem
@@ -80,8 +77,7 @@ class Parts:
         self.clock = SystemClock()
         self.ring = KeyRing.open(settings.keyring_path, self.clock.now_ms())
         self.client = connect(settings.store_url)
-        journal_url = settings.journal_url or f"sqlite:///{(settings.data / 'journal.db').resolve()}"
-        self.journal = JournalStore(journal_url, sign_head=self._sign_head)
+        self.journal = JournalStore(settings.journal_address, sign_head=self._sign_head)
         self.configurations = Configurations(self.client, self.clock)
         self.doors = AdmissionStore(self.client)
         secret = self.ring.active("sid").octets
@@ -145,7 +141,6 @@ class GateProcess:
             waitroom,
             pages,
             Buckets(),
-            SignedCookie(parts.ring.signer("cookie", "visitor")),
             parts.ring,
             WebSettings(settings.prefix, settings.secure, settings.networks),
         )
@@ -153,6 +148,7 @@ class GateProcess:
         front = Front(
             settings.prefix, {**line.routes, **door.routes}, {**door.plain, ("GET", "static"): line.asset}
         )
+        self.broadcast: Broadcast | None = line.broadcast
         self.app: ASGIApp = Gate(
             GateSettings(settings.prefix, settings.default_origin, settings.keep_host, settings.networks),
             waitroom=front,
@@ -197,6 +193,8 @@ class GateProcess:
 
 class OperatorProcess:
     """Role ``operator``: the control page and the API. It reads; the gate's workers keep the rooms going."""
+
+    broadcast: Broadcast | None = None
 
     def __init__(self, settings: Settings) -> None:
         """Join the parts."""
@@ -249,34 +247,6 @@ class OperatorProcess:
                 await self._look()
             except Unavailable:
                 self.ready = False
-
-
-class ShopProcess:
-    """Role ``shop``: the demo's origin. The guard stands before it as it would before any backend."""
-
-    ready = True
-
-    def __init__(self, settings: Settings) -> None:
-        """Put the guard around the shop; the keys come from the ring's file, which lies on the same disk."""
-        clock = SystemClock()
-        ring = KeyRing.open(settings.keyring_path, clock.now_ms())
-
-        def keys() -> Mapping[str, object]:
-            ring.refresh()
-            return ring.jwks()
-
-        self.app: ASGIApp = AdmissionGuard(
-            Shop(clock.now_ms).app(),
-            jwks=keys,
-            issuer=issuer(settings),
-            audience=f"http://127.0.0.1:{settings.shop_port}",
-        )
-
-    async def start(self) -> None:
-        """Have nothing to connect to."""
-
-    async def stop(self) -> None:
-        """Have nothing to leave."""
 
 
 def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | ShopProcess:

@@ -131,6 +131,19 @@ def is_void(void: Void, number: int) -> bool:
     return any(since <= number < to for since, to in void)
 
 
+def without_void(leaves: bytes, start: int, void: Void) -> bytes:
+    """Return leaves, the first of which is that of number `start`, with zero bytes in all void slots."""
+    shown = bytearray(leaves)
+    stop = start + len(leaves) // LEAF_BYTES
+    for since, to in void:
+        first, last = max(since, start), min(to, stop)
+        if first < last:
+            shown[(first - start) * LEAF_BYTES : (last - start) * LEAF_BYTES] = bytes(
+                (last - first) * LEAF_BYTES
+            )
+    return bytes(shown)
+
+
 def skip_void(void: Void, rank: int) -> int:
     """Jump to the end of the void range that `rank` stands in, if any."""
     for since, to in void:

@@ -20,7 +20,7 @@ from waitroom.lanes import Lane, Serving
 from waitroom.line import JOINABLE, LEAF_BYTES, Line
 from waitroom.metrics import Metrics
 from waitroom.ports import DocumentSigner, Door, SeedSource
-from waitroom.reading import Reading, document_headers
+from waitroom.reading import Reading, broadcast
 from waitroom.recovery import Memory, fell_back, raise_to
 from waitroom.rooms import ALWAYS, Room, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
@@ -151,9 +151,7 @@ class Waitroom:
         if etag != reading.etag:
             reading.document = status.sign(members, self.documents)
             reading.etag = etag
-            headers = [*document_headers(reading), (b"content-length", b"%d" % len(reading.document))]
-            start = {"type": "http.response.start", "status": 200, "headers": headers}
-            reading.ready = start, {"type": "http.response.body", "body": reading.document}
+            reading.ready = broadcast(reading.document, etag)
 
     def observe(self) -> None:
         """Set the gauges from the last readings."""

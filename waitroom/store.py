@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from kernel.lua import Script, call, fast_call, load
 from kernel.store import translated
 from waitroom.lanes import Lane, Moved, Serving
-from waitroom.line import CHUNK, LEAF_BYTES, Line, Void
+from waitroom.line import CHUNK, LEAF_BYTES, Line, Void, without_void
 from waitroom.schedule import Phase
 
 CALLS_KEPT = 4096
@@ -226,11 +226,16 @@ class LineStore:
                 at += len(part)
 
     async def leaves(self, room: str, start: int, count: int) -> bytes:
-        """Read leaves [start, start + count); missing ones are zero bytes."""
+        """Read leaves [start, start + count) as the public sees them; missing and void ones are zero bytes.
+
+        Who holds a void number may fill the slot at any time (a claim, a leave). The root is made of what this returns
+        and so are the published blocks, hence a slot filled late changes neither.
+        """
         keys = self.keys(room)
         parts: list[bytes] = []
         number, stop = start, start + count
         with translated():
+            told: list[Any] = await self._client.hmget(keys.line, ["void"])
             while number < stop:
                 last = min(stop, (number // CHUNK + 1) * CHUNK)
                 since = number % CHUNK * LEAF_BYTES
@@ -238,7 +243,7 @@ class LineStore:
                 part: Any = await self._client.getrange(keys.chunk(number), since, since + wanted - 1)
                 parts.append(bytes(part).ljust(wanted, b"\0"))
                 number = last
-        return b"".join(parts)
+        return without_void(b"".join(parts), start, void_of((told[0] or b"").decode()))
 
     def _two(self, room: str) -> dict[str, str | Sequence[str]]:
         keys = self.keys(room)

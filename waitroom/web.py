@@ -7,20 +7,20 @@ make a visitor join (Origin), because that would replace the place in their cook
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote
 
 import orjson
 
-from kernel.asgi import Network, Receive, Scope, Send, client_address, header, read_body, respond
-from kernel.cookies import SignedCookie, host_name, parse
+from kernel.asgi import Network, Ready, Receive, Scope, Send, client_address, header, read_body, respond
+from kernel.cookies import host_name, parse
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
-from waitroom.draw import LEAF_BYTES, rounds_for
-from waitroom.line import is_void
+from waitroom.draw import rounds_for
 from waitroom.ports import AddressBucket, ReceiptSigner
-from waitroom.reading import Reading, document_headers
+from waitroom.reading import Reading
+from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
@@ -42,6 +42,8 @@ _FORM = b"application/x-www-form-urlencoded"
 _PUBLIC = (b"cache-control", b"public, max-age=10")
 _NO_STORE = (b"cache-control", b"no-store")
 _JSON_HEADERS = (b"content-type", b"application/json"), _NO_STORE
+_NO_COOKIES: Mapping[str, str] = {}
+_NO_FIELDS: Mapping[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,29 @@ def asked(scope: Scope) -> Asked:
     return {name: value for name, value in scope["headers"] if name in _WANTED}
 
 
+class _Papers:
+    """The cookies of one room, cut where the values go; all parts are known to be clean."""
+
+    __slots__ = ("_ticket_tail", "base", "ticket")
+
+    def __init__(self, base: Room, secure: bool) -> None:
+        """Name them; `secure` is the rule of the house, which the room may overrule."""
+        self.base = base
+        attributes = base.cookie_attributes
+        if attributes.secure != "auto":
+            secure = attributes.secure == "always"
+        self.ticket = host_name(f"waitroom-ticket-{base.name}{base.cookie_suffix}", secure)
+        same_site = attributes.samesite
+        site = "Lax" if same_site == "auto" else same_site.capitalize()
+        tls = "; Secure" if secure else ""
+        part = "; Partitioned" if secure and same_site == "none" else ""
+        self._ticket_tail = f"; Path=/; SameSite={site}; Max-Age={TICKET_MAX_AGE_S}; HttpOnly{tls}{part}"
+
+    def ticket_cookie(self, text: str) -> bytes:
+        """Write the cookie that keeps a ticket."""
+        return f"{self.ticket}={text}{self._ticket_tail}".encode()
+
+
 class LineWeb:
     """Handlers of the line. Each takes (scope, receive, send, room)."""
 
@@ -77,7 +102,6 @@ class LineWeb:
         waitroom: Waitroom,
         pages: Pages,
         buckets: AddressBucket,
-        visitors: SignedCookie,
         receipts: ReceiptSigner,
         settings: WebSettings,
     ) -> None:
@@ -85,9 +109,10 @@ class LineWeb:
         self._waitroom = waitroom
         self._pages = pages
         self._buckets = buckets
-        self._visitors = visitors
         self._receipts = receipts
         self._settings = settings
+        self._documents: dict[bytes, str] = {}
+        self._papers: dict[str, _Papers] = {}
         self.routes: dict[tuple[str, str], Handler] = {
             ("GET", ""): self.shell,
             ("POST", "join"): self.join,
@@ -112,22 +137,42 @@ class LineWeb:
     async def status(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Serve the signed document from ready bytes; with its age when the store is away."""
         del receive
-        reading = self._waitroom.readings.get(room)
-        if reading is None or not reading.document:
-            self._waitroom.reading(room)
+        reading = self._waitroom.reading(room)
+        if (ready := reading.ready) is None:
             raise Unavailable("room-restoring", "The room is being put back. Your place is safe.")
+        self._waitroom.metrics.documents.count += 1
+        headers = list(ready.headers)
         age_ms = self._waitroom.clock.now_ms() - reading.read_ms
-        asked_tag = header(scope, b"if-none-match")
-        if reading.ready is not None and age_ms < STALE_MS and asked_tag is None:
-            start, finish = reading.ready
-            await send(start)
-            await send(finish)
-            return
-        headers = list(document_headers(reading))
         if age_ms >= STALE_MS:
             headers.append((b"age", b"%d" % (age_ms // 1000)))
-        known = asked_tag is not None and reading.etag in asked_tag
-        await respond(send, 304 if known else 200, headers, b"" if known else reading.document)
+        tags = header(scope, b"if-none-match")
+        known = tags is not None and ready.etag in tags
+        await respond(send, 304 if known else 200, headers, b"" if known else ready.body)
+
+    def broadcast(self, url: bytes) -> Ready | None:
+        """Return what `status` would answer at an address, while it is fresh; the server asks before us."""
+        room = self._documents.get(url)
+        if room is None:
+            if not url.endswith(b"/status") or (room := self._room_of(url)) is None:
+                return None
+            self._documents[url] = room
+        reading = self._waitroom.readings.get(room)
+        if reading is None or self._waitroom.clock.now_ms() - reading.read_ms >= STALE_MS:
+            return None
+        if (ready := reading.ready) is not None:
+            self._waitroom.metrics.documents.count += 1
+        return ready
+
+    def _room_of(self, url: bytes) -> str | None:
+        """Return the room whose document has this very address; there are as many as rooms."""
+        return next(
+            (
+                room
+                for room in self._waitroom.readings
+                if url == f"{self._settings.prefix}/r/{room}/status".encode()
+            ),
+            None,
+        )
 
     async def give_back(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Take back an older signed document after a loss of the store."""
@@ -154,15 +199,14 @@ class LineWeb:
             raise Refused(
                 "idempotency-key-malformed", "The idempotency key must be 16 to 64 of A-Z a-z 0-9 _ -."
             )
-        secure = self._secure(reading)
+        papers = self._papers_of(reading)
         now_ms = self._waitroom.clock.now_ms()
-        cookies = parse(ask[b"cookie"]) if b"cookie" in ask else {}
+        cookies = parse(ask[b"cookie"]) if b"cookie" in ask else _NO_COOKIES
         headers: list[tuple[bytes, bytes]] = []
-        fields = parse_qs(body.decode("latin-1")) if form else {}
-        target = fields.get("target", ["/"])[0]
+        fields = parse_qs(body.decode("latin-1")) if form else _NO_FIELDS
         # Who left, or used their turn, may ask for a new place although the old paper is still about.
         again = "again" in fields or (not form and b'"again"' in body)
-        held = None if again else self._held(reading, ask, cookies, secure)
+        held = None if again else self._held(reading, ask, cookies)
         if held is None:
             try:
                 self._take(scope, reading, now_ms)
@@ -170,31 +214,26 @@ class LineWeb:
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
-                page = self._pages.refused(reading, target, reason)
+                page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason)
                 await respond(send, reason.status, [*page.headers, _NO_STORE], page.body)
                 return
             lane = "standard"
-            headers.append((b"set-cookie", self._ticket_cookie(reading, text, secure)))
+            headers.append((b"set-cookie", papers.ticket_cookie(text)))
         else:
             text, number, lane = held[0], held[1].number, str(held[1].lane)
-        visitor = host_name("waitroom-visitor", secure)
-        if visitor not in cookies:
-            _, value = self._visitors.issue()
-            headers.append((b"set-cookie", b"%b=%b; Path=/; SameSite=Lax; Max-Age=31536000; HttpOnly%b" % (
-                visitor.encode(), value.encode(), b"; Secure" if secure else b""
-            )))  # fmt: skip
         if form:
-            view = f"{self._settings.prefix}/r/{room}/ticket?target={quote(target, safe='')}"
+            target = quote(fields.get("target", ["/"])[0], safe="")
+            view = f"{self._settings.prefix}/r/{room}/ticket?target={target}"
             headers += [(b"location", view.encode()), _NO_STORE]
             await respond(send, 303, headers, b"")
             return
         line = reading.line
-        answer = b'{"room":"%b","run":"%b","ticket":"%b","number":%d,"lane":"%b","phase":"%b"}' % (
-            room.encode(), (line.run if line else "").encode(), text.encode(), number, lane.encode(),
-            (line.phase if line else "").encode(),
-        )  # fmt: skip
+        run, phase = (line.run, line.phase) if line else ("", "")
+        # Names and ids of ours hold nothing that JSON would have to escape.
+        place = f'"room":"{room}","run":"{run}","ticket":"{text}","number":{number}'
+        answer = f'{{{place},"lane":"{lane}","phase":"{phase}"}}'
         headers += _JSON_HEADERS
-        await respond(send, 200, headers, answer)
+        await respond(send, 200, headers, answer.encode())
 
     def _take(self, scope: Scope, reading: Reading, now_ms: int) -> None:
         address = client_address(scope, self._settings.trusted_proxies)
@@ -208,13 +247,13 @@ class LineWeb:
                 retry_after_s=max(1, -(-wait_ms // 1000)),
             )
 
-    def _held(
-        self, reading: Reading, ask: Asked, cookies: dict[str, str], secure: bool
-    ) -> tuple[str, Ticket] | None:
+    def _held(self, reading: Reading, ask: Asked, cookies: Mapping[str, str]) -> tuple[str, Ticket] | None:
         """Return the ticket that the visitor already holds for the current run, if any."""
+        if not cookies and b"waitroom-ticket" not in ask:
+            return None
         line = reading.line
         given = ask.get(b"waitroom-ticket", b"").decode("latin-1")
-        for text in (given, cookies.get(self._ticket_name(reading, secure), "") if cookies else ""):
+        for text in (given, cookies.get(self._papers_of(reading).ticket, "")):
             if text and line is not None:
                 try:
                     held = tickets.read(self._waitroom.signer, text, reading.base.name)
@@ -344,22 +383,21 @@ class LineWeb:
         await respond(send, 200, headers, orjson.dumps(answer))
 
     async def leaves(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
-        """Publish one block of 1,024 leaves, 16 bytes each, once the draw is frozen."""
+        """Publish one block of 1,024 leaves, 16 bytes each, once their root is; from then on they are as they are."""
         del receive
         reading = self._waitroom.reading(room)
         line = reading.line
         text = str(scope["path"]).rpartition("/")[2]
         block = int(text) if text.isdecimal() and len(text) < 8 else -1
-        if line is None or line.frozen is None or not 0 <= block * LEAVES_PER_BLOCK < line.frozen:
+        if (
+            line is None
+            or line.frozen is None
+            or not line.root
+            or not 0 <= block * LEAVES_PER_BLOCK < line.frozen
+        ):
             raise Refused("no-leaves", "There are no published leaves at this address.", status=404)
         start = block * LEAVES_PER_BLOCK
         octets = await self._waitroom.store.leaves(room, start, min(LEAVES_PER_BLOCK, line.frozen - start))
-        octets = b"".join(
-            bytes(LEAF_BYTES)
-            if is_void(line.void, start + at // LEAF_BYTES)
-            else octets[at : at + LEAF_BYTES]
-            for at in range(0, len(octets), LEAF_BYTES)
-        )
         headers = [
             (b"content-type", b"application/octet-stream"),
             (b"cache-control", b"public, max-age=31536000, immutable"),
@@ -374,23 +412,15 @@ class LineWeb:
             return ask[b"waitroom-ticket"].decode("latin-1")
         if b"cookie" not in ask:
             return ""
-        return parse(ask[b"cookie"]).get(self._ticket_name(reading, self._secure(reading)), "")
+        return parse(ask[b"cookie"]).get(self._papers_of(reading).ticket, "")
 
-    def _ticket_name(self, reading: Reading, secure: bool) -> str:
-        return host_name(f"waitroom-ticket-{reading.base.name}{reading.base.cookie_suffix}", secure)
-
-    def _ticket_cookie(self, reading: Reading, text: str, secure: bool) -> bytes:
-        """Write the cookie by hand: this is the hot path, and all parts are known to be clean."""
-        same_site = reading.base.cookie_attributes.samesite
-        name = self._ticket_name(reading, secure)
-        site = "Lax" if same_site == "auto" else same_site.capitalize()
-        tail = "; Secure" + ("; Partitioned" if same_site == "none" else "") if secure else ""
-        return f"{name}={text}; Path=/; SameSite={site}; Max-Age={TICKET_MAX_AGE_S}; HttpOnly{tail}".encode()
-
-    def _secure(self, reading: Reading) -> bool:
-        return {"always": True, "never": False}.get(
-            reading.base.cookie_attributes.secure, self._settings.secure
-        )
+    def _papers_of(self, reading: Reading) -> _Papers:
+        """Return the cookies of a room as it is configured now."""
+        base = reading.base
+        papers = self._papers.get(base.name)
+        if papers is None or papers.base is not base:
+            papers = self._papers[base.name] = _Papers(base, self._settings.secure)
+        return papers
 
     def _same_site(self, ask: Asked) -> None:
         """Refuse what a page of another site sends in the visitor's name."""
