@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.harness import OPERATOR_TOKEN, Bench
@@ -24,6 +25,28 @@ from kernel.store import connect
 ROOM = "main"
 ACTIVE_USERS = 1500
 CLAIM_WINDOW_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A dated sale of the room: when people may come, when it starts, and whether it begins with a draw."""
+
+    opens_s: float
+    starts_s: float
+    ends_s: float
+    draw: bool
+
+    def toml(self) -> str:
+        """Write it as the room's file has it."""
+        return (
+            f'[[rooms.{ROOM}.sales]]\nname = "sale"\nprequeue_start_time = "{_moment(self.opens_s)}"\n'
+            f'event_start_time = "{_moment(self.starts_s)}"\nevent_end_time = "{_moment(self.ends_s)}"\n'
+            f"shuffle_at_event_start = {json.dumps(self.draw)}\n"
+        )
+
+
+def _moment(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,15 @@ class Demo:
             raise ServerFailed(f"process {pid} is not the store of this installation")
         return pid
 
+    def memory_bytes(self) -> dict[str, int]:
+        """Return the resident memory of the gate's workers and of the store."""
+        gates = {f"worker-{place}": _resident_bytes(pid) for place, pid in enumerate(sorted(self.workers()))}
+        return {**gates, "store": _resident_bytes(self.store_pid())}
+
+    def sockets(self) -> int:
+        """Return how many sockets the gate's workers hold."""
+        return sum(_sockets(pid) for pid in self.workers())
+
     def epoch(self) -> int:
         """Return how often the line was begun or put back, as its status document says."""
         with urllib.request.urlopen(f"{self.url}/.waitroom/r/{ROOM}/status", timeout=10) as answer:
@@ -87,45 +119,73 @@ def _command(pid: int) -> str:
         return ""
 
 
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _sockets(pid: int) -> int:
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            found += str(entry.readlink()).startswith("socket:")
+    return found
+
+
 @contextmanager
-def demo(bench: Bench, *, per_minute: int, workers: int = 2) -> Iterator[Demo]:
-    """Run an installation with one room in front of the demo's shop as long as the block lasts."""
+def demo(
+    bench: Bench,
+    *,
+    per_minute: int,
+    workers: int = 2,
+    sale: Sale | None = None,
+    room: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Demo]:
+    """Run an installation with one room in front of the demo's shop as long as the block lasts.
+
+    `room` sets more of the room's fields, `env` more of the installation's settings.
+    """
     if bench.cores.allowed:
         os.sched_setaffinity(0, bench.cores.allowed)
     folder = bench.folder / "demo"
     port, operator_port, shop_port = free_port(), free_port(), free_port()
     rooms = bench.folder / "rooms.toml"
-    rooms.write_text(
-        f"""[rooms.{ROOM}]
-origin = "http://127.0.0.1:{shop_port}"
-new_users_per_minute = {per_minute}
-total_active_users = {ACTIVE_USERS}
-session_duration = 1
-claim_window_s = {CLAIM_WINDOW_S}
-join_rate_per_minute = 6000
-join_burst = 6000
-"""
-    )
+    fields: dict[str, object] = {
+        "origin": f"http://127.0.0.1:{shop_port}",
+        "new_users_per_minute": per_minute,
+        "total_active_users": ACTIVE_USERS,
+        "session_duration": 1,
+        "claim_window_s": CLAIM_WINDOW_S,
+        "join_rate_per_minute": 6000,
+        "join_burst": 6000,
+        **(room or {}),
+    }
+    rows = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
+    rooms.write_text(f"[rooms.{ROOM}]\n" + "\n".join(rows) + "\n" + (sale.toml() if sale else ""))
     command = [
         str(Path(sys.executable).parent / "waitroom"), "demo", "--data", str(folder), "--rooms", str(rooms),
         "--port", str(port), "--operator-port", str(operator_port), "--shop-port", str(shop_port),
         "--workers", str(workers),
     ]  # fmt: skip
-    env = {"WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN, "WAITROOM_LOG_LEVEL": "warning"}
+    settings = {"WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN, "WAITROOM_LOG_LEVEL": "warning", **(env or {})}
     url = f"http://127.0.0.1:{port}"
     ready = f"{url}/.waitroom/health/ready"
-    with running(command, ready=ready, log=bench.folder / "demo.log", env=env) as supervisor:
+    with running(command, ready=ready, log=bench.folder / "demo.log", env=settings) as supervisor:
         yield Demo(url, f"http://127.0.0.1:{operator_port}", folder, supervisor.pid, per_minute)
 
 
-def plan_for(running_demo: Demo, fans: int, arrive_s: float) -> Plan:
-    """Return the crowd for an installation: everybody has time enough to be served."""
+def plan_for(
+    running_demo: Demo, fans: int, arrive_s: float, *, shape: str = "onsale", linger_s: float | None = None
+) -> Plan:
+    """Return the crowd for an installation: everybody has time enough to be served, unless told otherwise."""
+    enough_s = fans * 60 / running_demo.per_minute * 2 + 120
     return Plan(
         url=running_demo.url,
         room=ROOM,
         fans=fans,
         duration_s=arrive_s,
-        linger_s=fans * 60 / running_demo.per_minute * 2 + 120,
+        linger_s=enough_s if linger_s is None else linger_s,
+        shape=shape,
         operator_url=running_demo.operator_url,
         operator_token=OPERATOR_TOKEN,
     )

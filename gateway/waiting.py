@@ -60,7 +60,9 @@ def waiting(scope: Scope, room: RoomRoute, verdict: Wait | Reject, prefix: str, 
         case Kind.PAGE:
             status, headers, body = pages.shell(room.name, wanted(scope))
             kept = [pair for pair in headers if pair[0] not in {b"cache-control", b"content-length"}]
-            return status, [*kept, NO_STORE], body
+            # The page comes back by itself; whoever reads only the status code is told when.
+            later = [(b"retry-after", b"%d" % room.retry_after_s)] if status != 200 else []
+            return status, [*kept, *later, NO_STORE], body
         case Kind.FORM:
             page = f"{prefix}/r/{room.name}?target={quote(room.path, safe='/')}"
             return 303, [(b"location", page.encode()), NO_STORE], b""

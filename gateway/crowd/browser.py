@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.crowd.law import Library
-from gateway.crowd.observed import Failed, FanFile, Observed, Outcome, Route
+from gateway.crowd.observed import LATER, Failed, FanFile, Observed, Outcome, Route
 from gateway.crowd.plan import Plan
-from gateway.crowd.wire import Answer, NoAnswer
+from gateway.crowd.wire import Answer, NoAnswer, Wire
 
 RETRY_LEAST_S = 1.0
 RETRY_MOST_S = 8.0
@@ -62,6 +62,10 @@ class Venue:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     sleepers: set["asyncio.Task[Any]"] = field(default_factory=set)
 
+    def wire_for_one(self) -> Asker:
+        """Give the wire that one fan speaks over: everybody's, or one of its own."""
+        return self.wire.apart() if self.plan.own_sockets and isinstance(self.wire, Wire) else self.wire
+
     @property
     def now_ms(self) -> float:
         """The room's clock, as far as the crowd knows it."""
@@ -100,7 +104,7 @@ class Venue:
 class Browser:
     """One browser with its jar of cookies."""
 
-    __slots__ = ("_address", "cookies", "file", "notes", "plan", "random", "venue")
+    __slots__ = ("_address", "cookies", "file", "notes", "plan", "random", "venue", "wire")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Open a browser with no cookies."""
@@ -109,6 +113,7 @@ class Browser:
         self.notes = venue.observed
         self.file = file
         self.random = random
+        self.wire = venue.wire_for_one()
         self.cookies: dict[bytes, bytes] = {}
         address = file.index // HOUSEHOLD  # from 198.18.0.0/15, set aside for load tests (RFC 2544)
         text = f"x-forwarded-for: 198.{18 + (address >> 16 & 1)}.{address >> 8 & 255}.{address & 255}\r\n"
@@ -141,7 +146,7 @@ class Browser:
         wanted_s = self.venue.seconds()
         notes.requests[route][int(wanted_s)] += 1
         try:
-            answer = await self.venue.wire.ask(b"GET" if body is None else b"POST", path, head, body or b"")
+            answer = await self.wire.ask(b"GET" if body is None else b"POST", path, head, body or b"")
         except NoAnswer as error:
             now_s = self.venue.seconds()
             notes.failures.append(
@@ -153,7 +158,7 @@ class Browser:
         notes.queues_ms.append((answer.asked_at - wanted_s) * 1000)
         for cookie in answer.cookies:
             self.keep(cookie)
-        if answer.status >= 500 or answer.status == 429:
+        if answer.status >= 500 or answer.status in LATER:
             self._note_refusal(route, answer)
         return answer
 
@@ -203,9 +208,10 @@ class Browser:
             since_s=answer.asked_at,
             until_s=answer.answered_at,
         )
+        self.notes.refusals[route, answer.status] += 1
         if answer.status >= 500:
             self.notes.failures.append(failed)
-        if answer.status in {429, 503} and not told:
+        if answer.status in LATER and not told:
             self.notes.hasty.append(failed)
 
 

@@ -1,7 +1,7 @@
 """The checks: what was promised to fans, judged over what they saw.
 
-Each is a pure function of the records (``checks_line``, ``checks_door``, ``checks_answers``) and each has a mutant in
-``tests/gateway/crowd/test_mutants.py``: a room that breaks the promise and is caught.
+Each is a pure function of the records (``checks_line``, ``checks_sale``, ``checks_door``, ``checks_answers``) and each
+has a mutant in ``tests/gateway/crowd/test_mutants.py``: a room that breaks the promise and is caught.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from gateway.crowd.checks_answers import documents_agree, later_says_when, no_failures, outcomes_allowed
 from gateway.crowd.checks_door import admitted_once, door_shut, rate_exact, sessions_exact
 from gateway.crowd.checks_line import called_in_order, no_place_lost, nobody_overtaken, numbers_unique
+from gateway.crowd.checks_sale import draw_kept, nobody_early
 from gateway.crowd.observed import Observed
 from gateway.crowd.verdict import Verdict
 
@@ -19,6 +20,8 @@ CHECKS: Sequence[Check] = (
     numbers_unique,
     called_in_order,
     no_place_lost,
+    nobody_early,
+    draw_kept,
     admitted_once,
     rate_exact,
     sessions_exact,

@@ -42,7 +42,7 @@ def no_failures(observed: Observed) -> Verdict:
 
 
 def later_says_when(observed: Observed) -> Verdict:
-    """Every 429 and 503 carries Retry-After."""
+    """Every 202, 429 and 503 carries Retry-After."""
     found = [f"{failure.route}: {failure.kind} at {failure.until_s:.1f} s" for failure in observed.hasty]
     requests = sum(counts.total() for counts in observed.requests.values())
     return verdict(

@@ -22,6 +22,7 @@ from gateway.crowd.plan import DEFAULT_MIX, Drill, Limits, Plan, faults, read_mi
 from gateway.crowd.progress import Progress
 from gateway.crowd.report import as_dict, table
 from gateway.crowd.report_page import page
+from gateway.crowd.sockets import TooFewSockets
 from gateway.crowd.traces import Shape, arrivals
 
 GREEN, RED, WRONG = 0, 1, 2
@@ -61,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=plan.seed, help="the same seed brings the same crowd (1)")
     parser.add_argument("--connections", type=int, default=plan.connections, help="at most so many (256)")
+    parser.add_argument(
+        "--own-sockets", action="store_true", help="a connection for each fan, open all the time"
+    )
     parser.add_argument("--target", default=plan.target, help="the page that the fans want (/)")
     parser.add_argument("--prefix", default=plan.prefix, help="path of the waiting room (/.waitroom)")
     parser.add_argument(
@@ -99,6 +103,8 @@ def run(args: argparse.Namespace, harms: Mapping[str, Harm] | None = None) -> in
         )
     except Unreachable as error:
         return _say(str(error), RED)
+    except TooFewSockets as error:
+        return _say(str(error), WRONG)
     finally:
         progress.done()
     try:
@@ -124,6 +130,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         mix=read_mix(args.mix) if args.mix else DEFAULT_MIX,
         seed=args.seed,
         connections=args.connections,
+        own_sockets=args.own_sockets,
         target=args.target,
         prefix=args.prefix.rstrip("/"),
         limits=Limits(args.limit_rate, args.limit_active),

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from gateway.crowd.browser import Asker, Venue
+from gateway.crowd.browser import Asker, Venue, members
 from gateway.crowd.checks import judge
 from gateway.crowd.fan import Fan
 from gateway.crowd.law import read_keys
-from gateway.crowd.observed import Counted, FanFile, Observed, Outage, Outcome, Route
+from gateway.crowd.observed import Bundle, Counted, FanFile, Observed, Outage, Outcome, Route
 from gateway.crowd.plan import Drill, Limits, Plan, faults, scripts
 from gateway.crowd.scripts import play
+from gateway.crowd.sockets import check_sockets
 from gateway.crowd.traces import arrivals
 from gateway.crowd.verdict import State, Verdict
 from gateway.crowd.watch import TIMEOUT_S, Watch
@@ -30,6 +31,7 @@ from gateway.crowd.wire import NoAnswer, Wire
 
 PULSE_S = 1.0
 LAG_EVERY_S = 0.05
+LEAVES_PER_BLOCK = 1024
 ROLL_AT_ONCE = 64
 ROLL_TRIES = 8
 ROLL_PAUSE_S = 1.0
@@ -49,6 +51,7 @@ class Pulse:
     admitted: int
     ended: int
     requests: int
+    sockets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,14 @@ class Result:
 async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     """Send a crowd and judge what it saw.
 
-    Raises ValueError for a plan with faults and Unreachable when nobody answers at its address.
+    Raises ValueError for a plan with faults (TooFewSockets where the system allows fewer) and Unreachable when
+    nobody answers at its address.
     """
     hooks = hooks or Hooks()
     if found := faults(plan):
         raise ValueError(" ".join(found))
+    if plan.own_sockets and not hooks.asker:
+        check_sockets(plan.fans)
     random = Random(plan.seed)
     times = arrivals(plan.shape, plan.fans, plan.duration_s, random)
     kinds = scripts(plan.mix, plan.fans, random)
@@ -126,6 +132,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         fans = await _Field(venue, watch, hooks).play(files)
         await _call_roll(fans)
         await _last_look(venue)
+        await _read_draw(venue)
         venue.observed.limits = _limits(plan.limits, _looser(venue.observed.limits, await watch.limits()))
     finally:
         await watch.close()
@@ -235,6 +242,7 @@ class _Field:
             admitted=sum(file.admitted_s is not None for file in files),
             ended=self._ended,
             requests=sum(counts.total() for counts in observed.requests.values()),
+            sockets=self._venue.wire.sockets if isinstance(self._venue.wire, Wire) else 0,
         )
 
 
@@ -284,6 +292,22 @@ async def _last_look(venue: Venue) -> None:
             venue.library.document(answer.body, venue.seconds())
     except (NoAnswer, ValueError) as error:
         venue.observed.garbled.append(f"no last document: {error}")
+
+
+async def _read_draw(venue: Venue) -> None:
+    """Read the published draw of a line that has one, with all its leaves."""
+    if not any(document.draw.commitment for _, document in venue.library.seen):
+        return
+    try:
+        said = members(await venue.wire.ask(b"GET", venue.room_path + b"/draw"))
+        leaves = b""
+        for block in range(-(-int(said.get("frozen") or 0) // LEAVES_PER_BLOCK)):
+            answer = await venue.wire.ask(b"GET", venue.room_path + b"/leaves/%d" % block)
+            leaves += answer.body if answer.status == 200 else b""
+    except NoAnswer as error:
+        venue.observed.garbled.append(f"the published draw could not be read: {error}")
+        return
+    venue.observed.draw = Bundle(said, leaves)
 
 
 def _limits(told: Limits, found: Limits) -> Limits:

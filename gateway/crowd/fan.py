@@ -5,9 +5,12 @@ the room comes up again knowing less than it did (design.md, section 8). In whic
 (``scripts``); what comes after the call is ``turn``; single exchanges are ``browser``.
 """
 
+import base64
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+import orjson
 
 from gateway.crowd.browser import (
     HTML,
@@ -22,10 +25,12 @@ from gateway.crowd.browser import (
     members,
 )
 from gateway.crowd.law import Document, is_called, poll_s
-from gateway.crowd.observed import FanFile, Joined, Outcome, Placed, Route, Told, Turned
+from gateway.crowd.observed import FanFile, Joined, Outcome, Placed, Receipt, Route, Told, Turned
 from gateway.crowd.wire import Answer
 
 GIVE_BACK_RATIO = 0.1
+RECEIPT_EVERY = 10
+"""Of those who were drawn, one fan in so many asks for the receipt."""
 
 
 @dataclass(slots=True)
@@ -41,7 +46,7 @@ class Page:
 class Fan(Browser):
     """One person in line."""
 
-    __slots__ = ("expires_s", "is_closing", "page", "sid", "ticket")
+    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "sid", "ticket")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Set off with an empty jar and no page open."""
@@ -51,6 +56,7 @@ class Fan(Browser):
         self.sid = ""
         self.expires_s = 0.0  # the admission's end, by the crowd's clock
         self.is_closing = False  # the line's end was announced
+        self.has_receipt = False
 
     async def browse(self) -> None:
         """Come by the origin's own address; without an admission the room must answer."""
@@ -144,6 +150,8 @@ class Fan(Browser):
                     raise self._over(document)
                 rank = self.venue.library.rank(document, file.number or 0)
                 self._place(page, document, rank)
+                if document.draw.seed and file.index % RECEIPT_EVERY == 0:
+                    await self.read_receipt()
                 if is_called(document, rank, file.lane):
                     file.called_s = self.venue.seconds() if file.called_s is None else file.called_s
                     return
@@ -154,6 +162,19 @@ class Fan(Browser):
             else:
                 wait_s = page.wait_s * self.random.uniform(1.0, 1.3)
             await self.venue.sleep(wait_s)
+
+    async def read_receipt(self) -> None:
+        """Ask once what the room holds of this ticket: the leaf must be the one it drew with."""
+        if self.has_receipt or self.file.number is None:
+            return
+        answer = await self.insist(Route.RECEIPT, self.venue.room_path + b"/receipt")
+        if answer.status == 200:
+            part = answer.body.split(b".")[1]
+            said = orjson.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+            self.notes.receipts.append(Receipt(self.file.index, int(said["number"]), str(said["leaf"])))
+        else:
+            self.turned(Route.RECEIPT, answer)
+        self.has_receipt = True
 
     def _over(self, document: Document) -> Ended:
         """The line has ended, or another stands in its place: that is a loss unless the end was announced."""

@@ -32,9 +32,10 @@ _CUT = b',"signature":"'
 class Draw:
     """The part of a document that turns a number into a rank."""
 
-    committed: bool = False
+    commitment: str = ""
     rounds: int = 90
     frozen: int | None = None
+    root: str = ""
     seed: str = ""
 
 
@@ -90,9 +91,10 @@ def read_document(raw: bytes, keys: Mapping[str, EllipticCurvePublicKey]) -> Doc
             paused=bool(members["paused"]),
             bypass=bool(members["bypass"]),
             draw=Draw(
-                committed=bool(draw["commitment"]),
+                commitment=draw["commitment"] or "",
                 rounds=int(draw["rounds"]),
                 frozen=draw["frozen"],
+                root=draw.get("root") or "",
                 seed=draw["seed"] or "",
             ),
             signed=is_signed(raw, keys) if keys else None,
@@ -154,7 +156,7 @@ class Library:
         """The rank of a number under this document; None while its draw is to come."""
         draw = document.draw
         if draw.frozen is None:
-            return None if draw.committed else number
+            return None if draw.commitment else number
         if number >= draw.frozen:
             return number
         if any(low <= number < high for low, high in document.void):

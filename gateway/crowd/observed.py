@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.crowd.law import Document
 from gateway.crowd.plan import Limits, Script
@@ -40,6 +40,7 @@ EXPECTED: Mapping[Script, frozenset[Outcome]] = MappingProxyType(
         Script.DOUBLE_CLICK: frozenset({Outcome.FINISHED, Outcome.STAYED}),
         Script.TWO_TABS: frozenset({Outcome.FINISHED, Outcome.STAYED}),
         Script.RETRY: frozenset({Outcome.FINISHED, Outcome.STAYED}),
+        Script.EAGER: frozenset({Outcome.FINISHED, Outcome.STAYED}),
         Script.BAD: frozenset({Outcome.REFUSED}),
     }
 )
@@ -56,8 +57,14 @@ class Route(StrEnum):
     TICKET = "ticket"
     CLAIM = "claim"
     LEAVE = "leave"
+    DRAW = "draw"
+    RECEIPT = "receipt"
     SHOP = "shop"
     GIVE_BACK = "give-back"
+
+
+LATER = frozenset({202, 429, 503})
+"""Answers that put a fan off; each has to say until when (Retry-After)."""
 
 
 @dataclass(slots=True)
@@ -160,7 +167,7 @@ class Turned(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A request ended in a 429 or 5xx, or without an answer."""
+    """A request was put off or ended in a 5xx, or without an answer."""
 
     fan: int
     route: Route
@@ -194,6 +201,22 @@ class Counted(NamedTuple):
     sid: str
 
 
+class Receipt(NamedTuple):
+    """What the room says in writing that it holds of a ticket."""
+
+    fan: int
+    number: int
+    leaf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The published draw: what the room said of it at the end, and all leaves, 16 bytes each."""
+
+    said: Mapping[str, Any]
+    leaves: bytes
+
+
 @dataclass(slots=True)
 class Observed:
     """Everything the crowd saw."""
@@ -207,7 +230,12 @@ class Observed:
     stays: dict[str, Stay] = field(default_factory=dict)
     turned: list[Turned] = field(default_factory=list)
     failures: list[Failed] = field(default_factory=list)
-    hasty: list[Failed] = field(default_factory=list)  # 429 or 503 that did not say when to come back
+    hasty: list[Failed] = field(default_factory=list)  # 202, 429 or 503 that did not say when to come back
+    refusals: Counter[tuple[Route, int]] = field(
+        default_factory=Counter
+    )  # how often which answer put somebody off or failed
+    receipts: list[Receipt] = field(default_factory=list)
+    draw: Bundle | None = None
     slipped: list[tuple[int, str]] = field(default_factory=list)  # reached the origin without an admission
     forged: list[tuple[int, str]] = field(default_factory=list)  # a forged paper that was not refused
     documents: list[tuple[float, Document]] = field(default_factory=list)  # distinct ones, when first seen

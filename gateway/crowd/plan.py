@@ -26,18 +26,20 @@ class Script(StrEnum):
     DOUBLE_CLICK = "double_click"  # joins twice at once under one idempotency key
     TWO_TABS = "two_tabs"  # two pages, one ticket, two claims
     RETRY = "retry"  # loses the answer to its claim and claims again
+    EAGER = "eager"  # presses for its turn before it is called
     BAD = "bad"  # comes with forged papers
 
 
 DEFAULT_MIX: Mapping[Script, float] = MappingProxyType(
     {
-        Script.STEADY: 0.62,
+        Script.STEADY: 0.59,
         Script.LEAVER: 0.06,
         Script.GHOST: 0.08,
         Script.LATE: 0.06,
         Script.DOUBLE_CLICK: 0.05,
         Script.TWO_TABS: 0.05,
         Script.RETRY: 0.05,
+        Script.EAGER: 0.03,
         Script.BAD: 0.03,
     }
 )
@@ -80,6 +82,7 @@ class Plan:
     mix: Mapping[Script, float] = field(default_factory=lambda: DEFAULT_MIX)
     seed: int = 1
     connections: int = 256
+    own_sockets: bool = False  # each fan keeps a connection of its own; `connections` does not count
     timeout_s: float = 15.0
     target: str = "/"
     prefix: str = "/.waitroom"

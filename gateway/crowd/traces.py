@@ -27,6 +27,10 @@ STEP_LENGTH_MOST_S = 2.0
 TAIL_SCALE_RATIO = 0.06
 TAIL_EXPONENT = 1.6
 
+# The step: a seventh of the duration at a calm rate, then at once ten times as many for the rest.
+STEP_TIMES = 10
+STEP_HELD = 6
+
 
 class Shape(StrEnum):
     """The arrival shapes known by name; a file of one's own is ``trace:FILE``."""
@@ -35,6 +39,7 @@ class Shape(StrEnum):
     CONSTANT = "constant"
     FLASH = "flash"
     MATCH = "match"
+    STEP = "step"
 
 
 BUILT_IN = {Shape.FLASH: FOLDER / "flash-1998-05-12.csv", Shape.MATCH: FOLDER / "match-1998-06-29.csv"}
@@ -50,7 +55,9 @@ def arrivals(shape: str, fans: int, duration_s: float, random: Random) -> list[f
 
 
 def start_s(shape: str, duration_s: float) -> float | None:
-    """The moment of the on-sale's start in the crowd's time; the other shapes have none."""
+    """The moment of the start, or of the step, in the crowd's time; the other shapes have none."""
+    if shape == Shape.STEP:
+        return duration_s / (1 + STEP_HELD)
     return START_RATIO * duration_s if shape == Shape.ONSALE else None
 
 
@@ -80,6 +87,8 @@ def _density(shape: str, duration_s: float) -> Callable[[float], float]:
             return _onsale(duration_s)
         case Shape.FLASH | Shape.MATCH:
             return _steps(read_trace(BUILT_IN[Shape(shape)]), duration_s)
+        case Shape.STEP:
+            return _steps([1, *[STEP_TIMES] * STEP_HELD], duration_s)
         case _:
             known = ", ".join([*Shape, f"{TRACE_PREFIX}FILE"])
             raise ValueError(f"The shape {shape!r} is not known; there are {known}.")

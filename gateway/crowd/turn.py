@@ -44,6 +44,21 @@ async def claim(fan: Fan, page: Page | None = None) -> Admitted:
             await fan.venue.sleep(float(said.get("retry_after_ms") or 1000) / 1000)
 
 
+async def press(fan: Fan) -> bool:
+    """Claim once, called or not; True while the answer is to wait. Raises Ended when the ticket is refused."""
+    answer = await fan.insist(Route.CLAIM, *claim_request(fan))
+    said = members(answer)
+    outcome = said.get("outcome")
+    if answer.status == 200 and outcome == "admitted":
+        note_admission(fan, said, answer)
+        return False
+    if answer.status != 202:
+        raise Ended(Outcome.FAILED, fan.turned(Route.CLAIM, answer))
+    if fan.file.rank is not None and outcome in {"next", "waiting"}:
+        fan.told(fan.file.rank, answer, called=outcome == "next")
+    return outcome == "waiting"
+
+
 def claim_request(fan: Fan) -> tuple[bytes, bytes]:
     """Path and body of a claim."""
     return fan.venue.room_path + b"/claim", orjson.dumps({"target": fan.plan.target})

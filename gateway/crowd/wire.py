@@ -71,8 +71,9 @@ class Wire:
         connections: int,
         timeout_s: float,
         clock: Callable[[], float] = perf_counter,
+        sweep: "_Sweep | None" = None,
     ) -> None:
-        """Make a pool; no connection is opened yet."""
+        """Make a pool; no connection is opened yet. Pools apart share their `sweep`."""
         self.clock = clock
         self.sent = 0
         self.repeated = 0  # dead kept-alive connections that a request met
@@ -81,11 +82,25 @@ class Wire:
         self._timeout_s = timeout_s
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
+        self._sweep = sweep or _Sweep(clock)
         self._opening = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._sweeper: asyncio.TimerHandle | None = None
         # An IPv6 address stands in brackets in Host; the port is always named.
         self._host_line = f"host: {f'[{host}]' if ':' in host else host}:{port}\r\n".encode()
+
+    @property
+    def sockets(self) -> int:
+        """How many connections are open, those of the pools apart among them."""
+        return len(self._sweep.connections)
+
+    def apart(self) -> "Wire":
+        """Make a pool for one browser to the same address, closed with this one.
+
+        Two connections, because two clicks at once must not wait for each other.
+        """
+        return Wire(
+            *self._address, connections=2, timeout_s=self._timeout_s, clock=self.clock, sweep=self._sweep
+        )
 
     async def ask(self, method: bytes, path: bytes, headers: bytes = b"", body: bytes = b"") -> Answer:
         """Send one request and give the answer. ``headers`` are whole lines, each with its CRLF.
@@ -126,11 +141,7 @@ class Wire:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
-        for connection in list(self._open):
-            connection.abandon()
+        self._sweep.close()
         await asyncio.sleep(0)
 
     def _request(self, method: bytes, path: bytes, headers: bytes, body: bytes) -> bytes:
@@ -171,21 +182,12 @@ class Wire:
         finally:
             self._opening -= 1
             self._next()
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(SWEEP_S, self._sweep)
         return connection
-
-    def _sweep(self) -> None:
-        """Give up on answers that are overdue: one pass for all, instead of a timer for each request."""
-        now = self.clock()
-        for connection in list(self._open):
-            if connection.deadline < now:
-                connection.fail(Broken.TIMEOUT)
-        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def opened(self, connection: "_Connection") -> None:
         """A connection was made."""
         self._open.add(connection)
+        self._sweep.watch(connection)
 
     def freed(self, connection: "_Connection") -> None:
         """A connection has answered and may be used again."""
@@ -195,6 +197,7 @@ class Wire:
     def lost(self, connection: "_Connection") -> None:
         """A connection is gone, so there is room for another."""
         self._open.discard(connection)
+        self._sweep.connections.discard(connection)
         self._next()
 
     def _next(self) -> None:
@@ -203,6 +206,36 @@ class Wire:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+class _Sweep:
+    """Gives up on answers that are overdue: one pass for all connections, instead of a timer for each request."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.connections: set[_Connection] = set()
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, connection: "_Connection") -> None:
+        """Look after a connection from now on."""
+        self.connections.add(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._pass)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in list(self.connections):
+            connection.abandon()
+
+    def _pass(self) -> None:
+        now = self._clock()
+        for connection in list(self.connections):
+            if connection.deadline < now:
+                connection.fail(Broken.TIMEOUT)
+        self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._pass)
 
 
 class _Connection(asyncio.Protocol):

@@ -52,6 +52,7 @@ class Fault(StrEnum):
     RUDE = "a full moment says 503 but not until when"
     FORGED_DOCUMENT = "status documents do not verify"
     TWO_FACED = "two fans see different documents of one version"
+    EARLY_BIRDS = "who presses for the turn gets it before being called"
 
 
 @dataclass(slots=True)
@@ -151,6 +152,8 @@ class NaiveRoom:
             return self._status(method, headers)
         if act == "join":
             return self._join(headers)
+        if act == "draw" or act.startswith("leaves/"):
+            return 200, [], self.published(act)
         return self._with_ticket(act, cookies)
 
     # Acts
@@ -181,6 +184,14 @@ class NaiveRoom:
         line.issued += 1
         return line.issued - 1
 
+    def published(self, act: str) -> bytes:
+        """Give the draw, or its leaves; this line has none."""
+        raise NotImplementedError(act)
+
+    def receipt(self, number: int) -> bytes:
+        """Give the receipt of a drawn number; this line has none."""
+        raise NotImplementedError(number)
+
     def _with_ticket(self, act: str, cookies: dict[bytes, bytes]) -> tuple[int, list[tuple[str, str]], bytes]:
         ticket = cookies.get(b"waitroom-ticket-main", b"").decode()
         if not ticket:
@@ -194,6 +205,8 @@ class NaiveRoom:
         if self.fault is Fault.LOSES_PLACE and number % 9 == 4 and self._now_s() > 1010:
             return 403, [], b'{"code":"ticket-invalid"}'
         match act:
+            case "receipt":
+                return 200, [], self.receipt(number)
             case "ticket":
                 return 200, [], json.dumps(self._view(number)).encode()
             case "leave":
@@ -221,7 +234,8 @@ class NaiveRoom:
 
     def _view(self, number: int) -> dict[str, Any]:
         line = self.line
-        called = number < line.serving
+        rank = self.rank(number)
+        called = rank is not None and rank < line.serving
         if self.fault is Fault.VIEW_LIES and number % 2:
             called = True
         standing = "called" if called else "waiting"
@@ -229,11 +243,21 @@ class NaiveRoom:
         return {
             "run": line.run,
             "number": number,
-            "rank": number + worse,
+            "rank": None if rank is None else rank + worse,
             "standing": standing,
             "epoch": line.epoch,
             "version": line.version,
         }
+
+    def rank(self, number: int) -> int | None:
+        """Give the place of a number: here first come, first served."""
+        return number
+
+    def _is_called(self, number: int) -> bool:
+        """Whether a claim of this number is in order."""
+        rank = self.rank(number)
+        early = self.fault is Fault.EARLY_BIRDS and self._random.random() < 0.5
+        return early or (rank is not None and rank < self.line.serving)
 
     def _claim(self, number: int) -> tuple[int, list[tuple[str, str]], bytes]:
         line, now_ms = self.line, self._now_s() * 1000
@@ -247,15 +271,15 @@ class NaiveRoom:
         if number in line.claimed and self.fault not in {Fault.NEW_SID, Fault.SHARED_SID}:
             return 410, [], b'{"code":"ticket-used"}'
         favoured = self.fault is Fault.FAVOURS and number % 3 == 1 and self._random.random() < 0.5
-        if number >= line.serving or favoured:
-            return 202, [], b'{"outcome":"waiting","ahead":1,"poll_ms":2000}'
+        if not self._is_called(number) or favoured:
+            return 202, [("retry-after", "2")], b'{"outcome":"waiting","ahead":1,"poll_ms":2000}'
         interval_ms = 60_000 / self._per_minute
         burst = max(1.0, self._per_minute / 60)
         alive = sum(until > now_ms for until in line.sessions.values())
         over = line.tat_ms - now_ms > interval_ms * (burst - 1) and self.fault is not Fault.NO_BUCKET
         full = alive >= self._cap and self.fault is not Fault.NO_CAP
         if over or full:
-            return 202, [], b'{"outcome":"next","retry_after_ms":1000,"ahead_of_you":1}'
+            return 202, [("retry-after", "1")], b'{"outcome":"next","retry_after_ms":1000,"ahead_of_you":1}'
         line.tat_ms = max(line.tat_ms, now_ms) + interval_ms
         line.claimed.add(number)
         line.sessions[sid] = now_ms + (self._session_s + 30) * 1000
@@ -309,7 +333,7 @@ class NaiveRoom:
             serving = dict.fromkeys(("verified", "standard", "suspect"), line.serving)
             if self.fault is Fault.TAKES_BACK and line.version % 3 == 2:
                 serving = {lane: max(0, rank - 5) for lane, rank in serving.items()}
-            members = {
+            members: dict[str, Any] = {
                 "room": "main",
                 "run": line.run,
                 "epoch": line.epoch,
@@ -330,6 +354,7 @@ class NaiveRoom:
                 "draw": {"commitment": "", "rounds": 90, "frozen": None, "seed": ""},
                 "kid": "k1",
             }
+            members |= self.sale_members()
             text = json.dumps(members, separators=(",", ":")).encode()
             parts = decode_dss_signature(KEY.sign(b"waitroom-status-v1\n" + text, ec.ECDSA(SHA256())))
             signature = b"".join(part.to_bytes(32, "big") for part in parts)
@@ -337,6 +362,10 @@ class NaiveRoom:
                 signature = bytes(64)
             self._raw[key] = text[:-1] + b',"signature":"' + _b64(signature).encode() + b'"}'
         return self._raw[key]
+
+    def sale_members(self) -> dict[str, Any]:
+        """Say in the document what a dated sale changes."""
+        return {}
 
     def _tick(self) -> None:
         now_ms = self._now_s() * 1000

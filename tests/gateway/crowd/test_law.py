@@ -68,8 +68,8 @@ def test_a_number_is_a_rank_unless_there_is_a_draw() -> None:
 
 def test_before_the_draw_there_is_no_rank() -> None:
     """Neither while gathering nor between freeze and seed; who comes after the freeze has one."""
-    gathering = replace(DOCUMENT, draw=Draw(committed=True))
-    frozen = replace(DOCUMENT, draw=Draw(committed=True, frozen=10))
+    gathering = replace(DOCUMENT, draw=Draw(commitment="c0"))
+    frozen = replace(DOCUMENT, draw=Draw(commitment="c0", frozen=10))
 
     assert Library().rank(gathering, 3) is None
     assert Library().rank(frozen, 3) is None
@@ -79,7 +79,7 @@ def test_before_the_draw_there_is_no_rank() -> None:
 def test_the_draw_shuffles_those_who_gathered_and_void_holders_head_the_late() -> None:
     """The permutation of the draw; numbers from the frozen count on keep their own."""
     seed = sha256(b"a seed").digest()
-    drawn = replace(DOCUMENT, draw=Draw(committed=True, frozen=40, seed=seed.hex()), void=((5, 8),))
+    drawn = replace(DOCUMENT, draw=Draw(commitment="c0", frozen=40, seed=seed.hex()), void=((5, 8),))
     library = Library()
 
     assert [library.rank(drawn, number) for number in (0, 1, 39)] == [

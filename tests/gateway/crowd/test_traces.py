@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from gateway.crowd.traces import BUILT_IN, START_RATIO, Shape, arrivals, read_trace
+from gateway.crowd.traces import BUILT_IN, START_RATIO, Shape, arrivals, read_trace, start_s
 
 
 @pytest.mark.parametrize("shape", list(Shape))
@@ -53,6 +53,16 @@ def test_the_flash_of_1998_keeps_its_shape_when_it_is_scaled() -> None:
     assert max(counts) > 40 * min(count for count in counts[:60] if count)
 
 
+def test_a_step_is_tenfold_within_a_second_and_held() -> None:
+    """Ten seconds calm, then at once ten times as many, every second until the end."""
+    times = arrivals(Shape.STEP, 61_000, 70.0, Random(3))
+    by_second = Counter(int(time_s) for time_s in times)
+
+    assert start_s(Shape.STEP, 70.0) == 10
+    assert all(60 < by_second[second] < 140 for second in range(10))
+    assert all(850 < by_second[second] < 1150 for second in range(10, 70))
+
+
 def test_a_table_of_ones_own_is_a_shape(tmp_path: Path) -> None:
     """``trace:FILE`` stretches its rows over the duration; an empty row brings nobody."""
     table = tmp_path / "own.csv"
@@ -80,5 +90,5 @@ def test_a_table_that_is_no_trace_is_refused_in_a_sentence(tmp_path: Path, text:
 
 def test_an_unknown_shape_is_refused_with_those_that_there_are() -> None:
     """The sentence lists the known shapes."""
-    with pytest.raises(ValueError, match="onsale, constant, flash, match"):
+    with pytest.raises(ValueError, match="onsale, constant, flash, match, step"):
         arrivals("wave", 10, 30.0, Random(6))
