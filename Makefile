@@ -26,10 +26,12 @@ FANS ?= 2000
 # Of a demo on this machine the crowd also checks limits and sessions: it may ask the operator's port and the journal.
 WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-file "$(DATA)/operator-token" \
 	--journal-url "sqlite:///$(DATA)/journal.db"
+# drill: FORM=--short takes tens of seconds
+FORM ?=
 # screenshots
 OUT ?= report/screens
 
-.PHONY: help venv setup demo test test-fast coverage lint bench crowd screenshots docker-lint clean
+.PHONY: help venv setup demo test test-fast coverage lint bench drill crowd screenshots docs docker-lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +72,9 @@ lint: $(VENV)/.all ## check style, format, types and the walls between packages
 bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
 	@"$(BIN)/python" -m bench "$(NAME)"
 
+drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets FORM=--short)
+	@"$(BIN)/python" -m bench.drills $(FORM) "$(NAME)"
+
 crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA=) and check what they saw
 	@mkdir -p report
 	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)" --report report/crowd.html \
@@ -77,6 +82,9 @@ crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= 
 
 screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens)
 	@"$(BIN)/python" -m bench.screenshots "$(OUT)"
+
+docs: $(VENV)/.all ## write the pages that list settings, rooms, metrics and errors, from the code
+	@"$(BIN)/python" -m tests.house.reference
 
 docker-lint: $(VENV)/.all ## check the Dockerfile against the house's rules
 	@"$(BIN)/python" -m pytest -q tests/house/test_dockerfile.py

@@ -19,6 +19,7 @@ from kernel.errors import Misconfigured, Refused, Unavailable
 if TYPE_CHECKING:
     from admission.es256 import PublicKey
     from gateway.settings import Settings
+    from waitroom.journal import Head
 
 NO, WRONG = 1, 2
 
@@ -78,24 +79,7 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     add_places(serve)
     serve.set_defaults(run=run_serve)
 
-    check = commands.add_parser("check", help="check settings, rooms or an admission token").add_subparsers(
-        title="what", metavar="WHAT", required=True
-    )
-    settings = check.add_parser("settings", help="print all settings, or every fault in them")
-    settings.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
-    settings.set_defaults(run=check_settings)
-    rooms = check.add_parser("rooms", help="check a TOML file with rooms")
-    rooms.add_argument("file", type=Path)
-    rooms.set_defaults(run=check_rooms)
-    token = check.add_parser("token", help="verify an admission token, and print what it says")
-    token.add_argument("token", help="the token; - reads it from standard input")
-    token.add_argument(
-        "--jwks", metavar="URL|FILE", help="public keys; else the key ring of this installation"
-    )
-    token.add_argument("--issuer", help="refuse a token of another issuer")
-    token.add_argument("--audience", help="refuse a token for another origin")
-    token.add_argument("--room", help="refuse a token of another room")
-    token.set_defaults(run=check_token)
+    add_checks(commands.add_parser("check", help="check settings, rooms, the journal or an admission token"))
 
     keys = commands.add_parser("keys", help="list or rotate the signing keys").add_subparsers(
         title="what", metavar="WHAT", required=True
@@ -126,6 +110,39 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     worker.add_argument("--ready", type=int)
     worker.set_defaults(run=run_worker)
     return parser
+
+
+def add_checks(parser: argparse.ArgumentParser) -> None:
+    """Describe what can be checked."""
+    check = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    settings = check.add_parser("settings", help="print all settings, or every fault in them")
+    settings.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
+    settings.set_defaults(run=check_settings)
+    rooms = check.add_parser("rooms", help="check a TOML file with rooms")
+    rooms.add_argument("file", type=Path)
+    rooms.set_defaults(run=check_rooms)
+    journal = check.add_parser("journal", help="verify the journal's chain, its leaves and its signed heads")
+    journal.add_argument("--url", help="its database; else the one of this installation")
+    journal.add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="SEQ:HASH",
+        help="an end that was told earlier; may be repeated",
+    )
+    journal.add_argument(
+        "--jwks", metavar="URL|FILE", help="public keys; else the key ring of this installation"
+    )
+    journal.set_defaults(run=check_journal)
+    token = check.add_parser("token", help="verify an admission token, and print what it says")
+    token.add_argument("token", help="the token; - reads it from standard input")
+    token.add_argument(
+        "--jwks", metavar="URL|FILE", help="public keys; else the key ring of this installation"
+    )
+    token.add_argument("--issuer", help="refuse a token of another issuer")
+    token.add_argument("--audience", help="refuse a token for another origin")
+    token.add_argument("--room", help="refuse a token of another room")
+    token.set_defaults(run=check_token)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +193,11 @@ def _run(settings: "Settings", *, demo: bool, crowd: int) -> int:
 def run_worker(args: argparse.Namespace) -> int:
     """Run one process for the supervisor; its settings are all in the environment."""
     from gateway.server import main as serve
-    from gateway.wiring import build
+
+    if args.role == "shop":
+        from gateway.shop import build
+    else:
+        from gateway.wiring import build  # type: ignore[assignment]
 
     serve(args.role, _settings(args), build, descriptor=args.fd, ready=args.ready)
     return 0
@@ -245,7 +266,9 @@ def check_settings(args: argparse.Namespace) -> int:
 
 def check_rooms(args: argparse.Namespace) -> int:
     """Check a file with rooms; Misconfigured tells every fault."""
+    from waitroom.rooms import page_faults
     from waitroom.rooms_toml import parse_toml
+    from waitroom.view import custom_page_faults
 
     try:
         text = args.file.read_text(encoding="utf-8")
@@ -253,10 +276,65 @@ def check_rooms(args: argparse.Namespace) -> int:
         raise Misconfigured([f"The file {args.file} cannot be read: {error.strerror}."]) from error
     except UnicodeDecodeError as error:
         raise Misconfigured([f"The file {args.file} is not UTF-8 text."]) from error
-    for room in parse_toml(text):
+    rooms = parse_toml(text)
+    faults = [
+        fault
+        for room in rooms
+        for fault in page_faults(room, custom_page_faults, where=f"rooms.{room.name}.")
+    ]
+    if faults:
+        raise Misconfigured(faults)
+    for room in rooms:
         places = " ".join(f"{route.host}{route.path}" for route in room.routes)
         print(f"{room.name}: {places} -> {room.origin}, {len(room.sales)} dated sales")
     return 0
+
+
+def check_journal(args: argparse.Namespace) -> int:
+    """Verify the whole journal; the answer is no where any of it was changed, dropped, added or reordered."""
+    from datetime import UTC, datetime
+
+    from admission.es256 import verify_raw
+    from kernel.signing import from_b64url
+    from waitroom.journal_store import JournalStore
+
+    settings = _settings(args)
+    kept = [_head_of(text) for text in args.head]
+    keys = _public_keys(args, "status")
+
+    def is_ours(message: bytes, signature: str) -> bool:
+        kid, _, text = signature.partition(".")
+        try:
+            return kid in keys and verify_raw(keys[kid], message, from_b64url(text))
+        except ValueError:
+            return False
+
+    journal = JournalStore(args.url or settings.journal_address)
+    try:
+        if not journal.is_there():
+            raise Misconfigured(["There is no journal at this address. Set WAITROOM_DATA, or use --url."])
+        found = journal.check(kept, is_ours)
+    finally:
+        journal.close()
+    if found.fault is not None:
+        print(f"broken at entry {found.fault.seq}: {found.fault.why}")
+        return NO
+    heads = f"{found.heads} signed heads" if found.heads != 1 else "1 signed head"
+    print(f"whole: {found.entries} entries, {found.leaves} leaves, {heads}")
+    print(f"end {found.entries}:{found.end.hex()} at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return 0
+
+
+def _head_of(text: str) -> "Head":
+    from waitroom.journal import Head
+
+    seq, _, digest = text.partition(":")
+    try:
+        return Head(int(seq), 0, bytes.fromhex(digest), "")
+    except ValueError as error:
+        raise Misconfigured(
+            [f"--head {text}: must be SEQ:HASH, as an earlier check told the end."]
+        ) from error
 
 
 def check_token(args: argparse.Namespace) -> int:
@@ -264,7 +342,7 @@ def check_token(args: argparse.Namespace) -> int:
     from admission.tokens import Reason, read, refusal
 
     text = (sys.stdin.read() if args.token == "-" else args.token).strip()  # noqa: S105 (a hyphen)
-    claims = read(text, _public_keys(args))
+    claims = read(text, _public_keys(args, "admission"))
     if isinstance(claims, Reason):
         print(json.dumps({"valid": False, "reason": claims.value}))
         return NO
@@ -282,13 +360,13 @@ def check_token(args: argparse.Namespace) -> int:
     return 0 if reason is None else NO
 
 
-def _public_keys(args: argparse.Namespace) -> Mapping[str, "PublicKey"]:
+def _public_keys(args: argparse.Namespace, use: str) -> Mapping[str, "PublicKey"]:
     from admission.es256 import read_public
     from admission.keyring import parse
 
     if args.jwks is None:
         path = _settings(args).keyring_path
-        return {key.kid: key.public for key in parse(_text_of(path)) if key.use == "admission"}
+        return {key.kid: key.public for key in parse(_text_of(path)) if key.use == use}
     if args.jwks.startswith(("http://", "https://")):
         from urllib.request import urlopen
 

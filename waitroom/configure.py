@@ -25,8 +25,19 @@ from kernel.store import Store
 from waitroom.configure_store import ConfigureStore, head_of
 from waitroom.field_readers import NAME
 from waitroom.revision import Act, Kept, Outcome, Word, difference
-from waitroom.rooms import Room, Sale, clashes, merge_patch, parse, read_kept, sale_to_dict, to_dict
+from waitroom.rooms import (
+    Room,
+    Sale,
+    clashes,
+    merge_patch,
+    page_faults,
+    parse,
+    read_kept,
+    sale_to_dict,
+    to_dict,
+)
 from waitroom.schedule import obstacle, wanted
+from waitroom.view import custom_page_faults
 
 log = logging.getLogger(__name__)
 
@@ -305,7 +316,15 @@ class Configurations:
         """Make rooms that are missing, and bring in those whose text changed since it was last applied.
 
         A change that would cost people their places is refused and logged; a later start tries again.
+        Raises ``Misconfigured`` with the faults of all custom pages before anything is changed.
         """
+        faults = [
+            fault
+            for room in rooms
+            for fault in page_faults(room, custom_page_faults, where=f"rooms.{room.name}.")
+        ]
+        if faults:
+            raise Misconfigured(faults)
         return {room.name: await self._apply(room, Actor(who, "configuration file")) for room in rooms}
 
     async def _apply(self, room: Room, actor: Actor) -> Applied:
@@ -363,6 +382,8 @@ class Configurations:
         after = replace(after, source_hash=after.source_hash if source_hash is None else source_hash)
         if current is not None:
             self._refuse_obstacle(current, after)
+        if faults := page_faults(after, custom_page_faults, current):
+            raise Misconfigured(faults)
         if current is None or current.routes != after.routes:
             others = [room for room in await self.list() if room.name != after.name]
             if faults := clashes([*others, after]):

@@ -122,6 +122,14 @@ class Head:
     signature: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where the journal is broken first, and how."""
+
+    seq: int
+    why: str
+
+
 def body_text(body: Mapping[str, str]) -> str:
     """Write a body in its one canonical form.
 
@@ -172,11 +180,11 @@ def chain(entries: Iterable[NewEntry], seq: int, prev: bytes) -> list[Entry]:
     return placed
 
 
-def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> int | None:
-    """Return the first `seq` at which the whole chain is broken, or None.
+def first_fault(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> Fault | None:
+    """Return the first place at which the whole chain is broken, or None.
 
     `entries` is the chain from 1 on, in order. `heads` are heads kept from earlier: one beyond the last entry
-    tells that the end was cut off (the answer is then the first missing `seq`). A head is compared, its
+    tells that the end was cut off (the fault is then at the first missing `seq`). A head is compared, its
     signature is checked by whoever holds the public key.
     """
     kept: dict[int, set[bytes]] = {}
@@ -185,12 +193,22 @@ def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> int | None:
     seq, prev = 0, GENESIS
     for entry in entries:
         seq += 1
-        if entry.seq != seq or entry.prev != prev or entry.hash != entry_hash(entry, seq, prev):
-            return seq
+        if entry.seq != seq:
+            return Fault(seq, f"the entry is missing; the next one is {entry.seq}")
+        if entry.prev != prev:
+            return Fault(seq, "the entry does not follow the one before")
+        if entry.hash != entry_hash(entry, seq, prev):
+            return Fault(seq, "the entry is not what its hash says")
         if kept.pop(seq, {entry.hash}) != {entry.hash}:
-            return seq
+            return Fault(seq, "the entry is not the one that a head was kept of")
         prev = entry.hash
-    return seq + 1 if kept else None
+    return Fault(seq + 1, f"the end is missing: a head was kept of {max(kept)}") if kept else None
+
+
+def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> int | None:
+    """Return the first `seq` at which the whole chain is broken, or None; see ``first_fault``."""
+    fault = first_fault(entries, heads)
+    return fault.seq if fault is not None else None
 
 
 def head_message(seq: int, at_ms: int, digest: bytes) -> bytes:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,15 +31,16 @@ from waitroom.journal import (
     GENESIS,
     LEAF_BYTES,
     Entry,
+    Fault,
     Head,
     Kind,
     Leaves,
     NewEntry,
     blocks,
     chain,
+    first_fault,
     head_message,
     leaves_entry,
-    verify,
 )
 from waitroom.journal_tables import (
     AWAY,
@@ -76,6 +78,17 @@ class Appended:
     leaves: int
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of the whole journal found; `end` is the last entry's hash."""
+
+    entries: int
+    heads: int
+    leaves: int
+    end: bytes
+    fault: Fault | None
+
+
 class JournalStore:
     """One installation's journal."""
 
@@ -103,6 +116,13 @@ class JournalStore:
         except CommandError as error:
             fault = f"The journal {self._name} cannot be brought up to date: {error}."
             raise Misconfigured([fault]) from error
+
+    def is_there(self) -> bool:
+        """Tell whether there is a journal at the address; nothing is made where there is none."""
+        if self._engine.dialect.name == "sqlite" and not Path(str(self._engine.url.database)).is_file():
+            return False
+        with self._translated():
+            return bool(sa.inspect(self._engine).has_table(ENTRIES.name))
 
     def close(self) -> None:
         """Close all connections."""
@@ -299,27 +319,46 @@ class JournalStore:
     ) -> int | None:
         """Check the whole chain, its leaves and its heads; return the first broken `seq`, or None.
 
-        `kept` are heads that were kept elsewhere (only they show a cut end); `is_ours` checks a head's
-        signature over ``journal.head_message``.
+        `kept` are heads that were kept elsewhere (only they show a cut end), '' where the signature was not;
+        `is_ours` checks a head's signature over ``journal.head_message``.
         """
-        heads = [*self.heads(), *kept]
-        broken = verify(self._whole(), heads)
-        faults = [broken] if broken is not None else []
+        fault = self.check(kept, is_ours).fault
+        return fault.seq if fault is not None else None
+
+    def check(
+        self, kept: Iterable[Head] = (), is_ours: Callable[[bytes, str], bool] | None = None
+    ) -> Checked:
+        """Do what ``verify`` does, and tell what was looked at and how it is broken."""
+        kept, heads = [*kept], self.heads()
+        counted, end = 0, GENESIS
+
+        def counting() -> Iterator[Entry]:
+            nonlocal counted, end
+            for entry in self._whole():
+                counted, end = counted + 1, entry.hash
+                yield entry
+
+        faults = [first_fault(counting(), [*heads, *kept])]
         if is_ours is not None:
             faults += [
-                head.seq
-                for head in heads
+                Fault(head.seq, "the head is signed by none of our keys")
+                for head in [*heads, *(head for head in kept if head.signature)]
                 if not is_ours(head_message(head.seq, head.at_ms, head.hash), head.signature)
             ]
+        leaves = 0
         for entry in self._whole([Kind.LEAVES]):
-            if broken is not None and entry.seq >= broken:
+            if faults[0] is not None and entry.seq >= faults[0].seq:
                 break
             start, count = int(entry.body["start"]), int(entry.body["count"])
             octets = self.leaves(entry.room, entry.run, start, count)
             if leaves_entry(Leaves(entry.room, entry.run, start, octets, entry.at_ms)).body != entry.body:
-                faults.append(entry.seq)
+                faults.append(Fault(entry.seq, "the leaves are not what the entry says"))
                 break
-        return min(faults, default=None)
+            leaves += count
+        found = [fault for fault in faults if fault is not None]
+        return Checked(
+            counted, len(heads), leaves, end, min(found, key=lambda fault: fault.seq, default=None)
+        )
 
     def _whole(self, kinds: Iterable[Kind] | None = None) -> Iterator[Entry]:
         seq = 0

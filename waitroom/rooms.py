@@ -16,7 +16,7 @@ Not here: when a sale is on (``schedule``), how a configuration is kept (``confi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -49,6 +49,7 @@ __all__ = [
     "merge_patch",
     "merged",
     "method",
+    "page_faults",
     "parse",
     "read_kept",
     "sale_to_dict",
@@ -174,6 +175,28 @@ def draws(room: Room, sale: Sale) -> bool:
     return method(room, sale) is Method.RANDOM or (
         sale.shuffle_at_event_start and method(room, sale) is Method.FIFO
     )
+
+
+def page_faults(
+    room: Room, judge: Callable[[str], Sequence[str]], before: Room | None = None, where: str = ""
+) -> list[str]:
+    """Name what `judge` finds in the operator's own pages of a room and of its sales.
+
+    Pages that `before` has are not judged again: one that an older version let in must not refuse a pause.
+    """
+    known = _pages(before).values() if before is not None else ()
+    return [
+        f"{where}{field}: {fault}"
+        for field, page in _pages(room).items()
+        if page not in known
+        for fault in judge(page)
+    ]
+
+
+def _pages(room: Room) -> dict[str, str]:
+    pages = {"custom_page_html": room.custom_page_html}
+    pages |= {f"{_SALES}.{sale.name}.custom_page_html": sale.custom_page_html for sale in room.sales}
+    return {field: page for field, page in pages.items() if page is not None}
 
 
 def details(room: Room, sale: Sale) -> dict[str, Any]:

@@ -486,3 +486,18 @@ def test_a_token_that_could_be_guessed_is_refused_at_the_start(
         app_of(store, clock, operator_token=token)
     deps = Deps(Configurations(store, clock), Counted(), TOKEN, Signer([("k", b"0" * 32)], "operator"), clock)
     assert TOKEN not in repr(deps)
+
+
+async def test_a_page_that_cannot_work_is_refused_with_its_faults(store: Redis, clock: ManualClock) -> None:
+    """422 with every fault, by whatever way it comes; a good one is taken."""
+    bad = {"custom_page_html": "<html>{{ main }}</html>"}
+    async with program(app_of(store, clock)) as api:
+        made = await api.post("/api/rooms", json=MAIN | bad)
+        await api.post("/api/rooms", json=MAIN)
+        patched = await api.patch("/api/rooms/main", json=bad, headers={"if-match": "*"})
+        shown = await api.get("/api/rooms/main")
+
+    for answer in (made, patched):
+        assert (answer.status_code, answer.json()["code"]) == (422, "settings-invalid")
+        assert len(answer.json()["faults"]) == 3
+    assert (shown.json()["version"], shown.json()["custom_page_html"]) == (1, None)

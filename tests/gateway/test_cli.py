@@ -102,6 +102,29 @@ def test_check_token_works_with_the_base_install(ring: KeyRing, tmp_path: Path) 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "not_needed"),
+    [
+        ("from gateway.cli import main; main(['version'])", {"kernel.asgi", "jinja2"}),
+        (
+            "from gateway.cli import main; main(['check', 'settings'])",
+            {"jinja2", "uvicorn", "prometheus_client"},
+        ),
+        ("import waitroom.rooms_toml, waitroom.view", {"uvicorn", "prometheus_client"}),
+        ("import gateway.shop, gateway.server", {"waitroom", "dashboards"}),
+    ],
+    ids=["version", "settings", "rooms", "shop"],
+)
+def test_what_a_command_does_not_use_it_does_not_wait_for(code: str, not_needed: set[str]) -> None:
+    """Store, journal and proxy take more than a second to import; the shop's process and small commands do without."""
+    heavy = {"redis", "aiohttp", "sqlalchemy", "alembic"} | not_needed
+    ask = f"import sys\n{code}\nprint(sorted({heavy!r} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+
+
 def test_every_fault_of_the_settings_is_a_line_and_the_status_is_two(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +164,19 @@ def test_check_rooms_tells_each_room_or_every_fault(
     assert main(["check", "rooms", str(bad)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
     assert main(["check", "rooms", str(tmp_path / "none.toml")]) == 2
+
+
+def test_check_rooms_tells_what_is_wrong_with_the_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page that could not be shown is found here, a room and a field at a time, and not by the first fan."""
+    file = tmp_path / "rooms.toml"
+    file.write_text("[rooms.main]\norigin = 'http://shop'\ncustom_page_html = '<html>{{ main }}</html>'\n")
+
+    assert main(["check", "rooms", str(file)]) == 2
+
+    told = capsys.readouterr().err.splitlines()
+    assert [row.split(": ")[1] for row in told] == ["rooms.main.custom_page_html"] * 3
 
 
 def test_the_rooms_of_the_demo_are_right(capsys: pytest.CaptureFixture[str]) -> None:

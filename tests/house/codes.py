@@ -1,0 +1,256 @@
+"""Codes: what each stable code of a failure means and what to do about it, in words for docs/errors.md.
+
+The codes and their statuses are read from the source (``reference``); a code without words here, and words
+without a code, are faults.
+"""
+
+GROUPS = (
+    "The line",
+    "A turn and its session",
+    "The gate",
+    "The operator's port",
+    "A backend's guard",
+    "Everywhere",
+)
+
+SLEEP = "Repeat after Retry-After. The waiting page does so by itself."
+OPERATOR = "Correct the request."
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    # code: (group, what happened, what to do)
+    "room-unknown": (
+        GROUPS[0],
+        "There is no room of this name, or it has been removed.",
+        "Look at the address; the operator's port lists the rooms.",
+    ),
+    "room-full": (GROUPS[0], "`max_waiting` people wait already. Nobody who waits loses anything.", SLEEP),
+    "room-not-open": (
+        GROUPS[0],
+        "The room is idle, or a sale has not begun to gather; `opens_ms` says when it will.",
+        "Come again at `opens_ms`. The waiting page joins by itself.",
+    ),
+    "room-over": (
+        GROUPS[0],
+        "The sale is over and its line takes nobody any more.",
+        "Nothing; the next sale has a line of its own.",
+    ),
+    "room-turning": (GROUPS[0], "The join fell between two openings of the room.", SLEEP),
+    "room-restoring": (
+        GROUPS[0],
+        "The store was lost and the room is being put back; no place is lost.",
+        SLEEP,
+    ),
+    "run-over": (GROUPS[0], "The ticket is of an earlier opening of the room.", "Join anew."),
+    "ticket-missing": (
+        GROUPS[0],
+        "No ticket came along, neither as a cookie nor in the header Waitroom-Ticket.",
+        "Join first; see that the client keeps cookies.",
+    ),
+    "ticket-invalid": (
+        GROUPS[0],
+        "The ticket is cut, forged, or signed with a key that is no longer known.",
+        "Join anew. If many see it: was the key ring replaced?",
+    ),
+    "ticket-foreign-room": (GROUPS[0], "The ticket is of another room.", "Send each room its own ticket."),
+    "ticket-used": (
+        GROUPS[1],
+        "The place was used and its visit is over, or it was given up.",
+        "Join anew for another turn.",
+    ),
+    "leaf-mismatch": (
+        GROUPS[1],
+        "The number belongs to another ticket.",
+        "Join anew. It may follow a loss of the store (docs/recovery.md).",
+    ),
+    "too-many-joins": (
+        GROUPS[0],
+        "More joins from one address than `join_rate_per_minute` and `join_burst` allow.",
+        SLEEP
+        + " If whole offices see it, raise the two; if everybody does, name the proxy in WAITROOM_TRUSTED_PROXIES.",
+    ),
+    "idempotency-key-malformed": (
+        GROUPS[0],
+        "The header Idempotency-Key is not 16 to 64 of A-Z a-z 0-9 _ -.",
+        OPERATOR,
+    ),
+    "document-invalid": (
+        GROUPS[0],
+        "What was handed back is no status document that we signed.",
+        "Hand back the document as it was received.",
+    ),
+    "no-draw": (GROUPS[0], "The line has no draw.", "Nothing: first come, first served."),
+    "no-leaves": (
+        GROUPS[0],
+        "There is no such block, or the draw is not frozen yet.",
+        "Ask after the freeze, for blocks below `frozen / 1024`.",
+    ),
+    "target-not-allowed": (
+        GROUPS[1],
+        "The page to go on to is neither a path of this site nor on `allowed_targets`.",
+        "Link to a path, or add the host to the room.",
+    ),
+    "session-unknown": (
+        GROUPS[1],
+        "There is no session of this id in the room.",
+        "Read `sub` and `room` from the admission.",
+    ),
+    "session-not-renewed": (
+        GROUPS[1],
+        "The session is over, or the room renews none.",
+        "Let the visitor join again.",
+    ),
+    "act-unknown": (GROUPS[1], "A session can be finished, renewed or revoked, and nothing else.", OPERATOR),
+    "token-wrong": (
+        GROUPS[1],
+        "The bearer token is neither the operator's nor the backend's.",
+        "Look at WAITROOM_BACKEND_TOKEN.",
+    ),
+    "waiting": (
+        GROUPS[2],
+        "A client that is no browser asked for the site without an admission.",
+        "Join and claim at the addresses in the answer, then repeat with the cookie.",
+    ),
+    "room-rejects": (
+        GROUPS[2],
+        "The room's `queueing_method` is reject: nobody new is let in.",
+        "Nothing, until the operator changes it.",
+    ),
+    "no-such-site": (
+        GROUPS[2],
+        "No room covers this address, and there is no WAITROOM_DEFAULT_ORIGIN.",
+        "Give a room this host and path, or set the default origin.",
+    ),
+    "host-unclear": (GROUPS[2], "The request names no host, or two.", OPERATOR),
+    "address-too-long": (GROUPS[2], "Path and query are longer than the gate hands on.", OPERATOR),
+    "address-malformed": (GROUPS[2], "The path is no path.", OPERATOR),
+    "origin-unreachable": (
+        GROUPS[2],
+        "No connection to the origin within WAITROOM_CONNECT_S.",
+        "Is the origin up, and the room's `origin` right? The log has the reason.",
+    ),
+    "origin-slow": (
+        GROUPS[2],
+        "The origin did not begin to answer within WAITROOM_FIRST_BYTE_S, or fell silent.",
+        "Lower `new_users_per_minute`: the origin is overrun.",
+    ),
+    "origin-broken": (
+        GROUPS[2],
+        "The origin closed the connection or sent no HTTP.",
+        "Look at the origin's own log.",
+    ),
+    "request-slow": (GROUPS[2], "The client stopped sending its body.", "Repeat."),
+    "token-missing": (GROUPS[3], "No bearer token came along.", "Send `Authorization: Bearer …`."),
+    "token-invalid": (
+        GROUPS[3],
+        "This is not the operator token.",
+        "Look at WAITROOM_OPERATOR_TOKEN or the file `operator-token` in the data folder.",
+    ),
+    "too-many-attempts": (
+        GROUPS[3],
+        "Too many wrong tokens from this address.",
+        "Wait as Retry-After says; correct the token first.",
+    ),
+    "room-exists": (
+        GROUPS[3],
+        "There is a room of this name.",
+        "Change it by PUT or PATCH, or choose another name.",
+    ),
+    "name-differs": (GROUPS[3], "Address and document name two rooms.", OPERATOR),
+    "sale-unknown": (GROUPS[3], "The room has no sale of this name.", "GET …/sales lists them."),
+    "sale-exists": (
+        GROUPS[3],
+        "The room has a sale of this name.",
+        "Change it by PUT or PATCH, or choose another name.",
+    ),
+    "sale-under-way": (
+        GROUPS[3],
+        "People hold places in the sale that the change would take away or redraw.",
+        "Prolong or pause it instead, or wait until it has ended.",
+    ),
+    "settings-invalid": (
+        GROUPS[3],
+        "The document has faults; `faults` lists every one.",
+        "Correct them all; nothing was changed.",
+    ),
+    "settings-stale": (
+        GROUPS[3],
+        "Somebody changed the room since it was read; `current` is what it is now.",
+        "Decide again on `current`, and name its version.",
+    ),
+    "settings-contended": (
+        GROUPS[3],
+        "Others changed the room again and again in the same moment.",
+        "Repeat.",
+    ),
+    "settings-unreadable": (
+        GROUPS[3],
+        "What the store has of the room is not a document of this version.",
+        "Workers go on with what they know. Do not go back to an older version; write the room anew by PUT.",
+    ),
+    "if-match-missing": (
+        GROUPS[3],
+        "A change names no version.",
+        "Send If-Match with the ETag that GET gave, or `*`.",
+    ),
+    "if-match-invalid": (GROUPS[3], 'If-Match is no ETag such as `"3"`, nor `*`.', OPERATOR),
+    "body-not-json": (GROUPS[3], "The body is not JSON.", OPERATOR),
+    "body-not-object": (GROUPS[3], "The body is JSON, but no object.", OPERATOR),
+    "form-invalid": (GROUPS[3], "A form of the control page cannot be read.", "Load the page anew."),
+    "lever-unknown": (GROUPS[3], "There is no such lever.", "Use the page's own buttons."),
+    "file-unknown": (
+        GROUPS[3],
+        "There is no such file; the page is of another version.",
+        "Load the page anew.",
+    ),
+    "admission-missing": (
+        GROUPS[4],
+        "The request came to the backend without an admission.",
+        "Come through the gate.",
+    ),
+    "admission-refused": (
+        GROUPS[4],
+        "The admission does not count; `reason` is the word why.",
+        "`waitroom check token` tells the same word. Clocks, issuer and audience are the usual causes.",
+    ),
+    "admission-keys-missing": (
+        GROUPS[4],
+        "The guard has never reached the JWKS.",
+        "See that the backend reaches `/.waitroom/jwks.json`.",
+    ),
+    "store-away": (
+        GROUPS[5],
+        "The store cannot be reached. Who is admitted still passes; places are safe.",
+        SLEEP,
+    ),
+    "store-refused": (
+        GROUPS[5],
+        "The store answered with an error (out of memory, read-only, loading).",
+        "Look at the store's log; `maxmemory-policy` must be noeviction.",
+    ),
+    "journal-away": (
+        GROUPS[5],
+        "The journal's database cannot be reached.",
+        "Places are safe as long as the store lives. Bring it back soon: see docs/recovery.md.",
+    ),
+    "address-unknown": (GROUPS[5], "There is nothing at this address.", OPERATOR),
+    "method-not-allowed": (GROUPS[5], "The address answers other methods; Allow names them.", OPERATOR),
+    "cross-site": (
+        GROUPS[5],
+        "A page of another site sent this in the visitor's name.",
+        "Post from a page of the same origin.",
+    ),
+    "content-type-unknown": (GROUPS[5], "The body is of a kind that the address does not read.", OPERATOR),
+    "body-malformed": (GROUPS[5], "The body cannot be read as what its Content-Type says.", OPERATOR),
+    "body-incomplete": (GROUPS[5], "The connection ended before the body did.", "Repeat."),
+    "body-too-large": (GROUPS[5], "The body is larger than the address reads.", OPERATOR),
+    "cookies-too-large": (
+        GROUPS[5],
+        "The browser sent more cookies than are read (16 kB).",
+        "Remove cookies of the site; look for what sets so many.",
+    ),
+    "internal": (
+        GROUPS[5],
+        "A fault of ours. The log has the same `reference`.",
+        "Report it with the log's lines of that reference.",
+    ),
+}

@@ -1,0 +1,61 @@
+"""Fields: what each setting of a room and of a sale does, in words for docs/rooms.md.
+
+Names, limits and defaults are read from the source (``reference``); a field without words here, and words without
+a field, are faults.
+"""
+
+ROOM: dict[str, str] = {
+    "name": "stands in addresses, cookies and keys; in TOML it is the table's name",
+    "origin": "the site behind",
+    "description": "the name that fans see",
+    "host": "host that the room stands before; `*` is any",
+    "path": "path that the room stands before, with all below it",
+    "additional_routes": "further hosts and paths of the same room",
+    "additional_routes.host": "as `host`",
+    "additional_routes.path": "as `path`",
+    "cookie_suffix": "added to the names of the room's cookies",
+    "cookie_attributes": "how the room's cookies are marked",
+    "cookie_attributes.samesite": "`auto` is lax",
+    "cookie_attributes.secure": "`auto` follows WAITROOM_SECURE_COOKIES",
+    "total_active_users": "at most so many are inside at once",
+    "new_users_per_minute": "at most so many are let in a minute",
+    "session_duration": "minutes that an admission lasts; each visit prolongs it",
+    "disable_session_renewal": "an admission ends after `session_duration`, whatever its holder does",
+    "queueing_method": "`fifo`; `random`: a draw before each dated sale; `passthrough`: everybody passes; "
+    "`reject`: nobody new does",
+    "custom_page_html": "an own waiting page, a Jinja2 template with `{{ attributes }}`, `{{ head }}`, "
+    "`{{ main }}` and `{{ footer }}`; one that lacks any is refused",
+    "queue_all": "nobody is called (Cloudflare's word for a pause)",
+    "suspended": "the room is switched off: everybody passes, no line is kept",
+    "queueing_status_code": "status of the waiting page at the site's own addresses",
+    "json_response_enabled": "JSON clients get JSON while they wait, not a problem",
+    "default_template_language": "kept for clients of Cloudflare's API; the page is in English",
+    "enabled_origin_commands": "what the origin may say by `Cf-Waiting-Room-Command`",
+    "max_waiting": 'who comes when so many wait sees "full"; null: no limit',
+    "claim_window_s": "time to take a turn; later it is a recall",
+    "recall_share": "part of the grants that goes to recalls while others wait too",
+    "lane_shares": "how calls are shared between the lanes; together 1",
+    "lane_shares.verified": "share of the lane verified",
+    "lane_shares.standard": "share of the lane standard",
+    "lane_shares.suspect": "share of the lane suspect: a floor, so that nobody waits for ever",
+    "paused": "nobody is called; everybody keeps their place",
+    "bypass": "the gate lets everybody pass",
+    "message": "text on every waiting page",
+    "failure_stance": "what newcomers meet while the store is away: the waiting page, or the site",
+    "allowed_targets": "hosts, besides this one, that an admitted fan may go on to",
+    "draw_lead_s": "a draw closes so long before the start",
+    "drain_s": "after a sale's end the called may still claim for so long",
+    "join_rate_per_minute": "joins from one address, in the long run",
+    "join_burst": "joins from one address at once",
+    "frame_ancestors": "sites that may show the waiting page in a frame; empty: this one",
+}
+
+SALE: dict[str, str] = {
+    "name": "stands in addresses of the API",
+    "event_start_time": "the first people are called",
+    "event_end_time": "nobody joins any more",
+    "prequeue_start_time": "people gather from here on; null: nobody gathers",
+    "description": "for operators",
+    "shuffle_at_event_start": "a draw among all who gathered (with `fifo`)",
+    "suspended": "the sale does not take place",
+}
