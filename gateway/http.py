@@ -132,6 +132,7 @@ class Cycle(RequestResponseCycle):
         if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
             return await super().receive()  # type: ignore[return-value]
         self.message_event.clear()
+        self.flow.resume_reading()
         body, self.body = self.body, bytearray()
         return {"type": "http.request", "body": bytes(body), "more_body": False}
 
