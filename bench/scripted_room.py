@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -24,64 +24,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from waitroom import view
+from bench.scripted_scene import ADMISSION, LANES, NAME, PREFIX, TICKET, Scene, now_ms
 from waitroom.draw import Shuffle
+from waitroom.reading import Reading
+from waitroom.rooms import Room as Configured
+from waitroom.schedule import Phase, Wanted
+from waitroom.shells import Page, Pages
+from waitroom.theme import PLAIN
+from waitroom.view import Look, Shell, TicketView, content_security_policy, ticket_page
 from waitroom.wait import wait_interval
+from waitroom.words import languages, negotiate
 
-PREFIX = "/.waitroom/"
-TICKET = "waitroom-ticket-main"
-ADMISSION = "waitroom-admission-main"
-LANES = ("verified", "standard", "suspect")
-
-
-def now_ms() -> int:
-    """Return the server's time."""
-    return time.time_ns() // 1_000_000
-
-
-@dataclass
-class Scene:
-    """What the room is like right now, and what was asked of it."""
-
-    phase: str = "serving"
-    run: str = "0123456789abcdef"
-    epoch: int = 1
-    version: int = 1
-    issued: int = 0
-    serving: int = 0
-    speed: int = 0
-    plan: int = 0
-    opens_in_s: float | None = None
-    starts_in_s: float | None = None
-    frozen: int | None = None
-    seed: str = ""
-    commitment: str = ""
-    root: str = ""
-    rounds: int = 90
-    void: list[list[int]] = field(default_factory=list)
-    paused: bool = False
-    bypass: bool = False
-    message: str = ""
-    next_number: int | None = None
-    away: bool = False
-    cookies: bool = True
-    forged: bool = False
-    claims: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    join_problem: tuple[int, dict[str, Any]] | None = None
-    seen: dict[str, int] = field(default_factory=dict)
-    given_back: list[str] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-
-    def count(self, what: str) -> None:
-        """Note that something was asked."""
-        self.seen[what] = self.seen.get(what, 0) + 1
-
-    def change(self, **values: Any) -> None:
-        """Change the room as its public would notice."""
-        for name, value in values.items():
-            setattr(self, name, value)
-        self.version += 1
+__all__ = ["PREFIX", "Room", "Scene", "now_ms", "serving"]
 
 
 class Room:
@@ -93,7 +47,16 @@ class Room:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.began_ms = now_ms()
         self.numbers: dict[str, int] = {}
-        self.shell = view.shell("main", PREFIX, "Northern Lights Festival")
+        self.own_shell: Shell | None = None
+        self.pages = Pages(PREFIX.removesuffix("/"))
+        configured = Configured(
+            "main",
+            "http://127.0.0.1",
+            description=NAME,
+            custom_page_html=scene.custom_page_html,
+            frame_ancestors=scene.frame_ancestors,
+        )
+        self.reading = Reading(configured, configured, Wanted("always", Phase.SERVING))
         room = f"{PREFIX}r/main"
         routes: list[tuple[str, Callable[[Request], Any], list[str]]] = [
             (room, self.page, ["GET"]),
@@ -104,6 +67,13 @@ class Room:
             (f"{room}/claim", self.claim, ["POST"]),
             (f"{room}/leave", self.leave, ["POST"]),
             (f"{room}/ticket", self.ticket, ["GET"]),
+            (f"{room}/receipt", self.receipt, ["GET"]),
+            (f"{room}/how", self.how, ["GET"]),
+            (f"{room}/preview", self.previews, ["GET"]),
+            (f"{room}/preview/{{state}}", self.preview, ["GET"]),
+            (f"{room}/carry", self.carry, ["POST"]),
+            (f"{room}/carry/take", self.take, ["POST"]),
+            (f"{room}/carry/{{watch}}", self.carried, ["GET"]),
             ("/shop", self.origin, ["GET"]),
             ("/favicon.ico", self.nothing, ["GET"]),
         ]
@@ -112,22 +82,35 @@ class Room:
         )
 
     # ------------------------------------------------------------------------------------- pages
-    async def page(self, _request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """Send the shell: the same for everybody, so the page finds its target in the address."""
         self.scene.count("shell")
-        return self._html(self.shell.page())
+        return self._shell(request, "")
 
     async def static(self, request: Request) -> Response:
         """Send a static file."""
-        asset = view.assets()[request.path_params["name"]]
-        return Response(asset.body, media_type=asset.media_type)
+        return _sent(request, self.pages.asset(request.path_params["name"]))
+
+    async def how(self, request: Request) -> Response:
+        """Send how the line works."""
+        return _sent(request, self.pages.how(self.reading, _language(request)))
+
+    async def preview(self, request: Request) -> Response:
+        """Send a state with made-up figures."""
+        still = request.query_params.get("js") == "0"
+        state = request.path_params["state"]
+        return _sent(request, self.pages.preview(self.reading, state, _language(request), still=still))
+
+    async def previews(self, request: Request) -> Response:
+        """Send the list of all states."""
+        return _sent(request, self.pages.previews(self.reading, _language(request)))
 
     async def origin(self, request: Request) -> Response:
         """The shop behind: whoever has the admission is in, others see the shell."""
         self.scene.count("origin")
         if ADMISSION in request.cookies or self.scene.bypass:
             return HTMLResponse("<!doctype html><title>Shop</title><h1>Welcome to the shop</h1>")
-        return self._html(self.shell.page(request.url.path))
+        return self._shell(request, request.url.path)
 
     async def nothing(self, _request: Request) -> Response:
         """Answer what browsers ask for unasked."""
@@ -176,7 +159,11 @@ class Room:
             "speed_per_minute": dict.fromkeys(LANES, scene.speed),
             "plan_per_minute": scene.plan,
             "poll_cap_s": 60,
-            "claim_window_s": 300,
+            "claim_window_s": scene.claim_window_s,
+            "wait": scene.wait or {"low": 0.75, "high": 1.35, "held": None, "of": 0},
+            "stock": scene.stock or {"left": None, "state": None},
+            "stops": "moved" if scene.moved_to else "",
+            "moved_to": scene.moved_to,
             "paused": scene.paused,
             "bypass": scene.bypass,
             "full": False,
@@ -210,7 +197,7 @@ class Room:
             return _problem(status, **members)
         form = "form" in request.headers.get("content-type", "")
         again = not form and bool((await request.json()).get("again"))
-        ticket = request.cookies.get(TICKET, "")
+        ticket = self._ticket(request)
         if again or ticket not in self.numbers or self._run(ticket) != scene.run:
             key = request.headers.get("idempotency-key") or f"n{len(self.numbers)}"
             ticket = f"{scene.run}.{key}"
@@ -223,17 +210,24 @@ class Room:
             target = await _form_target(request)
             answer: Response = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
         else:
-            answer = JSONResponse(
-                {
-                    "room": "main",
-                    "run": scene.run,
-                    "ticket": ticket,
-                    "number": self.numbers[ticket],
-                    "lane": "standard",
-                    "phase": scene.phase,
-                }
-            )
+            return self._place(ticket)
         if scene.cookies:
+            answer.set_cookie(TICKET, ticket, httponly=True, samesite="lax")
+        return answer
+
+    def _place(self, ticket: str) -> Response:
+        """Give a place as JSON and cookie."""
+        answer = JSONResponse(
+            {
+                "room": "main",
+                "run": self._run(ticket),
+                "ticket": ticket,
+                "number": self.numbers[ticket],
+                "lane": "standard",
+                "phase": self.scene.phase,
+            }
+        )
+        if self.scene.cookies:
             answer.set_cookie(TICKET, ticket, httponly=True, samesite="lax")
         return answer
 
@@ -261,7 +255,8 @@ class Room:
             answer = JSONResponse(
                 {"outcome": "admitted", "go": target, "admission": "x", "expires_ms": now_ms() + 60_000}
             )
-        answer.set_cookie(ADMISSION, "x", httponly=True, samesite="lax")
+        if scene.cookies:
+            answer.set_cookie(ADMISSION, "x", httponly=True, samesite="lax")
         return answer
 
     async def leave(self, request: Request) -> Response:
@@ -274,12 +269,17 @@ class Room:
         """Send the page without JavaScript."""
         scene = self.scene
         scene.count("ticket")
-        number = self.numbers[self._ticket(request)]
+        ticket = self._ticket(request)
+        if not ticket:
+            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+        number = self.numbers[ticket]
         rank = None if scene.commitment and not scene.seed else self._rank(number)
         called = rank is not None and rank < scene.serving and scene.phase == "serving"
         ahead = None if rank is None else max(0, rank - scene.serving)
         starts_in_s = scene.starts_in_s if scene.phase == "gathering" else None
-        place = view.TicketView(
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse(self._figures(number, called=called))
+        place = TicketView(
             phase=scene.phase,
             standing="called" if called else "waiting",
             number=number,
@@ -297,9 +297,56 @@ class Room:
         )
         target = request.query_params.get("target", "/")
         still = "still" in request.query_params
-        return self._html(
-            view.ticket_page("main", PREFIX, "Northern Lights Festival", target, place, still=still)
+        look = Look(NAME, languages()[_language(request)], PLAIN)
+        return self._html(ticket_page("main", PREFIX, look, target, place, still=still))
+
+    def _figures(self, number: int, *, called: bool) -> dict[str, Any]:
+        """Give the members of the personal JSON that the page reads."""
+        scene = self.scene
+        until_ms = None if scene.called_ms is None else scene.called_ms + scene.claim_window_s * 1000
+        late = until_ms is not None and now_ms() >= until_ms
+        standing = ("recall" if late else "called") if called else "waiting"
+        return {
+            "number": number,
+            "standing": standing,
+            "called_ms": scene.called_ms,
+            "claim_until_ms": until_ms if called else None,
+        }
+
+    async def receipt(self, request: Request) -> Response:
+        """Send a receipt to who has a ticket."""
+        self.scene.count("receipt")
+        if not self._ticket(request):
+            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+        return Response("e30.e30.x", media_type="application/jwt")
+
+    # ------------------------------------------------------------------------------------- carry
+    async def carry(self, request: Request) -> Response:
+        """Make a code that takes a place to another device."""
+        self.scene.count("carry")
+        ticket = self._ticket(request)
+        if not ticket:
+            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+        code = _b64url(len(self.scene.codes).to_bytes(16, "big"))
+        self.scene.codes[code] = (ticket, "open")
+        return JSONResponse(
+            {"code": code, "watch": _watch(code), "url": "", "expires_ms": now_ms() + 300_000}
         )
+
+    async def take(self, request: Request) -> Response:
+        """Give the place of a code, once."""
+        self.scene.count("take")
+        code = str((await request.json()).get("code"))
+        ticket, state = self.scene.codes.get(code, ("", "gone"))
+        if state != "open":
+            return _problem(410, "carry-gone", "This link has been used.")
+        self.scene.codes[code] = (ticket, "taken")
+        return self._place(ticket)
+
+    async def carried(self, request: Request) -> Response:
+        """Tell what became of a code."""
+        told = {_watch(code): state for code, (_, state) in self.scene.codes.items()}
+        return JSONResponse({"state": told.get(request.path_params["watch"], "gone")})
 
     # ------------------------------------------------------------------------------------- small
     def _at(self, in_s: float | None) -> int | None:
@@ -318,9 +365,24 @@ class Room:
             return number
         return Shuffle(bytes.fromhex(scene.seed), scene.frozen, scene.rounds).rank(number)
 
+    def _shell(self, request: Request, target: str) -> Response:
+        if self.own_shell is not None:
+            return self._html(self.own_shell.page(target))
+        return _sent(request, self.pages.shell(self.reading, target, _language(request)))
+
     def _html(self, body: bytes) -> Response:
-        policy = view.content_security_policy()
+        policy = content_security_policy()
         return HTMLResponse(body, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+
+
+def _language(request: Request) -> str:
+    return negotiate(request.headers.get("accept-language", ""), request.query_params.get("lang", ""))
+
+
+def _sent(request: Request, page: Page) -> Response:
+    """Send a page as the product does, compressed where that is welcome."""
+    headers, body = page.coded(request.headers.get("accept-encoding", "").encode())
+    return Response(body, headers={name.decode(): value.decode() for name, value in headers})
 
 
 async def _form_target(request: Request) -> str:
@@ -338,6 +400,11 @@ def _problem(status: int, code: str, detail: str = "", retry_after_s: int = 0, *
         **more,
     }
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def _watch(code: str) -> str:
+    """Return the name by which the old device asks for its code: the code itself must not stand in a log."""
+    return sha256(code.encode()).hexdigest()[:32]
 
 
 def _b64url(raw: bytes) -> str:

@@ -29,6 +29,7 @@ from waitroom.rooms import FailureStance, Method, Room
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.standing import Standing
+from waitroom.words import negotiate
 
 MINUTE_MS = 60_000
 SAMPLE_MS = 500
@@ -205,14 +206,17 @@ class GatePages:
         self._waitroom = waitroom
         self._pages = pages
 
-    def shell(self, room: str, target: str) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+    def shell(
+        self, room: str, target: str, accept_language: bytes, accept_encoding: bytes
+    ) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
         """Give the room's page in place, with the room's own status code."""
         reading = self._waitroom.reading(room)
-        page = self._pages.shell(reading, target)
+        liked, default = accept_language.decode("latin-1"), reading.room.default_template_language
+        page = self._pages.shell(reading, target, negotiate(liked, default=default))
         code = reading.room.queueing_status_code
         if reading.room.queueing_method is Method.REJECT:
             code = 429
-        return code, page.headers, page.body
+        return code, *page.coded(accept_encoding)
 
     def waiting_json(self, room: str) -> Mapping[str, object]:
         """Tell a waiting JSON client how the line stands."""

@@ -268,7 +268,7 @@ def check_rooms(args: argparse.Namespace) -> int:
     """Check a file with rooms; Misconfigured tells every fault."""
     from waitroom.rooms import page_faults
     from waitroom.rooms_toml import parse_toml
-    from waitroom.view import custom_page_faults
+    from waitroom.view import custom_page_faults, theme_faults
 
     try:
         text = args.file.read_text(encoding="utf-8")
@@ -280,7 +280,7 @@ def check_rooms(args: argparse.Namespace) -> int:
     faults = [
         fault
         for room in rooms
-        for fault in page_faults(room, custom_page_faults, where=f"rooms.{room.name}.")
+        for fault in page_faults(room, custom_page_faults, theme_faults, where=f"rooms.{room.name}.")
     ]
     if faults:
         raise Misconfigured(faults)

@@ -46,8 +46,10 @@ class Admissions(Protocol):
 class Pages(Protocol):
     """What a waiting client gets to see. From memory."""
 
-    def shell(self, room: str, target: str) -> tuple[int, Sequence[Header], bytes]:
-        """Give the room's page, for a fan who wants to get to the target."""
+    def shell(
+        self, room: str, target: str, accept_language: bytes, accept_encoding: bytes
+    ) -> tuple[int, Sequence[Header], bytes]:
+        """Give the room's page, for a fan who wants to get to the target, as their browser likes it."""
         ...
 
     def waiting_json(self, room: str) -> Mapping[str, object]:

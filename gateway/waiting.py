@@ -17,7 +17,7 @@ import orjson
 from starlette.types import Scope, Send
 
 from gateway.decision import Kind, Reject, RoomRoute, Wait
-from gateway.headers import Header
+from gateway.headers import Header, values
 from gateway.ports import Pages
 from gateway.proxy import OriginFailed
 from gateway.websocket import refuse
@@ -58,7 +58,10 @@ def waiting(scope: Scope, room: RoomRoute, verdict: Wait | Reject, prefix: str, 
     """Give the answer for somebody who waits."""
     match verdict.kind:
         case Kind.PAGE:
-            status, headers, body = pages.shell(room.name, wanted(scope))
+            liked, coded = (
+                values(scope["headers"], name) for name in (b"accept-language", b"accept-encoding")
+            )
+            status, headers, body = pages.shell(room.name, wanted(scope), b",".join(liked), b",".join(coded))
             kept = [pair for pair in headers if pair[0] not in {b"cache-control", b"content-length"}]
             # The page comes back by itself; whoever reads only the status code is told when.
             later = [(b"retry-after", b"%d" % room.retry_after_s)] if status != 200 else []

@@ -48,6 +48,7 @@ from kernel.metrics import render
 from kernel.problems import raw_problem
 from kernel.signing import b64url
 from kernel.store import check, connect
+from waitroom.carry_web import CarryWeb
 from waitroom.configure import Configurations
 from waitroom.drain import Drain
 from waitroom.journal_store import JournalStore
@@ -137,16 +138,14 @@ class GateProcess:
             Deadlines(settings.connect_s, settings.first_byte_s, settings.idle_s),
             connections=settings.origin_connections,
         )
-        line = LineWeb(
-            waitroom,
-            pages,
-            Buckets(),
-            parts.ring,
-            WebSettings(settings.prefix, settings.secure, settings.networks),
-        )
+        buckets, reached = Buckets(), WebSettings(settings.prefix, settings.secure, settings.networks)
+        line = LineWeb(waitroom, pages, buckets, parts.ring, reached)
+        carry = CarryWeb(line, waitroom, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
-            settings.prefix, {**line.routes, **door.routes}, {**door.plain, ("GET", "static"): line.asset}
+            settings.prefix,
+            {**line.routes, **carry.routes, **door.routes},
+            {**door.plain, ("GET", "static"): line.asset},
         )
         self.broadcast: Broadcast | None = line.broadcast
         self.app: ASGIApp = Gate(

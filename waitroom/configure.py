@@ -6,7 +6,7 @@ current; one that names none (a pause must not wait for a reload) is decided ane
 
 TOML and API side by side: a room keeps the hash of the TOML text that it was last made from. While that text stays
 the same, a restart changes nothing, also not a room that was removed by API. When the text changes it wins,
-except over operators' switches (pause, bypass, message) that it does not name.
+except over operators' switches (pause, bypass, message, stock, moved_to) that it does not name.
 
 Not here: HTTP (``dashboards``), what a setting may be (``rooms``).
 """
@@ -37,7 +37,7 @@ from waitroom.rooms import (
     to_dict,
 )
 from waitroom.schedule import obstacle, wanted
-from waitroom.view import custom_page_faults
+from waitroom.view import custom_page_faults, theme_faults
 
 log = logging.getLogger(__name__)
 
@@ -321,7 +321,7 @@ class Configurations:
         faults = [
             fault
             for room in rooms
-            for fault in page_faults(room, custom_page_faults, where=f"rooms.{room.name}.")
+            for fault in page_faults(room, custom_page_faults, theme_faults, where=f"rooms.{room.name}.")
         ]
         if faults:
             raise Misconfigured(faults)
@@ -339,6 +339,9 @@ class Configurations:
                     paused=room.paused or current.paused,
                     bypass=room.bypass or current.bypass,
                     message=room.message or current.message,
+                    stock_state=room.stock_state or current.stock_state,
+                    stock_left=current.stock_left if room.stock_left is None else room.stock_left,
+                    moved_to=room.moved_to or current.moved_to,
                 )
             try:
                 result = await self._keep(current, kept, after, actor)
@@ -382,7 +385,7 @@ class Configurations:
         after = replace(after, source_hash=after.source_hash if source_hash is None else source_hash)
         if current is not None:
             self._refuse_obstacle(current, after)
-        if faults := page_faults(after, custom_page_faults, current):
+        if faults := page_faults(after, custom_page_faults, theme_faults, current):
             raise Misconfigured(faults)
         if current is None or current.routes != after.routes:
             others = [room for room in await self.list() if room.name != after.name]

@@ -27,6 +27,7 @@ _HOST = re.compile(
 )
 _PORT = re.compile(r":[0-9]{1,5}")
 _PATH = re.compile(r"/[!-~]{0,1023}")
+_WAY = re.compile(r"(https://|/)[!#-;=?-\[\]_a-z~%]{0,300}")
 _SUFFIX = re.compile(r"[A-Za-z0-9_-]{0,32}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 _ANCESTOR = re.compile(r"(https?://)?(\*\.)?[A-Za-z0-9.-]{1,253}(:([0-9]{1,5}|\*))?")
@@ -186,6 +187,27 @@ def url(value: object) -> str:
     except ValueError:
         pass
     raise refuse("an address such as https://shop.example.com, with nothing after the host", value)
+
+
+def way(value: object) -> str:
+    """Read where people are sent on to: a path of this site, or an https address; both as they stand in a link."""
+    if isinstance(value, str) and _WAY.fullmatch(value) and not value.startswith("//"):
+        try:
+            parts = urlsplit(value)
+            if parts.username is None and (value[0] == "/" or (parts.hostname and parts.port != 0)):
+                return value
+        except ValueError:
+            pass
+    raise refuse("a path such as /tickets, or an address such as https://www.example.com/tickets", value)
+
+
+def leads_to(way: str, hosts: Collection[str]) -> bool:
+    """Tell whether `way` stays on this site or goes to one of `hosts`, named with their port where it is not 443."""
+    if way.startswith("/"):
+        return True
+    parts = urlsplit(way)
+    host = (parts.hostname or "").rstrip(".")
+    return f"{host}:{parts.port or 443}" in hosts or (parts.port in {None, 443} and host in hosts)
 
 
 def cookie_suffix(value: object) -> str:

@@ -24,6 +24,10 @@ class Metrics:
             )
         )
         self.refused = Counter("waitroom_line_refused", "Requests refused", ["reason"], registry=registry)
+        self.carries = Counter(
+            "waitroom_line_carries", "Steps of places on their way to another device", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.issued = Gauge(
             "waitroom_line_issued_numbers", "Numbers given in the current run", ["room"], registry=registry,
             multiprocess_mode="mostrecent",

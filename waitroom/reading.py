@@ -5,12 +5,15 @@ line, its history, the permutation, the status document's bytes. A worker that c
 goes on with its last reading and says how old it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from kernel.asgi import Ready
 from waitroom.draw import Shuffle, draw_id, rounds_for
+from waitroom.estimate import Learned, learn, mark_ms
 from waitroom.lanes import Lane, Moved, Serving
-from waitroom.line import Line, covered, is_void, rank_of
+from waitroom.line import JOINABLE, Line, covered, is_void, rank_of
+from waitroom.room_fields import StockState
 from waitroom.rooms import Room
 from waitroom.schedule import Wanted
 from waitroom.standing import Place, stand
@@ -29,7 +32,12 @@ class Reading:
     room: Room
     wanted: Wanted
     line: Line | None = None
+    joinable: Line | None = None
+    """The line, while it takes joins: it has a phase for that, and there is something left to wait for."""
     calls: list[Moved] = field(default_factory=list)
+    learned: Learned | None = None
+    """What the calls tell of waits; made anew when the mark behind it moves."""
+    learned_mark: tuple[int, int] = (0, 0)
     shuffle: Shuffle | None = None
     proof: str = ""
     document: bytes = b""
@@ -79,10 +87,21 @@ class Reading:
             last = self.calls[-1] if self.calls else Moved(-1, Serving())
             self.calls.extend(record for record in calls if record > last)
             del self.calls[:-CALLS_KEPT]
+        mark = line.epoch if line else 0, mark_ms(self.calls)
+        if whole_history or mark != self.learned_mark:
+            self.learned, self.learned_mark = learn(self.calls), mark
+        takes = (
+            line is not None and line.phase in JOINABLE and self.room.stock_state is not StockState.SOLD_OUT
+        )
+        self.joinable = line if takes else None
         if line is None or not line.seed or not line.frozen:
             self.shuffle = None
         elif self.shuffle is None or self.shuffle.seed.hex() != line.seed or self.shuffle.n != line.frozen:
             self.shuffle = Shuffle(bytes.fromhex(line.seed), line.frozen)
+
+    def overlaps(self, calls: Sequence[Moved]) -> bool:
+        """Tell whether the end of a history joins on to what is known: else there is a hole between them."""
+        return not calls or (bool(self.calls) and calls[0] <= self.calls[-1])
 
     def rank(self, number: int) -> int | None:
         """Return a number's rank; None while a draw is to come."""

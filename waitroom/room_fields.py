@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from kernel.errors import Misconfigured
 from waitroom import field_readers as reads
+from waitroom.theme import Theme, read_theme
 
 
 class Method(StrEnum):
@@ -26,6 +28,14 @@ class FailureStance(StrEnum):
 
     CLOSED = "fail_closed"
     OPEN = "fail_open"
+
+
+class StockState(StrEnum):
+    """How much there is left to wait for, as far as the operator (or the shop) says."""
+
+    SELLING = "selling"
+    LAST = "last"
+    SOLD_OUT = "soldout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,13 @@ def _table(table: Mapping[str, reads.Reader], kind: Callable[..., Any]) -> reads
         return kind(**values)
 
     return read_table
+
+
+def _theme(value: object) -> Theme:
+    try:
+        return read_theme(value)
+    except Misconfigured as error:
+        raise ValueError("; ".join(fault.removeprefix("theme ") for fault in error.faults)) from error
 
 
 OVERRIDES: dict[str, reads.Reader] = {
@@ -123,11 +140,15 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     "paused": reads.flag,
     "bypass": reads.flag,
     "message": reads.text(280, lines=True),
+    "stock_state": reads.optional(reads.one_of(*StockState)),
+    "stock_left": reads.optional(reads.whole(0)),
+    "moved_to": reads.optional(reads.way),
     "failure_stance": reads.one_of(*FailureStance),
     "allowed_targets": reads.many(reads.host_and_port, 100),
     "draw_lead_s": reads.whole(0, 86_400),
     "drain_s": reads.whole(0, 86_400),
     "join_rate_per_minute": reads.whole(1),
     "join_burst": reads.whole(1),
+    "theme": _theme,
     "frame_ancestors": reads.many(reads.frame_ancestor, 20),
 }

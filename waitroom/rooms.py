@@ -32,7 +32,9 @@ from waitroom.room_fields import (
     LaneShares,
     Method,
     Route,
+    StockState,
 )
+from waitroom.theme import PLAIN, Theme
 
 __all__ = [
     "ALWAYS",
@@ -43,6 +45,7 @@ __all__ = [
     "Room",
     "Route",
     "Sale",
+    "StockState",
     "clashes",
     "details",
     "draws",
@@ -118,12 +121,16 @@ class Room:
     paused: bool = False
     bypass: bool = False
     message: str = ""
+    stock_state: StockState | None = None
+    stock_left: int | None = None
+    moved_to: str | None = None
     failure_stance: FailureStance = FailureStance.CLOSED
     allowed_targets: tuple[str, ...] = ()
     draw_lead_s: int = 90
     drain_s: int = 600
     join_rate_per_minute: int = 120
     join_burst: int = 60
+    theme: Theme = PLAIN
     frame_ancestors: tuple[str, ...] = ()
     sales: tuple[Sale, ...] = ()
     version: int = 0
@@ -178,14 +185,19 @@ def draws(room: Room, sale: Sale) -> bool:
 
 
 def page_faults(
-    room: Room, judge: Callable[[str], Sequence[str]], before: Room | None = None, where: str = ""
+    room: Room,
+    judge: Callable[[str], Sequence[str]],
+    judge_theme: Callable[[Theme], Sequence[str]],
+    before: Room | None = None,
+    where: str = "",
 ) -> list[str]:
-    """Name what `judge` finds in the operator's own pages of a room and of its sales.
+    """Name what `judge` finds in the operator's own pages of a room and of its sales, and in its theme's texts.
 
-    Pages that `before` has are not judged again: one that an older version let in must not refuse a pause.
+    What `before` has is not judged again: a page that an older version let in must not refuse a pause.
     """
     known = _pages(before).values() if before is not None else ()
-    return [
+    theme = [] if before is not None and before.theme == room.theme else judge_theme(room.theme)
+    return [f"{where}{fault}" for fault in theme] + [
         f"{where}{field}: {fault}"
         for field, page in _pages(room).items()
         if page not in known
@@ -234,6 +246,8 @@ def to_dict(room: Room) -> dict[str, Any]:
         match value:
             case CookieAttributes() | LaneShares():
                 document[item.name] = {part.name: getattr(value, part.name) for part in fields(value)}
+            case Theme():
+                document[item.name] = value.to_dict()
             case tuple() if item.name == "sales":
                 document[item.name] = [sale_to_dict(sale) for sale in value]
             case tuple() if item.name == "additional_routes":
@@ -339,6 +353,10 @@ def _conflicts(room: Room) -> list[str]:
     attributes = room.cookie_attributes
     if attributes.samesite == "none" and attributes.secure == "never":
         faults.append("cookie_attributes: browsers drop a cookie with samesite none that is never secure")
+    if room.moved_to is not None and not reads.leads_to(room.moved_to, room.allowed_targets):
+        faults.append(
+            "moved_to must be a path of this site, or an address whose host stands in allowed_targets"
+        )
     if room.queueing_method is Method.RANDOM and not room.sales:
         faults.append(
             "queueing_method random needs sales: it is a draw among those who gathered before a sale starts; "

@@ -22,7 +22,7 @@ from waitroom.metrics import Metrics
 from waitroom.ports import DocumentSigner, Door, SeedSource
 from waitroom.reading import Reading, broadcast
 from waitroom.recovery import Memory, fell_back, raise_to
-from waitroom.rooms import ALWAYS, Room, merged, read_kept
+from waitroom.rooms import ALWAYS, Room, StockState, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
 from waitroom.standing import Place
 from waitroom.store import LineStore
@@ -88,8 +88,12 @@ class Waitroom:
             known = self.readings.get(room)
             # Taken before the store is asked: numbers given meanwhile must not look like numbers lost.
             witness = known.memory if known else None
-            snapshot = await self.store.snapshot(room, whole_history=known is None)
-            if witness and snapshot.line and witness.epoch != snapshot.line.epoch:
+            snapshot = await self.store.snapshot(room, whole_history=known is None or known.line is None)
+            # Every worker must hold the same calls, or they would sign different documents.
+            if known and (
+                not known.overlaps(snapshot.calls)
+                or (witness and snapshot.line and witness.epoch != snapshot.line.epoch)
+            ):
                 snapshot = await self.store.snapshot(room, whole_history=True)
             now_ms = self.clock.now_ms()
             if (
@@ -145,7 +149,13 @@ class Waitroom:
 
     def _document(self, reading: Reading) -> None:
         members = status.body(
-            reading.room, reading.wanted, reading.line, reading.calls, self._seeds.level, reading.rounds
+            reading.room,
+            reading.wanted,
+            reading.line,
+            reading.calls,
+            reading.learned,
+            self._seeds.level,
+            reading.rounds,
         )
         etag = _etag(members, self.documents.kid)
         if etag != reading.etag:
@@ -174,8 +184,8 @@ class Waitroom:
         Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):
-            line = reading.line
-            if line is None or line.phase not in JOINABLE:
+            line = reading.joinable
+            if line is None:
                 raise self._closed(reading, now_ms)
             room, lane = reading.base.name, Lane.STANDARD
             desk = self._desks.get(room)
@@ -253,6 +263,12 @@ class Waitroom:
         opens_ms = reading.wanted.opens_ms
         if phase in {Phase.DRAINING, Phase.ENDED} and not (opens_ms and opens_ms > now_ms):
             return Refused("room-over", "This sale is over. Nobody joins the line any more.", status=410)
+        if phase in JOINABLE and reading.room.stock_state is StockState.SOLD_OUT:
+            return Refused(
+                "room-sold-out",
+                "Everything is sold, so nobody joins this line any more. Who waits already keeps their place.",
+                status=409,
+            )
         wait_s = max(1, min(3600, -(-(opens_ms - now_ms) // 1000))) if opens_ms and opens_ms > now_ms else 5
         return Refused(
             "room-not-open",

@@ -1,86 +1,165 @@
-"""Shells: the pages of all rooms, rendered once and kept ready, with the headers that every page carries.
+"""Shells: the pages of all rooms, rendered once for each look and language and kept ready, compressed too.
 
-Not here: what stands on them (``view``), who gets which (``web``).
+Not here: what stands on them (``view``), who gets which and in which language (``web``).
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernel.errors import Refused, Unavailable
+from waitroom import own_page, telling
+from waitroom.assets import asset_url, assets, squeezed
+from waitroom.estimate import speed_per_minute
+from waitroom.lanes import Lane
 from waitroom.reading import Reading
+from waitroom.schedule import Phase
+from waitroom.theme import Theme
 from waitroom.ticket import Ticket
 from waitroom.view import (
+    PLAIN_STATES,
+    STATES,
     Action,
+    Look,
     Shell,
     TicketView,
-    assets,
     content_security_policy,
+    custom_page_faults,
+    how_page,
     notice_page,
+    previews_page,
     shell,
+    speaking,
     ticket_page,
 )
+from waitroom.wait import Interval, wait_interval
+from waitroom.words import SOURCE, Catalogue, languages
 
 Header = tuple[bytes, bytes]
 _HTML = (b"content-type", b"text/html; charset=utf-8")
+_VARY = (b"vary", b"accept-language, accept-encoding")
 _JOIN_HELPS = frozenset(
-    {"ticket-missing", "ticket-invalid", "ticket-foreign-room", "run-over", "ticket-used"}
+    {"ticket-missing", "ticket-invalid", "ticket-foreign-room", "run-over", "ticket-used", "leaf-mismatch"}
 )
+_SHELLS_MOST = 2000
+"""Looks kept at once: rooms, times languages, times what an operator's own page shows of the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A body and its headers, without caching rules."""
+    """A body and its headers, without caching rules. `gzip` is the same body for who accepts that coding."""
 
     headers: tuple[Header, ...]
     body: bytes
+    gzip: bytes | None = None
+
+    def coded(self, accept_encoding: bytes | None) -> tuple[tuple[Header, ...], bytes]:
+        """Return headers and body for a request's Accept-Encoding."""
+        if self.gzip is None or accept_encoding is None or not _takes_gzip(accept_encoding):
+            return self.headers, self.body
+        return (*self.headers, (b"content-encoding", b"gzip")), self.gzip
 
 
 class Pages:
-    """Keeps a ready shell for each room and its present look."""
+    """Keeps a ready shell for each room, look and language."""
 
     def __init__(self, prefix: str) -> None:
         """`prefix` as in settings, without a slash at its end."""
         self._prefix = prefix + "/"
-        self._shells: dict[str, tuple[tuple[str, str | None], Shell]] = {}
+        self._shells: dict[tuple[str, str, str], tuple[object, Shell]] = {}
+        self._spoken: dict[tuple[str, str], tuple[Theme, Catalogue]] = {}
 
-    def shell(self, reading: Reading, target: str) -> Page:
+    def shell(self, reading: Reading, target: str, language: str = SOURCE) -> Page:
         """Return the page that waits, for somebody who wants to get to `target`."""
-        room = reading.room
-        look = room.description or room.name, room.custom_page_html
-        kept = self._shells.get(room.name)
-        if kept is None or kept[0] != look:
-            kept = look, shell(room.name, self._prefix, look[0], look[1] or "")
-            self._shells[room.name] = kept
-        return Page(self._headers(reading, custom=look[1] is not None), kept[1].page(target))
+        room, look = reading.room, self._look(reading, language)
+        own = room.custom_page_html or ""
+        shows = _variables(reading, look) if own else {}
+        # `lastUpdated` alone makes no new page: what it dates has not changed.
+        seen = look, own, [value for name, value in shows.items() if name != "lastUpdated"]
+        key = room.name, language, ""
+        kept = self._shells.get(key)
+        if kept is None or kept[0] != seen:
+            if own and custom_page_faults(own):
+                # A page that an older version let in: the house's page lets people wait, a broken one does not.
+                own = ""
+            kept = seen, shell(room.name, self._prefix, look, own, shows)
+            self._keep(key, kept)
+        return self._page(reading, look, kept[1], target, custom=bool(room.custom_page_html))
 
-    def ticket(self, reading: Reading, held: Ticket, view: TicketView, target: str, *, still: bool) -> Page:
+    def ticket(
+        self,
+        reading: Reading,
+        held: Ticket,
+        view: TicketView,
+        target: str,
+        language: str = SOURCE,
+        *,
+        still: bool = False,
+    ) -> Page:
         """Return a fan's own view without JavaScript."""
+        look = self._look(reading, language)
         room = reading.room
-        name = room.description or room.name
-        body = ticket_page(held.room, self._prefix, name, target, view, still=still)
-        return Page(self._headers(reading), body)
+        more = replace(
+            view,
+            lane=str(held.lane),
+            stock_state=room.stock_state and str(room.stock_state),
+            stock_left=room.stock_left,
+            moved_to=room.moved_to,
+        )
+        body = ticket_page(held.room, self._prefix, look, target, more, still=still)
+        return self._made(reading, look, body)
 
-    def refused(self, reading: Reading, target: str, reason: Refused | Unavailable) -> Page:
+    def refused(
+        self, reading: Reading, target: str, reason: Refused | Unavailable, language: str = SOURCE
+    ) -> Page:
         """Say in one sentence why something was refused, with the way out where there is one."""
+        look = self._look(reading, language)
         base = f"{self._prefix}r/{reading.base.name}"
         again = f"{base}?target={target}" if target.isascii() and target.isprintable() else base
-        action = Action("Try again", base)
+        action = Action(look.words.text("action.again"), base)
         refresh_s = None
         if reason.code in _JOIN_HELPS:
-            action = Action("Take a place in line", f"{base}/join", "post", target)
+            action = Action(look.words.text("plain.take-in-line"), f"{base}/join", "post", target)
         elif reason.retry_after_s is not None:
             refresh_s = max(5, reason.retry_after_s)
+        headline, detail = look.words.refused(reason.code)
         body = notice_page(
             self._prefix,
-            reading.room.description or reading.room.name,
-            stage="Waiting room",
-            headline=_HEADLINES.get(reason.code, "This did not work"),
-            detail=reason.public,
+            look,
+            stage=look.words.text("state.refused.stage"),
+            headline=headline,
+            detail=detail,
             action=action,
             refresh_s=refresh_s,
             again=again,
         )
-        return Page(self._headers(reading), body)
+        return self._made(reading, look, body)
+
+    def how(self, reading: Reading, language: str = SOURCE) -> Page:
+        """Tell how the line works, from the room's real settings."""
+        look = self._look(reading, language)
+        sections = telling.sections(reading.room, reading.wanted, _level(reading), look.words)
+        return self._made(reading, look, how_page(reading.base.name, self._prefix, look, sections))
+
+    def preview(self, reading: Reading, state: str, language: str = SOURCE, *, still: bool = False) -> Page:
+        """Show a state with made-up figures; `still` is how it looks without JavaScript. Raises Refused (404)."""
+        look = self._look(reading, language)
+        if state not in (PLAIN_STATES if still else STATES):
+            raise Refused("address-unknown", "There is no such state.", status=404)
+        if still:
+            return self._made(reading, look, self._plain_preview(reading, state, look))
+        key, seen = (reading.room.name, language, state), look
+        kept = self._shells.get(key)
+        if kept is None or kept[0] != seen:
+            kept = seen, shell(reading.room.name, self._prefix, look, preview=state)
+            self._keep(key, kept)
+        return self._page(reading, look, kept[1], "/")
+
+    def previews(self, reading: Reading, language: str = SOURCE) -> Page:
+        """List all states in all languages."""
+        look = self._look(reading, language)
+        tongues = [(tag, catalogue.name) for tag, catalogue in languages().items()]
+        return self._made(reading, look, previews_page(reading.base.name, self._prefix, look, tongues))
 
     def asset(self, name: str) -> Page:
         """Return a static file. Raises Refused (404)."""
@@ -91,30 +170,113 @@ class Pages:
             (b"content-type", found.media_type.encode()),
             (b"cache-control", b"public, max-age=31536000, immutable"),
             (b"x-content-type-options", b"nosniff"),
+            (b"vary", b"accept-encoding"),
         )
-        return Page(headers, found.body)
+        return Page(headers, found.body, found.gzip)
 
-    def _headers(self, reading: Reading, *, custom: bool = False) -> tuple[Header, ...]:
+    def _look(self, reading: Reading, language: str) -> Look:
+        room = reading.room
+        words, theme = languages()[language], room.theme
+        if language in theme.texts:
+            key = room.name, language
+            spoken = self._spoken.get(key)
+            if spoken is None or spoken[0] != theme:
+                spoken = self._spoken[key] = theme, speaking(words, theme)
+            words = spoken[1]
+        return Look(room.description or room.name, words, theme)
+
+    def _plain_preview(self, reading: Reading, state: str, look: Look) -> bytes:
+        name = reading.base.name
+        if state in _REFUSALS:
+            headline, detail = look.words.refused(_REFUSALS[state])
+            action = Action(look.words.text("action.again"), f"{self._prefix}r/{name}")
+            stage = look.words.text(f"state.{state}.stage")
+            return notice_page(
+                self._prefix, look, stage=stage, headline=headline, detail=detail, state=state, action=action
+            )
+        return ticket_page(name, self._prefix, look, "/", _SAMPLE, still=True, state=state)
+
+    def _keep(self, key: tuple[str, str, str], kept: tuple[object, Shell]) -> None:
+        if len(self._shells) >= _SHELLS_MOST:
+            self._shells.clear()
+        self._shells[key] = kept
+
+    def _page(self, reading: Reading, look: Look, ready: Shell, target: str, *, custom: bool = False) -> Page:
+        return Page(self._headers(reading, look, custom=custom), ready.page(target), ready.gzip(target))
+
+    def _made(self, reading: Reading, look: Look, body: bytes) -> Page:
+        return Page(self._headers(reading, look), body, squeezed(body))
+
+    def _headers(self, reading: Reading, look: Look, *, custom: bool = False) -> tuple[Header, ...]:
         frames = " ".join(reading.base.frame_ancestors) or "'self'"
-        policy = content_security_policy(frames, custom=custom)
+        policy = content_security_policy(frames, custom=custom, theme=look.theme)
+        preload = f"<{asset_url(self._prefix, 'waitroom.css')}>; rel=preload; as=style"
         return (
             _HTML,
+            _VARY,
+            (b"content-language", look.words.tag.encode()),
             (b"content-security-policy", policy.encode()),
+            (b"link", preload.encode()),
             (b"referrer-policy", b"same-origin"),
             (b"x-content-type-options", b"nosniff"),
         )
 
 
-_HEADLINES: Mapping[str, str] = {
-    "room-full": "The waiting room is full",
-    "room-not-open": "Not open yet",
-    "room-over": "This line has ended",
-    "run-over": "That line is over",
-    "ticket-missing": "You have no place yet",
-    "ticket-invalid": "This place cannot be read",
-    "ticket-foreign-room": "This place belongs to another room",
-    "ticket-used": "This turn has been taken",
-    "too-many-joins": "One moment, please",
-    "store-away": "One moment, please",
-    "room-restoring": "One moment, please",
-}
+_SAMPLE = TicketView(
+    phase="serving",
+    standing="waiting",
+    number=4309,
+    rank=4309,
+    ahead=312,
+    wait=Interval(960, 1380),
+    poll_ms=30_000,
+    starts_in_s=754,
+    drawn_of=20_000,
+    held=0.87,
+    of=412,
+)
+"""What previews without JavaScript show; the figures of ``static/preview.js``."""
+
+_REFUSALS = {"full": "room-full", "busy": "too-many-joins", "away": "store-away", "refused": "cross-site"}
+
+
+def _level(reading: Reading) -> str:
+    """Return the assurance of the room's draw, as the public document tells it; "C" for none."""
+    level = json.loads(reading.document)["draw"]["level"] if reading.document else "C"
+    return str(level)
+
+
+def _variables(reading: Reading, look: Look) -> Mapping[str, object]:
+    """Return Cloudflare's variables for an operator's own page, as of the last reading."""
+    line, room, words, now_ms = reading.line, reading.room, look.words, reading.read_ms
+    waiting = line.shown_waiting if line else 0
+    wait = None
+    if line is not None and not room.calls_nobody:
+        speed = speed_per_minute(reading.calls, line.shown_ms).of(Lane.STANDARD)
+        wait = wait_interval(waiting, speed, line.plan_per_minute)
+    plan = reading.wanted
+
+    def until(at_ms: int | None) -> str:
+        return words.span((at_ms - now_ms) / 1000) if at_ms is not None and at_ms > now_ms else ""
+
+    return own_page.variables(
+        room,
+        plan,
+        line.phase if line else Phase.IDLE,
+        wait,
+        full=room.max_waiting is not None and waiting >= room.max_waiting,
+        spoken={
+            "wait": words.wait(wait) if wait else "",
+            "start": until(plan.starts_ms),
+            "end": until(plan.ends_ms),
+        },
+        now_ms=now_ms,
+    )
+
+
+def _takes_gzip(accept_encoding: bytes) -> bool:
+    for item in accept_encoding.lower().split(b","):
+        name, _, quality = item.partition(b";")
+        if name.strip() in {b"gzip", b"*"}:
+            return quality.replace(b" ", b"") not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+    return False

@@ -12,49 +12,39 @@ text with that member cut out. Below 1,500 bytes. Not here: personal figures (``
 import base64
 import binascii
 import json
-from bisect import bisect_right
 from collections.abc import Sequence
 
 import orjson
 
-from waitroom.lanes import Moved, Serving
+from waitroom.estimate import Learned, speed_per_minute
+from waitroom.lanes import Moved
 from waitroom.line import Line
 from waitroom.ports import DocumentSigner
 from waitroom.rooms import Room
 from waitroom.schedule import Phase, Wanted
-from waitroom.wait import poll_cap_s
+from waitroom.wait import MEASURED, poll_cap_s
 
 DOMAIN = b"waitroom-status-v1\n"
 MAX_BYTES = 1500
-SPEED_WINDOW_MS = 60_000
 _CUT = b',"signature":"'
 _SIGNATURE_CHARS = 86
 _MESSAGE_CHARS = 280
 _VOID_SHOWN = 12
 
 
-def speed_per_minute(calls: Sequence[Moved], now_ms: int) -> Serving:
-    """Return how many ranks a minute each threshold moved over the last minute of its history.
-
-    The first record in the window is the base line. Zero where there is nothing to measure.
-    """
-    if not calls:
-        return Serving()
-    first = bisect_right(calls, now_ms - SPEED_WINDOW_MS, key=lambda record: record.at_ms)
-    if first:
-        base, span_ms = calls[first - 1], SPEED_WINDOW_MS
-    else:
-        base, span_ms = calls[0], max(1, now_ms - calls[0].at_ms)
-    last = calls[-1]
-    return Serving(
-        *(round((new - old) * 60_000 / span_ms) for old, new in zip(base.serving, last.serving, strict=True))
-    )
-
-
 def body(
-    room: Room, wanted: Wanted, line: Line | None, calls: Sequence[Moved], level: str, rounds: int
+    room: Room,
+    wanted: Wanted,
+    line: Line | None,
+    calls: Sequence[Moved],
+    learned: Learned | None,
+    level: str,
+    rounds: int,
 ) -> dict[str, object]:
-    """Compose the document's members from one snapshot, in their fixed order."""
+    """Compose the document's members from one snapshot, in their fixed order.
+
+    `learned` is what ``estimate`` makes of `calls`; the caller keeps it between snapshots.
+    """
     shown = line or Line(run="", epoch=0, version=0, phase=Phase.IDLE, opening=wanted.opening)
     speed = speed_per_minute(calls, shown.shown_ms)
     return {
@@ -74,12 +64,16 @@ def body(
         "serving": shown.serving._asdict(),
         "speed_per_minute": speed._asdict(),
         "plan_per_minute": shown.plan_per_minute,
+        "wait": _wait(learned),
         "poll_cap_s": round(poll_cap_s(shown.shown_waiting)),
         "claim_window_s": room.claim_window_s,
         "paused": room.calls_nobody,
         "bypass": room.bypass,
         "full": room.max_waiting is not None and shown.shown_waiting >= room.max_waiting,
         "message": room.message[:_MESSAGE_CHARS],
+        "stock": {"left": room.stock_left, "state": room.stock_state},
+        "stops": "moved" if room.moved_to else "",
+        "moved_to": room.moved_to,
         "draw": {
             "level": level if shown.commitment else "C",
             "commitment": shown.commitment,
@@ -89,6 +83,13 @@ def body(
             "seed": shown.seed,
         },
     }
+
+
+def _wait(learned: Learned | None) -> dict[str, float | None]:
+    """Tell the factors of the wait; `held` of `of` is null where they are the fixed ones and nobody has counted."""
+    if learned is None:
+        return {"low": MEASURED[0], "high": MEASURED[1], "held": None, "of": 0}
+    return learned._asdict()
 
 
 def sign(members: dict[str, object], signer: DocumentSigner) -> bytes:

@@ -15,13 +15,18 @@ from redis.exceptions import RedisError
 
 from kernel.lua import Script, call, fast_call, load
 from kernel.store import translated
+from waitroom.carry import KEEP_MS, Parcel
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import CHUNK, LEAF_BYTES, Line, Void, without_void
 from waitroom.schedule import Phase
 
 CALLS_KEPT = 4096
 JOIN_KEPT_MS = 60_000
+CARRY_SLACK_MS = 60_000
+"""A parcel is cleared away so long after the rule has refused it."""
+
 _LUA = Path(__file__).parent / "lua"
+_NAMES = ("open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "restore", "carry", "take")
 _NEW_CALLS = 128
 
 Answer = list[Any]
@@ -51,6 +56,7 @@ class Keys:
         self.config = stem + "config"
         self.once = stem + "once:"
         self.batch = stem + "batch:"
+        self.carry = stem + "carry:"
 
     def chunk(self, number: int) -> str:
         """Name the string that holds a number's leaf."""
@@ -67,8 +73,7 @@ class LineStore:
     def __init__(self, client: Redis, scripts: dict[str, Script] | None = None) -> None:
         """Use `client`; `scripts` replaces single scripts (mutants in tests)."""
         self._client = client
-        names = ("open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "restore")
-        self._scripts = {name: load(_LUA / f"{name}.lua") for name in names} | (scripts or {})
+        self._scripts = {name: load(_LUA / f"{name}.lua") for name in _NAMES} | (scripts or {})
         self._keys: dict[str, Keys] = {}
 
     def keys(self, room: str) -> Keys:
@@ -211,6 +216,33 @@ class LineStore:
         }  # fmt: skip
         return await self._call("restore", self._two(room), args, now_ms)
 
+    async def carry(
+        self, room: str, run: str, name: str, contents: bytes, now_ms: int | None = None
+    ) -> Answer:
+        """Keep a sealed ticket for whoever brings its code."""
+        args: dict[str, str | int | bytes] = {
+            "run": run, "contents": contents, "keep_ms": KEEP_MS, "slack_ms": CARRY_SLACK_MS,
+        }  # fmt: skip
+        return await self._call("carry", self._parcel(room, name), args, now_ms)
+
+    async def take(self, room: str, name: str, taker: str, now_ms: int | None = None) -> Answer:
+        """Hand a sealed ticket over, once."""
+        args: dict[str, str | int] = {"taker": taker, "keep_ms": KEEP_MS, "slack_ms": CARRY_SLACK_MS}
+        return await self._call("take", self._parcel(room, name), args, now_ms)
+
+    async def parcel(self, room: str, name: str) -> tuple[Parcel | None, int]:
+        """Read a parcel, and the time by which the store judges it."""
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hgetall(self.keys(room).carry + name)
+            pipe.time()
+            found, (seconds, micros) = await pipe.execute()
+        return parcel_of(found), int(seconds) * 1000 + int(micros) // 1000
+
+    def _parcel(self, room: str, name: str) -> dict[str, str | Sequence[str]]:
+        keys = self.keys(room)
+        return {"line": keys.line, "parcel": keys.carry + name}
+
     async def put_leaves(self, room: str, start: int, leaves: bytes) -> None:
         """Write leaves back after a loss, where the slots are still empty or the same (restore only)."""
         keys = self.keys(room)
@@ -253,7 +285,7 @@ class LineStore:
         self,
         name: str,
         keys: Mapping[str, str | Sequence[str]],
-        args: Mapping[str, str | int],
+        args: Mapping[str, str | int | bytes],
         now_ms: int | None,
     ) -> Answer:
         with translated():
@@ -294,6 +326,19 @@ def line_of(fields: dict[bytes, bytes]) -> Line | None:
         shown_issued=number(b"shown_issued"),
         shown_ms=number(b"shown_ms"),
         plan_per_minute=number(b"plan_per_minute"),
+    )
+
+
+def parcel_of(fields: dict[bytes, bytes]) -> Parcel | None:
+    """Read a parcel from its hash; None where there is none."""
+    if not fields:
+        return None
+    return Parcel(
+        run=fields[b"run"].decode(),
+        sealed=fields[b"sealed"],
+        until_ms=int(fields[b"until_ms"]),
+        taken=fields[b"taken"] == b"1",
+        taker=fields[b"taker"].decode(),
     )
 
 

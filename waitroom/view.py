@@ -1,49 +1,73 @@
-"""View: the HTML that a fan's browser gets, made from given values.
+"""View: the HTML that a fan's browser gets, made from given values, in the fan's language.
 
-Three pages: the **shell**, the same bytes for everybody but for the target, so that a cache may hold it
-(``static/waitroom.js`` does the rest); the **ticket**, a fan's own view without JavaScript; the
-**notice**, one sentence where there is nothing else to show. No page carries inline script or style, so
-the strict policy below holds. An operator's own page (`custom_page_html`) is a Jinja2 template in a
-sandbox that puts our parts where it wants them.
+The **shell** is the same bytes for everybody who speaks the language, but for the target, so that a cache may hold
+it (``static/`` does the rest); the **ticket** is a fan's own view without JavaScript; the **notice** is one sentence
+where there is nothing else to show; **how** tells how the line works; the **previews** list every state. No page
+carries inline script or style but a room's theme, whose hash the policy names. An operator's own page
+(`custom_page_html`) is Mustache around our parts (``own_page``).
 
-Not here: who may see what, status codes, headers other than the policy (``web``).
+Not here: who may see what, status codes, headers other than the policy (``web``), what a room's settings
+say in words (``telling``).
 """
 
-from collections.abc import Mapping
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import DictLoader, Environment, PackageLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from waitroom.wait import Interval, words
+from waitroom import own_page
+from waitroom.assets import ENTRY, asset_url, assets, modules, words_name
+from waitroom.theme import PLAIN, Theme, fitting_texts, style_hash, text_faults
+from waitroom.wait import Interval
+from waitroom.words import Catalogue, languages
+
+__all__ = [
+    "STATES",
+    "Action",
+    "Shell",
+    "TicketView",
+    "asset_url",
+    "assets",
+    "content_security_policy",
+    "custom_page_faults",
+    "how_page",
+    "notice_page",
+    "previews_page",
+    "shell",
+    "speaking",
+    "theme_faults",
+    "ticket_page",
+]
 
 TARGET = "@@target@@"
 """Stands in the shell where the target goes; no room name or text of ours contains it."""
 
-CUSTOM_PARTS = ("attributes", "head", "main", "footer")
-_MEDIA_TYPES = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
+STATES = (
+    "loading", "joining", "before", "gathering", "drawing", "drawn", "lined", "waiting", "almost", "called", "next",
+    "admitted", "open", "recall", "paused", "full", "busy", "soldout", "moved", "ended", "closing", "used", "left",
+    "carried", "offline", "away", "cookies", "refused",
+)  # fmt: skip
+"""Everything that the page can show; the words of `data-state`."""
+
+PLAIN_STATES = (
+    "before", "gathering", "drawing", "drawn", "lined", "waiting", "almost", "called", "recall", "admitted", "paused",
+    "full", "busy", "soldout", "moved", "ended", "used", "left", "away", "refused",
+)  # fmt: skip
+"""Those that there are without JavaScript, too."""
+
+_OVER = frozenset({"left", "used", "ended", "admitted", "moved"})
 _MANUAL_REFRESH_MOST_S = 60
 _CALLED_REFRESH_S = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A static file, ready to be sent. `tag` changes with its bytes and stands in its address."""
-
-    name: str
-    media_type: str
-    body: bytes
-    tag: str
+_ALMOST_S = 120
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+_STORED_MOST = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +86,12 @@ class TicketView:
     starts_in_s: float | None = None
     frozen: bool = False
     drawn_of: int | None = None
+    held: float | None = None
+    of: int = 0
+    stock_state: str | None = None
+    stock_left: int | None = None
+    moved_to: str | None = None
+    lane: str = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +104,54 @@ class Action:
     target: str = ""
 
 
-class Shell:
-    """The waiting page of one room, rendered once."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a room's pages look and speak."""
 
-    __slots__ = ("_parts",)
+    name: str
+    words: Catalogue
+    theme: Theme = PLAIN
+
+
+class Shell:
+    """The waiting page of one room in one language, rendered and compressed once."""
+
+    __slots__ = ("_parts", "_squeezed")
 
     def __init__(self, text: str) -> None:
-        """Cut the page where the target goes."""
+        """Cut the page where the target goes, and compress each part for itself."""
         self._parts = [part.encode() for part in text.split(TARGET)]
+        self._squeezed = [_deflated(part) for part in self._parts]
 
     def page(self, target: str = "") -> bytes:
         """Return the page for one target; without one the page finds it in its own address."""
         return str(escape(target)).encode().join(self._parts)
 
-
-@cache
-def assets() -> Mapping[str, Asset]:
-    """Return the static files by name."""
-    found = {}
-    for file in files("waitroom").joinpath("static").iterdir():
-        suffix = file.name[file.name.rfind(".") :]
-        if suffix in _MEDIA_TYPES:
-            body = file.read_bytes()
-            found[file.name] = Asset(file.name, _MEDIA_TYPES[suffix], body, sha256(body).hexdigest()[:12])
-    return found
-
-
-def asset_url(prefix: str, name: str) -> str:
-    """Return the address of a static file; it changes with the file, so caches may keep it for ever."""
-    return f"{prefix}static/{name}?v={assets()[name].tag}"
+    def gzip(self, target: str = "") -> bytes:
+        """Return the same page compressed: the ready parts, with the target between them as it is."""
+        body = self.page(target)
+        plain = str(escape(target)).encode()
+        if len(plain) > _STORED_MOST:
+            return zlib.compress(body, wbits=31)
+        size = len(plain)
+        between = b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + plain
+        # A last, empty, stored block ends the stream.
+        stream = between.join(self._squeezed) + b"\x01\x00\x00\xff\xff"
+        tail = zlib.crc32(body).to_bytes(4, "little") + (len(body) & 0xFFFFFFFF).to_bytes(4, "little")
+        return _GZIP_HEAD + stream + tail
 
 
-def content_security_policy(frame_ancestors: str = "'self'", *, custom: bool = False) -> str:
+def content_security_policy(
+    frame_ancestors: str = "'self'", *, custom: bool = False, theme: Theme = PLAIN
+) -> str:
     """Return the policy of our pages; an operator's own page may also carry styles and pictures."""
+    styles = f" {style_hash(theme.css)}" if theme.css else ""
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self' 'unsafe-inline'" if custom else "style-src 'self'",
-            "img-src 'self' data: https:" if custom else "img-src 'self' data:",
+            "style-src 'self' 'unsafe-inline'" if custom else f"style-src 'self'{styles}",
+            "img-src 'self' data: https:" if custom else " ".join(("img-src 'self' data:", *theme.sources)),
             *(("font-src 'self' https:",) if custom else ()),
             "connect-src 'self'",
             "form-action 'self'",
@@ -122,69 +161,98 @@ def content_security_policy(frame_ancestors: str = "'self'", *, custom: bool = F
     )
 
 
-def shell(room: str, prefix: str, name: str, custom_page_html: str = "") -> Shell:
+def shell(
+    room: str,
+    prefix: str,
+    look: Look,
+    custom_page_html: str = "",
+    variables: Mapping[str, object] | None = None,
+    preview: str = "",
+) -> Shell:
     """Render the waiting page of a room, or the operator's own page around our parts.
 
     A custom page that `custom_page_faults` would have refused may raise anything here.
     """
-    values = {"room": room, "prefix": prefix, "name": name, "target": TARGET} | _links(prefix)
+    own = fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
+    needed = [*modules(), *(("preview.js",) if preview else ())]
+    values = _values(prefix, look) | {
+        "room": room,
+        "prefix": prefix,
+        "target": TARGET,
+        "preview": preview,
+        "script": asset_url(prefix, ENTRY),
+        "words": asset_url(prefix, words_name(look.words.tag)),
+        "modules": [asset_url(prefix, name) for name in (*needed, words_name(look.words.tag))],
+        "texts": json.dumps(own, ensure_ascii=False) if own else "",
+    }
     template = _environment().get_template("shell.html")
     if not custom_page_html:
         return Shell(template.render(values))
-    blocks = {part: "".join(template.blocks[part](template.new_context(values))) for part in CUSTOM_PARTS}
-    parts = {part: Markup(text) for part, text in blocks.items()}  # noqa: S704 - ours, escaped already
-    return Shell(_sandbox().from_string(custom_page_html).render(values | parts))
+    parts = {part: "".join(template.blocks[part](template.new_context(values))) for part in own_page.PARTS}
+    links = f'<link rel="stylesheet" href="{values["stylesheet"]}">'
+    parts["head"] = links + parts["head"]
+    parts["attributes"] = f'lang="{look.words.tag}" dir="{look.words.direction}"{parts["attributes"]}'
+    return Shell(own_page.rendered(custom_page_html, parts, {"name": look.name, **(variables or {})}))
 
 
 def custom_page_faults(custom_page_html: str) -> list[str]:
     """Name everything that keeps a custom page from working; an empty list is a good page."""
-    try:
-        text = shell("room", "/", "Room", custom_page_html).page().decode()
-    except Exception as fault:  # noqa: BLE001 - somebody's template may raise anything
-        return [f"the page is no template: {fault}"]
-    need = {
-        "attributes": 'data-room="room"',
-        "head": "/static/waitroom.js",
-        "main": 'id="headline"',
-        "footer": 'id="leave"',
-    }
-    return [f"the page must contain {{{{ {part} }}}}" for part, sign in need.items() if sign not in text]
+    return own_page.faults(custom_page_html)
+
+
+def theme_faults(theme: Theme) -> list[str]:
+    """Name every own text of a theme that no page would show; an empty list is a good theme."""
+    return text_faults(theme, {tag: _keys(tag) for tag in languages()})
+
+
+def speaking(words: Catalogue, theme: Theme) -> Catalogue:
+    """Return a catalogue with a room's own texts laid over it, as far as they fit."""
+    own = fitting_texts(theme, words.tag, _keys(words.tag))
+    return Catalogue(words.tag, {**words.raw, **own}) if own else words
 
 
 def ticket_page(
-    room: str, prefix: str, name: str, target: str, place: TicketView, *, still: bool = False
+    room: str,
+    prefix: str,
+    look: Look,
+    target: str,
+    place: TicketView,
+    *,
+    still: bool = False,
+    state: str = "",
 ) -> bytes:
     """Render a fan's place without JavaScript; `still` leaves the reload to the fan's hand."""
-    state = _state(place)
+    words = look.words
+    state = state or ticket_state(place)
     base = f"{prefix}r/{room}"
+    over = state in _OVER
     refresh_s = None
-    if not still and state not in {"left", "ended", "admitted"}:
+    if not still and not over:
         refresh_s = max(2, min(round(place.poll_ms / 1000), _MANUAL_REFRESH_MOST_S))
-        if state == "called":
+        if state in {"called", "recall"}:
             refresh_s = max(refresh_s, _CALLED_REFRESH_S)
-    facts = [("You came as", _nth(place.number + 1))]
-    if place.drawn_of is not None and place.rank is not None and place.number < place.drawn_of:
-        facts.insert(0, ("Drawn place", f"{_nth(place.rank + 1)} of {place.drawn_of:,}"))
     return _render(
         "ticket.html",
         prefix,
-        name=name,
+        look,
         base=base,
         target=target,
         state=state,
+        over=over,
         view=place,
-        facts=[] if state in {"ended", "left"} else facts,
-        wait=words(place.wait) if place.wait else "",
-        starts_in=words(Interval(place.starts_in_s, place.starts_in_s)) if place.starts_in_s else "",
+        detail=_detail(state, place, words),
+        facts=[] if over else _facts(place, words),
+        notes=[] if over else _notes(place, words),
+        onward=target if state == "admitted" else place.moved_to if state == "moved" else "",
         refresh_s=refresh_s,
-        again=f"{base}/ticket?{urlencode({'target': target})}",
-        still=f"{base}/ticket?{urlencode({'target': target, 'still': 1})}",
+        again=f"{base}/ticket?{urlencode({'target': target, 'lang': words.tag})}",
+        still=f"{base}/ticket?{urlencode({'target': target, 'still': 1, 'lang': words.tag})}",
     )
 
 
 def notice_page(
     prefix: str,
-    name: str,
+    look: Look,
     *,
     stage: str,
     headline: str,
@@ -198,7 +266,7 @@ def notice_page(
     return _render(
         "notice.html",
         prefix,
-        name=name,
+        look,
         stage=stage,
         headline=headline,
         detail=detail,
@@ -209,41 +277,131 @@ def notice_page(
     )
 
 
-def _state(place: TicketView) -> str:
+def how_page(room: str, prefix: str, look: Look, sections: Sequence[tuple[str, Sequence[str]]]) -> bytes:
+    """Render how the line works: titles, each with its sentences (``telling``)."""
+    return _render("how.html", prefix, look, base=f"{prefix}r/{room}", sections=sections)
+
+
+def previews_page(room: str, prefix: str, look: Look, tongues: Sequence[tuple[str, str]]) -> bytes:
+    """Render the list of all states in all languages, for the operator."""
+    base = f"{prefix}r/{room}"
+    return _render(
+        "previews.html", prefix, look, base=base, states=STATES, plain=PLAIN_STATES, tongues=tongues
+    )
+
+
+def ticket_state(place: TicketView) -> str:
     """Name what the ticket view shows; the same words as `data-state` in the shell."""
+    if place.moved_to is not None:
+        return "moved"
     if place.phase == "ended":
         return "ended"
     if place.standing in {"left", "admitted"}:
         return place.standing
     if place.phase == "idle":
         return "before"
+    if place.stock_state == "soldout":
+        return "soldout"
     if place.paused:
         return "paused"
     if place.standing in {"called", "recall"}:
-        return "called"
+        return place.standing
     if place.rank is None:
         return "drawing" if place.frozen else "gathering"
     if place.phase == "gathering":
         return "drawn" if place.drawn_of is not None else "lined"
-    return "waiting"
+    near = place.ahead == 0 if place.wait is None else sum(place.wait) / 2 <= _ALMOST_S
+    return "almost" if near else "waiting"
 
 
-def _nth(count: int) -> str:
-    last = count % 100
-    ending = "th" if 11 <= last <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(last % 10, "th")
-    return f"{count:,}{ending}"
+@cache
+def _keys(tag: str) -> Mapping[str, frozenset[str]]:
+    """Return the text keys of a language and the parameters that each text gets."""
+
+    def parameters(text: str | Mapping[str, str]) -> frozenset[str]:
+        return frozenset(re.findall(r"\{(\w+)\}", text if isinstance(text, str) else text["other"]))
+
+    return {key: parameters(text) for key, text in languages()[tag].raw.items()}
 
 
-def _links(prefix: str) -> dict[str, str]:
+def _detail(state: str, place: TicketView, words: Catalogue) -> str:
+    key = f"state.{state}.detail"
+    starts = Interval(place.starts_in_s, place.starts_in_s) if place.starts_in_s else None
+    match state:
+        case "drawn" | "lined" | "waiting" | "almost":
+            return (
+                words.text(key, wait=words.wait(place.wait)) if place.wait else words.text(f"{key}-unknown")
+            )
+        case "before":
+            return (
+                words.text("plain.opens-in", wait=words.wait(starts))
+                if starts
+                else words.text("plain.opens-later")
+            )
+        case "gathering" if starts:
+            return f"{words.text(key)} {words.text('plain.starts-in', wait=words.wait(starts))}"
+        case "called":
+            return words.text("plain.called.detail")
+        case "left":
+            return words.text("plain.end-of-line")
+        case "soldout":
+            return words.text(f"{key}-returns")
+        case "moved" if place.moved_to:
+            return words.text(f"{key}-link")
+        case _:
+            return words.text(key)
+
+
+def _facts(place: TicketView, words: Catalogue) -> list[tuple[str, str]]:
+    facts = [(words.text("facts.arrived"), words.text("facts.arrived-value", n=place.number + 1))]
+    if place.drawn_of is not None and place.rank is not None and place.number < place.drawn_of:
+        drawn = words.text("facts.drawn-value", n=place.rank + 1, all=place.drawn_of)
+        facts.insert(0, (words.text("facts.drawn"), drawn))
+    if place.lane == "verified":
+        facts.append((words.text("facts.lane"), words.text("lane.verified")))
+    return facts
+
+
+def _notes(place: TicketView, words: Catalogue) -> list[str]:
+    notes = []
+    if place.wait is not None and place.held is not None and place.of:
+        notes.append(words.text("held.text", percent=words.percent(place.held)))
+    if place.stock_left is not None:
+        notes.append(words.text("stock.left", n=place.stock_left))
+    elif place.stock_state == "last":
+        notes.append(words.text("stock.last"))
+    if place.lane == "suspect":
+        notes.append(words.text("lane.why-suspect"))
+    return notes
+
+
+def _deflated(part: bytes) -> bytes:
+    """Compress a part so that others can follow it: it ends on a whole byte and looks back at nothing else."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return stream.compress(part) + stream.flush(zlib.Z_FULL_FLUSH)
+
+
+def _values(prefix: str, look: Look) -> dict[str, Any]:
     return {
+        "t": look.words.text,
+        "number": look.words.number,
+        "name": look.name,
+        "lang": look.words.tag,
+        "dir": look.words.direction,
+        "paper": look.theme.light_colours["paper"],
+        "paper_dark": look.theme.dark_colours["paper"],
+        "logo": look.theme.logo,
+        "picture": look.theme.picture,
+        # Made of colours and addresses that were read one by one; nothing in it can end the element.
+        "theme_css": Markup(look.theme.css),  # noqa: S704
         "stylesheet": asset_url(prefix, "waitroom.css"),
-        "script": asset_url(prefix, "waitroom.js"),
         "icon": asset_url(prefix, "waitroom.svg"),
+        "icon_turn": asset_url(prefix, "turn.svg"),
     }
 
 
-def _render(page: str, prefix: str, **values: Any) -> bytes:
-    return _environment().get_template(page).render(_links(prefix) | values).encode()
+def _render(page: str, prefix: str, look: Look, **values: Any) -> bytes:
+    return _environment().get_template(page).render(_values(prefix, look) | values).encode()
 
 
 @cache
@@ -255,8 +413,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-@cache
-def _sandbox() -> Environment:
-    return SandboxedEnvironment(loader=DictLoader({}), autoescape=True, undefined=StrictUndefined)

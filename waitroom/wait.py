@@ -9,7 +9,8 @@ Polls: who is far away asks rarely. With one poll each twentieth of the remainin
 hardly depends on how many wait (design.md, section 4). Before the start everybody has the same wait, so
 there a floor that grows with the crowd keeps the total below 5,000 polls a second.
 
-Not here: people ahead (``standing``), measured speeds (``status``), the plan (``admission.pace``).
+Not here: people ahead (``standing``), measured speeds and learned factors (``estimate``), the plan
+(``admission.pace``).
 """
 
 from math import ceil
@@ -24,9 +25,12 @@ WAITING_PER_CAP_S = 1000
 GATHERING_POLLS_PER_S = 5000
 FLOOR_MOST_S = 60.0
 
-MEASURED = (0.75, 1.35)
-"""How far the wait may lie from `ahead / speed`, when that speed was measured."""
-PLANNED = (0.5, 1.6)
+Factors = tuple[float, float]
+"""How far the wait may lie from a point, as shares of it: at least and at most."""
+
+MEASURED: Factors = (0.75, 1.35)
+"""How far from `ahead / speed`, when that speed was measured and nothing is learned yet (``estimate``)."""
+PLANNED: Factors = (0.5, 1.6)
 """The same for a plan that nothing has confirmed: people ahead may have left, the start may be slow."""
 
 PLAN_PULL = 2.0
@@ -66,18 +70,25 @@ def next_poll_ms(eta_s: float | None, cap_s: float, u: float, floor_s: float = P
 
 
 def wait_interval(
-    ahead: int, speed_per_minute: float, plan_per_minute: float, *, paused: bool = False, delay_s: float = 0.0
+    ahead: int,
+    speed_per_minute: float,
+    plan_per_minute: float,
+    *,
+    factors: Factors = MEASURED,
+    paused: bool = False,
+    delay_s: float = 0.0,
 ) -> Interval | None:
     """Return the wait behind `ahead` people, from the measured speed and the plan (0: unknown).
 
-    Where both are known the measured speed rules, and the plan widens the interval on its side.
+    Where both are known the measured speed rules, with the `factors` that the line has learned, and the plan
+    widens the interval on its side; so the share of waits that such intervals held is at least the stated one.
     `delay_s` is the time until anybody is called at all. None when it cannot be known.
     """
     if paused:
         return None
     if speed_per_minute > 0:
         point_s = ahead * 60 / speed_per_minute
-        low_s, high_s = point_s * MEASURED[0], point_s * MEASURED[1]
+        low_s, high_s = point_s * factors[0], point_s * factors[1]
         if plan_per_minute > 0:
             planned_s = ahead * 60 / plan_per_minute
             low_s = max(low_s / PLAN_PULL, min(low_s, planned_s))

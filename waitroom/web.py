@@ -7,7 +7,7 @@ make a visitor join (Origin), because that would replace the place in their cook
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote
 
@@ -17,27 +17,25 @@ from kernel.asgi import Network, Ready, Receive, Scope, Send, client_address, he
 from kernel.cookies import host_name, parse
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
-from waitroom.draw import rounds_for
+from waitroom.draw_web import DrawWeb, Handler
+from waitroom.estimate import speed_per_minute
 from waitroom.ports import AddressBucket, ReceiptSigner
 from waitroom.reading import Reading
 from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.service import Waitroom
-from waitroom.shells import Pages
-from waitroom.standing import Standing
-from waitroom.status import speed_per_minute
+from waitroom.shells import Page, Pages
+from waitroom.standing import Place, Standing
 from waitroom.ticket import Ticket
 from waitroom.view import TicketView
-from waitroom.wait import Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval
-
-Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
+from waitroom.wait import MEASURED, Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval
+from waitroom.words import negotiate
 
 BODY_LIMIT_BYTES = 4096
-LEAVES_PER_BLOCK = 1024
 TICKET_MAX_AGE_S = 86_400
 STALE_MS = 3_000
 """A document older than a dozen beats says its age."""
-_ONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
+ONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
 _FORM = b"application/x-www-form-urlencoded"
 _PUBLIC = (b"cache-control", b"public, max-age=10")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -115,13 +113,14 @@ class LineWeb:
         self._papers: dict[str, _Papers] = {}
         self.routes: dict[tuple[str, str], Handler] = {
             ("GET", ""): self.shell,
+            ("GET", "how"): self.how,
+            ("GET", "preview"): self.preview,
             ("POST", "join"): self.join,
             ("GET", "status"): self.status,
             ("POST", "status"): self.give_back,
             ("GET", "ticket"): self.ticket,
             ("GET", "receipt"): self.receipt,
-            ("GET", "draw"): self.draw,
-            ("GET", "leaves"): self.leaves,
+            **DrawWeb(waitroom).routes,
         }
 
     # The shell and the document ----------------------------------------------------------------------
@@ -130,9 +129,29 @@ class LineWeb:
         """Serve the page: the same bytes for everybody, kept by caches for ten seconds."""
         del receive
         reading = self._waitroom.reading(room)
-        target = parse_qs(scope["query_string"].decode("latin-1")).get("target", [""])[0]
-        page = self._pages.shell(reading, target)
-        await respond(send, 200, [*page.headers, _PUBLIC], page.body)
+        query = _query(scope)
+        page = self._pages.shell(reading, query.get("target", [""])[0], _language(scope, reading, query))
+        await _show(scope, send, 200, page, _PUBLIC)
+
+    async def how(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Tell how this line works."""
+        del receive
+        reading = self._waitroom.reading(room)
+        page = self._pages.how(reading, _language(scope, reading, _query(scope)))
+        await _show(scope, send, 200, page, _PUBLIC)
+
+    async def preview(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
+        """Show a state of the page as it would look, or list them all; `js=0` is without JavaScript."""
+        del receive
+        reading = self._waitroom.reading(room)
+        query = _query(scope)
+        language = _language(scope, reading, query)
+        state = str(scope["path"]).removeprefix(f"{self._settings.prefix}/r/{room}/preview")[1:]
+        if state:
+            page = self._pages.preview(reading, state, language, still=query.get("js") == ["0"])
+        else:
+            page = self._pages.previews(reading, language)
+        await _show(scope, send, 200, page, _PUBLIC)
 
     async def status(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Serve the signed document from ready bytes; with its age when the store is away."""
@@ -176,7 +195,7 @@ class LineWeb:
 
     async def give_back(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Take back an older signed document after a loss of the store."""
-        self._same_site(asked(scope))
+        self.same_site(asked(scope))
         body = await read_body(receive, BODY_LIMIT_BYTES)
         told = await self._waitroom.give_back(room, body)
         await respond(send, 200, _JSON_HEADERS, orjson.dumps({"outcome": "raised" if told else "known"}))
@@ -186,7 +205,7 @@ class LineWeb:
     async def join(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Give the visitor a place, or the place they already hold."""
         ask = asked(scope)
-        self._same_site(ask)
+        self.same_site(ask)
         reading = self._waitroom.reading(room)
         media_type = ask.get(b"content-type", b"")
         form = media_type.startswith(_FORM)
@@ -195,7 +214,7 @@ class LineWeb:
         has_body = ask.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in ask
         body = await read_body(receive, BODY_LIMIT_BYTES) if has_body else b""
         once = ask.get(b"idempotency-key", b"")
-        if once and _ONCE.fullmatch(once) is None:
+        if once and ONCE.fullmatch(once) is None:
             raise Refused(
                 "idempotency-key-malformed", "The idempotency key must be 16 to 64 of A-Z a-z 0-9 _ -."
             )
@@ -214,8 +233,9 @@ class LineWeb:
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
-                page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason)
-                await respond(send, reason.status, [*page.headers, _NO_STORE], page.body)
+                language = _language(scope, reading, fields)
+                page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
+                await _show(scope, send, reason.status, page, _NO_STORE)
                 return
             lane = "standard"
             headers.append((b"set-cookie", papers.ticket_cookie(text)))
@@ -271,43 +291,52 @@ class LineWeb:
         ask = asked(scope)
         reading = self._waitroom.reading(room)
         html = b"text/html" in ask.get(b"accept", b"")
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+        query = _query(scope)
         target = query.get("target", ["/"])[0]
         try:
-            reading, held, view = await self._view(reading, ask)
+            reading, held, place, view = await self._view(reading, ask)
         except (Refused, Unavailable) as reason:
             if not html:
                 raise
-            page = self._pages.refused(reading, target, reason)
-            await respond(send, reason.status, [*page.headers, _NO_STORE], page.body)
+            page = self._pages.refused(reading, target, reason, _language(scope, reading, query))
+            await _show(scope, send, reason.status, page, _NO_STORE)
             return
         if html:
-            page = self._pages.ticket(reading, held, view, target, still="still" in query)
-            await respond(send, 200, [*page.headers, _NO_STORE], page.body)
+            language = _language(scope, reading, query)
+            page = self._pages.ticket(reading, held, view, target, language, still="still" in query)
+            await _show(scope, send, 200, page, _NO_STORE)
             return
-        line = reading.line
+        line, called_ms = reading.line, place.called_ms
         answer = {
             "room": room, "run": held.run, "number": held.number, "rank": view.rank, "lane": str(held.lane),
             "phase": view.phase, "standing": view.standing, "ahead": view.ahead,
             "wait_low_s": round(view.wait.low_s) if view.wait else None,
             "wait_high_s": round(view.wait.high_s) if view.wait else None,
+            "held": view.held, "of": view.of,
+            "called_ms": called_ms,
+            "claim_until_ms": None if called_ms is None else called_ms + reading.claim_window_ms,
             "poll_ms": view.poll_ms, "paused": view.paused, "message": view.message,
             "version": (line.version if line else 0) + reading.room.version, "epoch": line.epoch if line else 0,
         }  # fmt: skip
         await respond(send, 200, _JSON_HEADERS, orjson.dumps(answer))
 
-    async def _view(self, reading: Reading, ask: Asked) -> tuple[Reading, Ticket, TicketView]:
+    async def _view(self, reading: Reading, ask: Asked) -> tuple[Reading, Ticket, Place, TicketView]:
         now_ms = self._waitroom.clock.now_ms()
         text = self.presented(reading, ask)
         reading, held, place = await self._waitroom.place_of(reading.base.name, text, now_ms)
-        line, plan, room = reading.line, reading.wanted, reading.room
+        line, plan, room, learned = reading.line, reading.wanted, reading.room, reading.learned
         gathering = line is not None and line.phase is Phase.GATHERING
         starts_in_s = max(0.0, (plan.starts_ms - now_ms) / 1000) if gathering and plan.starts_ms else None
         wait: Interval | None = None
         if line is not None and place.ahead is not None:
             speed = speed_per_minute(reading.calls, line.shown_ms).of(held.lane)
             wait = wait_interval(
-                place.ahead, speed, line.plan_per_minute, paused=room.calls_nobody, delay_s=starts_in_s or 0.0
+                place.ahead,
+                speed,
+                line.plan_per_minute,
+                factors=learned.factors if learned else MEASURED,
+                paused=room.calls_nobody,
+                delay_s=starts_in_s or 0.0,
             )
         eta_s = starts_in_s if gathering else wait.low_s if wait else None
         if place.standing in {Standing.CALLED, Standing.RECALL}:
@@ -327,8 +356,10 @@ class LineWeb:
             starts_in_s=starts_in_s,
             frozen=line is not None and line.frozen is not None,
             drawn_of=line.frozen if line is not None and line.seed else None,
+            held=learned.held if learned and wait else None,
+            of=learned.of if learned and wait else 0,
         )
-        return reading, held, view
+        return reading, held, place, view
 
     async def receipt(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Give the fan a signed receipt of what the line holds of them."""
@@ -352,57 +383,8 @@ class LineWeb:
 
     async def asset(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Serve a static file of the page."""
-        del scope, receive
-        page = self._pages.asset(name)
-        await respond(send, 200, page.headers, page.body)
-
-    # The draw ----------------------------------------------------------------------------------------
-
-    async def draw(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
-        """Publish what anyone needs to check the draw."""
-        del scope, receive
-        reading = self._waitroom.reading(room)
-        line = reading.line
-        if line is None or not line.commitment:
-            raise Refused("no-draw", "This line has no draw: first come, first served.", status=404)
-        proof = orjson.loads(reading.proof) if reading.proof else None
-        answer = {
-            "draw_id": reading.draw_id.decode(),
-            "algorithm": "swap-or-not-sha256",
-            "rounds": rounds_for(line.frozen or 0),
-            "leaf": "waitroom-leaf-v1",
-            "commitment": line.commitment,
-            "closes_ms": reading.wanted.closes_ms,
-            "frozen": line.frozen,
-            "void": [list(pair) for pair in line.void],
-            "root": line.root or None,
-            "seed": line.seed or None,
-            "proof": proof,
-        }
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=5")]
-        await respond(send, 200, headers, orjson.dumps(answer))
-
-    async def leaves(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
-        """Publish one block of 1,024 leaves, 16 bytes each, once their root is; from then on they are as they are."""
         del receive
-        reading = self._waitroom.reading(room)
-        line = reading.line
-        text = str(scope["path"]).rpartition("/")[2]
-        block = int(text) if text.isdecimal() and len(text) < 8 else -1
-        if (
-            line is None
-            or line.frozen is None
-            or not line.root
-            or not 0 <= block * LEAVES_PER_BLOCK < line.frozen
-        ):
-            raise Refused("no-leaves", "There are no published leaves at this address.", status=404)
-        start = block * LEAVES_PER_BLOCK
-        octets = await self._waitroom.store.leaves(room, start, min(LEAVES_PER_BLOCK, line.frozen - start))
-        headers = [
-            (b"content-type", b"application/octet-stream"),
-            (b"cache-control", b"public, max-age=31536000, immutable"),
-        ]
-        await respond(send, 200, headers, octets)
+        await _show(scope, send, 200, self._pages.asset(name))
 
     # What every handler needs ------------------------------------------------------------------------
 
@@ -422,7 +404,11 @@ class LineWeb:
             papers = self._papers[base.name] = _Papers(base, self._settings.secure)
         return papers
 
-    def _same_site(self, ask: Asked) -> None:
+    def ticket_cookie(self, reading: Reading, text: str) -> bytes:
+        """Write the cookie that keeps a ticket of this room."""
+        return self._papers_of(reading).ticket_cookie(text)
+
+    def same_site(self, ask: Asked) -> None:
         """Refuse what a page of another site sends in the visitor's name."""
         site, origin = ask.get(b"sec-fetch-site"), ask.get(b"origin", b"")
         if site is not None:
@@ -431,6 +417,23 @@ class LineWeb:
             cross = origin not in {b"", b"null"} and origin.partition(b"://")[2] != ask.get(b"host")
         if cross:
             raise Refused("cross-site", "This request came from another site.", status=403)
+
+
+def _query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"))
+
+
+def _language(scope: Scope, reading: Reading, fields: Mapping[str, list[str]]) -> str:
+    """Return the language to answer in: asked for by `lang`, else what the browser likes, else the room's."""
+    liked = header(scope, b"accept-language") or b""
+    default = reading.room.default_template_language
+    return negotiate(liked.decode("latin-1"), fields.get("lang", [""])[0], default)
+
+
+async def _show(scope: Scope, send: Send, status: int, page: Page, *more: tuple[bytes, bytes]) -> None:
+    """Send a page, compressed where the client takes it."""
+    headers, body = page.coded(header(scope, b"accept-encoding"))
+    await respond(send, status, [*headers, *more], body)
 
 
 def _spread(held: Ticket) -> float:

@@ -180,9 +180,16 @@ class Doors:
         ending = b"; Max-Age=0" if token is None else b""
         return b"waitroom-admission-main=" + (token or "").encode() + b"; Path=/" + ending
 
-    def shell(self, room: str, target: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Give a page that names its target."""
-        headers = [(b"content-type", b"text/html"), (b"cache-control", b"public, max-age=10")]
+    def shell(
+        self, room: str, target: str, accept_language: bytes, accept_encoding: bytes
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Give a page that names its target, and in its headers what it was asked for."""
+        headers = [
+            (b"content-type", b"text/html"),
+            (b"cache-control", b"public, max-age=10"),
+            (b"content-language", accept_language),
+            (b"vary", accept_encoding),
+        ]
         status = self.route_to.status_code if self.route_to else 200
         return status, headers, f"shell {room} {target}".encode()
 

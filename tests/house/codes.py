@@ -29,6 +29,27 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The room is idle, or a sale has not begun to gather; `opens_ms` says when it will.",
         "Come again at `opens_ms`. The waiting page joins by itself.",
     ),
+    "room-sold-out": (
+        GROUPS[0],
+        "`stock_state` is `soldout`: nobody joins any more, and who waits keeps their place.",
+        "Nothing; if tickets come back, the operator sets another `stock_state`.",
+    ),
+    "carry-code-malformed": (
+        GROUPS[0],
+        "The code of a link that carries a place is cut or misspelt.",
+        "Copy the whole link, or scan the picture again.",
+    ),
+    "carry-taken": (
+        GROUPS[0],
+        "The link that carries a place has been used; it does so once.",
+        "Make a new one on the device that has the place.",
+    ),
+    "carry-gone": (
+        GROUPS[0],
+        "The link is older than five minutes, or of a line that is over.",
+        "Make a new one on the device that has the place.",
+    ),
+    "too-many-carries": (GROUPS[0], "Too many places moved from one address within a minute.", SLEEP),
     "room-over": (
         GROUPS[0],
         "The sale is over and its line takes nobody any more.",

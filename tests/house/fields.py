@@ -23,13 +23,14 @@ ROOM: dict[str, str] = {
     "disable_session_renewal": "an admission ends after `session_duration`, whatever its holder does",
     "queueing_method": "`fifo`; `random`: a draw before each dated sale; `passthrough`: everybody passes; "
     "`reject`: nobody new does",
-    "custom_page_html": "an own waiting page, a Jinja2 template with `{{ attributes }}`, `{{ head }}`, "
-    "`{{ main }}` and `{{ footer }}`; one that lacks any is refused",
+    "custom_page_html": "an own waiting page in Mustache, with Cloudflare's variables and our parts "
+    "`{{{waitroom.attributes}}}`, `{{{waitroom.head}}}`, `{{{waitroom.main}}}`, `{{{waitroom.footer}}}`; one that lacks "
+    "any part is refused",
     "queue_all": "nobody is called (Cloudflare's word for a pause)",
     "suspended": "the room is switched off: everybody passes, no line is kept",
     "queueing_status_code": "status of the waiting page at the site's own addresses",
     "json_response_enabled": "JSON clients get JSON while they wait, not a problem",
-    "default_template_language": "kept for clients of Cloudflare's API; the page is in English",
+    "default_template_language": "language of the page for browsers that like none of those that it speaks",
     "enabled_origin_commands": "what the origin may say by `Cf-Waiting-Room-Command`",
     "max_waiting": 'who comes when so many wait sees "full"; null: no limit',
     "claim_window_s": "time to take a turn; later it is a recall",
@@ -41,12 +42,19 @@ ROOM: dict[str, str] = {
     "paused": "nobody is called; everybody keeps their place",
     "bypass": "the gate lets everybody pass",
     "message": "text on every waiting page",
+    "stock_state": "what is left, said on every waiting page: `selling`, `last`, `soldout` (nobody joins any more, "
+    "who waits stays); null: nothing is said",
+    "stock_left": "how many are left, said on every waiting page; null: no number",
+    "moved_to": "the sale takes place there now: every waiting page says so and leads on; a path, or an https "
+    "address whose host stands in `allowed_targets`; null: it takes place here",
     "failure_stance": "what newcomers meet while the store is away: the waiting page, or the site",
     "allowed_targets": "hosts, besides this one, that an admitted fan may go on to",
     "draw_lead_s": "a draw closes so long before the start",
     "drain_s": "after a sale's end the called may still claim for so long",
     "join_rate_per_minute": "joins from one address, in the long run",
     "join_burst": "joins from one address at once",
+    "theme": "the page's look: `colours` and `dark` (#rrggbb by what they are for; a pair that people cannot read is "
+    "refused), `logo` and `picture` (https or data:), `texts` by language and key",
     "frame_ancestors": "sites that may show the waiting page in a frame; empty: this one",
 }
 

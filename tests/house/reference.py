@@ -1,8 +1,8 @@
-"""Reference: the pages of docs/ that list what the code has: settings, rooms, metrics, errors.
+"""Reference: the pages of docs/ that list what the code has: settings, rooms, metrics, errors, access for everybody.
 
 ``make docs`` writes them; ``test_reference.py`` fails when one of them differs from the code. Nothing is listed by
-hand here: names, types, limits and defaults are the code's, only words that no code has stand in ``codes`` and
-``fields``.
+hand here: names, types, limits and defaults are the code's, only words that no code has stand in ``codes``,
+``fields`` and ``wcag``.
 """
 
 import ast
@@ -19,6 +19,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.settings import Settings
 from kernel.settings import describe
+from tests.house import wcag
 from tests.house.codes import GROUPS, WORDS
 from tests.house.fields import ROOM, SALE
 from tests.house.tree import PACKAGES, ROOT, modules
@@ -280,11 +281,43 @@ def errors_page() -> str:
     return text
 
 
+# ---------------------------------------------------------------------------- accessibility
+
+
+def accessibility_page() -> str:
+    """Write docs/accessibility.md."""
+    rows = [
+        (
+            f"{row.number} {row.name}",
+            row.level,
+            row.holds.value,
+            row.why,
+            ", ".join(code(test.rpartition("::")[2]) for test in row.tests)
+            or ("" if row.holds is wcag.NONE else "eye"),
+        )
+        for row in wcag.CRITERIA
+    ]
+    count = {holds: sum(row.holds is holds for row in wcag.CRITERIA) for holds in wcag.Holds}
+    files = sorted({test.rpartition("::")[0] or wcag.ACCESS for row in wcag.CRITERIA for test in row.tests})
+    return (
+        f"{HEAD}# Accessibility\n\n"
+        + "\n\n".join(wcag.INTRODUCTION)
+        + f"\n\nOf {len(rows)} criteria the page supports {count[wcag.Holds.SUPPORTS]}, "
+        f"{count[wcag.Holds.PARTLY]} partly; {count[wcag.Holds.NOT_APPLICABLE]} do not apply.\n\n"
+        + table(("criterion", "level", "conformance", "why", "shown by"), rows)
+        + f"\nThe tests stand in {', '.join(map(code, files))}.\n"
+        + "\n## What only people can judge, and has not been tried\n\n"
+        + "\n".join(f"* {text}" for text in wcag.NOT_TRIED)
+        + "\n"
+    )
+
+
 PAGES = {
     "docs/settings.md": settings_page,
     "docs/rooms.md": rooms_page,
     "docs/metrics.md": metrics_page,
     "docs/errors.md": errors_page,
+    "docs/accessibility.md": accessibility_page,
 }
 
 

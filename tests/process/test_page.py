@@ -1,87 +1,19 @@
-"""The page in a real browser: from the first look to the door, with and without scripts, whatever happens."""
+"""The page in a real browser: from the first look to the door, with and without scripts."""
 
 import json
 import re
-import shutil
 import urllib.request
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 
-from bench.screenshots import CHROMIUM_ARGS, DRAWN, NUMBER, SHOTS
-from bench.scripted_room import PREFIX, Scene, serving
-from waitroom import view
+from bench.screenshots import DRAWN, NUMBER
+from bench.scripted_room import PREFIX, serving
+from tests.process.looking import LOOK, NO_CHANCE, PAGE, ahead, complaints, state, waiting
 from waitroom.draw import Shuffle
+from waitroom.view import STATES, Shell
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
-
-PAGE = f"{PREFIX}r/main?target=/shop"
-LOOK = "window.dispatchEvent(new Event('online'))"
-NO_CHANCE = "Math.random = () => 0;"
-PLAIN_HTTP = """
-Object.defineProperty(Crypto.prototype, 'subtle', {value: undefined});
-Object.defineProperty(Navigator.prototype, 'locks', {value: undefined});
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give one Chromium for all tests of this file."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path is not None, "chromium is missing: make setup"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def fan(browser: Browser) -> Iterator[BrowserContext]:
-    """Give a fresh browser profile with a fan behind it."""
-    context = browser.new_context(locale="en-GB", reduced_motion="reduce")
-    context.set_default_timeout(8000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def plain_fan(browser: Browser) -> Iterator[BrowserContext]:
-    """Give a fan whose browser runs no scripts."""
-    context = browser.new_context(locale="en-GB", java_script_enabled=False)
-    context.set_default_timeout(8000)
-    yield context
-    context.close()
-
-
-def waiting(**values: Any) -> Scene:
-    """Make a moving line; the next to join gets number 40."""
-    return Scene(**({"issued": 60, "next_number": 40, "serving": 10, "speed": 60, "plan": 60} | values))
-
-
-def state(page: Page, name: str) -> None:
-    """Wait until the page is in a state."""
-    page.wait_for_selector(f"html[data-state={name}]")
-
-
-def ahead(page: Page) -> str:
-    """Return the big number."""
-    return page.inner_text("#value")
-
-
-def complaints(page: Page) -> list[str]:
-    """Collect what the browser objects to: broken policy, faults in the script."""
-    found: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type == "error" and "503" not in message.text:
-            found.append(message.text)
-
-    page.on("console", hear)
-    page.on("pageerror", lambda fault: found.append(str(fault)))
-    return found
 
 
 # ---------------------------------------------------------------------------------------- to the door
@@ -106,7 +38,7 @@ def test_a_fan_waits_is_called_and_goes_in_by_itself(fan: BrowserContext) -> Non
         page.goto(address + PAGE)
         state(page, "waiting")
         assert ahead(page) == "30"
-        expect(page.locator("#detail")).to_have_text("Your turn comes in less than a minute.")
+        expect(page.locator("#detail")).to_have_text("Your turn comes in about 3 to 7 minutes.")
 
         scene.change(serving=30)
         page.evaluate(LOOK)
@@ -123,8 +55,9 @@ def test_a_fan_waits_is_called_and_goes_in_by_itself(fan: BrowserContext) -> Non
 def test_the_policy_test_notices_an_inline_script(fan: BrowserContext) -> None:
     """Mutant: a page with an inline script is blocked, and we would see it."""
     with serving(waiting()) as (room, address):
-        shell = room.shell.page().replace(b"</head>", b"<script>document.title = 'inline'</script></head>")
-        room.shell = view.Shell(shell.decode())
+        shell = room.pages.shell(room.reading, "").body
+        inline = shell.replace(b"</head>", b"<script>document.title = 'inline'</script></head>")
+        room.own_shell = Shell(inline.decode())
         page = fan.new_page()
         objections = complaints(page)
         page.goto(address + PAGE)
@@ -161,7 +94,7 @@ def test_the_reload_without_scripts_can_be_stopped(plain_fan: BrowserContext) ->
         page.goto(address + PAGE)
         page.get_by_role("button", name="Take my place").click()
         assert page.locator("meta[http-equiv=refresh]").count() == 1
-        page.get_by_role("link", name="Stop that").click()
+        page.get_by_role("link", name="Stop looking again").click()
 
         assert page.locator("meta[http-equiv=refresh]").count() == 0
         page.get_by_role("link", name="Look now").click()
@@ -214,7 +147,7 @@ def test_the_page_draws_the_same_rank_as_the_server(fan: BrowserContext) -> None
         rank = Shuffle(bytes.fromhex(scene.seed), 20_000).rank(NUMBER)
 
         assert ahead(page) == f"{rank:,}" == "1,311"
-        expect(page.locator("#facts")).to_contain_text("1,312th of 20,000")
+        expect(page.locator("#facts")).to_contain_text("1,312 of 20,000")
 
 
 def test_before_the_draw_nobody_has_a_place_yet(fan: BrowserContext) -> None:
@@ -248,153 +181,6 @@ def test_the_room_opens_under_the_eyes_of_the_page(fan: BrowserContext) -> None:
 
         state(page, "waiting")
         assert scene.seen["join"] == 1
-
-
-# ------------------------------------------------------------------------------------- nothing is lost
-def test_offline_and_reload_keep_the_place(fan: BrowserContext) -> None:
-    """The network goes, the page says that the place is safe; a reload finds it again without a new join."""
-    scene = waiting()
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        state(page, "waiting")
-        fan.set_offline(True)
-        expect(page.locator("#link")).to_contain_text("You are offline. Your place is safe")
-        assert ahead(page) == "30"
-
-        fan.set_offline(False)
-        expect(page.locator("#link")).to_have_text("Your place is saved")
-        page.reload()
-        state(page, "waiting")
-        assert ahead(page) == "30"
-        assert scene.seen["join"] == 1
-
-
-def test_a_lost_answer_to_the_join_gives_the_same_number(fan: BrowserContext) -> None:
-    """The server counted, the answer got lost: the second try carries the same key."""
-    scene = waiting()
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        lost: list[str] = []
-
-        def lose_once(route: Any) -> None:
-            if not lost:
-                route.fetch()
-                lost.append(route.request.headers["idempotency-key"])
-                route.abort()
-            else:
-                route.continue_()
-
-        page.route("**/join", lose_once)
-        page.goto(address + PAGE)
-        state(page, "waiting")
-
-        assert scene.seen["join"] == 2
-        assert [headers["idempotency-key"] for headers in scene.headers] == lost * 2
-        assert ahead(page) == "30"
-
-
-@pytest.mark.parametrize("script", ["", PLAIN_HTTP], ids=["secure", "plain-http"])
-def test_two_tabs_are_one_place(fan: BrowserContext, script: str) -> None:
-    """Tabs share one join, also where the browser has no locks and no WebCrypto."""
-    scene = waiting()
-    with serving(scene) as (_, address):
-        fan.add_init_script(script or "0")
-        pages = [fan.new_page(), fan.new_page()]
-        for page in pages:
-            page.goto(address + PAGE, wait_until="commit")
-        for page in pages:
-            state(page, "waiting")
-
-        assert [ahead(page) for page in pages] == ["30", "30"]
-        assert len({headers["idempotency-key"] for headers in scene.headers}) == 1
-
-
-def test_a_browser_without_cookies_still_gets_its_turn(fan: BrowserContext) -> None:
-    """The ticket in the page's memory goes along as a header when the cookie was refused."""
-    scene = waiting(serving=41, cookies=False)
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        page.wait_for_url(address + "/shop")
-
-        assert scene.seen["claim"] == 2
-
-
-def test_an_admission_that_is_not_kept_is_no_endless_loop(fan: BrowserContext) -> None:
-    """The browser drops the admission and comes back: after three times the page says why."""
-    scene = waiting(serving=41)
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.route("**/claim", lambda route: route.fulfill(json={"outcome": "admitted", "go": "/shop"}))
-        page.goto(address + "/shop")
-        state(page, "cookies")
-
-        assert page.inner_text("h1") == "Your browser keeps no cookies for this site"
-
-
-def test_the_store_is_away_and_comes_back(fan: BrowserContext) -> None:
-    """Nothing is lost and nobody need reload: with a place, and without one yet."""
-    scene = waiting(away=True)
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        expect(page.locator("#link")).to_contain_text("you need not reload")
-        scene.away = False
-        state(page, "waiting")
-
-        scene.away = True
-        page.evaluate(LOOK)
-        expect(page.locator("#link")).to_contain_text("Your place is safe")
-        assert ahead(page) == "30"
-        scene.away = False
-        expect(page.locator("#link")).to_have_text("Your place is saved")
-        assert scene.seen["join"] == 1
-
-
-def test_a_place_of_yesterday_becomes_a_new_one(fan: BrowserContext) -> None:
-    """The room opened anew: the page joins the new run once, by itself."""
-    scene = waiting()
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        state(page, "waiting")
-        scene.change(run="f" * 16, epoch=2, issued=0, serving=0, next_number=5)
-        page.evaluate(LOOK)
-        expect(page.locator("#value")).to_have_text("5")
-        assert scene.seen["join"] == 2
-
-
-def test_a_used_place_offers_a_new_one(fan: BrowserContext) -> None:
-    """After the visit the same ticket opens nothing; a new place is one press away."""
-    scene = waiting(serving=41, claims=[(410, {"code": "ticket-used"})])
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        state(page, "used")
-        scene.change(next_number=55)
-        page.get_by_role("button", name="Take a new place").click()
-        state(page, "waiting")
-        assert ahead(page) == "14"
-
-
-def test_leaving_is_asked_twice_and_kept(fan: BrowserContext) -> None:
-    """Who left does not join again by a reload, only by the hand."""
-    scene = waiting()
-    with serving(scene) as (_, address):
-        page = fan.new_page()
-        page.goto(address + PAGE)
-        state(page, "waiting")
-        page.click("#leave")
-        page.get_by_role("button", name="Keep my place").click()
-        assert "leave" not in scene.seen
-        page.click("#leave")
-        page.get_by_role("button", name="Leave", exact=True).click()
-        state(page, "left")
-        page.reload()
-        state(page, "left")
-
-        assert (scene.seen["leave"], scene.seen["join"]) == (1, 1)
 
 
 # ------------------------------------------------------------------------------------------- documents
@@ -451,39 +237,91 @@ def test_a_forged_document_is_not_believed(fan: BrowserContext) -> None:
 
 
 # ----------------------------------------------------------------------------------------- for everybody
-@pytest.mark.parametrize("name", ["gathering", "drawn", "waiting-far", "paused", "next"])
-def test_the_page_fits_a_small_screen_at_double_size(browser: Browser, name: str) -> None:
-    """640 pixels at 200 % zoom are 320: nothing sticks out at the side."""
-    with serving(SHOTS[name].scene()) as (_, address):
+def test_every_state_can_be_previewed_and_fits_a_small_screen(browser: Browser) -> None:
+    """640 pixels at 200 % zoom, or 1,280 at 400 %, are 320: nothing sticks out, in both directions of writing.
+
+    A preview asks the server for nothing but its own parts, and says what it is.
+    """
+    scene = waiting()
+    with serving(scene) as (_, address):
         context = browser.new_context(viewport={"width": 320, "height": 512}, locale="en-GB")
         page = context.new_page()
-        page.goto(address + PAGE)
-        state(page, SHOTS[name].wait_for)
-        width = page.evaluate("document.documentElement.scrollWidth")
+        objections = complaints(page)
+        wide = []
+        leftward = ("gathering", "drawn", "waiting", "called", "offline")
+        for language, name in [("en", name) for name in STATES] + [("ar", name) for name in leftward]:
+            page.goto(
+                f"{address}{PREFIX}r/main/preview/{name}?lang={language}&theme=dark", wait_until="commit"
+            )
+            page.wait_for_selector(f"html[data-state={name}][data-theme=dark]")
+            if page.evaluate("document.documentElement.scrollWidth") > 320:
+                wide.append((language, name))
+        badge = page.locator(".badge").is_visible()
         context.close()
 
-    assert width <= 320
+    assert (wide, objections, badge) == ([], [], True)
+    assert not {"status", "join", "claim"} & scene.seen.keys()
 
 
 def test_a_screen_reader_hears_changes_and_not_every_step(fan: BrowserContext) -> None:
-    """The state is spoken, the numeral is not read digit by digit, and the heading always has words."""
+    """The state is spoken, then each tenth of the way; the heading always has words, the numeral is not read twice."""
     scene = waiting()
     with serving(scene) as (_, address):
         page = fan.new_page()
         page.goto(address + PAGE)
         state(page, "waiting")
-        said = page.inner_text("#said")
-        scene.change(serving=20)
+        said = page.locator("#said")
+        expect(said).to_have_text(re.compile("^30 people ahead of you"))
+        scene.change(serving=12)
         page.evaluate(LOOK)
-        expect(page.locator("#value")).to_have_text("20")
-        assert page.text_content("#said") == said
-        assert page.text_content("#headline") == "20 people ahead of you"
+        expect(page.locator("#value")).to_have_text("28")
+        expect(said).to_have_text(re.compile("^30 people"))
+        assert page.text_content("#headline") == "28 people ahead of you"
         assert page.get_attribute("#figure", "aria-hidden") == "true"
 
+        scene.change(serving=14)
+        page.evaluate(LOOK)
+        expect(said).to_have_text(re.compile("^26 people"))
         scene.change(paused=True)
         page.evaluate(LOOK)
-        state(page, "paused")
-        assert "On hold" in (page.text_content("#said") or "")
+        expect(said).to_have_text(re.compile("on hold"))
+        assert page.text_content("#alarm") == ""
+
+
+def test_the_page_speaks_the_language_of_the_browser(browser: Browser) -> None:
+    """Its texts, its direction and its numbers, from the first byte on; an address may ask for another."""
+    with serving(waiting(next_number=4310, issued=6000)) as (_, address):
+        context = browser.new_context(locale="ar-EG")
+        page = context.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        shown = page.evaluate("[document.documentElement.lang, document.documentElement.dir]")
+        assert (shown, ahead(page)) == (["ar", "rtl"], "4,300")
+        page.goto(f"{address}{PREFIX}r/main?target=/shop&lang=de")
+        state(page, "waiting")
+        expect(page.locator("#headline")).to_have_text(re.compile("vor Ihnen"))
+        assert ahead(page) == "4.300"
+        context.close()
+
+
+def test_nothing_on_the_page_jumps_when_the_words_arrive(browser: Browser) -> None:
+    """The first bytes hold the loading state in place; the place that follows moves nothing that was there."""
+    shifts = """
+    window.shifts = [];
+    new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((one) => one.value)))
+      .observe({type: 'layout-shift', buffered: true});
+    """
+    with serving(waiting()) as (_, address):
+        for width, height in ((390, 844), (1280, 800)):
+            context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
+            context.add_init_script(shifts)
+            page = context.new_page()
+            page.goto(address + PAGE)
+            state(page, "waiting")
+            page.wait_for_timeout(300)  # what moves late is counted too
+            total = page.evaluate("window.shifts.reduce((sum, value) => sum + value, 0)")
+            context.close()
+            assert total == pytest.approx(0, abs=0.001)
 
 
 def test_the_room_tells_why_it_takes_nobody(fan: BrowserContext) -> None:
@@ -492,15 +330,53 @@ def test_the_room_tells_why_it_takes_nobody(fan: BrowserContext) -> None:
     scene = waiting(join_problem=full)
     with serving(scene) as (_, address):
         page = fan.new_page()
+        page.add_init_script(NO_CHANCE)
         page.goto(address + PAGE)
         state(page, "full")
         scene.join_problem = None
         state(page, "waiting")
 
 
-def test_every_state_that_is_pictured_exists() -> None:
-    """The pictures show real states: all that are waited for are texts of the page."""
-    script = view.assets()["waitroom.js"].body.decode()
-    states = set(re.findall(r"^    (\w+): \(\w*\) => \(\{", script, re.MULTILINE))
+def test_the_page_says_when_there_is_nothing_left_and_where_it_goes_on(fan: BrowserContext) -> None:
+    """Sold out is said at once and keeps the place, in case something comes back; a moved sale has a link."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        scene.change(stock={"left": 0, "state": "soldout"})
+        page.evaluate(LOOK)
+        state(page, "soldout")
+        scene.change(stock={"left": 4, "state": "last"})
+        page.evaluate(LOOK)
+        state(page, "waiting")
+        expect(page.locator("#notes")).to_contain_text("4 tickets left")
+        scene.change(moved_to="/elsewhere")
+        page.evaluate(LOOK)
+        state(page, "moved")
+        assert page.get_attribute("#onward", "href") == f"{address}/elsewhere"
+        assert scene.seen["join"] == 1
 
-    assert {shot.wait_for for shot in SHOTS.values() if shot.wait_for} <= states
+
+def test_how_sure_an_estimate_is_stands_beside_it(fan: BrowserContext) -> None:
+    """The share of such intervals that held, as this line has learned it; the interval uses what was learned."""
+    scene = waiting(wait={"low": 0.9, "high": 1.1, "held": 0.87, "of": 412})
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        expect(page.locator("#notes")).to_contain_text("87%")
+        expect(page.locator("#detail")).to_have_text("Your turn comes in about 4 to 6 minutes.")
+
+
+def test_the_page_tells_how_the_line_works_and_shows_all_its_states(plain_fan: BrowserContext) -> None:
+    """Two pages to read, without scripts, from the room's settings; every link of the previews leads somewhere."""
+    with serving(waiting()) as (_, address):
+        page = plain_fan.new_page()
+        page.goto(f"{address}{PREFIX}r/main/how?lang=en")
+        expect(page.locator("main")).to_contain_text("First come, first served.")
+        page.goto(f"{address}{PREFIX}r/main/preview")
+        plain = page.locator("a[href*='js=0']").first
+        assert page.locator("tbody tr").count() == len(STATES)
+        plain.click()
+        assert page.locator("h1").count() == 1

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from kernel.clock import ManualClock
 from kernel.errors import Misconfigured
-from waitroom import configure, view
+from waitroom import configure, own_page
 from waitroom.configure import Actor, Configurations, Lever, Saved, Stale
 from waitroom.configure_store import ConfigureStore
 from waitroom.field_readers import moment_text
@@ -18,8 +18,11 @@ from waitroom.rooms import parse
 from waitroom.rooms_toml import parse_toml
 
 ANN = Actor("ann")
-GOOD = "<html {{ attributes }}><head>{{ head }}</head><body>{{ main }}{{ footer }}</body></html>"
-BAD = "<html><body>{{ main }}</body></html>"
+GOOD = (
+    "<html {{{waitroom.attributes}}}><head>{{{waitroom.head}}}</head>"
+    "<body>{{{waitroom.main}}}{{{waitroom.footer}}}</body></html>"
+)
+BAD = "<html><body>{{{waitroom.main}}}</body></html>"
 MAIN = {"name": "main", "origin": "https://shop.example.com"}
 
 Change = Callable[[Configurations], Awaitable[Saved | Stale]]
@@ -61,7 +64,7 @@ async def test_a_page_that_cannot_work_is_refused_and_changes_nothing(
         await change(rooms)
 
     assert [fault.partition(":")[0] for fault in told.value.faults] == [f"{field}_page_html"] * 3
-    assert "{{ attributes }}" in told.value.faults[0]
+    assert "{{{waitroom.attributes}}}" in told.value.faults[0]
     assert await rooms.list() == [made.room]
 
 
@@ -74,7 +77,7 @@ async def test_the_pages_of_a_file_are_judged_before_anything_of_it_is_applied(
         f"[rooms.{name}]\norigin = 'http://{name}'\nhost = '{name}'\n{page}\n"
         for name, page in (
             ("a", ""),
-            ("b", "custom_page_html = '{{ unclosed'"),
+            ("b", "custom_page_html = '{{/open}}'"),
             ("c", "custom_page_html = '{{ nothing }}'"),
         )
     )
@@ -84,7 +87,7 @@ async def test_the_pages_of_a_file_are_judged_before_anything_of_it_is_applied(
 
     assert [fault.partition(":")[0] for fault in told.value.faults] == [
         "rooms.b.custom_page_html",
-        "rooms.c.custom_page_html",
+        *["rooms.c.custom_page_html"] * 4,
     ]
     assert await rooms.list() == []
 
@@ -107,8 +110,8 @@ async def test_without_the_check_a_fan_would_meet_the_broken_page(
     monkeypatch.setattr(configure, "custom_page_faults", lambda _: [])
     rooms = Configurations(store, clock)
 
-    made = await rooms.create(MAIN | {"custom_page_html": "{{ nothing }}"}, ANN)
+    made = await rooms.create(MAIN | {"custom_page_html": "{{/open}}"}, ANN)
 
     assert isinstance(made, Saved)
-    with pytest.raises(Exception, match="nothing"):
-        view.shell("main", "/.waitroom/", "Main", made.room.custom_page_html or "")
+    with pytest.raises(Exception, match="open"):
+        own_page.rendered(made.room.custom_page_html or "", dict.fromkeys(own_page.PARTS, ""), {})

@@ -118,7 +118,26 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("failure_stance", "open", "must be one of fail_closed, fail_open"),
     ("allowed_targets", ["https://shop"], "must be a host name"),
     ("allowed_targets", ["*"], "must be a host name"),
+    ("stock_state", "gone", "must be one of selling, last, soldout"),
+    ("stock_left", -1, "whole number from 0"),
+    ("stock_left", 1.5, "whole number from 0"),
+    ("moved_to", "", "must be a path such as"),
+    ("moved_to", "tickets", "must be a path such as"),
+    ("moved_to", "//evil.test/x", "must be a path such as"),
+    ("moved_to", "/\\evil.test", "must be a path such as"),
+    ("moved_to", "/a b", "must be a path such as"),
+    ("moved_to", "/" + "x" * 301, "must be a path such as"),
+    ("moved_to", "http://shop.example.com/", "must be a path such as"),
+    ("moved_to", "javascript:alert(1)", "must be a path such as"),
+    ("moved_to", "https://", "must be a path such as"),
+    ("moved_to", "https://[::1", "must be a path such as"),
+    ("moved_to", "https://user@shop.example.com/", "must be a path such as"),
+    ("moved_to", "https://elsewhere.test/sale", "whose host stands in allowed_targets"),
     ("draw_lead_s", -1, "from 0 to 86400"),
+    ("theme", "dark", "theme must be a table"),
+    ("theme", {"colors": {}}, "theme.colors is unknown"),
+    ("theme", {"colours": {"ink": "black"}}, "theme.colours.ink must be a colour"),
+    ("theme", {"colours": {"ink": "#ffffff", "paper": "#fffffe"}}, "needs 4.5"),
     ("frame_ancestors", ["https://a; script-src *"], "must be 'self' or a source"),
     ("sales", {}, "must be a list"),
     ("sales", ["spring"], "must be a table"),
@@ -226,6 +245,28 @@ def test_a_sale_inherits_what_it_leaves_out_and_overrides_the_rest() -> None:
     assert None not in {told[name] for name in OVERRIDES}
 
 
+@pytest.mark.parametrize(
+    ("moved_to", "hosts", "good"),
+    [
+        ("/spring?a=1#b", [], True),
+        ("https://www.example.com/spring", ["www.example.com"], True),
+        ("https://WWW.example.com./spring", ["www.example.com"], True),
+        ("https://www.example.com:8443/", ["www.example.com:8443"], True),
+        ("https://www.example.com/", ["www.example.com:443"], True),
+        ("https://www.example.com:8443/", ["www.example.com"], False),
+        ("https://www.example.com.evil.test/", ["www.example.com"], False),
+    ],
+)
+def test_a_sale_moves_only_to_where_a_fan_may_go(moved_to: str, hosts: list[str], good: bool) -> None:
+    """A path of this site, or an https address whose host the operator has listed; its port counts."""
+    document = {**LEAST, "moved_to": moved_to, "allowed_targets": hosts}
+
+    if good:
+        assert parse(document).moved_to == moved_to
+    else:
+        assert faults_of(document)
+
+
 def test_a_room_written_and_read_is_the_same_room() -> None:
     """Nothing is lost between a room and its document; times come back in UTC."""
     room = parse(
@@ -238,6 +279,10 @@ def test_a_room_written_and_read_is_the_same_room() -> None:
             "allowed_targets": ["shop.example.com:8443", "[::1]:80"],
             "frame_ancestors": ["'self'", "https://*.example.com"],
             "max_waiting": 10,
+            "stock_state": "last",
+            "theme": {"colours": {"accent": "#A03000"}, "texts": {"de": {"action.leave": "Weg hier"}}},
+            "stock_left": 12,
+            "moved_to": "https://shop.example.com:8443/spring",
             "sales": [{**SALE, "event_end_time": "2026-06-01T12:00:00.250+02:00"}],
         }
     )

@@ -11,10 +11,14 @@ from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, House, house, members, worker
 from waitroom import status, ticket
 from waitroom.draw import Shuffle
+from waitroom.estimate import Learned
 from waitroom.lanes import Lane, Serving
+from waitroom.line import Line
 from waitroom.merkle import root
-from waitroom.schedule import Phase
+from waitroom.rooms import Room, StockState
+from waitroom.schedule import Phase, wanted
 from waitroom.standing import Standing
+from waitroom.store import CALLS_KEPT
 
 SALE = {
     "name": "sale",
@@ -214,6 +218,76 @@ async def test_every_worker_serves_the_same_document_and_its_signature_holds(
         assert status.check(mine.replace(b'"issued":3', b'"issued":4'), here.waitroom.documents) is None
         assert status.check(mine[:-2], here.waitroom.documents) is None
         assert status.check(b"{}", here.waitroom.documents) is None
+    await store.aclose()
+
+
+async def _history(store: Redis, first: int, count: int, since_ms: int) -> None:
+    """Write calls as the script does: two ranks every quarter of a second, now and then five."""
+    at = [
+        f"{since_ms + index * 250} {3 * index + index % 7} {3 * index + index % 7 - index % 2} 0"
+        for index in range(first, first + count)
+    ]
+    await store.rpush(f"wr:{{{ROOM}}}:calls", *at)  # type: ignore[misc]
+    await store.ltrim(f"wr:{{{ROOM}}}:calls", -CALLS_KEPT, -1)  # type: ignore[misc]
+
+
+async def test_a_worker_that_has_just_started_signs_the_same_wait_as_one_that_saw_it_all(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """What is learned of waits follows from the kept calls alone, however they were read."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        for part in range(50):
+            await _history(store, part * 100, 100, clock.now_ms())
+            if part > 2:  # so far it lacks nothing that the store still has
+                mine = (await here.beat()).document
+        theirs = (await worker(store, here.journal, clock).beat()).document
+
+        assert mine == theirs
+        wait = members(here.waitroom.reading(ROOM))["wait"]
+        assert isinstance(wait, dict)
+        assert wait["of"] > 100
+        assert wait["held"] is not None
+    await store.aclose()
+
+
+async def test_a_worker_that_was_cut_off_reads_what_it_missed(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """More calls than one look brings leave no hole: neither in speeds nor in what is learned."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        await _history(store, 0, 1000, clock.now_ms())
+        await here.beat()
+        await _history(store, 1000, 300, clock.now_ms())
+        reading = await here.beat()
+
+        assert len(reading.calls) == 1300
+        assert (await worker(store, here.journal, clock).beat()).calls == reading.calls
+    await store.aclose()
+
+
+async def test_the_fullest_document_stays_below_its_limit(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A draw, void ranges, long figures, an address and a message of full length: still below 1.5 kB."""
+    room = Room(
+        "main", "http://127.0.0.1:9", description="Northern Lights Festival", message="x" * 280,
+        moved_to="https://tickets.northern-lights.example.com/spring-2027",
+        stock_state=StockState.SOLD_OUT, stock_left=1_000_000, claim_window_s=86_400,
+    )  # fmt: skip
+    number = 2_147_483_647
+    line = Line(
+        run="f" * 16, epoch=99, version=number, phase=Phase.GATHERING, issued=number, shown_issued=number,
+        serving=Serving(number, number, number), plan_per_minute=number, shown_ms=clock.now_ms(), frozen=number,
+        root="a" * 64, seed="b" * 64, commitment="c" * 64, void=((1_000_000, 1_000_100), (2_000_000, 2_000_100)),
+    )  # fmt: skip
+    learned = Learned(0.75, 1.35, 0.87, 360)
+    plan = wanted(room, clock.now_ms())
+    body = status.body(room, plan, line, [], learned, "B", 120)
+
+    async with house(store, clock, tmp_path) as here:
+        assert len(status.sign(body, here.waitroom.documents)) < status.MAX_BYTES
     await store.aclose()
 
 

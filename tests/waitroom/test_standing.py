@@ -2,11 +2,11 @@
 
 import pytest
 
+from waitroom.estimate import speed_per_minute
 from waitroom.lanes import Lane, Moved, Serving, highest, ordered
 from waitroom.line import Line
 from waitroom.schedule import Phase
 from waitroom.standing import Standing, called_at_ms, stand
-from waitroom.status import speed_per_minute
 
 NOW_MS = 1_800_000_000_000
 WINDOW_MS = 60_000

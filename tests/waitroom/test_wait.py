@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitroom.wait import Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval, words
+from waitroom.wait import MEASURED, Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval, words
 
 CASES = json.loads((Path(__file__).parent.parent / "vectors" / "wait.json").read_text())
 
@@ -26,6 +26,7 @@ def test_the_interval_follows_from_speed_and_plan(case: dict[str, Any]) -> None:
         case["ahead"],
         case["speed"],
         case["plan"],
+        factors=tuple(case.get("factors", MEASURED)),
         paused=case.get("paused", False),
         delay_s=case.get("delay_s", 0.0),
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,9 @@ from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.waitroom.house import ROOM, House, house, members
 from waitroom import status
-from waitroom.lanes import Serving
+from waitroom.carry_web import CarryWeb
+from waitroom.estimate import Learned
+from waitroom.lanes import Lane, Moved, Serving
 from waitroom.shells import Pages
 from waitroom.web import LineWeb, WebSettings
 
@@ -34,14 +37,10 @@ class Receipts:
 
 def front(here: House) -> Front:
     """Put the line's web before a house."""
-    web = LineWeb(
-        here.waitroom,
-        Pages("/.waitroom"),
-        Buckets(),
-        Receipts(),
-        WebSettings(),
-    )
-    return Front("/.waitroom", web.routes, {("GET", "static"): web.asset})
+    buckets, settings = Buckets(), WebSettings()
+    web = LineWeb(here.waitroom, Pages("/.waitroom"), buckets, Receipts(), settings)
+    carry = CarryWeb(web, here.waitroom, buckets, settings)
+    return Front("/.waitroom", {**web.routes, **carry.routes}, {("GET", "static"): web.asset})
 
 
 @asynccontextmanager
@@ -160,6 +159,141 @@ async def test_the_personal_json_follows_from_the_ticket_alone(
     assert 1_000 < place["poll_ms"] < 20_000
 
 
+async def test_the_personal_json_tells_the_time_to_claim_and_how_often_waits_held(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Null and none while nobody has been called and nothing is learned; then the moments themselves."""
+    async with site(store, clock, tmp_path, claim_window_s=120) as (here, browser):
+        await browser.post(BASE + "/join", json={})
+        before = (await browser.get(BASE + "/ticket")).json()
+        reading = await here.beat()
+        assert reading.line is not None
+        await here.waitroom.store.call(ROOM, reading.line.run, 9, Serving(1, 1, 1), 60, clock.now_ms())
+        await here.beat()
+        called = (await browser.get(BASE + "/ticket")).json()
+        await browser.post(BASE + "/join", json={"again": True})
+        reading = await here.beat()
+        reading.learned = Learned(0.5, 2.0, 0.87, 412)
+        reading.line = replace(reading.line, plan_per_minute=0) if reading.line else None
+        reading.calls = [Moved(clock.now_ms() - 60_000, Serving()), Moved(clock.now_ms(), Serving(1, 1, 1))]
+        place = reading.place(1, Lane.STANDARD, clock.now_ms())
+        waiting = (await browser.get(BASE + "/ticket")).json()
+
+    told = ("called_ms", "claim_until_ms", "held", "of")
+    assert [before[name] for name in told] == [None, None, None, 0]
+    assert [called[name] for name in told] == [clock.now_ms(), clock.now_ms() + 120_000, None, 0]
+    assert place.ahead == waiting["ahead"] == 0
+    assert [waiting[name] for name in told] == [None, None, 0.87, 412]
+
+
+async def test_sold_out_takes_nobody_new_and_nobodys_place(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """409 in kind words, by script and by form; who waits keeps waiting; tickets that come back open it again."""
+    from waitroom.configure import Actor
+
+    async with site(store, clock, tmp_path) as (here, browser):
+        mine = (await browser.post(BASE + "/join", json={})).json()
+        await here.configurations.patch(
+            ROOM, {"stock_state": "soldout", "stock_left": 0}, None, Actor("test")
+        )
+        reading = await here.beat()
+        again = await browser.post(BASE + "/join", json={})
+        place = (await browser.get(BASE + "/ticket")).json()
+        browser.cookies.clear()
+        refused = await browser.post(BASE + "/join", json={})
+        form = await browser.post(BASE + "/join", data={"target": "/x"})
+        document = members(reading)
+        await here.configurations.patch(ROOM, {"stock_state": "last", "stock_left": 2}, None, Actor("test"))
+        reopened = members(await here.beat())
+        new = await browser.post(BASE + "/join", json={})
+
+    assert again.json() == mine
+    assert place["standing"] == "waiting"
+    assert (refused.status_code, refused.json()["code"]) == (409, "room-sold-out")
+    assert (form.status_code, form.headers["content-type"]) == (409, "text/html; charset=utf-8")
+    assert document["stock"] == {"left": 0, "state": "soldout"}
+    assert reopened["stock"] == {"left": 2, "state": "last"}
+    assert new.json()["number"] == 1
+
+
+async def test_without_the_check_people_would_join_for_nothing(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The mutant: a line that takes joins although everything is sold gives out a number."""
+    async with site(store, clock, tmp_path, stock_state="soldout") as (here, browser):
+        refused = await browser.post(BASE + "/join", json={})
+        reading = here.waitroom.reading(ROOM)
+        reading.joinable = reading.line
+        mutant = await browser.post(BASE + "/join", json={})
+
+    assert (refused.status_code, mutant.status_code) == (409, 200)
+
+
+async def test_a_sale_that_has_moved_says_where_to(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """In the document, for every page; null and empty while it takes place here."""
+    async with site(store, clock, tmp_path, moved_to="/spring") as (here, browser):
+        moved = (await browser.get(BASE + "/status")).json()
+        from waitroom.configure import Actor
+
+        await here.configurations.patch(ROOM, {"moved_to": None}, None, Actor("test"))
+        await here.beat()
+        back = (await browser.get(BASE + "/status")).json()
+
+    assert (moved["stops"], moved["moved_to"]) == ("moved", "/spring")
+    assert (back["stops"], back["moved_to"]) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("query", "liked", "language"),
+    [("", "de-AT,en;q=0.5", "de"), ("?lang=de", "en", "de"), ("?lang=xx", "en", "en"), ("", "", "en")],
+)
+@pytest.mark.parametrize("path", ["", "/how", "/preview", "/preview/waiting", "/ticket"])
+async def test_pages_speak_the_language_that_was_asked_for(
+    store: Redis, clock: ManualClock, tmp_path: Path, path: str, query: str, liked: str, language: str
+) -> None:
+    """`lang` wins, then the browser's wish, then the room's; caches are told."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        answer = await browser.get(
+            BASE + path + query, headers={"accept": "text/html", "accept-language": liked}
+        )
+
+    assert answer.headers["content-language"] == language
+    assert f'<html lang="{language}"' in answer.text
+    assert "accept-language" in answer.headers["vary"].lower()
+
+
+async def test_pages_and_their_parts_are_sent_compressed_to_who_takes_it(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The same bytes after unpacking; plain for who does not ask."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        paths = [BASE, BASE + "/how", "/.waitroom/static/waitroom.css"]
+        packed = [await browser.get(path, headers={"accept-encoding": "gzip"}) for path in paths]
+        plain = [await browser.get(path, headers={"accept-encoding": "identity"}) for path in paths]
+
+    for one, other in zip(packed, plain, strict=True):
+        assert one.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in other.headers
+        assert one.content == other.content
+        assert int(one.headers["content-length"]) < int(other.headers["content-length"])
+        assert "accept-encoding" in one.headers["vary"].lower()
+
+
+async def test_a_state_that_is_none_has_no_preview(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """404 with a word, with JavaScript and without."""
+    async with site(store, clock, tmp_path) as (_, browser):
+        answers = [
+            await browser.get(BASE + path)
+            for path in ("/preview/nosuch", "/preview/nosuch?js=0", "/preview/a/b")
+        ]
+        still = await browser.get(BASE + "/preview/waiting?js=0")
+
+    assert [answer.json()["code"] for answer in answers] == ["address-unknown"] * 3
+    assert "data-preview" not in still.text
+    assert still.status_code == 200
+
+
 async def test_a_receipt_names_number_and_leaf(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
     """What the line holds of a fan, for them to keep."""
     async with site(store, clock, tmp_path) as (here, browser):
@@ -176,6 +310,10 @@ BAD = [
     ("GET", "/.waitroom/r/../../etc/passwd", {}, None, 404, "address-unknown"),
     ("GET", BASE + "/nothing", {}, None, 404, "address-unknown"),
     ("GET", BASE + "/join", {}, None, 405, "method-not-allowed"),
+    ("POST", BASE + "/how", {}, "{}", 405, "method-not-allowed"),
+    ("GET", "/.waitroom/r/nowhere/how", {}, None, 404, "room-unknown"),
+    ("GET", "/.waitroom/r/nowhere/preview", {}, None, 404, "room-unknown"),
+    ("GET", BASE + "/preview/../../etc/passwd", {}, None, 404, "address-unknown"),
     ("DELETE", BASE + "/status", {}, None, 405, "method-not-allowed"),
     ("POST", BASE + "/join", {"content-type": "text/plain"}, "x", 415, "content-type-unknown"),
     ("POST", BASE + "/join", {"content-type": "application/json"}, "x" * 5000, 413, "body-too-large"),

@@ -6,7 +6,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import * as page from "../../../waitroom/static/waitroom.js";
+import * as drawing from "../../../waitroom/static/draw.js";
+import * as page from "../../../waitroom/static/rules.js";
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), "utf8"));
 const draw = vectors("draw.json");
@@ -24,29 +25,29 @@ const place = (number, lane = "standard") => ({ run: "r1", number, lane });
 test("SHA-256 is SHA-256, at every edge of its blocks", () => {
   for (const size of [0, 1, 31, 32, 33, 37, 54, 55, 56, 63, 64, 65, 119, 120, 128, 1000]) {
     const bytes = randomBytes(size);
-    assert.deepEqual(Buffer.from(page.sha256(bytes)), createHash("sha256").update(bytes).digest(), `${size} bytes`);
+    assert.deepEqual(Buffer.from(drawing.sha256(bytes)), createHash("sha256").update(bytes).digest(), `${size} bytes`);
   }
 });
 
 test("every rank of every draw is the one of the second implementation", () => {
   for (const { seed, n, rounds, ranks } of draw.permutations) {
-    ranks.forEach((rank, number) => assert.equal(page.drawnRank(page.fromHex(seed), n, number, rounds), rank));
+    ranks.forEach((rank, number) => assert.equal(drawing.drawnRank(drawing.fromHex(seed), n, number, rounds), rank));
   }
   for (const { seed, n, rounds, ranks } of draw.spots) {
-    for (const [number, rank] of ranks) assert.equal(page.drawnRank(page.fromHex(seed), n, number, rounds), rank);
+    for (const [number, rank] of ranks) assert.equal(drawing.drawnRank(drawing.fromHex(seed), n, number, rounds), rank);
   }
 });
 
 test("a number beyond 32 bits draws a rank too", () => {
   const n = 5_000_000_000;
-  const rank = page.drawnRank(page.fromHex("ab".repeat(32)), n, n - 1, 132);
+  const rank = drawing.drawnRank(drawing.fromHex("ab".repeat(32)), n, n - 1, 132);
   assert.ok(Number.isInteger(rank) && rank >= 0 && rank < n);
 });
 
 test("intervals, words, floors and polls are those of the server", () => {
-  for (const [low, high, words] of wait.words) assert.equal(page.waitWords(low, high), words);
-  for (const { ahead, speed, plan, paused, delay_s: delayS, low_s: low, high_s: high } of wait.intervals) {
-    const interval = page.waitInterval(ahead, speed, plan, { paused, delayS });
+  for (const { ahead, speed, plan, factors, paused, delay_s: delayS, low_s: low, high_s: high } of wait.intervals) {
+    const learned = factors && { low: factors[0], high: factors[1] };
+    const interval = page.waitInterval(ahead, speed, plan, { paused, delayS, factors: learned });
     if (low === null) assert.equal(interval, null);
     else {
       assert.ok(Math.abs(interval.low - low) < 1e-9, `${interval.low} is not ${low}`);
@@ -135,16 +136,62 @@ test("the signed bytes are the text without its last member", () => {
 });
 
 test("a countdown is a clock, and days when it is far", () => {
-  assert.equal(page.clockWords(0), "0:00");
-  assert.equal(page.clockWords(-5000), "0:00");
-  assert.equal(page.clockWords(61_001), "1:02");
-  assert.equal(page.clockWords(3_600_000), "1:00:00");
-  assert.equal(page.clockWords(47 * 3_600_000 + 5000), "47:00:05");
-  assert.equal(page.clockWords(49 * 3_600_000), "2 days");
+  assert.equal(page.clockParts(0).text, "0:00");
+  assert.equal(page.clockParts(-5000).text, "0:00");
+  assert.equal(page.clockParts(61_001).text, "1:02");
+  assert.equal(page.clockParts(3_600_000).text, "1:00:00");
+  assert.equal(page.clockParts(47 * 3_600_000 + 5000).text, "47:00:05");
+  assert.equal(page.clockParts(49 * 3_600_000).days, 2);
 });
 
-test("numbers have their endings", () => {
-  assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 101, 111, 1002].map(page.WORDS.nth), [
-    "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th", "1,002nd",
-  ]);
+test("a turn is almost there two minutes before it, or when nobody is ahead and nobody knows", () => {
+  assert.ok(page.isAlmost({ low: 60, high: 180 }, 10));
+  assert.ok(!page.isAlmost({ low: 60, high: 181 }, 10));
+  assert.ok(page.isAlmost(null, 0));
+  assert.ok(!page.isAlmost(null, 1));
+});
+
+test("what is sold out or has moved is told before anything else, but who is called may still go in", () => {
+  const states = (doc, who) => page.look(doc, who).state;
+  const soldout = { stock: { left: 0, state: "soldout" } };
+  assert.equal(states(room(soldout), place(50)), "soldout");
+  assert.equal(states(room(soldout), null), "soldout");
+  assert.deepEqual(page.look(room(soldout), place(5)), { state: "soldout", rank: 5, ahead: 0 });
+  assert.equal(states(room({ stock: { left: 9, state: "last" } }), place(50)), "waiting");
+  assert.equal(states(room({ stops: "moved", moved_to: null }), place(50)), "moved");
+});
+
+test("a screen reader hears states, tenths of the way and little else", () => {
+  const at = (more) => ({ state: "waiting", text: "a", tenth: 3, atMs: 0, ...more });
+  assert.equal(page.worthSaying(null, at()), "soon");
+  assert.equal(page.worthSaying(at(), at({ text: "b", atMs: 1000 })), "");
+  assert.equal(page.worthSaying(at(), at({ text: "b", tenth: 4, atMs: 1000 })), "soon");
+  assert.equal(page.worthSaying(at(), at({ text: "b", atMs: 300_000 })), "soon");
+  assert.equal(page.worthSaying(at(), at({ atMs: 900_000 })), "");
+  assert.equal(page.worthSaying(at(), at({ state: "almost" })), "soon");
+  assert.equal(page.worthSaying(at(), at({ state: "called" })), "now");
+});
+
+test("apps that hold a browser are known, browsers are not taken for one", () => {
+  const apps = [
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 334.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 [FBAN/FBIOS;FBAV/465.0]",
+    "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36 Line/14.8.0/IAB",
+  ];
+  const browsers = [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+  ];
+  for (const agent of apps) assert.ok(page.insideApp(agent), agent);
+  for (const agent of browsers) assert.ok(!page.insideApp(agent), agent);
+});
+
+test("behind the number sign only codes and tickets count", () => {
+  assert.deepEqual(page.inFragment("#carry=AAAABBBBCCCC"), { carry: "AAAABBBBCCCC", ticket: null, entered: false });
+  assert.deepEqual(page.inFragment("#carry=<script>"), { carry: null, ticket: null, entered: false });
+  const ticket = "k1.MXxtYWlufDEyMzQ.c2lnbmF0dXJl";
+  assert.deepEqual(page.inFragment(`#ticket=${ticket}&entered`), { carry: null, ticket, entered: true });
+  assert.deepEqual(page.inFragment(""), { carry: null, ticket: null, entered: false });
 });

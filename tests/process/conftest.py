@@ -1,0 +1,45 @@
+"""What tests of real processes share: a Chromium for each file, and fans in front of the scripted room."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from bench.screenshots import CHROMIUM_ARGS
+
+PATIENCE_MS = 8000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give one Chromium for all tests of a file. Its back button works as on a phone (bfcache)."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path is not None, "chromium is missing: make setup"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            args=CHROMIUM_ARGS,
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def fan(browser: Browser) -> Iterator[BrowserContext]:
+    """Give a fresh browser profile with a fan behind it."""
+    context = browser.new_context(locale="en-GB", reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def plain_fan(browser: Browser) -> Iterator[BrowserContext]:
+    """Give a fan whose browser runs no scripts."""
+    context = browser.new_context(locale="en-GB", java_script_enabled=False)
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()

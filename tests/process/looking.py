@@ -1,0 +1,56 @@
+"""Looking: what the tests of the page say to a browser in front of the scripted room."""
+
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page
+
+from bench.scripted_room import PREFIX, Scene
+
+PAGE = f"{PREFIX}r/main?target=/shop"
+LOOK = "window.dispatchEvent(new Event('online'))"
+NO_CHANCE = "Math.random = () => 0;"
+PLAIN_HTTP = """
+Object.defineProperty(Crypto.prototype, 'subtle', {value: undefined});
+Object.defineProperty(Navigator.prototype, 'locks', {value: undefined});
+Object.defineProperty(Navigator.prototype, 'clipboard', {value: undefined});
+Object.defineProperty(Navigator.prototype, 'wakeLock', {value: undefined});
+Object.defineProperty(window, 'isSecureContext', {value: false});
+delete window.Notification;
+"""
+"""What a phone in the LAN lacks: no certificate, hence no secure context."""
+EYES = """
+let hidden = false;
+Object.defineProperty(Document.prototype, 'hidden', {get: () => hidden});
+Object.defineProperty(Document.prototype, 'visibilityState', {get: () => hidden ? 'hidden' : 'visible'});
+window.lookAway = () => { hidden = true; document.dispatchEvent(new Event('visibilitychange')); };
+window.lookBack = () => { hidden = false; document.dispatchEvent(new Event('visibilitychange')); };
+"""
+"""A browser without a screen always looks; this lets a test look away."""
+
+
+def waiting(**values: Any) -> Scene:
+    """Make a moving line; the next to join gets number 40."""
+    return Scene(**({"issued": 60, "next_number": 40, "serving": 10, "speed": 6, "plan": 6} | values))
+
+
+def state(page: Page, name: str) -> None:
+    """Wait until the page is in a state."""
+    page.wait_for_selector(f"html[data-state={name}]")
+
+
+def ahead(page: Page) -> str:
+    """Return the big number."""
+    return page.inner_text("#value")
+
+
+def complaints(page: Page) -> list[str]:
+    """Collect what the browser objects to: broken policy, faults in the script."""
+    found: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error" and "503" not in message.text:
+            found.append(message.text)
+
+    page.on("console", hear)
+    page.on("pageerror", lambda fault: found.append(str(fault)))
+    return found

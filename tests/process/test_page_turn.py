@@ -1,0 +1,220 @@
+"""The page in a real browser: the turn that nobody looks at, and the place that moves to another device."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from bench.scripted_room import PREFIX, now_ms, serving
+from tests.process.looking import EYES, LOOK, PAGE, ahead, complaints, state, waiting
+
+pytestmark = [pytest.mark.process, pytest.mark.browser]
+
+IN_APP = (
+    "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36 Instagram 300.0"
+)
+NEXT = (202, {"outcome": "next", "retry_after_ms": 400, "ahead_of_you": 3})
+
+
+def look_away_for_minutes(page: Page) -> None:
+    """Hide the page, and let more than the minute pass in which it would still claim by itself."""
+    page.evaluate("window.lookAway()")
+    page.evaluate("{ const own = Date.now; Date.now = () => own() + 120_000; }")
+
+
+# -------------------------------------------------------------------------------------- a hidden page
+def test_a_page_that_nobody_looks_at_calls_and_claims_when_it_is_looked_at(fan: BrowserContext) -> None:
+    """Title, badge and countdown tell; the visit does not begin before its visitor is there."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        quiet = page.get_attribute("#icon", "href")
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms())
+        page.evaluate(LOOK)
+        state(page, "called")
+        expect(page).to_have_title(re.compile(r"^[45]:\d\d · Your turn · "))
+        assert re.fullmatch(r"[45]:\d\d", ahead(page))
+        assert page.get_attribute("#icon", "href") != quiet
+        assert "claim" not in scene.seen
+        expect(page.locator("#alarm")).to_have_text(
+            re.compile("It is your turn. Time left to come in: [45] minutes")
+        )
+
+        page.evaluate("window.lookBack()")
+        page.wait_for_url(address + "/shop")
+        assert scene.seen["claim"] == 1
+
+
+def test_a_page_that_was_looked_at_a_moment_ago_goes_in_by_itself(fan: BrowserContext) -> None:
+    """Who just answers a message does not lose a second."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        page.evaluate("window.lookAway()")
+        scene.change(serving=41, called_ms=now_ms())
+        page.evaluate(LOOK)
+        page.wait_for_url(address + "/shop")
+
+
+def test_a_missed_turn_is_explained_and_still_lets_in(fan: BrowserContext) -> None:
+    """Recall: the window has passed; the right is kept, and claimed as soon as somebody looks."""
+    scene = waiting(claims=[NEXT])
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms() - 400_000)
+        page.evaluate(LOOK)
+        state(page, "recall")
+        expect(page.locator("#detail")).to_contain_text("It is not lost")
+        assert "claim" not in scene.seen
+
+        page.get_by_role("button", name="Come in now").click()
+        expect(page.locator("#detail")).to_contain_text("as soon as there is room")
+        page.wait_for_url(address + "/shop")
+        assert scene.seen["claim"] == 2
+
+
+def test_alerts_are_asked_for_by_a_press_and_sound_at_the_turn(fan: BrowserContext) -> None:
+    """Nothing asks by itself; after the press the browser is asked once, and the turn notifies."""
+    spy = """
+    window.asked = 0; window.told = [];
+    window.Notification = class { constructor(title, more) { window.told.push([title, more.body]); } close() {} };
+    window.Notification.permission = 'granted';
+    window.Notification.requestPermission = async () => { window.asked += 1; return 'granted'; };
+    """
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES + spy)
+        objections = complaints(page)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        assert page.evaluate("window.asked") == 0
+        page.get_by_role("button", name="Notify me when it is my turn").click()
+        expect(page.locator("#aid")).to_have_text("We notify you when it is your turn.")
+        expect(page.locator("#notify")).to_have_attribute("aria-pressed", "true")
+
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms())
+        page.evaluate(LOOK)
+        state(page, "called")
+        told = page.evaluate("window.told")
+        assert (page.evaluate("window.asked"), len(told), objections) == (1, 1, [])
+        assert told[0][0] == "It is your turn · Northern Lights Festival"
+        assert re.search("We keep your turn for [45] minutes", told[0][1])
+
+
+def test_the_screen_stays_on_when_it_is_wished(fan: BrowserContext) -> None:
+    """By a press, released by the next; taken again when the page comes back to the front."""
+    locks = """
+    window.held = 0;
+    const lock = { request: async () => { window.held += 1; return { release: () => { window.held -= 1; } }; } };
+    Object.defineProperty(Navigator.prototype, 'wakeLock', { get: () => lock });
+    """
+    with serving(waiting()) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(locks)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        awake = page.get_by_role("button", name="Keep the screen on")
+        awake.click()
+        expect(page.locator("#aid")).to_contain_text("screen stays on")
+        assert page.evaluate("window.held") == 1
+        awake.click()
+        expect(awake).to_have_attribute("aria-pressed", "false")
+        assert page.evaluate("window.held") == 0
+
+
+# ------------------------------------------------------------------------------------ another device
+def test_a_place_moves_to_another_device_and_the_old_one_is_told(
+    browser: Browser, fan: BrowserContext
+) -> None:
+    """A link and a code to scan; it works once; the old page lets go, also after a reload."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        old = fan.new_page()
+        objections = complaints(old)
+        old.goto(address + PAGE)
+        state(old, "waiting")
+        old.get_by_role("button", name="Carry my place to another device").click()
+        expect(old.get_by_role("img", name="Code to scan with the other device")).to_be_visible()
+        link = old.get_by_label("Link to your place").input_value()
+        assert re.fullmatch(re.escape(f"{address}{PREFIX}r/main?target=%2Fshop#carry=") + r"[\w-]{22}", link)
+
+        context = browser.new_context(locale="en-GB")
+        new = context.new_page()
+        new.goto(link)
+        state(new, "waiting")
+        assert (ahead(new), "#" in new.url) == ("30", False)
+        state(old, "carried")
+        old.reload()
+        state(old, "carried")
+        assert (scene.seen["join"], objections) == (1, [])
+
+        other = browser.new_context(locale="en-GB")
+        late = other.new_page()
+        late.goto(link)
+        state(late, "refused")
+        expect(late.locator("#detail")).to_contain_text("has been used or has run out")
+        other.close()
+        context.close()
+
+
+def test_a_link_takes_nobodys_own_place_without_asking(browser: Browser, fan: BrowserContext) -> None:
+    """Somebody else's link would swap a good place for a bad one: the page asks, and keeps the own one."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        giver = browser.new_context(locale="en-GB")
+        other = giver.new_page()
+        other.goto(address + PAGE)
+        state(other, "waiting")
+        other.click("#carry")
+        field = other.get_by_label("Link to your place")
+        expect(field).to_have_value(re.compile("#carry="))
+        link = field.input_value()
+
+        page.goto("about:blank")
+        page.goto(link)
+        page.get_by_role("button", name="Keep my place").click()
+        state(page, "waiting")
+        assert (ahead(page), scene.seen.get("take", 0)) == ("30", 0)
+        giver.close()
+
+
+def test_inside_an_app_the_page_offers_the_way_out(browser: Browser) -> None:
+    """Apps forget pages: the fan is told, and the place can be carried into a real browser."""
+    with serving(waiting()) as (_, address):
+        context = browser.new_context(locale="en-GB", user_agent=IN_APP)
+        page = context.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        expect(page.locator("#hint")).to_contain_text("inside an app")
+        context.close()
+
+
+def test_the_receipt_can_be_saved_without_cookies_too(fan: BrowserContext) -> None:
+    """A link carries cookies; without them the page fetches the receipt itself."""
+    scene = waiting(
+        cookies=False, serving=41, claims=[(202, {"outcome": "next", "retry_after_ms": 60_000})] * 2
+    )
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "next")
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="My receipt").click()
+
+        assert saved.value.suggested_filename == "main.jwt"

@@ -1,0 +1,112 @@
+/**
+ * Door: the turn, from being called to going in.
+ *
+ * Who looks at the page, or did just now, goes in at once; for anybody else the page makes itself heard and keeps the
+ * turn as long as it may. A turn that was missed is a recall: explained, and still claimed.
+ */
+
+const NOWHERE = { rank: null, ahead: null };
+
+/** The whole address of a path or a link, or "" for anything that is no page. */
+export const webAddress = (where) => {
+  const url = new URL(where, location.href);
+  return /^https?:$/.test(url.protocol) ? url.href : "";
+};
+
+/**
+ * Make the door. `trip` is what a visit knows: {place, doc, target, byHeader, claimUntilMs, entered}; `go` is where
+ * else it can go: {poll, anew, refused, rest, trouble, connected}.
+ */
+export function openDoor(trip, { memory, clock, wire, view, turn, tabs, steps, headers, attentive, show }, go) {
+  /** The place is called. */
+  async function called(seen) {
+    if (attentive() && tabs.leads) return claim();
+    if (trip.claimUntilMs === null) await learnWindow();
+    const leftMs = trip.claimUntilMs - clock.now();
+    show({ ...seen, state: leftMs > 0 ? "called" : "recall" }, { heldBack: true, claimUntilMs: trip.claimUntilMs });
+    if (tabs.leads) turn.alarm(leftMs);
+    return steps.later(leftMs > 0 ? Math.min(leftMs + 500, 30_000) : 60_000, go.poll);
+  }
+
+  async function learnWindow() {
+    const { json } = await wire.get("ticket", headers());
+    const atMost = () => clock.now() + trip.doc.claim_window_s * 1000;
+    trip.claimUntilMs = json.standing === "recall" ? 0 : json.claim_until_ms ?? atMost();
+  }
+
+  async function claim() {
+    turn.calm();
+    const missed = () => trip.claimUntilMs !== null && clock.now() >= trip.claimUntilMs;
+    if (view.state !== "next" && view.state !== "recall") {
+      show({ state: missed() ? "recall" : "called", rank: null, ahead: 0 });
+    }
+    const answer = await wire.post("claim", { target: trip.target }, headers());
+    const { outcome, code, go: where, retry_after_ms: retryMs, ahead_of_you: before, poll_ms: pollMs } = answer.json;
+    if (answer.status < 500 && answer.status !== 429) go.connected();
+    switch (outcome ?? code) {
+      case "admitted":
+        return enter(where, "admitted");
+      case "next":
+        if (trip.claimUntilMs === null && view.state !== "next") await learnWindow().catch(() => {});
+        show({ state: missed() ? "recall" : "next", ...NOWHERE }, { ahead: before ?? 0 });
+        return steps.later(retryMs, claim);
+      case "paused":
+        show({ state: "paused", ...NOWHERE });
+        return steps.later(retryMs, claim);
+      case "waiting":
+        // This worker has not yet seen the threshold that our document shows.
+        return steps.later(pollMs ?? 2000, go.poll);
+      case "ticket-missing":
+        if (!trip.byHeader && trip.place?.ticket) {
+          trip.byHeader = true;
+          return claim();
+        }
+        return go.anew(trip.place?.run);
+      case "ticket-invalid":
+      case "ticket-foreign-room":
+      case "run-over":
+        return go.anew(trip.place?.run);
+      case "ticket-used":
+        return go.rest("used");
+      case "target-not-allowed":
+        if (trip.target === "/") return go.refused(answer);
+        trip.target = "/";
+        return claim();
+      default:
+        return answer.status >= 500 || answer.status === 429 ? go.trouble(answer) : go.refused(answer);
+    }
+  }
+
+  /** Go through the door; unless this tab just did so and came back, which cookies would have prevented. */
+  function enter(where, state) {
+    const href = webAddress(where);
+    if (!href) return go.refused({ json: {} });
+    if (memory.entries(Date.now()) > 3) {
+      // An open gate that still sends people here has not heard of it yet.
+      if (state === "open") {
+        show({ state, ...NOWHERE });
+        return steps.later(10_000 + 10_000 * Math.random(), go.poll);
+      }
+      return noCookies();
+    }
+    // Where nothing can be kept, the address has to say that this visit has been here.
+    const bare = trip.byHeader && !memory.lasting && trip.place?.ticket;
+    if (bare && trip.entered) return noCookies();
+    steps.over = true;
+    show({ state, ...NOWHERE }, { href });
+    if (state === "admitted") tabs.share({ admitted: href });
+    location.replace(bare ? `${href.split("#")[0]}#ticket=${trip.place.ticket}&entered` : href);
+    return undefined;
+  }
+
+  /** The admission does not stay. In a frame, the way out is the same place in a page of its own. */
+  function noCookies() {
+    memory.forgetEntries();
+    const ticket = globalThis.top !== globalThis && trip.place?.ticket;
+    const own = `${location.origin}${wire.base}?${new URLSearchParams({ target: trip.target })}#ticket=${ticket}`;
+    if (ticket) view.part.onward.target = "_blank";
+    go.rest("cookies", { href: ticket ? own : "" });
+  }
+
+  return { called, claim, enter };
+}

@@ -1,0 +1,57 @@
+/**
+ * Hand: what the fan's hand may ask for: leave, try again, carry the place away, save the receipt.
+ *
+ * Every one of them is a press; nothing here happens by itself. What follows is decided elsewhere (visit.js).
+ */
+
+import { insideApp } from "./rules.js";
+
+/** Put life into the buttons. `on` is what happens then: {leave(code), again(state), carried()}. */
+export function openHand({ trip, view, words, clock, memory, wire, headers }, on) {
+  const { leave, leaving, again, carry, receipt, keeping, hint, headline } = view.part;
+  let carrying = null, given = null;
+
+  if (!memory.lasting) keeping.textContent = words.text("back.no-storage");
+  hint.hidden = !insideApp(navigator.userAgent);
+
+  function askToLeave(code = null) {
+    given = code;
+    leaving.returnValue = "";
+    leaving.showModal();
+  }
+  leave.addEventListener("click", () => askToLeave());
+  leaving.addEventListener("close", () => {
+    if (leaving.returnValue === "leave") on.leave(given);
+  });
+  again.addEventListener("click", () => {
+    const { state } = view;
+    headline.focus();
+    on.again(state);
+  });
+  carry.addEventListener("click", async () => {
+    try {
+      const { openCarry } = await import("./carry.js");
+      carrying ??= openCarry({ wire, words, clock, view, target: trip.target, headers, taken: on.carried });
+      await carrying.open();
+    } catch (fault) {
+      console.error(fault);
+      view.link(words.text("carry.failed"), true);
+    }
+  });
+  receipt.addEventListener("click", async (event) => {
+    // A link carries cookies but no header: without cookies the page fetches the receipt itself.
+    if (!trip.byHeader) return;
+    event.preventDefault();
+    const { ok, text } = await wire.get("receipt", headers()).catch(() => ({ ok: false }));
+    if (!ok) return;
+    const href = URL.createObjectURL(new Blob([text], { type: "application/jwt" }));
+    Object.assign(document.createElement("a"), { href, download: `${memory.room}.jwt` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  });
+
+  return {
+    askToLeave,
+    /** Ask what became of a link that was made here. */
+    check() { carrying?.check(); },
+  };
+}
