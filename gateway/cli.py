@@ -97,6 +97,13 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
         add_arguments(fans)
     fans.set_defaults(run=run_crowd)
 
+    preview = commands.add_parser(
+        "preview", help="show every state of the page as a rooms file makes it look"
+    )
+    preview.add_argument("file", type=Path, help="TOML file with rooms")
+    preview.add_argument("--port", type=int, default=8083, help="port on loopback (8083)")
+    preview.set_defaults(run=run_preview)
+
     health = commands.add_parser("health", help="ask a running installation whether it is ready")
     health.add_argument("url", nargs="?", help="its address (http://127.0.0.1:8080)")
     health.set_defaults(run=run_health)
@@ -175,6 +182,18 @@ def run_demo(args: argparse.Namespace) -> int:
     from gateway.settings import DEMO
 
     return _run(_settings(args, DEMO), demo=True, crowd=args.crowd)
+
+
+def run_preview(args: argparse.Namespace) -> int:
+    """Show previews."""
+    from gateway.preview import Preview, serve
+    from kernel.clock import SystemClock
+
+    def tell(url: str) -> None:
+        print(f"\n  Every state of the page    {url}\n\n  Save the file and reload. Ctrl-C ends it.\n")
+
+    serve(Preview(args.file, SystemClock().now_ms), args.port, tell)
+    return 0
 
 
 def run_serve(args: argparse.Namespace) -> int:

@@ -24,8 +24,8 @@ ROOM: dict[str, str] = {
     "queueing_method": "`fifo`; `random`: a draw before each dated sale; `passthrough`: everybody passes; "
     "`reject`: nobody new does",
     "custom_page_html": "an own waiting page in Mustache, with Cloudflare's variables and our parts "
-    "`{{{waitroom.attributes}}}`, `{{{waitroom.head}}}`, `{{{waitroom.main}}}`, `{{{waitroom.footer}}}`; one that lacks "
-    "any part is refused",
+    "`{{{waitroom.attributes}}}`, `{{{waitroom.head}}}`, `{{{waitroom.main}}}`, `{{{waitroom.footer}}}`; one that "
+    "lacks any part is refused",
     "queue_all": "nobody is called (Cloudflare's word for a pause)",
     "suspended": "the room is switched off: everybody passes, no line is kept",
     "queueing_status_code": "status of the waiting page at the site's own addresses",
