@@ -22,6 +22,11 @@ NAMES = {
     "join-growth": "join rate at a million waiting, against ten thousand",
     "crowd": "fans of 20,000 whose outcome was the one their script allows",
     "flush-places-lost": "places lost when the store is wiped and killed in the middle",
+    "page-first-bytes": "bytes before the waiting page's first paint, in the language that needs most",
+    "page-total-bytes": "bytes until the page waits, in the language that needs most",
+    "page-fcp": "first contentful paint on a slow 4G, in ms; and how far anything moved",
+    "page-axe": "what axe-core finds in all states, schemes and directions of writing",
+    "page-hour-polls": "polls of an hour, against what the plan says; and memory and processor of the page",
 }
 
 
