@@ -1,8 +1,9 @@
 """Screenshots: every state of the waiting page, on phone and desktop, light and dark, in two languages.
 
-Run: ``python -m bench.screenshots OUTDIR [STATE …]`` (``--languages en,ar``). Chromium looks at the previews of a
-scripted room, which show each state with the same figures every time; besides, at what only comes up by a press
-(the dialogs, the proof of the draw) and at the pages without JavaScript.
+Run: ``python -m bench.screenshots OUTDIR [STATE …]`` (``--languages en,ar``; ``--sheets DIR`` also puts all states of a
+phone side by side, a sheet for each scheme and language). Chromium looks at the previews of a scripted room, which
+show each state with the same figures every time; besides, at what only comes up by a press (the dialogs, the proof
+of the draw) and at the pages without JavaScript.
 """
 
 import argparse
@@ -45,6 +46,11 @@ NUMBER = Shuffle(SEED, 20_000).number(1311)
 
 
 ROOM = f"{PREFIX}r/main"
+SHEET = """
+body { margin: 0; padding: 12px; background: #e8e4da; font: 13px sans-serif; color: #1c1b18;
+  display: grid; grid-template-columns: repeat(7, 1fr); gap: 12px; }
+figure { margin: 0; } img { width: 100%; height: 420px; object-fit: cover; object-position: top; border-radius: 10px; }
+"""
 
 
 @dataclass(frozen=True)
@@ -127,21 +133,42 @@ def take(browser: Browser, address: str, names: list[str], languages: list[str],
             print(size, scheme)
 
 
+def lay_out(browser: Browser, names: list[str], languages: list[str], folder: Path, sheets: Path) -> None:
+    """Put the phone's pictures of all states side by side."""
+    page = browser.new_page(viewport={"width": 1800, "height": 600})
+    for scheme in SCHEMES:
+        for language in languages:
+            found = [folder / f"{name}-phone-{scheme}-{language}.png" for name in names if name in STATES]
+            pictures = "".join(
+                f"<figure><img src='{path.name}'><figcaption>{path.name.partition('-phone')[0]}</figcaption></figure>"
+                for path in found
+            )
+            sheet = folder / "sheet.html"
+            sheet.write_text(f"<!doctype html><style>{SHEET}</style>{pictures}", encoding="utf-8")
+            page.goto(sheet.resolve().as_uri(), wait_until="load")
+            page.screenshot(path=sheets / f"states-{scheme}-{language}.png", full_page=True)
+            sheet.unlink()
+    page.close()
+
+
 def main() -> None:
     """Take all pictures, or those of the states that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("states", nargs="*", metavar="STATE", help=f"of {', '.join(SHOTS)}")
+    parser.add_argument("--sheets", type=Path, help="folder for sheets of all states")
     parser.add_argument("--languages", default=LANGUAGES, help="tags with commas between them")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        names, languages = options.states or list(SHOTS), options.languages.split(",")
         with serving(scene()) as (_, address):
-            take(
-                browser, address, options.states or list(SHOTS), options.languages.split(","), options.folder
-            )
+            take(browser, address, names, languages, options.folder)
+        if options.sheets is not None:
+            options.sheets.mkdir(parents=True, exist_ok=True)
+            lay_out(browser, names, languages, options.folder, options.sheets)
         browser.close()
 
 
