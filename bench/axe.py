@@ -42,7 +42,12 @@ _TEXTS = """() => {
     range.selectNodeContents(node);
     const style = getComputedStyle(parent), size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    let seen = parent;
+    while (seen && !['auto', 'scroll'].includes(getComputedStyle(seen).overflowX)) seen = seen.parentElement;
+    const { left, right } = seen?.getBoundingClientRect() ?? { left: -Infinity, right: Infinity };
     for (const box of range.getClientRects()) {
+      // What a box of its own scrolls away stands on no paper that a picture could show.
+      if (box.left < left || box.right > right) continue;
       found.push({
         name: parent.id ? `#${parent.id}` : `${parent.localName}.${parent.className}`, colour: style.color,
         least: large ? 3 : 4.5, box: [box.left + x, box.top + y, box.width, box.height],

@@ -191,16 +191,18 @@ def test_ten_minutes_of_waiting_are_a_handful_of_sentences(fan: BrowserContext) 
         polls = scene.seen["status"]
         for step in range(60):
             scene.change(serving=4 * step)
+            # Time runs on only when the answer is there, or a slow machine would look like a lost connection.
             with page.expect_response("**/status"):
                 page.evaluate(LOOK)
-                page.clock.run_for(10_000)
+                page.clock.run_for(50)
+            page.clock.run_for(9_950)
         polls = scene.seen["status"] - polls
         heard = page.evaluate("window.heard")
 
     assert polls >= 60
     assert 3 <= len(heard) <= 12
     assert {kind for kind, _ in heard} == {"said"}
-    assert all(re.search(r"\d+ people ahead of you|almost there", text) for _, text in heard)
+    assert [text for _, text in heard if not re.search(r"\d+ people ahead of you|almost there", text)] == []
     assert all(one != other for one, other in pairwise(heard))
 
 
