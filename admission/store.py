@@ -17,7 +17,6 @@ from typing import Any
 from redis.asyncio import Redis
 
 from admission import gcra, sessions
-from admission.batch import Batch
 from admission.claim import (
     BOUNDS,
     LAPSE_MS,
@@ -41,6 +40,7 @@ from admission.door import Place, Stay
 from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState
 from admission.ports import LineKeys
+from kernel.batch import Batch
 from kernel.lua import Scalar, Script, fast_call, load
 from kernel.store import translated
 

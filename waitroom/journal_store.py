@@ -26,7 +26,9 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from kernel.database import Busy, address, begin_writing, engine, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
+from kernel.migrating import NewerSchema
 from waitroom.journal import (
     GENESIS,
     LEAF_BYTES,
@@ -47,16 +49,12 @@ from waitroom.journal_tables import (
     ENTRIES,
     HEADS,
     LEAVES,
-    address,
-    begin_writing,
-    engine,
+    LOCK,
     entry_of,
-    into_wal_mode,
     octets_of,
     row_of,
-    take_turn,
 )
-from waitroom.migrations import NewerSchema, upgrade
+from waitroom.migrations import upgrade
 from waitroom.recovery import RecoveryState, fold
 
 log = logging.getLogger(__name__)
@@ -97,9 +95,9 @@ class JournalStore:
 
         Raises ``Misconfigured`` for an address that cannot be one.
         """
-        where = address(url)
+        where = address(url, "journal")
         self._name = where.render_as_string(hide_password=True)
-        self._engine = engine(where)
+        self._engine = engine(where, "journal")
         self._sign_head = sign_head
         self._turn = threading.Lock()
 
@@ -374,13 +372,15 @@ class JournalStore:
         with self._turn, self._engine.connect() as connection:
             begin_writing(connection)
             with connection.begin():
-                take_turn(connection)
+                take_turn(connection, LOCK)
                 yield connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except Busy as error:
+            raise Unavailable("journal-away", AWAY) from error
         except SQLAlchemyError as error:
             # The first line only: what follows is the statement with its values.
             log.error("the journal's database refused", extra={"error": str(error).splitlines()[0]})  # noqa: TRY400
@@ -389,7 +389,7 @@ class JournalStore:
 
 def check(url: str) -> None:
     """Look whether the database can be reached; raise ``Misconfigured`` or ``Unavailable`` if not."""
-    made = engine(address(url))
+    made = engine(address(url, "journal"), "journal")
     try:
         with made.connect() as connection:
             connection.execute(sa.text("SELECT 1"))

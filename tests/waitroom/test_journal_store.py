@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import DBAPIError
 
+from kernel import database
+from kernel.database import Busy, address, engine, into_wal_mode
 from kernel.errors import Misconfigured, Unavailable
-from waitroom import journal_store, journal_tables
+from waitroom import journal_store
 from waitroom.journal import LEAF_BYTES, Kind, Leaves, NewEntry
 from waitroom.journal_store import JournalStore, check
-from waitroom.journal_tables import address, engine, into_wal_mode
 from waitroom.migrations import VERSION_TABLE
 
 RUN = "0011223344556677"
@@ -52,7 +53,7 @@ def _leaves(start: int, count: int, at_ms: int = 1000) -> Leaves:
 @contextmanager
 def _raw(url: str) -> Iterator[sa.Connection]:
     """Give a connection past the journal's own code, as a careless hand would have it."""
-    made = engine(address(url))
+    made = engine(address(url, "journal"), "journal")
     with made.connect() as connection:
         yield connection
     made.dispose()
@@ -404,7 +405,7 @@ def test_a_writer_that_takes_no_turn_breaks_nothing(
 
     PostgreSQL lets us try again on the new end; SQLite has us begin anew, which the caller must do.
     """
-    monkeypatch.setattr(journal_store, "take_turn", lambda _connection: None)
+    monkeypatch.setattr(journal_store, "take_turn", lambda _connection, _lock: None)
     monkeypatch.setattr(journal_store, "begin_writing", lambda _connection: None)
     real, meanwhile = journal_store._end, [True]
 
@@ -527,10 +528,10 @@ def test_processes_that_open_a_new_file_at_once_wait_for_one_another(
         reader.commit()
         reader.execute(sa.text("SELECT 1 FROM anything")).all()
         with monkeypatch.context() as patched:
-            patched.setattr(journal_tables, "WAIT_S", 0)
-            with pytest.raises(Unavailable):
+            patched.setattr(database, "WAIT_S", 0)
+            with pytest.raises(Busy):
                 into_wal_mode(opener.engine)
-        monkeypatch.setattr(journal_tables.time, "sleep", lambda _wait_s: reader.rollback())
+        monkeypatch.setattr(database.time, "sleep", lambda _wait_s: reader.rollback())
         into_wal_mode(opener.engine)
 
     with _raw(url) as connection:

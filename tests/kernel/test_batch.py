@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as StoreAway
 from redis.exceptions import ResponseError
 
-from admission.batch import MOST_AT_ONCE, Batch
+from kernel.batch import MOST_AT_ONCE, Batch
 from kernel.lua import Script, load
 from kernel.store import connect
 

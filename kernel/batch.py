@@ -1,12 +1,12 @@
 """Batch: calls of one script that arrive together travel together.
 
-A claim is one call of one script, and stays so: each is atomic by itself and has its own answer. But a trip to the
-store costs a worker four times what the script costs the store. So while one trip is under way the claims that come in
-wait, and the next trip takes them all (group commit). A lone claim leaves at once.
+A claim or a hold is one call of one script, and stays so: each is atomic by itself and has its own answer. But a trip
+to the store costs a worker four times what the script costs the store. So while one trip is under way the calls that
+come in wait, and the next trip takes them all (group commit). A lone call leaves at once.
 
 Nothing is ever sent twice, with one exception: where the store answers NOSCRIPT that call has not run, so
-the script is loaded and the call made again. When the trip fails, every claim on it fails; some may have run, and
-their fans ask again. Not here: what is called (``store``).
+the script is loaded and the call made again. When the trip fails, every call on it fails; some may have run, and
+their fans ask again. Not here: what is called (each package's ``store``).
 """
 
 import asyncio

@@ -1,0 +1,39 @@
+"""Migrating: how a package's tables come to be, one numbered file for each change.
+
+Alembic runs them at start, inside the transaction and under the lock that the caller holds, so several processes may
+start at once: one migrates, the others find the work done. A step is never edited after a release, and nothing is
+migrated backwards in production. Each package keeps its versions in a table of its own: several may share a database.
+
+Not here: the steps (each package's ``migrations``).
+"""
+
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+
+class NewerSchema(Exception):
+    """A later version of the product has migrated this database; ours cannot know what it holds."""
+
+
+def upgrade(connection: Connection, folder: Path, version_table: str) -> None:
+    """Bring the tables to the newest version. The caller holds the lock and commits."""
+    # Alembic tells every step at INFO, which nobody acts on.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    present = set(context.get_current_heads())
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    if unknown := present - known:
+        raise NewerSchema(", ".join(sorted(unknown)))
+    if present != set(script.get_heads()):
+        command.upgrade(config, "head")
