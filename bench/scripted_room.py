@@ -235,6 +235,7 @@ class Room:
         """Answer with the next scripted outcome; after the last one, admit whoever is called."""
         scene = self.scene
         scene.count("claim")
+        scene.claim_headers.append(dict(request.headers))
         form = "form" in request.headers.get("content-type", "")
         target = await _form_target(request) if form else str((await request.json()).get("target", "/"))
         back = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)

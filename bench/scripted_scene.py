@@ -56,6 +56,7 @@ class Scene:
     seen: dict[str, int] = field(default_factory=dict)
     given_back: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    claim_headers: list[dict[str, str]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     codes: dict[str, tuple[str, str]] = field(default_factory=dict)
     custom_page_html: str | None = None
