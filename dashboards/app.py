@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from dashboards.control import ControlPage
 from dashboards.operator_api import OperatorApi
 from dashboards.ports import Deps
+from dashboards.stock_api import stock_route
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
 
@@ -39,6 +40,7 @@ def create_app(deps: Deps) -> Starlette:
     return Starlette(
         routes=[
             *deps.extra_routes,
+            stock_route(deps),
             Mount("/api", OperatorApi(deps).app()),
             Route("/health/live", live),
             Route("/health/ready", ready),

@@ -17,6 +17,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from dashboards.access import Attempts, digest_of, same_token
 from dashboards.ports import Deps
@@ -50,12 +51,12 @@ def resource(path: str, **endpoints: Endpoint) -> Route:
 
 
 class BearerGuard:
-    """Lets through who shows the operator token."""
+    """Lets through who shows the operator token, or another that may do this."""
 
-    def __init__(self, app: Router, deps: Deps) -> None:
-        """Stand before `app`."""
+    def __init__(self, app: ASGIApp, deps: Deps, *others: str | None) -> None:
+        """Stand before `app`; `others` are further tokens, None for one that is not set."""
         self._app = app
-        self._token = digest_of(deps.operator_token)
+        self._tokens = [digest_of(token) for token in (deps.operator_token, *others) if token]
         self._attempts = Attempts(API_FREE_FAILURES)
         self._deps = deps
 
@@ -70,7 +71,8 @@ class BearerGuard:
             raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
         given = Request(scope).headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
-        if scheme.lower() == "bearer" and same_token(token.strip(), self._token):
+        known = [same_token(token.strip(), one) for one in self._tokens]
+        if scheme.lower() == "bearer" and any(known):
             await self._app(scope, receive, send)
             return
         error = Refused("token-missing", "This needs the operator token as a bearer token.", 401)

@@ -55,6 +55,7 @@ class Deps:
 
     ``extra_routes`` (sessions, for backends) come first and guard themselves. ``ready`` returns what is wrong, one
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
+    ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     """
 
     configurations: Configurations
@@ -68,6 +69,7 @@ class Deps:
     extra_routes: Sequence[BaseRoute] = ()
     trusted_proxies: Sequence[Network] = ()
     waiting_page: str = ""
+    backend_token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a token that could be guessed. Raises ``Misconfigured``."""

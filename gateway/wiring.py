@@ -214,6 +214,7 @@ class OperatorProcess:
                 metrics=render,
                 extra_routes=[session_route(sessions)],
                 trusted_proxies=settings.networks,
+                backend_token=settings.backend_token,
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             )
         )

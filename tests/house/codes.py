@@ -213,6 +213,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A change names no version.",
         "Send If-Match with the ETag that GET gave, or `*`.",
     ),
+    "stock-malformed": (
+        GROUPS[3],
+        "A report of what is left has other members than `state` and `left`, or neither; `unknown` names them.",
+        OPERATOR,
+    ),
     "if-match-invalid": (GROUPS[3], 'If-Match is no ETag such as `"3"`, nor `*`.', OPERATOR),
     "body-not-json": (GROUPS[3], "The body is not JSON.", OPERATOR),
     "body-not-object": (GROUPS[3], "The body is JSON, but no object.", OPERATOR),
