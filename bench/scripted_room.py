@@ -5,15 +5,13 @@ It speaks the public wire (shell, status, join, claim, leave, ticket) but has no
 ``bench.screenshots``; never shipped.
 """
 
-import base64
 import contextlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,16 +22,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bench.scripted_answers import b64url, form_target, language, problem, sent, watch
 from bench.scripted_scene import ADMISSION, LANES, NAME, PREFIX, TICKET, Scene, now_ms
 from waitroom.draw import Shuffle
 from waitroom.reading import Reading
 from waitroom.rooms import Room as Configured
 from waitroom.schedule import Phase, Wanted
-from waitroom.shells import Page, Pages
+from waitroom.shells import Pages
 from waitroom.theme import PLAIN
 from waitroom.view import Look, Shell, TicketView, content_security_policy, ticket_page
 from waitroom.wait import wait_interval
-from waitroom.words import languages, negotiate
+from waitroom.words import languages
 
 __all__ = ["PREFIX", "Room", "Scene", "now_ms", "serving"]
 
@@ -66,6 +65,7 @@ class Room:
             (f"{room}/join", self.join, ["POST"]),
             (f"{room}/claim", self.claim, ["POST"]),
             (f"{room}/leave", self.leave, ["POST"]),
+            (f"{room}/more-time", self.more_time, ["POST"]),
             (f"{room}/ticket", self.ticket, ["GET"]),
             (f"{room}/receipt", self.receipt, ["GET"]),
             (f"{room}/how", self.how, ["GET"]),
@@ -89,21 +89,21 @@ class Room:
 
     async def static(self, request: Request) -> Response:
         """Send a static file."""
-        return _sent(request, self.pages.asset(request.path_params["name"]))
+        return sent(request, self.pages.asset(request.path_params["name"]))
 
     async def how(self, request: Request) -> Response:
         """Send how the line works."""
-        return _sent(request, self.pages.how(self.reading, _language(request)))
+        return sent(request, self.pages.how(self.reading, language(request)))
 
     async def preview(self, request: Request) -> Response:
         """Send a state with made-up figures."""
         still = request.query_params.get("js") == "0"
         state = request.path_params["state"]
-        return _sent(request, self.pages.preview(self.reading, state, _language(request), still=still))
+        return sent(request, self.pages.preview(self.reading, state, language(request), still=still))
 
     async def previews(self, request: Request) -> Response:
         """Send the list of all states."""
-        return _sent(request, self.pages.previews(self.reading, _language(request)))
+        return sent(request, self.pages.previews(self.reading, language(request)))
 
     async def origin(self, request: Request) -> Response:
         """The shop behind: whoever has the admission is in, others see the shell."""
@@ -120,7 +120,7 @@ class Room:
     async def jwks(self, _request: Request) -> Response:
         """Publish the key that signs the status document."""
         numbers = self.key.public_key().public_numbers()
-        x, y = (_b64url(value.to_bytes(32, "big")) for value in (numbers.x, numbers.y))
+        x, y = (b64url(value.to_bytes(32, "big")) for value in (numbers.x, numbers.y))
         return JSONResponse(
             {"keys": [{"kty": "EC", "crv": "P-256", "kid": "s1", "x": x, "y": y, "alg": "ES256"}]}
         )
@@ -133,7 +133,7 @@ class Room:
             return Response(status_code=204)
         scene.count("status")
         if scene.away:
-            return _problem(503, "store-away", "The store does not answer.", retry_after_s=1)
+            return problem(503, "store-away", "The store does not answer.", retry_after_s=1)
         return Response(
             self.document(), media_type="application/json", headers={"Cache-Control": "public, max-age=1"}
         )
@@ -180,7 +180,7 @@ class Room:
         }
         text = json.dumps(members, separators=(",", ":")).encode()
         r, s = decode_dss_signature(self.key.sign(b"waitroom-status-v1\n" + text, ec.ECDSA(SHA256())))
-        signature = _b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        signature = b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
         if scene.forged:
             text = text.replace(b'"paused":false', b'"paused":true')
         return text[:-1] + f',"signature":"{signature}"}}'.encode()
@@ -191,10 +191,10 @@ class Room:
         scene.count("join")
         scene.headers.append(dict(request.headers))
         if scene.away:
-            return _problem(503, "store-away", "The store does not answer.", retry_after_s=1)
+            return problem(503, "store-away", "The store does not answer.", retry_after_s=1)
         if scene.join_problem:
             status, members = scene.join_problem
-            return _problem(status, **members)
+            return problem(status, **members)
         form = "form" in request.headers.get("content-type", "")
         again = not form and bool((await request.json()).get("again"))
         ticket = self._ticket(request)
@@ -207,7 +207,7 @@ class Room:
                 self.numbers[ticket] = number
                 scene.change(issued=max(scene.issued, number + 1))
         if form:
-            target = await _form_target(request)
+            target = await form_target(request)
             answer: Response = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
         else:
             return self._place(ticket)
@@ -237,15 +237,15 @@ class Room:
         scene.count("claim")
         scene.claim_headers.append(dict(request.headers))
         form = "form" in request.headers.get("content-type", "")
-        target = await _form_target(request) if form else str((await request.json()).get("target", "/"))
+        target = await form_target(request) if form else str((await request.json()).get("target", "/"))
         back = RedirectResponse(f"{PREFIX}r/main/ticket?target={quote(target)}", 303)
         ticket = self._ticket(request)
         if not ticket:
-            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+            return problem(401, "ticket-missing", "You have no place in this line yet.")
         if self._run(ticket) != scene.run:
-            return _problem(410, "run-over", "This place is from an earlier opening.")
+            return problem(410, "run-over", "This place is from an earlier opening.")
         if ticket in scene.used:
-            return _problem(410, "ticket-used", "This place has been used.")
+            return problem(410, "ticket-used", "This place has been used.")
         if scene.claims:
             status, members = scene.claims.pop(0)
             return JSONResponse(members, status)
@@ -272,7 +272,7 @@ class Room:
         scene.count("ticket")
         ticket = self._ticket(request)
         if not ticket:
-            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+            return problem(401, "ticket-missing", "You have no place in this line yet.")
         number = self.numbers[ticket]
         rank = None if scene.commitment and not scene.seed else self._rank(number)
         called = rank is not None and rank < scene.serving and scene.phase == "serving"
@@ -298,13 +298,13 @@ class Room:
         )
         target = request.query_params.get("target", "/")
         still = "still" in request.query_params
-        look = Look(NAME, languages()[_language(request)], PLAIN)
+        look = Look(NAME, languages()[language(request)], PLAIN)
         return self._html(ticket_page("main", PREFIX, look, target, place, still=still))
 
     def _figures(self, number: int, *, called: bool) -> dict[str, Any]:
         """Give the members of the personal JSON that the page reads."""
         scene = self.scene
-        until_ms = None if scene.called_ms is None else scene.called_ms + scene.claim_window_s * 1000
+        until_ms = self._until_ms()
         late = until_ms is not None and now_ms() >= until_ms
         standing = ("recall" if late else "called") if called else "waiting"
         return {
@@ -312,13 +312,39 @@ class Room:
             "standing": standing,
             "called_ms": scene.called_ms,
             "claim_until_ms": until_ms if called else None,
+            "extensions_left": scene.extensions_most - scene.extensions if standing == "called" else 0,
         }
+
+    def _until_ms(self) -> int | None:
+        scene = self.scene
+        window_ms = scene.claim_window_s * 1000 * (1 + scene.extensions)
+        return None if scene.called_ms is None else scene.called_ms + window_ms
+
+    async def more_time(self, request: Request) -> Response:
+        """Make the claim window longer, as often as the scene allows."""
+        scene = self.scene
+        scene.count("more-time")
+        ticket = self._ticket(request)
+        if not ticket:
+            return problem(401, "ticket-missing", "You have no place in this line yet.")
+        if scene.extensions >= scene.extensions_most:
+            return problem(409, "more-time-used-up", "Please come in now.")
+        scene.extensions += 1
+        return JSONResponse(
+            {
+                "outcome": "extended",
+                "ticket": ticket,
+                "claim_until_ms": self._until_ms(),
+                "extensions": scene.extensions,
+                "extensions_left": scene.extensions_most - scene.extensions,
+            }
+        )
 
     async def receipt(self, request: Request) -> Response:
         """Send a receipt to who has a ticket."""
         self.scene.count("receipt")
         if not self._ticket(request):
-            return _problem(401, "ticket-missing", "You have no place in this line yet.")
+            return problem(401, "ticket-missing", "You have no place in this line yet.")
         return Response("e30.e30.x", media_type="application/jwt")
 
     # ------------------------------------------------------------------------------------- carry
@@ -327,12 +353,10 @@ class Room:
         self.scene.count("carry")
         ticket = self._ticket(request)
         if not ticket:
-            return _problem(401, "ticket-missing", "You have no place in this line yet.")
-        code = _b64url(len(self.scene.codes).to_bytes(16, "big"))
+            return problem(401, "ticket-missing", "You have no place in this line yet.")
+        code = b64url(len(self.scene.codes).to_bytes(16, "big"))
         self.scene.codes[code] = (ticket, "open")
-        return JSONResponse(
-            {"code": code, "watch": _watch(code), "url": "", "expires_ms": now_ms() + 300_000}
-        )
+        return JSONResponse({"code": code, "watch": watch(code), "url": "", "expires_ms": now_ms() + 300_000})
 
     async def take(self, request: Request) -> Response:
         """Give the place of a code, once."""
@@ -340,13 +364,13 @@ class Room:
         code = str((await request.json()).get("code"))
         ticket, state = self.scene.codes.get(code, ("", "gone"))
         if state != "open":
-            return _problem(410, "carry-gone", "This link has been used.")
+            return problem(410, "carry-gone", "This link has been used.")
         self.scene.codes[code] = (ticket, "taken")
         return self._place(ticket)
 
     async def carried(self, request: Request) -> Response:
         """Tell what became of a code."""
-        told = {_watch(code): state for code, (_, state) in self.scene.codes.items()}
+        told = {watch(code): state for code, (_, state) in self.scene.codes.items()}
         return JSONResponse({"state": told.get(request.path_params["watch"], "gone")})
 
     # ------------------------------------------------------------------------------------- small
@@ -369,47 +393,11 @@ class Room:
     def _shell(self, request: Request, target: str) -> Response:
         if self.own_shell is not None:
             return self._html(self.own_shell.page(target))
-        return _sent(request, self.pages.shell(self.reading, target, _language(request)))
+        return sent(request, self.pages.shell(self.reading, target, language(request)))
 
     def _html(self, body: bytes) -> Response:
         policy = content_security_policy()
         return HTMLResponse(body, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
-
-
-def _language(request: Request) -> str:
-    return negotiate(request.headers.get("accept-language", ""), request.query_params.get("lang", ""))
-
-
-def _sent(request: Request, page: Page) -> Response:
-    """Send a page as the product does, compressed where that is welcome."""
-    headers, body = page.coded(request.headers.get("accept-encoding", "").encode())
-    return Response(body, headers={name.decode(): value.decode() for name, value in headers})
-
-
-async def _form_target(request: Request) -> str:
-    """Read the form as the product does; Starlette's own reader wants another package."""
-    return parse_qs((await request.body()).decode("latin-1")).get("target", ["/"])[0]
-
-
-def _problem(status: int, code: str, detail: str = "", retry_after_s: int = 0, **more: Any) -> Response:
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
-    body = {
-        "type": f"https://waitroom.dev/problems/{code}",
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **more,
-    }
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
-
-
-def _watch(code: str) -> str:
-    """Return the name by which the old device asks for its code: the code itself must not stand in a log."""
-    return sha256(code.encode()).hexdigest()[:32]
-
-
-def _b64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ class Scene:
     moved_to: str | None = None
     claim_window_s: int = 300
     called_ms: int | None = None
+    extensions: int = 0
+    extensions_most: int = 10
     next_number: int | None = None
     away: bool = False
     cookies: bool = True

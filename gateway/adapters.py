@@ -21,11 +21,10 @@ from gateway.decision import RoomRoute, bare_host, covers
 from gateway.decision import Session as GateSession
 from gateway.settings import Settings
 from kernel.clock import Clock
-from kernel.cookies import SameSite
 from waitroom.lanes import Lane, Serving
 from waitroom.line import CHUNK, LEAF_BYTES
 from waitroom.reading import Reading
-from waitroom.rooms import FailureStance, Method, Room
+from waitroom.rooms import FailureStance, Method, Room, cookie_marks
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.standing import Standing
@@ -323,14 +322,9 @@ class RoomFigures:
 
 def cookie_attributes(reading: Reading, settings: Settings) -> CookieAttributes:
     """Tell how a room's cookies are marked."""
-    given = reading.base.cookie_attributes
-    secure = {"always": True, "never": False}.get(given.secure, settings.secure)
-    same_site: SameSite = {"strict": "strict", "none": "none"}.get(given.samesite, "lax")  # type: ignore[assignment]
+    marks = cookie_marks(reading.base, tls=settings.secure)
     return CookieAttributes(
-        secure=secure,
-        same_site=same_site if secure or same_site != "none" else "lax",
-        partitioned=same_site == "none" and secure,
-        suffix=reading.base.cookie_suffix,
+        marks.secure, marks.same_site, marks.partitioned, suffix=reading.base.cookie_suffix
     )
 
 

@@ -53,6 +53,7 @@ from waitroom.configure import Configurations
 from waitroom.drain import Drain
 from waitroom.journal_store import JournalStore
 from waitroom.metrics import Metrics as LineMetrics
+from waitroom.more_web import MoreTimeWeb
 from waitroom.restoring import Restorer
 from waitroom.rooms import Room, read_kept
 from waitroom.rooms_toml import parse_toml
@@ -141,10 +142,11 @@ class GateProcess:
         buckets, reached = Buckets(), WebSettings(settings.prefix, settings.secure, settings.networks)
         line = LineWeb(waitroom, pages, buckets, parts.ring, reached)
         carry = CarryWeb(line, waitroom, buckets, reached)
+        more = MoreTimeWeb(line, waitroom, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
             settings.prefix,
-            {**line.routes, **carry.routes, **door.routes},
+            {**line.routes, **carry.routes, **more.routes, **door.routes},
             {**door.plain, ("GET", "static"): line.asset},
         )
         self.broadcast: Broadcast | None = line.broadcast

@@ -21,8 +21,8 @@ from importlib.resources import files
 from waitroom.words import languages
 
 ENTRY = "waitroom.js"
-LAZY = frozenset({"carry.js", "preview.js", "qr.js"})
-"""Modules that most visits never need: loaded when a dialog opens, or on a preview page."""
+LAZY = frozenset({"carry.js", "notice.js", "preview.js", "qr.js", "worker.js"})
+"""What most visits never need: loaded when a dialog opens, for who wants notifications, or on a preview page."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

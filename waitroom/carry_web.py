@@ -51,10 +51,11 @@ class CarryWeb:
         self._carrying = Carrying(waitroom)
         self._buckets = buckets
         self._settings = settings
-        self.routes: dict[tuple[str, str], Handler] = {
+        routes: dict[tuple[str, str], Handler] = {
             ("GET", "carry"): self.carried,
             ("POST", "carry"): self.step,
         }
+        self.routes = waitroom.metrics.watched(routes)
 
     async def step(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Send a place on its way, or take it."""

@@ -1,8 +1,16 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kernel.asgi import Receive, Scope, Send
+from kernel.errors import Refused, Unavailable
 from kernel.metrics import REGISTRY, Tally
+
+Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
+Key = TypeVar("Key")
 
 
 class Metrics:
@@ -23,7 +31,9 @@ class Metrics:
                 "waitroom_line_status_documents", "Status documents given to whoever asked", registry=registry
             )
         )
-        self.refused = Counter("waitroom_line_refused", "Requests refused", ["reason"], registry=registry)
+        self.refused = Counter(
+            "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
+        )
         self.carries = Counter(
             "waitroom_line_carries", "Steps of places on their way to another device", ["outcome"],
             registry=registry,
@@ -48,3 +58,22 @@ class Metrics:
             "waitroom_line_reading_age_seconds", "Age of this worker's last reading of the store", ["room"],
             registry=registry, multiprocess_mode="max",
         )  # fmt: skip
+
+    def refuse(self, reason: Refused | Unavailable) -> None:
+        """Count a refusal; what is away for the moment refuses nobody."""
+        if isinstance(reason, Refused):
+            self.refused.labels(reason.code).inc()
+
+    def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
+        """Return the same handlers; each counts what it refuses."""
+        return {key: self._watched(handler) for key, handler in routes.items()}
+
+    def _watched(self, handler: Handler) -> Handler:
+        async def watch(scope: Scope, receive: Receive, send: Send, name: str) -> None:
+            try:
+                await handler(scope, receive, send, name)
+            except Refused as reason:
+                self.refuse(reason)
+                raise
+
+        return watch

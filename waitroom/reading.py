@@ -113,12 +113,13 @@ class Reading:
             drawn = self.shuffle.rank(number)
         return rank_of(line, number, drawn)
 
-    def place(self, number: int, lane: Lane, now_ms: int) -> Place:
+    def place(self, number: int, lane: Lane, now_ms: int, *, extensions: int = 0) -> Place:
         """Place a number in the line. Raises ValueError when no run is open."""
         if self.line is None:
             message = "there is no line"
             raise ValueError(message)
-        return stand(self.line, self.calls, self.rank(number), lane, self.claim_window_ms, now_ms)
+        rank, window_ms = self.rank(number), self.claim_window_ms
+        return stand(self.line, self.calls, rank, lane, window_ms, now_ms, extensions=extensions)
 
     @property
     def draw_id(self) -> bytes:

@@ -128,6 +128,7 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     "enabled_origin_commands": reads.many(reads.one_of("revoke"), 1),
     "max_waiting": reads.optional(reads.whole(1)),
     "claim_window_s": reads.whole(1, 86_400),
+    "claim_extensions": reads.whole(0, 20),
     "recall_share": reads.ratio(0, 0.5),
     "lane_shares": _table(
         {

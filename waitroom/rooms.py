@@ -19,8 +19,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+from kernel.cookies import SameSite
 from kernel.errors import Misconfigured
 from waitroom import field_readers as reads
 from waitroom.room_fields import (
@@ -41,12 +42,14 @@ __all__ = [
     "CookieAttributes",
     "FailureStance",
     "LaneShares",
+    "Marks",
     "Method",
     "Room",
     "Route",
     "Sale",
     "StockState",
     "clashes",
+    "cookie_marks",
     "details",
     "draws",
     "merge_patch",
@@ -116,6 +119,7 @@ class Room:
     enabled_origin_commands: tuple[str, ...] = ("revoke",)
     max_waiting: int | None = None
     claim_window_s: int = 600
+    claim_extensions: int = 10
     recall_share: float = 0.15
     lane_shares: LaneShares = field(default_factory=LaneShares)
     paused: bool = False
@@ -182,6 +186,30 @@ def draws(room: Room, sale: Sale) -> bool:
     return method(room, sale) is Method.RANDOM or (
         sale.shuffle_at_event_start and method(room, sale) is Method.FIFO
     )
+
+
+class Marks(NamedTuple):
+    """How a room's cookies are marked."""
+
+    secure: bool
+    same_site: SameSite
+    partitioned: bool
+
+
+def cookie_marks(room: Room, *, tls: bool) -> Marks:
+    """Tell how a room's cookies are marked; `tls` is the rule of the house, which the room may overrule.
+
+    In a frame of another site a browser keeps only `SameSite=None; Partitioned` (CHIPS), and only with TLS: so what
+    `auto` means follows from who may frame the room.
+    """
+    given = room.cookie_attributes
+    secure = {"always": True, "never": False}.get(given.secure, tls)
+    framed = any(source != "'self'" for source in room.frame_ancestors)
+    marks: dict[str, SameSite] = {"lax": "lax", "strict": "strict", "none": "none"}
+    same_site = marks.get(given.samesite, "none" if framed else "lax")
+    if same_site == "none" and not secure:
+        same_site = "lax"
+    return Marks(secure, same_site, partitioned=same_site == "none")
 
 
 def page_faults(

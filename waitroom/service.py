@@ -295,7 +295,7 @@ class Waitroom:
         if held.number >= line.issued:
             await self._lift(room, reading, held)
             line = reading.line
-        return reading, held, reading.place(held.number, held.lane, now_ms)
+        return reading, held, reading.place(held.number, held.lane, now_ms, extensions=held.extensions)
 
     async def _lift(self, room: str, reading: Reading, held: Ticket) -> None:
         """A valid ticket beyond the counter proves that the store has lost joins."""

@@ -194,7 +194,7 @@ class Pages:
             return notice_page(
                 self._prefix, look, stage=stage, headline=headline, detail=detail, state=state, action=action
             )
-        return ticket_page(name, self._prefix, look, "/", _SAMPLE, still=True, state=state)
+        return ticket_page(name, self._prefix, look, "/", _SAMPLE, still=True, preview=state)
 
     def _keep(self, key: tuple[str, str, str], kept: tuple[object, Shell]) -> None:
         if len(self._shells) >= _SHELLS_MOST:
@@ -234,6 +234,8 @@ _SAMPLE = TicketView(
     drawn_of=20_000,
     held=0.87,
     of=412,
+    left_s=152,
+    extensions_left=10,
 )
 """What previews without JavaScript show; the figures of ``static/preview.js``."""
 

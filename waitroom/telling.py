@@ -53,12 +53,10 @@ def _dates(wanted: Wanted, words: Catalogue) -> list[str]:
 
 def _place(room: Room, words: Catalogue) -> list[str]:
     window = words.text("how.place.window", n=max(1, round(room.claim_window_s / _MINUTE_S)))
-    return [
-        words.text("how.place.text"),
-        window,
-        words.text("how.place.missed"),
-        words.text("how.place.leave"),
-    ]
+    lines = [words.text("how.place.text"), window]
+    if room.claim_extensions > 1:
+        lines.append(words.text("how.place.more"))
+    return [*lines, words.text("how.place.missed"), words.text("how.place.leave")]
 
 
 def _limits(room: Room, words: Catalogue) -> list[str]:

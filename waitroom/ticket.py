@@ -5,10 +5,12 @@ the line can be rebuilt from what the visitors bring back (``recovery``). The te
 
     kid "." base64url("1|room|run|epoch|number|ticket_id|lane|lane_since_ms|identity_tag|holder_key") "." base64url(mac)
 
-with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``). A ticket is a bearer paper: who holds
-it has the place. Not here: whether its run is still open, and its rank (``standing``).
+with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``); once its holder was given more time to come in,
+``|extensions`` follows the holder's key. A ticket is a bearer paper: who holds it has the place. Not here: whether
+its run is still open, and its rank (``standing``).
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -19,7 +21,8 @@ from waitroom.draw import LEAF_BYTES, draw_id, field, leaf
 from waitroom.lanes import Lane
 
 MAX_CHARS = 1024
-_FIELDS = 10
+_FIELDS = (10, 11)
+_EXTENSIONS = re.compile(r"[1-9][0-9]?")
 _ID_BYTES = 16
 
 
@@ -46,6 +49,8 @@ class Ticket:
     lane_since_ms: int
     identity_tag: str = ""
     holder_key: str = ""
+    extensions: int = 0
+    """How often the claim window was made longer by its own length (``standing.more_time``)."""
 
     @property
     def leaf(self) -> bytes:
@@ -59,10 +64,11 @@ class Ticket:
 
 
 def write(signer: TicketSigner, ticket: Ticket) -> str:
-    """Sign a ticket."""
+    """Sign a ticket. One without extensions is the very text that it was before there were any."""
+    more = f"|{ticket.extensions}" if ticket.extensions else ""
     return signer.sign(
         f"1|{ticket.room}|{ticket.run}|{ticket.epoch}|{ticket.number}|{ticket.ticket_id}|{ticket.lane}"
-        f"|{ticket.lane_since_ms}|{ticket.identity_tag}|{ticket.holder_key}".encode()
+        f"|{ticket.lane_since_ms}|{ticket.identity_tag}|{ticket.holder_key}{more}".encode()
     )
 
 
@@ -107,7 +113,9 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
         if len(text) > MAX_CHARS:
             raise _invalid()
         fields = signer.open(text).decode("ascii").split("|")
-        if len(fields) != _FIELDS or fields[0] != "1":
+        if len(fields) not in _FIELDS or fields[0] != "1":
+            raise _invalid()
+        if fields[10:] and _EXTENSIONS.fullmatch(fields[10]) is None:
             raise _invalid()
         ticket = Ticket(
             room=fields[1],
@@ -119,6 +127,7 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
             lane_since_ms=int(fields[7]),
             identity_tag=fields[8],
             holder_key=fields[9],
+            extensions=int(fields[10]) if fields[10:] else 0,
         )
     except (BadSignature, ValueError) as reason:
         raise _invalid() from reason

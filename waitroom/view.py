@@ -63,6 +63,7 @@ PLAIN_STATES = (
 """Those that there are without JavaScript, too."""
 
 _OVER = frozenset({"left", "used", "ended", "admitted", "moved"})
+_ESTIMATED = frozenset({"drawn", "lined", "waiting", "almost"})
 _MANUAL_REFRESH_MOST_S = 60
 _CALLED_REFRESH_S = 30
 _ALMOST_S = 120
@@ -92,6 +93,8 @@ class TicketView:
     stock_left: int | None = None
     moved_to: str | None = None
     lane: str = "standard"
+    left_s: float | None = None
+    extensions_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +222,14 @@ def ticket_page(
     place: TicketView,
     *,
     still: bool = False,
-    state: str = "",
+    preview: str = "",
 ) -> bytes:
-    """Render a fan's place without JavaScript; `still` leaves the reload to the fan's hand."""
+    """Render a fan's place without JavaScript; `still` leaves the reload to the fan's hand.
+
+    `preview` is a state to show whatever the place is; its buttons do nothing.
+    """
     words = look.words
-    state = state or ticket_state(place)
+    state = preview or ticket_state(place)
     base = f"{prefix}r/{room}"
     over = state in _OVER
     refresh_s = None
@@ -238,11 +244,15 @@ def ticket_page(
         base=base,
         target=target,
         state=state,
+        preview=bool(preview),
         over=over,
         view=place,
         detail=_detail(state, place, words),
+        left=words.text("turn.left", clock=words.span(place.left_s))
+        if place.left_s and state == "called"
+        else "",
         facts=[] if over else _facts(place, words),
-        notes=[] if over else _notes(place, words),
+        notes=[] if over else _notes(place, words, estimated=state in _ESTIMATED),
         onward=target if state == "admitted" else place.moved_to if state == "moved" else "",
         refresh_s=refresh_s,
         again=f"{base}/ticket?{urlencode({'target': target, 'lang': words.tag})}",
@@ -362,9 +372,9 @@ def _facts(place: TicketView, words: Catalogue) -> list[tuple[str, str]]:
     return facts
 
 
-def _notes(place: TicketView, words: Catalogue) -> list[str]:
+def _notes(place: TicketView, words: Catalogue, *, estimated: bool) -> list[str]:
     notes = []
-    if place.wait is not None and place.held is not None and place.of:
+    if estimated and place.wait is not None and place.held is not None and place.of:
         notes.append(words.text("held.text", percent=words.percent(place.held)))
     if place.stock_left is not None:
         notes.append(words.text("stock.left", n=place.stock_left))

@@ -13,7 +13,6 @@ Not here: people ahead (``standing``), measured speeds and learned factors (``es
 (``admission.pace``).
 """
 
-from math import ceil
 from typing import NamedTuple
 
 POLL_PARTS = 20
@@ -35,11 +34,6 @@ PLANNED: Factors = (0.5, 1.6)
 
 PLAN_PULL = 2.0
 """How much a plan may stretch what was measured: a plan that the site is too full for must not promise."""
-
-_MINUTES_FINE = 20
-_MINUTES_COARSE = 90
-_HOURS_FINE = 12
-_HOURS_MOST = 24
 
 
 class Interval(NamedTuple):
@@ -99,43 +93,3 @@ def wait_interval(
     else:
         return None
     return Interval(delay_s + low_s, delay_s + high_s)
-
-
-def words(wait: Interval) -> str:
-    """Say an interval in words that promise no more than it does."""
-    low_min, high_min = wait.low_s / 60, wait.high_s / 60
-    if high_min > _HOURS_MOST * 60:
-        return "more than a day" if low_min >= _HOURS_MOST * 60 else "many hours"
-    low, high = _rounded(low_min, ceil(high_min), up=False), _rounded(high_min, ceil(high_min), up=True)
-    if low == 0:
-        return "less than a minute" if high <= 1 else f"less than {_span(high)}"
-    if low == high:
-        return f"about {_span(high)}"
-    if low <= _MINUTES_COARSE < high:
-        return f"about {_span(low)} to {_span(high)}"
-    return f"about {_figure(low)} to {_span(high)}"
-
-
-def _rounded(minutes: float, scale_min: int, *, up: bool) -> int:
-    """Round to the step that fits the longer end of the interval: 1, 5, 30 or 60 minutes."""
-    if scale_min <= _MINUTES_FINE:
-        step = 1
-    elif scale_min <= _MINUTES_COARSE:
-        step = 5
-    elif scale_min <= _HOURS_FINE * 60:
-        step = 30
-    else:
-        step = 60
-    return (ceil(minutes / step) if up else int(minutes // step)) * step
-
-
-def _figure(minutes: int) -> str:
-    if minutes <= _MINUTES_COARSE:
-        return str(minutes)
-    return f"{minutes // 60}½" if minutes % 60 else str(minutes // 60)
-
-
-def _span(minutes: int) -> str:
-    if minutes <= _MINUTES_COARSE:
-        return "1 minute" if minutes == 1 else f"{minutes} minutes"
-    return f"{_figure(minutes)} hours"

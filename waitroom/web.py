@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, quote
 import orjson
 
 from kernel.asgi import Network, Ready, Receive, Scope, Send, client_address, header, read_body, respond
-from kernel.cookies import host_name, parse
+from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
 from waitroom.draw_web import DrawWeb, Handler
 from waitroom.estimate import speed_per_minute
 from waitroom.ports import AddressBucket, ReceiptSigner
 from waitroom.reading import Reading
-from waitroom.rooms import Room
+from waitroom.rooms import Room, cookie_marks
 from waitroom.schedule import Phase
 from waitroom.service import Waitroom
 from waitroom.shells import Page, Pages
@@ -77,15 +77,17 @@ class _Papers:
     def __init__(self, base: Room, secure: bool) -> None:
         """Name them; `secure` is the rule of the house, which the room may overrule."""
         self.base = base
-        attributes = base.cookie_attributes
-        if attributes.secure != "auto":
-            secure = attributes.secure == "always"
-        self.ticket = host_name(f"waitroom-ticket-{base.name}{base.cookie_suffix}", secure)
-        same_site = attributes.samesite
-        site = "Lax" if same_site == "auto" else same_site.capitalize()
-        tls = "; Secure" if secure else ""
-        part = "; Partitioned" if secure and same_site == "none" else ""
-        self._ticket_tail = f"; Path=/; SameSite={site}; Max-Age={TICKET_MAX_AGE_S}; HttpOnly{tls}{part}"
+        marks = cookie_marks(base, tls=secure)
+        self.ticket = host_name(f"waitroom-ticket-{base.name}{base.cookie_suffix}", marks.secure)
+        cookie = set_cookie(
+            self.ticket,
+            "",
+            secure=marks.secure,
+            same_site=marks.same_site,
+            max_age_s=TICKET_MAX_AGE_S,
+            partitioned=marks.partitioned,
+        )
+        self._ticket_tail = cookie.decode().removeprefix(f"{self.ticket}=")
 
     def ticket_cookie(self, text: str) -> bytes:
         """Write the cookie that keeps a ticket."""
@@ -111,7 +113,7 @@ class LineWeb:
         self._settings = settings
         self._documents: dict[bytes, str] = {}
         self._papers: dict[str, _Papers] = {}
-        self.routes: dict[tuple[str, str], Handler] = {
+        routes: dict[tuple[str, str], Handler] = {
             ("GET", ""): self.shell,
             ("GET", "how"): self.how,
             ("GET", "preview"): self.preview,
@@ -122,6 +124,7 @@ class LineWeb:
             ("GET", "receipt"): self.receipt,
             **DrawWeb(waitroom).routes,
         }
+        self.routes = waitroom.metrics.watched(routes)
 
     # The shell and the document ----------------------------------------------------------------------
 
@@ -233,6 +236,7 @@ class LineWeb:
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
+                self._waitroom.metrics.refuse(reason)
                 language = _language(scope, reading, fields)
                 page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
                 await _show(scope, send, reason.status, page, _NO_STORE)
@@ -298,6 +302,7 @@ class LineWeb:
         except (Refused, Unavailable) as reason:
             if not html:
                 raise
+            self._waitroom.metrics.refuse(reason)
             page = self._pages.refused(reading, target, reason, _language(scope, reading, query))
             await _show(scope, send, reason.status, page, _NO_STORE)
             return
@@ -306,15 +311,15 @@ class LineWeb:
             page = self._pages.ticket(reading, held, view, target, language, still="still" in query)
             await _show(scope, send, 200, page, _NO_STORE)
             return
-        line, called_ms = reading.line, place.called_ms
+        line = reading.line
         answer = {
             "room": room, "run": held.run, "number": held.number, "rank": view.rank, "lane": str(held.lane),
             "phase": view.phase, "standing": view.standing, "ahead": view.ahead,
             "wait_low_s": round(view.wait.low_s) if view.wait else None,
             "wait_high_s": round(view.wait.high_s) if view.wait else None,
             "held": view.held, "of": view.of,
-            "called_ms": called_ms,
-            "claim_until_ms": None if called_ms is None else called_ms + reading.claim_window_ms,
+            "called_ms": place.called_ms,
+            "claim_until_ms": place.until_ms, "extensions_left": view.extensions_left,
             "poll_ms": view.poll_ms, "paused": view.paused, "message": view.message,
             "version": (line.version if line else 0) + reading.room.version, "epoch": line.epoch if line else 0,
         }  # fmt: skip
@@ -342,6 +347,8 @@ class LineWeb:
         if place.standing in {Standing.CALLED, Standing.RECALL}:
             eta_s = 0.0
         waiting = line.shown_waiting if line else 0
+        runs = place.standing is Standing.CALLED and place.until_ms is not None
+        extensions_left = max(0, room.claim_extensions - held.extensions) if runs else 0
         floor_s = poll_floor_s(waiting) if gathering else poll_floor_s(0)
         view = TicketView(
             phase=str(line.phase if line else Phase.IDLE),
@@ -358,6 +365,8 @@ class LineWeb:
             drawn_of=line.frozen if line is not None and line.seed else None,
             held=learned.held if learned and wait else None,
             of=learned.of if learned and wait else 0,
+            left_s=(place.until_ms - now_ms) / 1000 if runs and place.until_ms else None,
+            extensions_left=extensions_left,
         )
         return reading, held, place, view
 

@@ -42,6 +42,16 @@ SOURCE = "en"
 SERVER_ONLY = ("how.", "notice.", "plain.", "preview.")
 """Keys that only pages made by the server need; the browser does not get them."""
 
+WRITTEN = frozenset(
+    (
+        "action.awake", "action.carry", "action.continue", "action.how", "action.leave", "action.look",
+        "action.notify", "action.receipt", "action.stay", "action.stop-looking", "back.text", "carry.app",
+        "leave.text", "leave.title", "leave.yes", "message.label", "proof.all", "proof.commitment", "proof.number",
+        "proof.rank", "proof.root", "proof.seed", "proof.text", "proof.text-beacon", "proof.title", "track.label",
+    )
+)  # fmt: skip
+"""Keys that stand on the page already when it comes; no module asks for them."""
+
 Text = str | Mapping[str, str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,7 +78,9 @@ class Catalogue:
         """Take texts that have no `faults`."""
         self.tag = tag
         self.raw = raw
-        self.browser = {key: text for key, text in raw.items() if not key.startswith(SERVER_ONLY)}
+        self.browser = {
+            key: text for key, text in raw.items() if not key.startswith(SERVER_ONLY) and key not in WRITTEN
+        }
         self._locale = Locale.parse(tag)
 
     @property

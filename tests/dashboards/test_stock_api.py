@@ -70,7 +70,9 @@ async def test_bad_reports_are_refused_and_change_nothing(
     app = app_of(store, clock, backend_token=SHOP)
     async with program(app) as api, client_of(app) as shop:
         await api.post("/api/rooms", json=MAIN)
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+        headers = {"content-type": "application/json"} | (
+            {"authorization": f"Bearer {token}"} if token else {}
+        )
 
         answer = await shop.post("/api/rooms/main/stock", content=sent, headers=headers)
 

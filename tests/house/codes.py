@@ -83,6 +83,21 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The number belongs to another ticket.",
         "Join anew. It may follow a loss of the store (docs/recovery.md).",
     ),
+    "no-time-runs": (
+        GROUPS[1],
+        "More time was asked for while no claim window runs: the place is not called yet, or it has no end.",
+        "Look at the personal JSON: ask when `extensions_left` is more than 0.",
+    ),
+    "time-over": (
+        GROUPS[1],
+        "More time was asked for when the claim window was over.",
+        "Claim: the right to come in is kept (recall), only no longer first.",
+    ),
+    "more-time-used-up": (
+        GROUPS[1],
+        "The claim window was made longer `claim_extensions` times already.",
+        "Claim, or raise `claim_extensions`.",
+    ),
     "too-many-joins": (
         GROUPS[0],
         "More joins from one address than `join_rate_per_minute` and `join_burst` allow.",

@@ -15,7 +15,8 @@ ROOM: dict[str, str] = {
     "additional_routes.path": "as `path`",
     "cookie_suffix": "added to the names of the room's cookies",
     "cookie_attributes": "how the room's cookies are marked",
-    "cookie_attributes.samesite": "`auto` is lax",
+    "cookie_attributes.samesite": "`auto` is lax, or, with TLS, none and Partitioned in a room that another site "
+    "may frame (`frame_ancestors`)",
     "cookie_attributes.secure": "`auto` follows WAITROOM_SECURE_COOKIES",
     "total_active_users": "at most so many are inside at once",
     "new_users_per_minute": "at most so many are let in a minute",
@@ -34,6 +35,7 @@ ROOM: dict[str, str] = {
     "enabled_origin_commands": "what the origin may say by `Cf-Waiting-Room-Command`",
     "max_waiting": 'who comes when so many wait sees "full"; null: no limit',
     "claim_window_s": "time to take a turn; later it is a recall",
+    "claim_extensions": "how often a called fan may ask for as much time again, while it still runs",
     "recall_share": "part of the grants that goes to recalls while others wait too",
     "lane_shares": "how calls are shared between the lanes; together 1",
     "lane_shares.verified": "share of the lane verified",

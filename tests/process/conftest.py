@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from bench.screenshots import CHROMIUM_ARGS
-
-PATIENCE_MS = 8000
+from tests.process.looking import PATIENCE_MS
 
 
 @pytest.fixture(scope="module")

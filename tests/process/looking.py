@@ -1,11 +1,15 @@
 """Looking: what the tests of the page say to a browser in front of the scripted room."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Page
 
 from bench.scripted_room import PREFIX, Scene
 
+PATIENCE_MS = 15_000
+"""A machine that is busy with other work is no reason to fail."""
 PAGE = f"{PREFIX}r/main?target=/shop"
 LOOK = "window.dispatchEvent(new Event('online'))"
 NO_CHANCE = "Math.random = () => 0;"
@@ -36,6 +40,20 @@ def waiting(**values: Any) -> Scene:
 def state(page: Page, name: str) -> None:
     """Wait until the page is in a state."""
     page.wait_for_selector(f"html[data-state={name}]")
+
+
+def until(page: Page, question: str | Callable[[], Any], answer: Any = True) -> None:
+    """Ask the page (an expression) or the test (a function) until the answer is right."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while (told := page.evaluate(question) if isinstance(question, str) else question()) != answer:
+        assert time.monotonic() < deadline, told
+        page.wait_for_timeout(100)
+
+
+def look(page: Page) -> None:
+    """Let the page ask, and wait for the answer."""
+    with page.expect_response("**/status"):
+        page.evaluate(LOOK)
 
 
 def ahead(page: Page) -> str:

@@ -74,6 +74,11 @@ SIZES = """() => [...document.querySelectorAll('a[href], button, summary')]
                   node.getBoundingClientRect().width, node.getBoundingClientRect().height])"""
 MOVING = """document.getAnimations()
   .filter((one) => one.playState === 'running' && one.effect.getComputedTiming().duration > 0).length"""
+MOVED = """
+window.moved = 0;
+for (const kind of ['animationstart', 'transitionrun']) addEventListener(kind, () => { window.moved += 1; }, true);
+"""
+"""Counts what begins to move: on a slow machine it may be over before anybody looks."""
 LONGEST = """document.getAnimations()
   .filter((one) => one.effect.getComputedTiming().duration > 0 && one.effect.getComputedTiming().endTime > 5000)
   .map((one) => `${one.animationName ?? one.transitionProperty} of ${one.effect.target.className}`)"""

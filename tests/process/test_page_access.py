@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bench import axe
 from bench.figures.page_axe import places
-from bench.scripted_room import serving
-from tests.process.looking import LOOK, NO_CHANCE, PAGE, state, waiting
+from bench.scripted_room import now_ms, serving
+from tests.process.looking import EYES, LOOK, NO_CHANCE, PAGE, PATIENCE_MS, state, until, waiting
 from tests.process.reading import (
     CUT,
     EDGES,
@@ -21,7 +21,7 @@ from tests.process.reading import (
     HEARD,
     LANGUAGES,
     LONGEST,
-    MOVING,
+    MOVED,
     OVERLAPS,
     PHONE,
     ROOM,
@@ -47,7 +47,7 @@ def address() -> Iterator[str]:
 def reader(browser: Browser) -> Iterator[Page]:
     """Give a small page, as large letters make it."""
     context = browser.new_context(viewport=SMALL, locale="en-GB", reduced_motion="reduce")  # type: ignore[arg-type]
-    context.set_default_timeout(8000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 
@@ -324,10 +324,10 @@ def test_nothing_moves_for_who_wants_no_motion(
     assert {at: visit.moving for at, visit in visits.items() if visit.moving} == {}
 
     page = browser.new_page(reduced_motion="no-preference", locale="en-GB")
+    page.add_init_script(MOVED)
     preview(page, address, "waiting")
-    moving = page.evaluate(MOVING)
+    until(page, "window.moved > 0")
     page.close()
-    assert moving > 0
 
 
 def test_what_moves_by_itself_stops_within_five_seconds(browser: Browser, address: str) -> None:
@@ -409,9 +409,40 @@ def test_without_scripts_every_page_that_reloads_can_be_stopped(plain_fan: Brows
             page.goto(f"{address}{ROOM}/ticket?target=/shop&lang=en")
             refresh = page.get_attribute("meta[http-equiv=refresh]", "content") or ""
             page.get_by_role("link", name="Stop looking again").click()
-            assert page.locator("meta[http-equiv=refresh]").count() == 0
+            expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
 
         assert int(refresh.partition(";")[0]) >= 30
+
+
+def test_a_time_that_runs_out_can_be_made_longer_ten_times(fan: BrowserContext) -> None:
+    """2.2.1: told while at least 20 seconds are left, by one simple press each; also by the keyboard alone."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES + HEARD)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        page.evaluate("window.lookAway()")
+        page.evaluate("{ const own = Date.now; Date.now = () => own() + 120_000; }")
+        window_ms = 1000 * scene.claim_window_s
+        scene.change(serving=41, called_ms=now_ms() - window_ms + 90_000)
+        page.evaluate(LOOK)
+        state(page, "called")
+        for times in range(1, 11):
+            expect(page.locator("#more")).to_be_visible()
+            # Each press gives five minutes; let all but ninety seconds of them pass.
+            scene.called_ms = now_ms() - window_ms * (1 + times) + 90_000
+            page.focus("#more")
+            with page.expect_response("**/status"):
+                page.keyboard.press("Enter")
+            assert scene.extensions == times
+        expect(page.locator("#more")).to_be_hidden()
+        heard = page.evaluate("window.heard")
+
+    told = [text for kind, text in heard if kind == "said"]
+    assert sum("You have more time now" in text for text in told) == 10
+    assert sum("Ask for more time" in text for text in told) == 10
+    assert [kind for kind, _ in heard].count("alarm") == 1
 
 
 def test_who_misses_the_turn_is_told_how_long_there_is_and_loses_nothing(fan: BrowserContext) -> None:
@@ -419,8 +450,9 @@ def test_who_misses_the_turn_is_told_how_long_there_is_and_loses_nothing(fan: Br
     page = fan.new_page()
     with serving(waiting()) as (_, address):
         preview(page, address, "called")
-        expect(page.locator("#value")).to_have_text(re.compile(r"^8:\d\d$"))
+        expect(page.locator("#value")).to_have_text(re.compile(r"^2:[23]\d$"))
         expect(page.locator("#detail")).to_contain_text("you can still come in")
+        expect(page.get_by_role("button", name="Give me more time")).to_be_visible()
         preview(page, address, "recall")
         expect(page.locator("#detail")).to_contain_text("not lost")
         expect(page.get_by_role("button", name="Come in now")).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bench.scripted_room import PREFIX, now_ms, serving
-from tests.process.looking import EYES, LOOK, PAGE, ahead, complaints, state, waiting
+from tests.process.looking import EYES, LOOK, PAGE, ahead, complaints, state, until, waiting
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -65,7 +65,7 @@ def test_a_page_that_was_looked_at_a_moment_ago_goes_in_by_itself(fan: BrowserCo
 
 def test_a_missed_turn_is_explained_and_still_lets_in(fan: BrowserContext) -> None:
     """Recall: the window has passed; the right is kept, and claimed as soon as somebody looks."""
-    scene = waiting(claims=[NEXT])
+    scene = waiting(claims=[(202, {"outcome": "next", "retry_after_ms": 4000, "ahead_of_you": 3})])
     with serving(scene) as (_, address):
         page = fan.new_page()
         page.add_init_script(EYES)
@@ -108,6 +108,7 @@ def test_alerts_are_asked_for_by_a_press_and_sound_at_the_turn(fan: BrowserConte
         scene.change(serving=41, called_ms=now_ms())
         page.evaluate(LOOK)
         state(page, "called")
+        until(page, "window.told.length", 1)
         told = page.evaluate("window.told")
         assert (page.evaluate("window.asked"), len(told), objections) == (1, 1, [])
         assert told[0][0] == "It is your turn · Northern Lights Festival"
@@ -133,6 +134,156 @@ def test_the_screen_stays_on_when_it_is_wished(fan: BrowserContext) -> None:
         awake.click()
         expect(awake).to_have_attribute("aria-pressed", "false")
         assert page.evaluate("window.held") == 0
+
+
+PHONES_NOTIFICATION = """
+const Real = window.Notification;
+window.Notification = class {
+  constructor() { throw new TypeError('Illegal constructor'); }
+  static get permission() { return Real.permission; }
+  static requestPermission() { return Real.requestPermission(); }
+};
+"""
+"""As in Chrome on Android: a page may not make a notification, only a service worker may."""
+NOTICES = """async () => {
+  const registration = (await navigator.serviceWorker.getRegistrations())[0];
+  const found = registration ? await registration.getNotifications() : [];
+  return found.map(({title, body, tag, actions}) => [title, body, tag, actions.map((one) => one.action)]);
+}"""
+WORKERS = """async () => (await navigator.serviceWorker.getRegistrations())
+  .map(({scope, active}) => [new URL(scope).pathname, active?.state ?? ''])"""
+
+
+def test_where_a_page_may_not_notify_a_worker_does(fan: BrowserContext) -> None:
+    """No worker before the fan said yes; then it shows the turn, and takes it away when somebody looks."""
+    scene = waiting(claims=[NEXT] * 50)
+    with serving(scene) as (_, address):
+        fan.grant_permissions(["notifications"], origin=address)
+        page = fan.new_page()
+        page.add_init_script(EYES + PHONES_NOTIFICATION)
+        objections = complaints(page)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        assert page.evaluate(WORKERS) == []
+        page.get_by_role("button", name="Notify me when it is my turn").click()
+        expect(page.locator("#aid")).to_have_text("We notify you when it is your turn.")
+        until(page, WORKERS, [[f"{PREFIX}static/", "activated"]])
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms())
+        page.evaluate(LOOK)
+        state(page, "called")
+        body = "Come back to the page now. We keep your turn for 5 minutes."
+        title = "It is your turn · Northern Lights Festival"
+        until(page, NOTICES, [[title, body, "waitroom-main", []]])
+
+        page.evaluate("window.lookBack()")
+        state(page, "next")
+        until(page, NOTICES, [])
+        assert objections == []
+
+
+def test_what_notifies_is_loaded_for_nobody_who_did_not_ask(fan: BrowserContext) -> None:
+    """Neither the module nor the worker is among what a visit loads."""
+    asked: list[str] = []
+    with serving(waiting()) as (_, address):
+        page = fan.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address + PAGE)
+        state(page, "waiting")
+
+    assert any("/turn.js" in url for url in asked)
+    assert not [url for url in asked if "notice" in url or "worker" in url]
+
+
+# ------------------------------------------------------------------------------------------- more time
+def test_who_needs_longer_is_told_in_time_and_gets_it(fan: BrowserContext) -> None:
+    """Below a third of the window it is said politely; one press makes it longer and says the new time."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms() - 240_000)
+        page.evaluate(LOOK)
+        more = page.get_by_role("button", name="Give me more time")
+        expect(more).to_be_visible()
+        expect(page.locator("#said")).to_have_text(
+            re.compile(
+                r"Time left to come in: (1 minute|\d\d seconds)\. Do you need longer\? Ask for more time\."
+            )
+        )
+        assert re.fullmatch(r"(1:0\d|0:\d\d)", ahead(page))
+        more.click()
+        expect(page.locator("#said")).to_have_text(
+            re.compile("You have more time now. Time left to come in: [56] minutes")
+        )
+        expect(page.locator("#value")).to_have_text(re.compile(r"[56]:\d\d"))
+        expect(more).to_be_hidden()
+        assert (scene.extensions, "claim" in scene.seen) == (1, False)
+
+
+def test_who_has_time_enough_is_not_bothered(fan: BrowserContext) -> None:
+    """Above a third of the window nothing is offered and nothing said of it."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms())
+        page.evaluate(LOOK)
+        state(page, "called")
+        expect(page.locator("#value")).to_have_text(re.compile(r"[45]:\d\d"))
+
+        expect(page.locator("#more")).to_be_hidden()
+        assert "more time" not in (page.text_content("#said") or "")
+
+
+def test_who_has_had_all_the_time_is_offered_no_more(fan: BrowserContext) -> None:
+    """The last window runs out without a button; the turn is kept as a recall."""
+    scene = waiting(extensions=10, claim_window_s=4)
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms() - 36_000)
+        page.evaluate(LOOK)
+        state(page, "called")
+        expect(page.locator("#more")).to_be_hidden()
+        state(page, "recall")
+        expect(page.locator("#more")).to_be_hidden()
+        assert "more-time" not in scene.seen
+
+
+def test_the_notification_offers_more_time_too(fan: BrowserContext) -> None:
+    """Who is elsewhere hears before the time runs out, and a press on the notification is enough."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        fan.grant_permissions(["notifications"], origin=address)
+        page = fan.new_page()
+        page.add_init_script(EYES + PHONES_NOTIFICATION)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        page.get_by_role("button", name="Notify me when it is my turn").click()
+        until(page, WORKERS, [[f"{PREFIX}static/", "activated"]])
+        look_away_for_minutes(page)
+        scene.change(serving=41, called_ms=now_ms() - 250_000)
+        page.evaluate(LOOK)
+        expect(page.locator("#more")).to_be_visible()
+        until(page, f"async () => (await ({NOTICES})())[0]?.[3] ?? null", ["more"])
+        worker = fan.service_workers[0]
+        worker.evaluate(
+            "async () => { const [notification] = await registration.getNotifications();"
+            " dispatchEvent(Object.assign(new Event('notificationclick'),"
+            " {notification, action: 'more', waitUntil() {}})); }"
+        )
+        expect(page.locator("#said")).to_have_text(re.compile("You have more time now"))
+        assert (scene.extensions, "claim" in scene.seen) == (1, False)
 
 
 # ------------------------------------------------------------------------------------ another device

@@ -15,6 +15,7 @@ from waitroom.rooms import (
     Room,
     Route,
     clashes,
+    cookie_marks,
     details,
     draws,
     merge_patch,
@@ -265,6 +266,33 @@ def test_a_sale_moves_only_to_where_a_fan_may_go(moved_to: str, hosts: list[str]
         assert parse(document).moved_to == moved_to
     else:
         assert faults_of(document)
+
+
+@pytest.mark.parametrize(
+    ("frames", "samesite", "secure", "tls", "marks"),
+    [
+        ([], "auto", "auto", True, (True, "lax", False)),
+        ([], "auto", "auto", False, (False, "lax", False)),
+        (["'self'"], "auto", "auto", True, (True, "lax", False)),
+        (["https://a.test"], "auto", "auto", True, (True, "none", True)),
+        (["'self'", "https://a.test"], "auto", "always", False, (True, "none", True)),
+        (["https://a.test"], "auto", "auto", False, (False, "lax", False)),
+        (["https://a.test"], "auto", "never", True, (False, "lax", False)),
+        (["https://a.test"], "lax", "auto", True, (True, "lax", False)),
+        (["https://a.test"], "strict", "auto", True, (True, "strict", False)),
+        ([], "none", "auto", True, (True, "none", True)),
+        ([], "none", "auto", False, (False, "lax", False)),
+    ],
+)
+def test_cookies_are_marked_for_where_the_room_is_shown(
+    frames: list[str], samesite: str, secure: str, tls: bool, marks: tuple[bool, str, bool]
+) -> None:
+    """A frame of another site keeps only `None; Secure; Partitioned`; without TLS a browser takes no such cookie."""
+    room = parse(
+        {**LEAST, "frame_ancestors": frames, "cookie_attributes": {"samesite": samesite, "secure": secure}}
+    )
+
+    assert cookie_marks(room, tls=tls) == marks
 
 
 def test_a_room_written_and_read_is_the_same_room() -> None:

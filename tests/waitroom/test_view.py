@@ -297,7 +297,7 @@ def test_the_ticket_view_tells_what_else_is_known() -> None:
 def test_every_page_without_scripts_speaks_every_language(tag: str) -> None:
     """Each state has its words; no parameter is left open, and the direction is the language's."""
     for name in view.PLAIN_STATES:
-        page = view.ticket_page("main", PREFIX, look(language=tag), "/shop", PLACE, state=name).decode()
+        page = view.ticket_page("main", PREFIX, look(language=tag), "/shop", PLACE, preview=name).decode()
 
         assert f'<html lang="{tag}" dir="{languages()[tag].direction}" data-state="{name}"' in page
         assert not re.search(r"\{\w+\}", page), name

@@ -1,4 +1,4 @@
-"""The wait: intervals that hold, words that promise no more, polls that a server can bear."""
+"""The wait: intervals that hold, polls that a server can bear."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitroom.wait import MEASURED, Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval, words
+from waitroom.wait import MEASURED, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval
 
 CASES = json.loads((Path(__file__).parent.parent / "vectors" / "wait.json").read_text())
-
-
-@pytest.mark.parametrize(("low_s", "high_s", "text"), CASES["words"])
-def test_an_interval_is_said_in_words(low_s: float, high_s: float, text: str) -> None:
-    """The words cover the whole interval."""
-    assert words(Interval(low_s, high_s)) == text
 
 
 @pytest.mark.parametrize("case", CASES["intervals"])
@@ -60,12 +54,11 @@ def test_caps_and_floors_grow_with_the_crowd() -> None:
     delay_s=st.floats(0, 10**6),
 )
 def test_an_interval_is_never_upside_down(ahead: int, speed: float, plan: float, delay_s: float) -> None:
-    """Low <= high, both at least the delay, and there always are words for it."""
+    """Low <= high, and both at least the delay."""
     wait = wait_interval(ahead, speed, plan, delay_s=delay_s)
 
     if wait is not None:
         assert delay_s <= wait.low_s <= wait.high_s
-        assert words(wait)
 
 
 def test_the_total_poll_rate_hardly_depends_on_how_many_wait() -> None:

@@ -19,6 +19,7 @@ from waitroom import status
 from waitroom.carry_web import CarryWeb
 from waitroom.estimate import Learned
 from waitroom.lanes import Lane, Moved, Serving
+from waitroom.more_web import MoreTimeWeb
 from waitroom.shells import Pages
 from waitroom.web import LineWeb, WebSettings
 
@@ -40,7 +41,9 @@ def front(here: House) -> Front:
     buckets, settings = Buckets(), WebSettings()
     web = LineWeb(here.waitroom, Pages("/.waitroom"), buckets, Receipts(), settings)
     carry = CarryWeb(web, here.waitroom, buckets, settings)
-    return Front("/.waitroom", {**web.routes, **carry.routes}, {("GET", "static"): web.asset})
+    more = MoreTimeWeb(web, here.waitroom, settings)
+    routes = {**web.routes, **carry.routes, **more.routes}
+    return Front("/.waitroom", routes, {("GET", "static"): web.asset})
 
 
 @asynccontextmanager
@@ -363,6 +366,35 @@ async def test_bad_requests_get_a_clear_answer_and_cost_nothing(
         reading = await here.beat()
         assert reading.line is not None
         assert (place["number"], reading.line.issued) == (0, 1)
+
+
+async def test_what_the_line_refuses_is_counted_by_its_code(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """By script, by form and by page alike; what is only away is no refusal."""
+    async with site(store, clock, tmp_path, join_rate_per_minute=60, join_burst=1) as (here, browser):
+        await browser.get(BASE + "/ticket")
+        await browser.get(BASE + "/ticket", headers={"accept": "text/html"})
+        await browser.post(BASE + "/join", json={})
+        await browser.post(BASE + "/join", data={"again": "1"})
+        await browser.post(BASE + "/carry/take", json={"code": "x"})
+        await browser.post(BASE + "/more-time", json={})
+        await browser.post(BASE + "/more-time", data={"target": "/"})
+        await browser.get("/.waitroom/r/nowhere/status")
+        clock.advance(5_000)
+        here.waitroom.store._client = connect("unix:///nowhere.sock")
+        away = await browser.post(BASE + "/join", json={"again": True})
+        (family,) = here.waitroom.metrics.refused.collect()
+        counted = {one.labels["code"]: one.value for one in family.samples if one.name.endswith("_total")}
+
+    assert away.status_code == 503
+    assert counted == {
+        "ticket-missing": 2,
+        "too-many-joins": 1,
+        "carry-code-malformed": 1,
+        "no-time-runs": 2,
+        "room-unknown": 1,
+    }
 
 
 async def test_a_ticket_of_another_room_is_told_apart(

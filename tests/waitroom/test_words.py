@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.errors import Misconfigured
-from waitroom import words
+from waitroom import view, words
 from waitroom.wait import Interval, wait_interval
-from waitroom.words import SERVER_ONLY, faults, languages, negotiate
+from waitroom.words import SERVER_ONLY, WRITTEN, faults, languages, negotiate
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 CASES = json.loads((VECTORS / "words.json").read_text("utf-8"))
@@ -297,6 +298,23 @@ def test_the_browser_gets_what_its_pages_need() -> None:
     assert not [key for key in catalogue.browser if key.startswith(SERVER_ONLY)]
     assert {"language.name", "state.waiting.detail", "refused.room-full"} <= catalogue.browser.keys()
     assert catalogue.raw.keys() > catalogue.browser.keys()
+
+
+def asked_for(module: str) -> set[str]:
+    """Return the keys that a script asks for by name."""
+    return set(re.findall(r"""["'`]([a-z]+(?:\.[a-z-]+)+)["'`]""", module)) & languages()["en"].raw.keys()
+
+
+def test_every_text_that_a_module_asks_for_is_sent_to_it() -> None:
+    """And none that only stands on the page; the mutant: a module that asks for one of those is found."""
+    static = Path(view.__file__).parent / "static"
+    asked = set().union(*(asked_for(file.read_text("utf-8")) for file in static.glob("*.js")))
+    sent = languages()["en"].browser.keys()
+
+    assert asked - sent == set()
+    assert len(asked) > 50
+    assert languages()["en"].raw.keys() >= WRITTEN
+    assert asked_for('words.text("proof.title")') - sent == {"proof.title"}
 
 
 # ---------------------------------------------------------------------------------- spans and moments

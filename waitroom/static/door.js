@@ -5,6 +5,8 @@
  * turn as long as it may. A turn that was missed is a recall: explained, and still claimed.
  */
 
+/** Who is away hears of the end a third of the time before it, and never later than so long before (WCAG 2.2.1). */
+const NEAR_LEAST_MS = 20_000;
 const NOWHERE = { rank: null, ahead: null };
 
 /** The whole address of a path or a link, or "" for anything that is no page. */
@@ -14,22 +16,51 @@ export const webAddress = (where) => {
 };
 
 /**
- * Make the door. `trip` is what a visit knows: {place, doc, target, byHeader, claimUntilMs, entered}; `go` is where
- * else it can go: {poll, anew, refused, rest, trouble, connected}.
+ * Make the door. `trip` is what a visit knows: {place, doc, target, byHeader, claimUntilMs, extensions, entered}; `go` is
+ * where else it can go: {poll, keep, anew, refused, rest, trouble, connected}.
  */
-export function openDoor(trip, { memory, clock, wire, view, turn, tabs, steps, headers, attentive, show }, go) {
+export function openDoor(trip, { memory, clock, wire, view, words, turn, tabs, steps, headers, attentive, show }, go) {
+  let warned = 0; // the end of the window that was said to be near
+
   /** The place is called. */
   async function called(seen) {
     if (attentive() && tabs.leads) return claim();
     if (trip.claimUntilMs === null) await learnWindow();
-    const leftMs = trip.claimUntilMs - clock.now();
-    show({ ...seen, state: leftMs > 0 ? "called" : "recall" }, { heldBack: true, claimUntilMs: trip.claimUntilMs });
+    const untilMs = trip.claimUntilMs, leftMs = untilMs - clock.now();
+    const nearMs = Math.max(NEAR_LEAST_MS, (trip.doc.claim_window_s * 1000) / 3);
+    const near = leftMs > 0 && leftMs <= nearMs && trip.extensions > 0;
+    show({ ...seen, state: leftMs > 0 ? "called" : "recall" }, { heldBack: true, claimUntilMs: untilMs, near });
     if (tabs.leads) turn.alarm(leftMs);
-    return steps.later(leftMs > 0 ? Math.min(leftMs + 500, 30_000) : 60_000, go.poll);
+    if (near && warned !== untilMs) {
+      warned = untilMs;
+      view.say(`${words.text("said.turn-left", { span: words.span(leftMs) })}. ${words.text("turn.offer")}`);
+      if (tabs.leads) turn.warn(leftMs);
+    }
+    const pauses = [leftMs + 500, leftMs > nearMs ? leftMs - nearMs + 100 : Infinity, 30_000];
+    return steps.later(leftMs > 0 ? Math.min(...pauses) : 60_000, go.poll);
+  }
+
+  /** Make the time to come in longer, as often as the room allows. */
+  async function more() {
+    if (view.state !== "called") return go.poll();
+    const answer = await wire.post("more-time", {}, headers());
+    const { ticket, claim_until_ms: untilMs, extensions_left: left, code } = answer.json;
+    if (answer.ok) {
+      go.keep({ ...trip.place, ticket });
+      Object.assign(trip, { claimUntilMs: untilMs, extensions: left });
+      const clockText = words.span(untilMs - clock.now());
+      view.say(`${words.text("turn.more")} ${words.text("turn.left", { clock: clockText })}`);
+    } else if (code === "ticket-missing" && !trip.byHeader && trip.place?.ticket) {
+      trip.byHeader = true;
+      return more();
+    } else if (answer.status >= 500 || answer.status === 429) return go.trouble(answer);
+    else trip.claimUntilMs = null;
+    return go.poll();
   }
 
   async function learnWindow() {
     const { json } = await wire.get("ticket", headers());
+    trip.extensions = json.extensions_left ?? 0;
     const atMost = () => clock.now() + trip.doc.claim_window_s * 1000;
     trip.claimUntilMs = json.standing === "recall" ? 0 : json.claim_until_ms ?? atMost();
   }
@@ -108,5 +139,5 @@ export function openDoor(trip, { memory, clock, wire, view, turn, tabs, steps, h
     go.rest("cookies", { href: ticket ? own : "" });
   }
 
-  return { called, claim, enter };
+  return { called, claim, enter, more };
 }

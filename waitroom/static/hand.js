@@ -6,9 +6,9 @@
 
 import { insideApp } from "./rules.js";
 
-/** Put life into the buttons. `on` is what happens then: {leave(code), again(state), carried()}. */
+/** Put life into the buttons. `on` is what happens then: {leave(code), again(state), more(), carried()}. */
 export function openHand({ trip, view, words, clock, memory, wire, headers }, on) {
-  const { leave, leaving, again, carry, receipt, keeping, hint, headline } = view.part;
+  const { leave, leaving, again, more, carry, receipt, keeping, hint, headline } = view.part;
   let carrying = null, given = null;
 
   if (!memory.lasting) keeping.textContent = words.text("back.no-storage");
@@ -28,6 +28,7 @@ export function openHand({ trip, view, words, clock, memory, wire, headers }, on
     headline.focus();
     on.again(state);
   });
+  more.addEventListener("click", on.more);
   carry.addEventListener("click", async () => {
     try {
       const { openCarry } = await import("./carry.js");

@@ -5,6 +5,8 @@
  * ticket moves behind the number sign of the address, so that a reload keeps it and no server ever sees it there.
  */
 
+const SETTLE_MS = 300;
+
 /** Open the memory of a room. */
 export function openMemory(room) {
   const own = new Map();
@@ -57,14 +59,15 @@ export function openMemory(room) {
     /** What the leading tab last heard, for browsers without channels. */
     set heard(text) { write("localStorage", "heard", text); },
     /** The key of a join that was not answered yet; shared by all tabs, so that they get one place. */
-    joinKey() {
-      let key = read("localStorage", "join");
-      if (!/^[\w-]{22}$/.test(key ?? "")) {
-        const bytes = crypto.getRandomValues(new Uint8Array(16));
-        key = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
-        write("localStorage", "join", key);
-      }
-      return key;
+    async joinKey() {
+      const key = read("localStorage", "join");
+      if (/^[\w-]{22}$/.test(key ?? "")) return key;
+      const bytes = crypto.getRandomValues(new Uint8Array(16));
+      const made = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+      write("localStorage", "join", made);
+      // Without locks two tabs may make one each in the same moment: a little later both read the one that stayed.
+      if (!navigator.locks && probe) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      return read("localStorage", "join") ?? made;
     },
     joined() { write("localStorage", "join", null); },
     /** Do something in one tab at a time; where a browser has no locks, or denies them to a frame, just do it. */

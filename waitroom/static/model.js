@@ -2,7 +2,7 @@
  * Model: what the page shows of a state, in words, ready to be put on it. Pure: all it needs is given.
  *
  * `told` is what is known: {state, rank, ahead, doc, place, now, name} and, where a state has them, wait (an
- * interval), claimUntilMs, atDoor, opensMs, reason, href, heldBack, heardMs.
+ * interval), claimUntilMs, opensMs, reason, href, heldBack, near.
  */
 
 const FIGURED = new Set(["drawn", "lined", "waiting", "almost"]);
@@ -168,6 +168,7 @@ export function describe(words, told) {
     wayText: place?.from ? words.text("track.value", { gone: place.from - ahead, from: place.from }) : "",
     keeps,
     again: told.mayEnter ? words.text("action.come-in") : state === "cookies" && told.href ? "" : offers,
+    more: told.near,
     href: told.href ?? "",
     draw: doc?.draw.commitment && !OVER.has(state) ? doc.draw : null,
     number: place?.number,

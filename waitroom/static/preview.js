@@ -66,7 +66,7 @@ export function sample(state, now, href) {
       place.way = 0.98;
       return { ...told, ahead: 24, wait: waitInterval(24, 18, 20, { factors: doc.wait }) };
     case "called":
-      return { ...told, ahead: 0, heldBack: true, claimUntilMs: now + 512_000 };
+      return { ...told, ahead: 0, heldBack: true, near: true, claimUntilMs: now + 152_000 };
     case "next":
       return { ...told, ahead: 7 };
     case "recall":
@@ -96,6 +96,17 @@ export function preview(words) {
   view.show(describe(words, { ...told, name }));
   if (state === "offline" || state === "away") view.link(words.text("link.age", { span: words.span(192_000) }), true);
   else if (told.place && !["ended", "moved", "cookies", "admitted", "open"].includes(state)) view.link(words.text("link.saved"));
-  const { leave, leaving } = view.part;
+  const { badge, leave, leaving, ...part } = view.part;
+  // What a press would do needs a place: the badge says so instead.
+  const idle = () => {
+    badge.textContent = badge.dataset.idle;
+  };
+  for (const name of ["again", "more", "notify", "awake", "carry", "receipt"]) {
+    part[name].addEventListener("click", (event) => {
+      event.preventDefault();
+      idle();
+    });
+  }
   leave.addEventListener("click", () => leaving.showModal());
+  leaving.addEventListener("close", () => leaving.returnValue === "leave" && idle());
 }

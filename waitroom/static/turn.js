@@ -41,13 +41,20 @@ export function openTurn(view, words, memory, name) {
   const chime = makeChime();
   const mayNotify = () => globalThis.isSecureContext && "Notification" in globalThis;
   const quiet = icon?.getAttribute("href");
-  let timer = 0, notice = null, lock = null, wanted = false;
+  let timer = 0, notices = null, lock = null, wanted = false;
 
   const tell = (key) => {
     aid.textContent = words.text(key);
     aid.hidden = false;
   };
   const pressed = (button, on) => button.setAttribute("aria-pressed", String(on));
+
+  /** What shows notifications is loaded for who said yes, and for nobody else. */
+  async function loadNotices() {
+    if (!mayNotify() || Notification.permission !== "granted") return;
+    const { openNotices } = await import("./notice.js");
+    notices ??= openNotices(words, memory.room, name, icon);
+  }
 
   async function ask() {
     chime.unlock();
@@ -61,6 +68,7 @@ export function openTurn(view, words, memory, name) {
     pressed(notify, true);
     chime.play();
     const allowed = mayNotify() ? await Notification.requestPermission() : "";
+    await loadNotices().catch(() => {});
     tell(allowed === "granted" ? "notify.on" : allowed === "denied" ? "notify.denied" : "sound.on");
   }
 
@@ -89,6 +97,7 @@ export function openTurn(view, words, memory, name) {
   });
   // A reload forgets that sound was allowed; the next touch of anything brings it back.
   if (memory.wishes.sound) {
+    loadNotices().catch(() => {});
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, chime.unlock, { once: true });
   }
   document.addEventListener("visibilitychange", () => {
@@ -108,26 +117,19 @@ export function openTurn(view, words, memory, name) {
       timer = setInterval(() => memory.wishes.sound && sound(), AGAIN_MS);
       if (!memory.wishes.sound) return;
       sound();
-      if (!mayNotify() || Notification.permission !== "granted") return;
-      try {
-        notice = new Notification(`${words.text("notify.title")} · ${name}`, {
-          body: leftMs > 0 ? words.text("notify.body", { span: words.span(leftMs) }) : "",
-          tag: `waitroom-${memory.room}`, icon: icon?.href, requireInteraction: true,
-        });
-        notice.onclick = () => {
-          globalThis.focus();
-          notice.close();
-        };
-      } catch {
-        // Phones allow notifications to service workers alone: sound and title are all there is.
-      }
+      notices?.show(leftMs);
+    },
+    /** The time to come in is nearly over. */
+    warn(leftMs) {
+      if (!memory.wishes.sound) return;
+      sound();
+      notices?.show(leftMs, true);
     },
     /** Somebody looks, or the turn is over. */
     calm() {
       clearInterval(timer);
       timer = 0;
-      notice?.close();
-      notice = null;
+      notices?.close();
       if (icon) icon.href = quiet;
     },
   };

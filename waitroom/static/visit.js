@@ -47,6 +47,7 @@ export function visit(words) {
     target: given || (inside ? here.searchParams.get("target") : here.pathname + here.search) || "/",
     byHeader: navigator.cookieEnabled === false || Boolean(fragment.ticket), // cookies fail: send the ticket along
     claimUntilMs: null, // until when the turn is kept; null while not known
+    extensions: 0, // how often more time can be had
     entered: fragment.entered,
     get doc() { return kept?.doc ?? null; },
   };
@@ -225,12 +226,13 @@ export function visit(words) {
     const { doc } = kept;
     if (view.state !== "full" && view.state !== "busy") show({ state: "joining", ...NOWHERE });
     const answer = await memory.alone(async () => {
-      const other = memory.place;
+      const key = await memory.joinKey(), other = memory.place;
       if (!again && other?.run === doc.run) {
+        memory.joined();
         trip.place = other;
         return null;
       }
-      const sent = { "Idempotency-Key": memory.joinKey(), ...headers() };
+      const sent = { "Idempotency-Key": key, ...headers() };
       const reply = await wire.post("join", again ? { again: true } : {}, sent);
       if (reply.ok) joined(reply.json);
       if (reply.status < 500 && reply.status !== 429) memory.joined();
@@ -304,7 +306,7 @@ export function visit(words) {
       return act();
     }
     // The key makes a repeat after a lost answer get the same place: a code is good for one taker only.
-    const answer = await wire.post("carry/take", { code }, { "Idempotency-Key": memory.joinKey(), ...headers() });
+    const answer = await wire.post("carry/take", { code }, { "Idempotency-Key": await memory.joinKey(), ...headers() });
     if (answer.status >= 500 || answer.status === 429) return trouble(answer);
     memory.joined();
     code = null;
@@ -317,8 +319,8 @@ export function visit(words) {
   // -------------------------------------------------------------------------------- the hand, the browser
 
   const door = openDoor(
-    trip, { memory, clock, wire, view, turn, tabs, steps, headers, attentive, show },
-    { poll, anew, refused, rest, trouble, connected },
+    trip, { memory, clock, wire, view, words, turn, tabs, steps, headers, attentive, show },
+    { poll, keep, anew, refused, rest, trouble, connected },
   );
   const hand = openHand({ trip, view, words, clock, memory, wire, headers }, {
     /** Leave the line; `given` is the code of another place, for which ours is given up. */
@@ -337,6 +339,7 @@ export function visit(words) {
       trip.byHeader = navigator.cookieEnabled === false;
       return soon(kept ? () => join(true) : poll);
     },
+    more: () => soon(door.more),
     carried() {
       memory.left = `carried ${trip.place?.run}`;
       keep(null);
@@ -363,7 +366,12 @@ export function visit(words) {
   addEventListener("storage", (event) => {
     if (event.key !== memory.name("place")) return;
     const other = memory.place;
-    if (other && other.run === trip.place?.run && other.number === trip.place.number) return;
+    if (other && other.run === trip.place?.run && other.number === trip.place.number) {
+      if (other.ticket === trip.place.ticket) return;
+      // Another tab was given more time.
+      other.best = trip.place.best;
+      trip.claimUntilMs = null;
+    }
     trip.place = other;
     soon(kept ? act : poll);
   });

@@ -9,6 +9,7 @@
  *   memory       what this browser keeps                           turn   making oneself heard
  *   wire         the server and its clock                          tabs   one place for several tabs
  *   visit        what happens when                                 carry  to another device (loaded when asked for)
+ *   notice       notifications outside of the page, shown by worker (loaded when asked for)
  *   preview      every state with made-up figures (loaded on preview pages alone)
  */
 

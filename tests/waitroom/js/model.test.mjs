@@ -49,8 +49,10 @@ test("offline promises a place only to who has one", () => {
 
 test("a turn that is held has its time, its button and its title; one that is taken has no button", () => {
   const held = shown("called");
-  assert.equal(held.clock.untilMs, NOW + 512_000);
+  assert.equal(held.clock.untilMs, NOW + 152_000);
   assert.equal(held.again, "Come in now");
+  assert.equal(held.more, true);
+  assert.ok(!shown("called", "en", { near: false }).more);
   assert.equal(held.title, "Your turn · Hall");
   assert.equal(shown("called", "en", { heldBack: false }).again, "");
   assert.ok(["called", "next", "recall", "admitted"].every(isTurn));
