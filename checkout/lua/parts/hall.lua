@@ -1,0 +1,194 @@
+-- hall: what every transition of a hall does alike. No script by itself; it stands in front of each.
+--
+-- Changes of seats are collected and written by `commit`, in runs, together with their delta and the counts. A
+-- script that answers without `commit` has changed nothing. KEYS are the same eight for all.
+local map, owner, holds, expiry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local buyers, head, deltas, journal = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local FREE, HELD, RESERVED, SOLD, BLOCKED, KEPT = 0, 1, 2, 3, 4, 5
+local NOBODY = string.rep('\0', 8)
+local FORGET_MS, LAZY_MOST, DELTAS_KEPT = 600000, 100, 20000
+
+local facts = redis.call('HMGET', head, 'epoch', 'fence', 'last_ms', 'open', 'waiting',
+  'count:0', 'count:1', 'count:2', 'count:3', 'count:4', 'count:5')
+local epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] == '1', facts[5] == '1'
+local now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
+local byte_of, owner_of, changed, shift = {}, {}, {}, {}
+
+local function fetch(first, last)
+  local got = redis.call('GETRANGE', map, first, last)
+  for at = 1, #got do
+    byte_of[first + at - 1] = string.byte(got, at)
+  end
+end
+
+-- the byte of a seat as it is after the changes so far; nil outside the hall
+local function at(seat)
+  if not byte_of[seat] then
+    fetch(seat, seat)
+  end
+  return byte_of[seat]
+end
+
+local function put_byte(seat, new)
+  local old = at(seat)
+  local from, to = old % 16, new % 16
+  shift[from] = (shift[from] or 0) - 1
+  shift[to] = (shift[to] or 0) + 1
+  byte_of[seat] = new
+  changed[#changed + 1] = seat
+end
+
+-- seats of a text `120.0,121.0` take a status; `who` is the new owner, nil leaves it (for all seats of one commit)
+local function move(seats, status, who)
+  local count = 0
+  for text in string.gmatch(seats, '(%d+)%.') do
+    local seat = tonumber(text)
+    local byte = at(seat)
+    put_byte(seat, byte - byte % 16 + status)
+    owner_of[seat] = who
+    count = count + 1
+  end
+  return count
+end
+
+local function commit()
+  local write = {'last_ms', now}
+  for status, by in pairs(shift) do
+    if by ~= 0 then
+      facts[6 + status] = tonumber(facts[6 + status]) + by
+      write[#write + 1] = 'count:' .. status
+      write[#write + 1] = facts[6 + status]
+    end
+  end
+  shift = {}
+  if fence ~= known_fence then
+    write[#write + 1] = 'fence'
+    write[#write + 1] = fence
+  end
+  redis.call('HSET', head, unpack(write))
+  if #changed == 0 then
+    return
+  end
+  table.sort(changed)
+  local told, from = {}, 1
+  while from <= #changed do
+    local first, bytes, owners, to = changed[from], {}, {}, from
+    local run_from, run_byte = first, byte_of[first]
+    while changed[to] == first + to - from do
+      local seat = changed[to]
+      local byte = byte_of[seat]
+      if byte ~= run_byte then
+        local length = seat - run_from
+        told[#told + 1] = run_from .. (length > 1 and '+' .. length or '') .. string.format('=%02x', run_byte)
+        run_from, run_byte = seat, byte
+      end
+      bytes[#bytes + 1] = string.char(byte)
+      owners[#owners + 1] = owner_of[seat]
+      to = to + 1
+    end
+    local length = changed[to - 1] + 1 - run_from
+    told[#told + 1] = run_from .. (length > 1 and '+' .. length or '') .. string.format('=%02x', run_byte)
+    redis.call('SETRANGE', map, first, table.concat(bytes))
+    if #owners > 0 then
+      redis.call('SETRANGE', owner, first * 8, table.concat(owners))
+    end
+    from = to
+  end
+  redis.call('XADD', deltas, 'MAXLEN', '~', DELTAS_KEPT, '*', 'd', table.concat(told, ','))
+  changed, owner_of = {}, {}
+end
+
+local function record_of(text)
+  local state, its_fence, its_epoch, until_ms, end_ms, extended, back, price_version, currency, buyer, body, seats =
+    string.match(text, '^(%l+) (%d+) (%d+) (%d+) (%d+) (%d) (%d) (%d+) (%S+) (%S+) (%S+) (%S+)$')
+  return {state = state, fence = tonumber(its_fence), epoch = tonumber(its_epoch), until_ms = tonumber(until_ms),
+    end_ms = tonumber(end_ms), extended = tonumber(extended), back = tonumber(back), price_version = price_version,
+    currency = currency, buyer = buyer, body = body, seats = seats,
+    is_live = state == 'held' or state == 'pinned'}
+end
+
+local function find(id)
+  local text = redis.call('HGET', holds, id)
+  return text and record_of(text)
+end
+
+local function is_due(record)
+  return record.is_live and record.until_ms <= now
+end
+
+local function keep(id, record)
+  redis.call('HSET', holds, id, table.concat({record.state, record.fence, record.epoch, record.until_ms, record.end_ms,
+    record.extended, record.back, record.price_version, record.currency, record.buyer, record.body, record.seats}, ' '))
+  local live = record.state == 'held' or record.state == 'pinned'
+  redis.call('ZADD', expiry, live and record.until_ms or record.until_ms + FORGET_MS, id)
+end
+
+-- a line for SQL
+local function note(what, id, record)
+  redis.call('XADD', journal, '*', 'what', what, 'id', id, 'buyer', record.buyer, 'fence', record.fence,
+    'epoch', record.epoch, 'until', record.until_ms, 'seats', record.seats, 'back', record.back,
+    'price_version', record.price_version, 'currency', record.currency, 'at', now)
+end
+
+-- a buyer's value: the number of seats, and after a space the ids of the live holds
+local function seats_of(buyer)
+  local value = redis.call('HGET', buyers, buyer)
+  if not value then
+    return 0, ''
+  end
+  local count, ids = string.match(value, '^(%d+) ?(.*)$')
+  return tonumber(count), ids
+end
+
+local function put_buyer(buyer, count, ids)
+  if count == 0 then
+    redis.call('HDEL', buyers, buyer)
+  else
+    redis.call('HSET', buyers, buyer, ids == '' and count or count .. ' ' .. ids)
+  end
+end
+
+local function drop_from_buyer(record, id, seats)
+  local count, ids = seats_of(record.buyer)
+  for from = 1, #ids, 8 do
+    if string.sub(ids, from, from + 7) == id then
+      ids = string.sub(ids, 1, from - 1) .. string.sub(ids, from + 8)
+      break
+    end
+  end
+  put_buyer(record.buyer, count - seats, ids)
+end
+
+-- ends a hold: its seats go back to where they came from, or to those who wait
+local function let_go(id, record, word, what)
+  local back = record.back
+  if back ~= BLOCKED then
+    back = waiting and KEPT or FREE
+  end
+  local count = move(record.seats, back, NOBODY)
+  drop_from_buyer(record, id, count)
+  record.state, record.until_ms, record.end_ms, record.is_live = word, now, 0, false
+  keep(id, record)
+  note(what or word, id, record)
+  return count
+end
+
+-- frees what is over or forgets it, `most` at once
+local function sweep(most)
+  local freed, seats = 0, 0
+  local ids = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, most)
+  for _, id in ipairs(ids) do
+    local record = find(id)
+    if record.is_live then
+      seats = seats + let_go(id, record, 'expired')
+      freed = freed + 1
+    else
+      redis.call('HDEL', holds, id)
+      redis.call('ZREM', expiry, id)
+    end
+  end
+  if #ids > 0 then
+    commit()
+  end
+  return freed, seats, #ids
+end
