@@ -1,0 +1,161 @@
+"""The shop's databases: the tables that are made are the tables that the code names, on SQLite and PostgreSQL."""
+
+import threading
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+
+from checkout.database import ShopDatabase
+from checkout.migrations import VERSION_TABLE
+from checkout.tables import EVENTS, META, ORGANISERS, RESERVATION_SEATS, SEATS, WAITLIST
+from kernel.errors import Misconfigured, Unavailable
+
+
+def _differences(connection: sa.Connection, meta: sa.MetaData) -> list[object]:
+    options = {
+        "version_table": VERSION_TABLE,
+        "compare_type": True,
+        "compare_server_default": True,
+    }
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), meta))
+
+
+def test_the_migrated_tables_are_those_that_the_code_names(shop_database: ShopDatabase) -> None:
+    """Columns, types, defaults, keys and indexes agree in both directions."""
+    with shop_database.reading() as connection:
+        differences = _differences(connection, META)
+        keys = {name: sa.inspect(connection).get_pk_constraint(name) for name in META.tables}
+
+    assert differences == []
+    for name, table in META.tables.items():
+        assert keys[name]["constrained_columns"] == [column.name for column in table.primary_key]
+
+
+def test_a_table_that_was_forgotten_would_be_seen(shop_database: ShopDatabase) -> None:
+    """The comparison finds a column that only the code has, and one that only the database has."""
+    other = sa.MetaData()
+    for table in META.tables.values():
+        table.to_metadata(other)
+    other.tables["seats"].append_column(sa.Column("row", sa.Integer))
+    other.remove(other.tables["tiers"])
+
+    with shop_database.reading() as connection:
+        kinds = {str(difference[0]) for difference in _differences(connection, other)}  # type: ignore[index]
+
+    assert kinds == {"add_column", "remove_table"}
+
+
+def test_the_two_laws_are_partial_unique_indexes(shop_database: ShopDatabase) -> None:
+    """One active reservation a seat, one stand on the waitlist a buyer; what is over does not count."""
+    seat = {"event_id": "a", "seat": 7, "tier": 0, "price_minor": 1, "active": True}
+    stand = {"event_id": "a", "buyer": "b", "wanted": 2, "state": "waiting", "created_ms": 1}
+
+    with shop_database.writing() as connection:
+        connection.execute(sa.insert(RESERVATION_SEATS), seat | {"reservation_id": "r1", "active": False})
+        connection.execute(sa.insert(RESERVATION_SEATS), seat | {"reservation_id": "r2"})
+        connection.execute(sa.insert(WAITLIST), stand | {"number": 1, "state": "left"})
+        connection.execute(sa.insert(WAITLIST), stand | {"number": 2, "state": "offered"})
+
+    with pytest.raises(IntegrityError), shop_database.writing() as connection:
+        connection.execute(sa.insert(RESERVATION_SEATS), seat | {"reservation_id": "r3"})
+    with pytest.raises(IntegrityError), shop_database.writing() as connection:
+        connection.execute(sa.insert(WAITLIST), stand | {"number": 3})
+
+
+def test_a_new_seat_begins_at_version_epoch_and_fence_nought(shop_database: ShopDatabase) -> None:
+    """The defaults are the database's own, so that a bulk insert need not name them."""
+    with shop_database.writing() as connection:
+        connection.execute(sa.insert(SEATS), {"event_id": "a", "seat": 0, "status": 0, "tier": 1})
+
+    with shop_database.reading() as connection:
+        row = connection.execute(sa.select(SEATS)).one()
+    assert (row.version, row.epoch, row.fence, row.reservation_id, row.allocation) == (0, 0, 0, None, None)
+
+
+def test_several_may_open_an_empty_database_at_once(shop_url: str) -> None:
+    """One migrates, the others find the work done."""
+    faults: list[BaseException] = []
+
+    def opening() -> None:
+        try:
+            with closing(ShopDatabase(shop_url)) as database:
+                database.open()
+        except BaseException as error:  # noqa: BLE001 (whatever it is, the test tells it)
+            faults.append(error)
+
+    threads = [threading.Thread(target=opening) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+
+
+def test_a_database_of_a_newer_version_is_not_touched(shop_url: str) -> None:
+    """What a later product wrote is told, not guessed at."""
+    with closing(ShopDatabase(shop_url)) as database:
+        database.open()
+        with database.writing() as connection:
+            connection.execute(
+                sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num="9999")
+            )
+
+        with pytest.raises(Misconfigured, match="newer version"):
+            database.open()
+
+
+def test_a_failed_transaction_leaves_nothing(shop_database: ShopDatabase) -> None:
+    """All or nothing, also when the caller's own code fails."""
+
+    def failing() -> None:
+        with shop_database.writing() as connection:
+            connection.execute(sa.insert(ORGANISERS), {"id": "o", "name": "O"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+
+    with shop_database.reading() as connection:
+        assert connection.execute(sa.select(ORGANISERS)).all() == []
+
+
+def test_listing_cannot_write(shop_database: ShopDatabase) -> None:
+    """The connection of lists and search refuses to write, wherever it stands."""
+    with pytest.raises(Unavailable), shop_database.listing() as connection:
+        connection.execute(sa.insert(ORGANISERS), {"id": "o", "name": "O"})
+
+
+def test_listing_may_stand_on_another_database(
+    shop_database: ShopDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A replica's address is asked by listings only."""
+    replica = f"sqlite:///{tmp_path_factory.mktemp('replica')}/shop.db"
+    with closing(ShopDatabase(replica)) as made:
+        made.open()
+        with made.writing() as connection:
+            connection.execute(sa.insert(ORGANISERS), {"id": "o", "name": "only in the replica"})
+    url = shop_database._engine.url.render_as_string(hide_password=False)
+
+    with closing(ShopDatabase(url, replica)) as both:
+        with both.listing() as connection:
+            assert [row.id for row in connection.execute(sa.select(ORGANISERS))] == ["o"]
+        with both.reading() as connection:
+            assert connection.execute(sa.select(ORGANISERS)).all() == []
+
+
+def test_what_the_database_refuses_is_unavailable(shop_url: str) -> None:
+    """No table yet: the caller hears that the shop is away, not a word of SQL."""
+    with (
+        closing(ShopDatabase(shop_url)) as database,
+        pytest.raises(Unavailable) as caught,
+        database.reading() as connection,
+    ):
+        connection.execute(sa.select(EVENTS))
+
+    assert caught.value.code == "shop-away"
+    assert "SELECT" not in caught.value.public
