@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from checkout.requests import read_object, same_site
 from checkout.seats import TIERS
 from checkout.selling import Standing
 from checkout.waiting import (
@@ -28,7 +29,6 @@ from checkout.waiting import (
     Waitlist,
 )
 from checkout.waitlist_store import EntryState
-from kernel.asgi import read_body
 from kernel.errors import Refused
 
 BODY_MOST_BYTES = 1024
@@ -55,7 +55,7 @@ class WaitlistWeb:
     async def join(self, request: Request) -> Response:
         """Put the buyer at the end of the line."""
         event = _event(request)
-        _same_site(request)
+        same_site(request.scope)
         wanted, tier = await _wish(request)
         line = _joined(await self._waitlist.join(event, await self._buyer_of(request), wanted, tier))
         return _told(line, 201 if line.is_new else 200)
@@ -71,7 +71,7 @@ class WaitlistWeb:
     async def leave(self, request: Request) -> Response:
         """Give the place up."""
         event = _event(request)
-        _same_site(request)
+        same_site(request.scope)
         if not await self._waitlist.leave(event, await self._buyer_of(request)):
             raise _not_waiting()
         return Response(status_code=204, headers={"cache-control": "no-store"})
@@ -134,15 +134,7 @@ def _event(request: Request) -> str:
 
 async def _wish(request: Request) -> tuple[int, int | None]:
     """Read what is wanted; every fault of the body has its own code."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused("content-type-unknown", "Send application/json.", 415)
-    try:
-        body = orjson.loads(await read_body(request.receive, BODY_MOST_BYTES))
-    except orjson.JSONDecodeError as error:
-        raise Refused("body-not-json", "The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise Refused("body-not-object", "The body must be a JSON object.")
+    _, body = await read_object(request.scope, request.receive, BODY_MOST_BYTES)
     wanted, tier = body.get("count"), body.get("tier")
     if (
         body.keys() <= _MEMBERS
@@ -156,14 +148,3 @@ async def _wish(request: Request) -> tuple[int, int | None]:
 def _is_whole(value: object, least: int, most: int) -> TypeGuard[int]:
     # True and False are whole numbers to Python.
     return type(value) is int and least <= value <= most
-
-
-def _same_site(request: Request) -> None:
-    """Refuse what a page of another site sends in the buyer's name."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
-    if site is not None:
-        cross = site not in {"same-origin", "none"}
-    else:
-        cross = origin not in {"", "null"} and origin.partition("://")[2] != request.headers.get("host")
-    if cross:
-        raise Refused("cross-site", "This request came from another site.", 403)

@@ -1,0 +1,113 @@
+"""Metrics of the shop. Labels come from closed sets; places (databases and stores) are few and set by the operator.
+
+What is counted thousands of times a second goes through a ``Tally``, which is flushed when somebody looks. A count by
+outcome takes the word of the answer (``held``, ``taken`` …), so a new answer needs no change here.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from kernel.asgi import Receive, Scope, Send
+from kernel.errors import Refused
+from kernel.metrics import REGISTRY, Tally
+
+Handler = Callable[..., Awaitable[None]]
+Key = TypeVar("Key")
+Mode = Literal["mostrecent", "max", "livesum"]
+
+
+class Words:
+    """A counter with one label whose values are words of a small set, each counted in a tally."""
+
+    __slots__ = ("_counter", "_tallies")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._tallies: dict[str, Tally] = {}
+
+    def count(self, word: str, by: int = 1) -> None:
+        """Count a word."""
+        tally = self._tallies.get(word)
+        if tally is None:
+            tally = self._tallies[word] = Tally(self._counter.labels(word))
+        tally.count += by
+
+
+class Metrics:
+    """What the shop counts."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        """Register everything."""
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"waitroom_shop_{name}", meaning, labels, registry=registry)
+
+        def gauge(name: str, meaning: str, *labels: str, mode: Mode = "mostrecent") -> Gauge:
+            return Gauge(f"waitroom_shop_{name}", meaning, labels, registry=registry, multiprocess_mode=mode)
+
+        # Holds
+        self.holds = Words(counter("holds", "Wishes for seats by what came of them", "outcome"))
+        self.seats_held = Tally(counter("held_seats", "Seats put aside for buyers"))
+        self.hold_acts = Words(
+            counter("hold_acts", "Holds that buyers extended or released, by what came of it", "outcome")
+        )
+        self.expired_holds = counter("expired_holds", "Holds whose time was over, freed by the sweeper")
+        self.expired_seats = counter(
+            "expired_seats", "Seats of holds whose time was over, freed by the sweeper"
+        )
+        self.journal_notes = counter("journal_notes", "Notes of holds brought from the store to SQL")
+        self.journal_lag = gauge(
+            "journal_lag_seconds", "Age of the oldest note that was not in SQL at the last look", "place",
+            mode="max",
+        )  # fmt: skip
+        self.journal_waiting = gauge(
+            "journal_waiting_notes", "Notes in the store that are not in SQL yet", "place"
+        )
+
+        # The map
+        self.store_map_reads = Tally(counter("store_map_reads", "Whole maps read from the store"))
+        self.map_answers = Words(
+            counter("map_answers", "Maps given to whoever asked: seats, sections, or unchanged", "detail")
+        )
+        self.streams = gauge("map_streams", "Open streams of changes", mode="livesum")
+        self.stream_messages = Words(
+            counter("stream_messages", "Messages written to streams of changes, by kind", "kind")
+        )
+        self.rebuilds = Words(
+            counter("map_rebuilds", "Maps put together from SQL after a loss, by what came of it", "outcome")
+        )
+
+        # Reservations
+        self.reservations = Words(
+            counter("reservations", "Holds taken to pay, by what came of it", "outcome")
+        )
+        self.reservation_ends = Words(
+            counter("reservation_ends", "Reservations that ended, by how", "outcome")
+        )
+        self.drift = gauge(
+            "inventory_drift",
+            "Seats on which the store and SQL do not agree, at the last comparison",
+            "place",
+        )
+
+        # Everything
+        self.refused = Words(counter("refused", "Requests refused, by the problem's code", "code"))
+        self.background_failures = Words(
+            counter("background_failures", "Rounds of background work that failed, by task", "task")
+        )
+
+    def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
+        """Return the same handlers; each counts what it refuses."""
+        return {key: self._watched(handler) for key, handler in routes.items()}
+
+    def _watched(self, handler: Handler) -> Handler:
+        async def watch(scope: Scope, receive: Receive, send: Send, *names: str) -> None:
+            try:
+                await handler(scope, receive, send, *names)
+            except Refused as reason:
+                self.refused.count(reason.code)
+                raise
+
+        return watch
