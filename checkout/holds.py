@@ -53,7 +53,8 @@ from checkout.answers import (
     SettleOutcome,
     Taken,
 )
-from checkout.seats import RESET, Status, delta, status, tier
+from checkout.deltas import RESET, write
+from checkout.seats import Status, status, tier
 
 FORGET_MS = 600_000
 """So long the record of a hold that is over is kept."""
@@ -391,5 +392,5 @@ def _told_of(hall: Hall, changes: Mapping[int, int], now_ms: int) -> Hall:
     hall_map = bytearray(hall.map)
     for seat, byte in changes.items():
         hall_map[seat] = byte
-    deltas = (*hall.deltas, delta(changes)) if changes else hall.deltas
+    deltas = (*hall.deltas, write(changes)) if changes else hall.deltas
     return replace(hall, map=bytes(hall_map), deltas=deltas, last_ms=now_ms)

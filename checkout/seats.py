@@ -4,12 +4,11 @@ The low nibble is the status, the high nibble the tier (0 to 15), so the whole h
 in the store, on the wire and in the browser. A place in a standing section is a seat like any other; nobody chooses
 which one.
 
-A hall has ``capacity`` seats, numbered from 0. A change of seats is written as a *delta*: ``120+3=11,450=11`` means
-seats 120, 121 and 122 and seat 450 now are 0x11; a run ends where the byte changes. Not here: where a seat stands
-(``layout``), how deltas are read and put together (``deltas``), who holds it (``holds``).
+A hall has ``capacity`` seats, numbered from 0. Not here: where a seat stands (``layout``), how a change of seats is
+written (``deltas``), who holds it (``holds``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import IntEnum
 from hashlib import sha256
 from itertools import groupby
@@ -19,8 +18,6 @@ from kernel.signing import b64url, from_b64url
 TIERS = 16
 HOLD_ID_BYTES = 8
 HOLD_ID_LENGTH = 11
-RESET = "reset"
-"""The delta that says: everything may have changed, read the map again."""
 
 
 class Status(IntEnum):
@@ -64,15 +61,6 @@ def counts(hall: bytes) -> tuple[int, ...]:
     """Count the seats of each status, in the order of ``Status``; they add up to the capacity."""
     plain = statuses(hall)
     return tuple(plain.count(status) for status in Status)
-
-
-def delta(changes: Mapping[int, int]) -> str:
-    """Write changed seats (seat to byte) as a delta, in the order of seats."""
-    runs: list[str] = []
-    for (value, _), run in groupby(enumerate(sorted(changes)), lambda at: (changes[at[1]], at[1] - at[0])):
-        seats = [seat for _, seat in run]
-        runs.append(f"{seats[0]}{f'+{len(seats)}' if len(seats) > 1 else ''}={value:02x}")
-    return ",".join(runs)
 
 
 def ranges(seats: Iterable[int]) -> list[tuple[int, int]]:

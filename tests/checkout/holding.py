@@ -6,9 +6,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from checkout.answers import Ask, HoldRecord, HoldState, Wanted, places_of
+from checkout.deltas import RESET
 from checkout.hold_store import HoldStore, Keys
 from checkout.holds import Hall, Note
-from checkout.seats import HOLD_ID_BYTES, RESET, Status, byte, counts
+from checkout.seats import HOLD_ID_BYTES, Status, byte, counts
 
 EVENT = "night"
 NOW_MS = 1_800_000_000_000

@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from checkout import holds as rules
 from checkout.answers import Ask, Held, HeldAgain, HoldState, Limit, Taken, Wanted
+from checkout.deltas import RESET
 from checkout.hold_store import HoldStore, load_script
 from checkout.holds import FORGET_MS, Hall
-from checkout.seats import RESET, Status, byte, counts, status
+from checkout.seats import Status, byte, counts, status
 from kernel.errors import Unavailable
 from kernel.lua import Script
 from kernel.store import connect
