@@ -167,11 +167,15 @@ HOLD_JOURNAL = sa.Table(
     _int("epoch"),
     _big("fence"),
     _int("price_version"),
+    # What a hold costs stays what it was when the map is rebuilt.
+    sa.Column("currency", sa.Text(), nullable=False, server_default=sa.text("'-'")),
     _int("back"),
     _big("until_ms"),
     _flag("extended"),
     _text("seats"),
     _big("at_ms"),
+    # The place of the last note in the store's stream: an older one changes nothing.
+    _big("note", default=0),
 )
 STANDS_IN_LINE = "state IN ('waiting', 'offered')"
 WAITLIST = sa.Table(

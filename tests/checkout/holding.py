@@ -143,19 +143,19 @@ def _buyer(value: bytes) -> tuple[int, frozenset[bytes]]:
 
 def _as_told(note: Note) -> Note:
     """Leave out what a note does not tell."""
-    record = replace(note.record, state=HoldState.HELD, end_ms=0, extended=False, body="-")
+    record = replace(note.record, end_ms=0, body="-")
     return replace(note, record=record)
 
 
 def _note(fields: dict[bytes, bytes]) -> Note:
     told = {name.decode(): value for name, value in fields.items()}
     record = HoldRecord(
-        state=HoldState.HELD,
+        state=HoldState(told["state"].decode()),
         fence=int(told["fence"]),
         epoch=int(told["epoch"]),
         until_ms=int(told["until"]),
         end_ms=0,
-        extended=False,
+        extended=told["extended"] == b"1",
         back=Status(int(told["back"])),
         price_version=int(told["price_version"]),
         currency=told["currency"].decode(),

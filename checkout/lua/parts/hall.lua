@@ -125,9 +125,10 @@ end
 
 -- a line for SQL
 local function note(what, id, record)
-  redis.call('XADD', journal, '*', 'what', what, 'id', id, 'buyer', record.buyer, 'fence', record.fence,
-    'epoch', record.epoch, 'until', record.until_ms, 'seats', record.seats, 'back', record.back,
-    'price_version', record.price_version, 'currency', record.currency, 'at', now)
+  redis.call('XADD', journal, '*', 'what', what, 'id', id, 'state', record.state, 'buyer', record.buyer,
+    'fence', record.fence, 'epoch', record.epoch, 'until', record.until_ms, 'extended', record.extended,
+    'seats', record.seats, 'back', record.back, 'price_version', record.price_version, 'currency', record.currency,
+    'at', now)
 end
 
 -- a buyer's value: the number of seats, and after a space the ids of the live holds

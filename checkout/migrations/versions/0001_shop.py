@@ -119,11 +119,14 @@ def _reservations() -> None:
         *map(_text, ("buyer", "state")),
         _int("epoch"),
         _big("fence"),
-        *map(_int, ("price_version", "back")),
+        _int("price_version"),
+        sa.Column("currency", sa.Text(), nullable=False, server_default=sa.text("'-'")),
+        _int("back"),
         _big("until_ms"),
         sa.Column("extended", sa.Boolean(), nullable=False),
         _text("seats"),
         _big("at_ms"),
+        _big("note", default="0"),
     )
     op.create_table("store_epochs", _text("event_id", key=True), _int("epoch"))
 
