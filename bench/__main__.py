@@ -27,6 +27,14 @@ NAMES = {
     "page-fcp": "first contentful paint on a slow 4G, in ms; and how far anything moved",
     "page-axe": "what axe-core finds in all states, schemes and directions of writing",
     "page-hour-polls": "polls of an hour, against what the plan says; and memory and processor of the page",
+    "holds": "four-seat holds a second over HTTP, against a bare Starlette hello; and p99 at 70 % of that",
+    "one-seat": "winners when 2,000 fans ask for the same seat at once",
+    "expiry-15k": "seconds until all seats of some 13,000 holds that end together are free",
+    "map-snapshot": "maps of 60,000 places a second, against raw ASGI of as many bytes",
+    "delta": "p99 in ms from a hold to 2,000 viewers, at 500 holds a second",
+    "best-available": "p99 in ms of choosing four seats side by side of 60,000",
+    "map-rebuild": "seconds from an emptied store to the whole map",
+    "seats-memory": "bytes of the store for 60,000 places with a fifth held",
 }
 
 

@@ -1,14 +1,15 @@
 """A figure: one measured number, what it is compared with, and under which conditions.
 
 One JSON line each. ``ratio`` is ours by reference, the median over rounds that alternate; ``target`` is the bar the
-project set itself. A run whose answers were not what they must be has value 0 and says why in ``error``.
+project set itself; ``beside`` are further numbers that an issue names. A run whose answers were not what they must be
+has value 0 and says why in ``error``.
 """
 
 import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Figure:
     ratio: float | None = None
     target: str | None = None
     met: bool | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
     conditions: Mapping[str, object] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
@@ -33,6 +35,7 @@ class Figure:
             row["reference"] = self.reference
         if self.ratio is not None:
             row["ratio"] = _short(self.ratio)
+        row |= {name: _short(value) for name, value in self.beside.items()}
         if self.target is not None:
             row["target"] = self.target
         if self.met is not None:
@@ -51,16 +54,11 @@ def _short(value: float) -> float:
 
 def failed(figure: Figure, error: str) -> Figure:
     """Return the figure with value 0 and the reason: a wrong answer is never a fast one."""
-    return Figure(
-        figure.name,
-        0,
-        figure.unit,
-        figure.reference,
+    return replace(
+        figure,
+        value=0,
         ratio=0 if figure.ratio is not None else None,
-        target=figure.target,
         met=False if figure.target is not None else None,
-        conditions=figure.conditions,
-        details=figure.details,
         error=error,
     )
 

@@ -78,14 +78,6 @@ class Ours:
         """Return how many numbers a room has given."""
         return int(self.line(room).get("issued", "0"))
 
-    def wait_for(self, what: str, true: Callable[[], bool], within_s: float) -> None:
-        """Wait until something is so. Raises ServerFailed when it is not in time."""
-        until = time.monotonic() + within_s
-        while not true():
-            if time.monotonic() > until:
-                raise ServerFailed(f"not within {within_s:.0f} s: {what}")
-            time.sleep(0.1)
-
     def operator(self, path: str) -> bytes:
         """Read from the operator's port."""
         ask = urllib.request.Request(
@@ -93,6 +85,15 @@ class Ours:
         )
         with urllib.request.urlopen(ask, timeout=10) as answer:
             return bytes(answer.read())
+
+
+def wait_for(what: str, true: Callable[[], bool], within_s: float) -> None:
+    """Wait until something is so. Raises ServerFailed when it is not in time."""
+    until = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > until:
+            raise ServerFailed(f"not within {within_s:.0f} s: {what}")
+        time.sleep(0.1)
 
 
 def prepare(folder: Path) -> Bench:
@@ -215,7 +216,7 @@ def our_server(
         }
         with running(command, ready=ready, log=folder / "server.log", env=env) as child:
             ours = Ours(url, operator_url, valkey.url, child.pid, valkey.pid)
-            ours.wait_for("the room is open", lambda: ours.line(ready_room).get("phase") == "serving", 15)
+            wait_for("the room is open", lambda: ours.line(ready_room).get("phase") == "serving", 15)
             yield ours
 
 

@@ -34,9 +34,17 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, ready: str, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    ready: str,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends; it is ready when the address ``ready`` answers below 500."""
+    """Run a server until the block ends; it is ready when the address ``ready`` answers below 500.
+
+    `pass_fds` are open sockets that it inherits.
+    """
     with log.open("wb") as out:
         child = subprocess.Popen(
             list(command),
@@ -45,6 +53,7 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env={**os.environ, **(env or {})},
+            pass_fds=pass_fds,
         )
     try:
         _wait_until_ready(child, ready, log)

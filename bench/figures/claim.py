@@ -75,7 +75,9 @@ def _called(bench: Bench, ours: Ours, count: int, name: str) -> Path:
     kept = bench.folder / f"tickets-{name}"
     kept.write_text("\n".join(tickets(ours.url, "bench", count)) + "\n")
     issued = ours.issued("bench")
-    ours.wait_for("all are called", lambda: int(ours.line("bench").get("serving:standard", 0)) >= issued, 60)
+    harness.wait_for(
+        "all are called", lambda: int(ours.line("bench").get("serving:standard", 0)) >= issued, 60
+    )
     return kept
 
 

@@ -28,7 +28,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         ) as ours,
     ):
         (ticket,) = tickets(ours.url, "bench", 1)
-        ours.wait_for(
+        harness.wait_for(
             "the fan is called", lambda: int(ours.line("bench").get("serving:standard", 0)) >= 1, 15
         )
         inside = {"Cookie": f"waitroom-admission-bench={claim(ours.url, 'bench', ticket)['admission']}"}

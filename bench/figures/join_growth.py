@@ -6,11 +6,12 @@ round itself adds tens of thousands. Rounds alternate, so that the machine's moo
 
 import statistics
 from collections.abc import Iterator
+from functools import partial
 
 from bench import harness, load
 from bench.crowded import join_many
 from bench.figure import Figure, failed, median_ratio
-from bench.harness import Bench, Side
+from bench.harness import Bench, Ours, Side
 
 MANY, FEW = 1_000_000, 10_000
 TARGET = 0.90
@@ -23,7 +24,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     sent = 0
     with harness.our_server(bench, rooms) as ours:
         for name in short:
-            ours.wait_for(f"{name} is open", lambda room=name: ours.line(room).get("phase") == "serving", 15)  # type: ignore[misc]
+            harness.wait_for(f"{name} is open", partial(_is_open, ours, name), 15)
             join_many(ours, name, FEW)
         join_many(ours, "bench", MANY)
         rooms_left = iter(short)
@@ -64,3 +65,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     if error is None and issued < MANY + sent:
         error = f"{sent} joins were answered, but the line gave {issued - MANY} numbers"
     yield figure if error is None else failed(figure, error)
+
+
+def _is_open(ours: Ours, room: str) -> bool:
+    return ours.line(room).get("phase") == "serving"

@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     ):
         before = _settled(client)
         took_s = join_many(ours, "bench", FANS)
-        ours.wait_for("short-lived keys are gone", lambda: _short_lived(client) == 0, SHORT_LIVED_S + 60)
+        harness.wait_for("short-lived keys are gone", lambda: _short_lived(client) == 0, SHORT_LIVED_S + 60)
         after = _settled(client)
         joined = ours.issued("bench")
         keys = sorted(str(key) for key in client.scan_iter(count=1000) if "leaves" not in str(key))
