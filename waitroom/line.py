@@ -301,6 +301,16 @@ def lift(line: Line, run: str, issued: int, serving: Serving, now_ms: int) -> tu
     )
 
 
+def clear(line: Line | None, run: str, epoch: int) -> tuple[Line | None, Done | Stale]:
+    """Take the line of an earlier run away, so that `run` can be put back in the new `epoch`.
+
+    A store came back with the file of an earlier opening. Numbers begin anew with each run, so its leaves and used
+    numbers would take the places of this one's fans.
+    """
+    earlier = line is not None and line.run != run and line.epoch < epoch
+    return (None, Done()) if earlier else (line, Stale())
+
+
 def joined_ranges(ranges: Sequence[tuple[int, int]]) -> Void:
     """Sort ranges and merge those that touch or overlap; empty ones vanish."""
     merged: list[tuple[int, int]] = []

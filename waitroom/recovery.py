@@ -74,6 +74,7 @@ class RecoveryState:
     frozen: int | None = None
     root: str = ""
     seed: str = ""
+    proof: str = ""
     claimed: frozenset[int] = frozenset()
     left: frozenset[int] = frozenset()
     sessions: Mapping[str, Session] = field(default_factory=dict)
@@ -84,10 +85,14 @@ class RecoveryState:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What somebody last saw of the line, maybe a while ago; `joins_per_s` is their recent rate (no gaps)."""
+    """What somebody last saw of the line, maybe a while ago; `joins_per_s` is their recent rate (no gaps).
+
+    `proof` is what was published with the seed of a draw, so that anybody can compute it again.
+    """
 
     line: Line
     joins_per_s: int = 0
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Restoration:
     left: frozenset[int]
     sessions: Mapping[str, Session]
     ended: Mapping[str, int]
+    proof: str = ""
 
 
 def gap(joins_per_s: int) -> int:
@@ -172,19 +178,28 @@ def plan(
             else {}
         ),
         ended={sid: until_ms for sid, until_ms in state.ended.items() if now_ms < until_ms} if state else {},
+        proof=_first(
+            [known.proof if known else "", *(m.proof for m in reversed(memories) if m.line.run == run)]
+        ),
     )
 
 
 def fell_back(line: Line | None, state: RecoveryState | None, memories: Sequence[Memory]) -> bool:
     """Tell whether the store knows less than a witness: it was wiped, or rolled back to an older file.
 
-    Read the witnesses first and the line last, or a line that moved on meanwhile looks older than it is.
+    A memory is compared by its count here; what else it knows shows in the line's version (``service``). The journal
+    also tells thresholds and a freeze that the store has forgotten. Read the witnesses first and the line last, or a
+    line that moved on meanwhile looks older than it is.
     """
     epoch = max([memory.line.epoch for memory in memories] + [state.epoch if state else 0])
     if line is None or line.epoch < epoch:
         return bool(epoch)
     known = [memory.line.issued for memory in memories if memory.line.run == line.run]
     if state and state.run == line.run:
+        if highest(state.serving, line.serving) != line.serving or (
+            state.frozen is not None and line.frozen is None
+        ):
+            return True
         known += [state.issued, state.extent]
     return line.issued < max(known, default=0)
 
@@ -223,6 +238,7 @@ def announcement(room: str, restoration: Restoration, why: str, now_ms: int) -> 
             "root": line.root,
             "seed": line.seed,
             "commitment": line.commitment,
+            "proof": restoration.proof,
             "gap": str(restoration.gap),
             "extent": str(restoration.extent),
             "why": why,
@@ -277,7 +293,7 @@ class _Reading:
         self.phase = Phase.SERVING
         self.phase_ms = entry.at_ms
         self.opening = ""
-        self.texts = {"commitment": "", "root": "", "seed": ""}
+        self.texts = {"commitment": "", "root": "", "seed": "", "proof": ""}
         self.issued = 0
         self.ranges: list[tuple[int, int]] = []
         self.serving = Serving()
@@ -368,6 +384,7 @@ class _Reading:
             frozen=self.frozen,
             root=self.texts["root"],
             seed=self.texts["seed"],
+            proof=self.texts["proof"],
             claimed=frozenset(self.claimed),
             left=frozenset(self.left),
             sessions=self.sessions,

@@ -1,9 +1,10 @@
 """Restoring: puts a room back that the store has lost, before anybody is told that it is gone.
 
-Order matters (docs/recovery.md): the restoration is written to the journal first, then settings, leaves
-and the door's state go to the store, and the line itself comes last: without a line nobody joins and
-nobody claims, so nothing half-restored is ever used. Several workers may do this at once; the transition
-``restore`` lets one of them win, and the others then tell the line what they remember (``service``).
+Order matters (docs/recovery.md): the restoration is written to the journal first; what a rolled-back store
+still has of an earlier opening is taken away; then settings, leaves and the door's state go to the store, and the
+line itself comes last: without a line nobody joins and nobody claims, so nothing half-restored is ever used.
+Several workers may do this at once; the transition ``restore`` lets one of them win, and the others then tell
+the line what they remember (``service``).
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import logging
 from kernel.clock import Clock
 from waitroom.configure import Configurations
 from waitroom.journal_store import JournalStore
-from waitroom.line import LEAF_BYTES
+from waitroom.line import LEAF_BYTES, Line
 from waitroom.ports import Door
 from waitroom.reading import Reading
 from waitroom.recovery import Memory, Restoration, announcement, fell_back, plan
@@ -74,7 +75,7 @@ class Restorer:
             return True
         state = await asyncio.to_thread(self._journal.state, room)
         memory = reading.memory
-        memories = [Memory(memory, round(reading.joins_per_s))] if memory else []
+        memories = [Memory(memory, round(reading.joins_per_s), reading.proof)] if memory else []
         restoration = plan(state, memories, self._clock.now_ms())
         if restoration is None:
             self._fresh.add(room)
@@ -97,6 +98,7 @@ class Restorer:
             return
         line = restoration.line
         await self._configurations.restore(reading.base)
+        await self._clear(room, line)
         for start in range(0, restoration.extent, LEAVES_AT_ONCE):
             count = min(LEAVES_AT_ONCE, restoration.extent - start)
             octets = await asyncio.to_thread(self._journal.leaves, room, line.run, start, count)
@@ -104,9 +106,18 @@ class Restorer:
         sessions = {sid: session.until_ms for sid, session in restoration.sessions.items()}
         await self._door.restore(room, line.run, restoration.claimed, sessions, restoration.ended)
         seen = await self._waitroom.store.snapshot(room, whole_history=False)
-        answer = await self._waitroom.store.restore(room, seen.line.epoch if seen.line else 0, line, why)
+        epoch = seen.line.epoch if seen.line else 0
+        answer = await self._waitroom.store.restore(room, epoch, line, why, proof=restoration.proof)
         log.warning(
             "a room is back" if answer[0] == "done" else "somebody else put the room back",
             extra={"room": room, "epoch": line.epoch, "issued": line.issued, "gap": restoration.gap},
         )
         await self._waitroom.refresh_room(room)
+
+    async def _clear(self, room: str, line: Line) -> None:
+        """Take away what a rolled-back store still has of an earlier opening."""
+        found = (await self._waitroom.store.snapshot(room, whole_history=False)).line
+        if found is not None and found.run != line.run:
+            store = self._waitroom.store
+            stale = [*store.keys(room).chunks(found.issued), *self._door.stale_keys(room, found.issued)]
+            await store.clear(room, line.run, line.epoch, stale)

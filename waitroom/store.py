@@ -26,7 +26,9 @@ CARRY_SLACK_MS = 60_000
 """A parcel is cleared away so long after the rule has refused it."""
 
 _LUA = Path(__file__).parent / "lua"
-_NAMES = ("open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "restore", "carry", "take")
+_NAMES = (
+    "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
+)  # fmt: skip
 _NEW_CALLS = 128
 
 Answer = list[Any]
@@ -202,17 +204,25 @@ class LineStore:
         }  # fmt: skip
         return await self._call("lift", self._two(room), args, now_ms)
 
-    async def restore(
-        self, room: str, seen_epoch: int, line: Line, why: str, now_ms: int | None = None
+    async def clear(
+        self, room: str, run: str, epoch: int, stale: Sequence[str] = (), now_ms: int | None = None
     ) -> Answer:
-        """Put a lost or rolled-back line back, in a new epoch."""
+        """Take the line of an earlier run away; `stale` names the keys that die with it."""
+        keys = self.keys(room)
+        names = {"line": keys.line, "calls": keys.calls, "stale": list(stale)}
+        return await self._call("clear", names, {"run": run, "epoch": epoch}, now_ms)
+
+    async def restore(
+        self, room: str, seen_epoch: int, line: Line, why: str, now_ms: int | None = None, *, proof: str = ""
+    ) -> Answer:
+        """Put a lost or rolled-back line back, in a new epoch; `proof` is that of its draw."""
         args: dict[str, str | int] = {
             "seen_epoch": seen_epoch, "run": line.run, "epoch": line.epoch, "phase": line.phase,
             "opening": line.opening, "issued": line.issued, "void": void_text(line.void),
             "verified": line.serving.verified, "standard": line.serving.standard, "suspect": line.serving.suspect,
             "joined_verified": line.joined_verified, "joined_suspect": line.joined_suspect,
             "frozen": -1 if line.frozen is None else line.frozen, "root": line.root, "seed": line.seed,
-            "commitment": line.commitment, "opened_ms": line.opened_ms, "why": why,
+            "commitment": line.commitment, "proof": proof, "opened_ms": line.opened_ms, "why": why,
         }  # fmt: skip
         return await self._call("restore", self._two(room), args, now_ms)
 

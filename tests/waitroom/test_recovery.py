@@ -229,10 +229,15 @@ def test_a_store_that_knows_less_than_a_witness_has_fallen_back(line: Line | Non
 
 
 def test_the_journal_is_a_witness_against_the_store() -> None:
-    """After all workers have been restarted only the journal remembers."""
-    assert fell_back(replace(LINE, issued=499), STATE, [])
-    assert not fell_back(replace(LINE, issued=500), STATE, [])
+    """After all workers have been restarted only the journal remembers: numbers, thresholds, a freeze."""
+    line = replace(LINE, issued=500, serving=STATE.serving)
+
+    assert not fell_back(line, STATE, [])
+    assert fell_back(replace(line, issued=499), STATE, [])
     assert fell_back(None, STATE, [])
+    assert fell_back(line, replace(STATE, serving=Serving(line.serving.verified + 1, *line.serving[1:])), [])
+    assert fell_back(line, replace(STATE, frozen=10), [])
+    assert not fell_back(replace(line, frozen=10), replace(STATE, frozen=10), [])
     assert not fell_back(None, None, [])
 
 
