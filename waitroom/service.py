@@ -184,9 +184,10 @@ class Waitroom:
         Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):
-            line = reading.joinable
+            # Where nobody joins any more the store still knows who did: an answer that got lost is given again.
+            line = reading.joinable or (reading.line if once and self._was_open(reading) else None)
             if line is None:
-                raise self._closed(reading, now_ms)
+                raise self.closed(reading, now_ms)
             room, lane = reading.base.name, Lane.STANDARD
             desk = self._desks.get(room)
             if desk is None or desk.run != line.run or desk.epoch != line.epoch:
@@ -199,6 +200,8 @@ class Waitroom:
             if number == _STALE:
                 await self.refresh_room(reading.base.name)
                 continue
+            if number < 0 and reading.joinable is None:
+                raise self.closed(reading, now_ms)
             if number < 0:
                 raise Refused(
                     "room-full",
@@ -208,6 +211,11 @@ class Waitroom:
                 )
             return desk.write(number, raw, now_ms), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
+
+    @staticmethod
+    def _was_open(reading: Reading) -> bool:
+        line, sold_out = reading.line, reading.room.stock_state is StockState.SOLD_OUT
+        return line is not None and (sold_out or line.phase in {Phase.DRAINING, Phase.ENDED})
 
     def _ticket_id(self, room: str, run: str, once: str) -> bytes:
         """A repeat must carry the leaf that its first try left, hence an id that follows from the key."""
@@ -240,25 +248,27 @@ class Waitroom:
             [pending.leaf for pending in batch],
             once,
             secrets.token_hex(8),
-            reading.room.max_waiting,
+            reading.room.max_waiting if reading.joinable else 0,
         )
         match answer[0]:
             case "joined":
                 numbers = answer[2:]
             case "closed":
-                await self.refresh_room(room)
-                raise self._closed(self.reading(room), self.clock.now_ms())
+                none = _STALE if (await self.refresh_room(room) or reading).joinable else -1
+                before = [*answer[2:], *[-1] * (len(batch) - len(once))]
+                numbers = [none if number < 0 else number for number in before]
             case _:
                 numbers = [_STALE] * len(batch)
         self.metrics.batches.count += 1
-        self.metrics.joined.count += len(batch)
-        if numbers and answer[0] == "joined":
-            reading.given = max(reading.given, max(int(number) for number in numbers) + 1)
+        self.metrics.joined.count += sum(number >= 0 for number in numbers)
+        reading.given = max(reading.given, max(numbers) + 1)
         for pending, number in zip(batch, numbers, strict=True):
             if not pending.answer.done():
-                pending.answer.set_result(int(number))
+                pending.answer.set_result(number)
 
-    def _closed(self, reading: Reading, now_ms: int) -> Refused:
+    @staticmethod
+    def closed(reading: Reading, now_ms: int) -> Refused:
+        """Say why nobody joins a room now, and when it opens if that is known."""
         phase = reading.line.phase if reading.line else Phase.IDLE
         opens_ms = reading.wanted.opens_ms
         if phase in {Phase.DRAINING, Phase.ENDED} and not (opens_ms and opens_ms > now_ms):

@@ -48,6 +48,7 @@ class Machine(RuleBasedStateMachine):
         self.line: Line | None = None
         self.batches = 0
         self.leaves: dict[int, bytes] = {}
+        self.keyed: dict[str, tuple[str, int]] = {}
 
     def teardown(self) -> None:
         """Close the client in its own loop."""
@@ -127,6 +128,21 @@ class Machine(RuleBasedStateMachine):
                 assert answer[2 : 2 + len(expected.numbers)] == list(expected.numbers)
         if isinstance(expected, rules.Joined):
             self.leaves.update(zip(expected.numbers, leaves, strict=False))
+            self.keyed.update(
+                zip(once, [(self.line.run, number) for number in expected.numbers], strict=False)
+            )
+
+    @rule(limit=LIMITS)
+    def ask_again(self, limit: int | None) -> None:
+        """Whoever joined under a key gets the same number again, also where nobody joins any more."""
+        assert self.line is not None
+        known = {key: number for key, (run, number) in self.keyed.items() if run == self.line.run}
+        once = [*known][-4:]
+        if once:
+            answer = self.loop.run(
+                self.store.join(ROOM, self.line.run, Lane.STANDARD, [bytes(16)] * len(once), once, "", limit)
+            )
+            assert answer[2:] == [known[key] for key in once]
 
     @rule(after=st.sampled_from(list(Phase)), before=st.sampled_from(list(Phase)))
     def turn(self, before: Phase, after: Phase) -> None:
@@ -190,6 +206,26 @@ class Machine(RuleBasedStateMachine):
         answer = self.loop.run(self.store.lift(ROOM, self.line.run, issued, serving, "test", self.now_ms))
         assert answer[0] == type(expected).__name__.lower()
 
+    @rule(ours=st.booleans(), later=st.sampled_from([0, 1]))
+    def clear(self, ours: bool, later: int) -> None:
+        """Take the line away for one that is put back, unless it is that one's own or newer; then begin again."""
+        assert self.line is not None
+        run, epoch = self.line.run if ours else "ffffffffffffffff", self.line.epoch + later
+        stale = self.store.keys(ROOM).chunks(self.line.issued)
+        after, expected = rules.clear(self.line, run, epoch)
+        answer = self.loop.run(self.store.clear(ROOM, run, epoch, stale, self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+        if after is None:
+            kept = [
+                key
+                for key in self.loop.run(self.client.keys("*"))
+                if b"once" not in key and b"batch" not in key
+            ]
+            assert kept == [b"wr:{main}:journal"]
+            self.line = None
+            self.leaves.clear()
+            self.open(phase=Phase.SERVING, commitment="", seen=True)
+
     @invariant()
     def the_store_says_what_the_rule_says(self) -> None:
         """Every stored field equals the rule's."""
@@ -245,6 +281,9 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param(
             "join", "max_waiting - waiting)", "max_waiting - waiting + 1)", id="one joins a full room"
         ),
+        pytest.param(
+            "join", "if number == issued then", "if true then", id="an answer given again costs a number"
+        ),
         pytest.param("join", "answer[2 + i] = number", "answer[2 + i] = issued", id="numbers are off by one"),
         pytest.param("join", "(at - chunk * CHUNK) * LEAF", "(at - chunk * CHUNK) * 15", id="leaves overlap"),
         pytest.param("call", "math.min(value, issued)", "value", id="turns are banked past the last number"),
@@ -255,6 +294,10 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("turn", "or old[2] ~= before", "", id="a phase is changed by the slower worker"),
         pytest.param(
             "lift", "local top = math.max(issued, have)", "local top = issued", id="the counter goes back"
+        ),
+        pytest.param("clear", "or old[1] == run", "", id="a line is taken away for itself"),
+        pytest.param(
+            "clear", "tonumber(old[2]) >= epoch", "false", id="a newer line is taken away for an older"
         ),
         pytest.param("open", "if current ~= seen then", "if false then", id="two workers open two runs"),
     ],
@@ -305,6 +348,26 @@ async def test_the_order_of_the_lanes_is_kept_twice_and_missed_without_both(stor
     await store.aclose()
 
     assert called == [["called", 5, 5, 5], ["called", 0, 0, 5]]
+
+
+async def test_an_answer_that_got_lost_is_kept_when_the_room_closes_and_not_by_the_mutant(
+    store: Redis,
+) -> None:
+    """Both joined a moment before the end; the one whose answer got lost asks again under the same key."""
+    script = load(_LUA / "join.lua")
+    answers = []
+    for one in (script, script.mutated("for i = 1, keyed do", "for i = 1, 0 do")):
+        await store.flushall()
+        here = LineStore(store, {"join": one})
+        await here.open(ROOM, "", RUN, "always", Phase.SERVING, "", "test", [], START_MS)
+        await here.join(ROOM, RUN, Lane.STANDARD, [bytes(16)] * 2, ["a", "b"], "", None, START_MS)
+        await here.turn(ROOM, RUN, Phase.SERVING, Phase.DRAINING, "test", START_MS)
+        answers.append(
+            await here.join(ROOM, RUN, Lane.STANDARD, [bytes(16)] * 3, ["b", "c"], "x", None, START_MS)
+        )
+    await store.aclose()
+
+    assert answers == [["closed", b"draining", 1, -1], ["closed", b"draining"]]
 
 
 async def test_a_draw_over_another_root_is_stale_and_not_for_the_mutant(store: Redis) -> None:

@@ -10,6 +10,7 @@ from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, House, house, members, worker
 from waitroom import status, ticket
+from waitroom.configure import Actor, Saved
 from waitroom.draw import Shuffle
 from waitroom.estimate import Learned
 from waitroom.lanes import Lane, Serving
@@ -60,6 +61,49 @@ async def test_the_same_key_gives_the_same_place_also_through_another_worker(
         signer = here.waitroom.signer
         assert number == same == 0
         assert ticket.read(signer, first, ROOM).leaf == ticket.read(signer, again, ROOM).leaf
+    await store.aclose()
+
+
+@pytest.mark.parametrize("how", ["draining", "draining, seen", "sold out"])
+async def test_a_lost_answer_is_given_again_although_nobody_joins_any_more(
+    store: Redis, clock: ManualClock, tmp_path: Path, how: str
+) -> None:
+    """Who joined in the last second has a place: the answer that got lost is still theirs, and nobody else's."""
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        first, number = await here.join("k" * 22)
+        assert reading.line is not None
+        if how == "sold out":
+            levers = {"stock_state": "soldout"}
+            assert isinstance(await here.configurations.patch(ROOM, levers, None, Actor("test")), Saved)
+            await here.waitroom.refresh()
+        else:
+            await here.waitroom.store.turn(ROOM, reading.line.run, Phase.SERVING, Phase.DRAINING, "test")
+            if how == "draining, seen":
+                await here.waitroom.refresh()
+
+        again, same = await here.join("k" * 22)
+
+        assert (ticket.read(here.waitroom.signer, again, ROOM).leaf, same) == (
+            ticket.read(here.waitroom.signer, first, ROOM).leaf,
+            number,
+        )
+        for once in ("z" * 22, ""):
+            with pytest.raises(Refused) as reason:
+                await here.join(once)
+            assert reason.value.code == ("room-sold-out" if how == "sold out" else "room-over")
+        assert (await here.waitroom.refresh_room(ROOM)).line.issued == 1  # type: ignore[union-attr]
+    await store.aclose()
+
+
+async def test_joins_are_counted_that_got_a_number(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """A full room's refusals are counted as such, and not as joins."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up(max_waiting=3)
+
+        await asyncio.gather(*(here.join() for _ in range(5)), return_exceptions=True)
+
+        assert here.waitroom.metrics.joined.count == 3
     await store.aclose()
 
 

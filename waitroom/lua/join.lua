@@ -4,7 +4,8 @@
 -- `leaves` is the prefix of the chunks' names: which chunk a number falls into is known only here.
 -- KEYS: line, leaves, batch, once...
 -- ARGV: run, lane, max_waiting, keyed, keep_ms, leaf...
--- RETURNS: {'joined', epoch, number...} (-1 = the room is full) | {'closed', phase} | {'stale', run}
+-- RETURNS: {'joined', epoch, number...} (-1 = the room is full) | {'stale', run}
+--   | {'closed', phase, number...} (of each keyed join what it was given before, -1 = nothing)
 local line, leaves, batch = KEYS[1], KEYS[2], KEYS[3]
 local run, lane, max_waiting, keyed, keep_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local CHUNK, LEAF = 65536, 16
@@ -21,7 +22,12 @@ if keyed < count then
   end
 end
 if old[2] ~= 'gathering' and old[2] ~= 'serving' then
-  return {'closed', old[2]}
+  -- whoever joined before and lost the answer has a place all the same
+  local answer = {'closed', old[2]}
+  for i = 1, keyed do
+    answer[2 + i] = tonumber(redis.call('GET', KEYS[3 + i]) or -1)
+  end
+  return answer
 end
 
 local issued, called = tonumber(old[3]), tonumber(old[5])
