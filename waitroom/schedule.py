@@ -162,6 +162,11 @@ def next_change_ms(room: Room, now_ms: int) -> int | None:
     return min(edges, default=None)
 
 
+def next_comes(phase: str, plan: Wanted, now_ms: int) -> bool:
+    """Tell whether a line in this phase is over and another one has a date; the page says the same (``rules.js``)."""
+    return phase == Phase.ENDED and plan.opens_ms is not None and plan.opens_ms > now_ms
+
+
 def obstacle(before: Room, after: Room, now_ms: int) -> str:
     """Tell why a change of settings would cost people their places who joined a sale; '' when it would not.
 

@@ -41,6 +41,7 @@ _VARY = (b"vary", b"accept-language, accept-encoding")
 _JOIN_HELPS = frozenset(
     {"ticket-missing", "ticket-invalid", "ticket-foreign-room", "run-over", "ticket-used", "leaf-mismatch"}
 )
+_REFRESH_LEAST_S, _REFRESH_MOST_S = 5, 60
 _SHELLS_MOST = 2000
 """Looks kept at once: rooms, times languages, times what an operator's own page shows of the line."""
 
@@ -121,8 +122,10 @@ class Pages:
         if reason.code in _JOIN_HELPS:
             action = Action(look.words.text("plain.take-in-line"), f"{base}/join", "post", target)
         elif reason.retry_after_s is not None:
-            refresh_s = max(5, reason.retry_after_s)
+            refresh_s = min(max(_REFRESH_LEAST_S, reason.retry_after_s), _REFRESH_MOST_S)
         headline, detail = look.words.refused(reason.code)
+        if isinstance(opens_ms := reason.extra.get("opens_ms"), int):
+            detail += " " + look.words.text("how.dates.opens", time=look.words.moment(opens_ms))
         body = notice_page(
             self._prefix,
             look,

@@ -22,7 +22,7 @@ from waitroom.estimate import speed_per_minute
 from waitroom.ports import AddressBucket, ReceiptSigner
 from waitroom.reading import Reading
 from waitroom.rooms import Room, cookie_marks
-from waitroom.schedule import Phase
+from waitroom.schedule import Phase, next_comes
 from waitroom.service import Waitroom
 from waitroom.shells import Page, Pages
 from waitroom.standing import Place, Standing
@@ -199,8 +199,7 @@ class LineWeb:
     async def give_back(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Take back an older signed document after a loss of the store."""
         self.same_site(asked(scope))
-        body = await read_body(receive, BODY_LIMIT_BYTES)
-        told = await self._waitroom.give_back(room, body)
+        told = await self._waitroom.give_back(room, await read_body(receive, BODY_LIMIT_BYTES))
         await respond(send, 200, _JSON_HEADERS, orjson.dumps({"outcome": "raised" if told else "known"}))
 
     # Joining -----------------------------------------------------------------------------------------
@@ -299,6 +298,8 @@ class LineWeb:
         target = query.get("target", ["/"])[0]
         try:
             reading, held, place, view = await self._view(reading, ask)
+            if html and next_comes(view.phase, reading.wanted, now_ms := self._waitroom.clock.now_ms()):
+                raise self._waitroom.closed(reading, now_ms)
         except (Refused, Unavailable) as reason:
             if not html:
                 raise
@@ -387,8 +388,7 @@ class LineWeb:
                 "iat": self._waitroom.clock.now_ms() // 1000,
             }
         )
-        headers = [(b"content-type", b"application/jwt"), (b"cache-control", b"no-store")]
-        await respond(send, 200, headers, text.encode())
+        await respond(send, 200, ((b"content-type", b"application/jwt"), _NO_STORE), text.encode())
 
     async def asset(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Serve a static file of the page."""

@@ -184,6 +184,39 @@ def test_the_room_opens_under_the_eyes_of_the_page(fan: BrowserContext) -> None:
         assert scene.seen["join"] == 1
 
 
+def test_between_two_sales_the_page_waits_for_the_next_one(fan: BrowserContext) -> None:
+    """The first sale is over and the next one has a date: that is a countdown, and then a place in a new line."""
+    scene = waiting(phase="ended", opens_in_s=3.0)
+    with serving(scene) as (_, address):
+        late = fan.new_page()
+        late.goto(address + PAGE)
+        state(late, "before")
+        expect(late.locator("#unit")).to_have_text("until the waiting room opens")
+        assert "join" not in scene.seen
+        scene.change(phase="serving", run="fedcba9876543210", epoch=2)
+
+        state(late, "waiting")
+        assert scene.seen["join"] == 1
+
+
+def test_who_missed_a_sale_is_told_of_the_next_one_and_keeps_no_worthless_paper(fan: BrowserContext) -> None:
+    """The place of the sale that is over helps nobody in the next; where none comes, the line has ended."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        scene.change(phase="ended", opens_in_s=-60.0)
+        page.evaluate(LOOK)
+        state(page, "ended")
+        scene.change(opens_in_s=3600.0)
+        page.evaluate(LOOK)
+
+        state(page, "before")
+        expect(page.locator("#leave")).to_be_hidden()
+        expect(page.locator("#link")).to_be_hidden()
+
+
 # ------------------------------------------------------------------------------------------- documents
 def test_an_older_document_changes_nothing(fan: BrowserContext) -> None:
     """A stale cache cannot move anybody back, and the way to the door never runs backwards."""

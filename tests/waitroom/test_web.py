@@ -15,11 +15,13 @@ from gateway.front import Front
 from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.waitroom.house import ROOM, House, house, members
+from tests.waitroom.test_service import END_MS, PREQUEUE_MS, SALE
 from waitroom import status
 from waitroom.carry_web import CarryWeb
 from waitroom.estimate import Learned
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.more_web import MoreTimeWeb
+from waitroom.schedule import Phase
 from waitroom.shells import Pages
 from waitroom.web import LineWeb, WebSettings
 
@@ -117,6 +119,38 @@ async def test_without_javascript_a_form_leads_to_a_page_that_refreshes_itself(
     assert "Go in now" in page.text
     assert 'value="/events/x?a=1&amp;b=2"' in page.text
     assert "no-store" in page.headers["cache-control"]
+
+
+async def test_without_javascript_a_sale_that_is_over_leads_to_the_next_one(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Whoever missed the first sale is told when the second one opens; after the last one that it is over."""
+    second = {**SALE, "name": "second", "prequeue_start_time": "2027-01-16T08:10:00Z"}
+    second |= {"event_start_time": "2027-01-16T08:20:00Z", "event_end_time": "2027-01-16T09:20:00Z"}
+    sales = [{**sale, "shuffle_at_event_start": False} for sale in (SALE, second)]
+    seen = []
+    async with site(store, clock, tmp_path, queueing_method="reject", sales=sales, drain_s=60) as (
+        here,
+        browser,
+    ):
+        clock.set(PREQUEUE_MS)
+        await here.beat()
+        assert (await browser.post(BASE + "/join", data={"target": "/"})).status_code == 303
+        for end_ms in (END_MS + 60_000, END_MS + 86_400_000 + 60_000):
+            clock.set(end_ms)
+            for _ in range(3):
+                reading = await here.beat()
+            assert reading.line is not None
+            assert reading.line.phase is Phase.ENDED
+            seen.append(await browser.get(BASE + "/ticket", headers={"accept": "text/html"}))
+            clock.set(PREQUEUE_MS + 86_400_000)
+            await here.beat()
+            await browser.post(BASE + "/join", data={"target": "/", "again": "1"})
+
+    assert ["Not open yet" in page.text for page in seen] == [True, False]
+    assert "The waiting room opens: Saturday, January 16, 2027" in seen[0].text
+    assert "by itself in 60 seconds" in seen[0].text
+    assert "This line has ended" in seen[1].text
 
 
 async def test_the_document_is_cacheable_and_answers_304(

@@ -37,9 +37,13 @@ export function peopleAhead(doc, rank, lane) {
   return Math.max(0, rank - serving - empty);
 }
 
+/** Whether this line is over and another one has a date. */
+export const nextComes = (doc, now) => doc.phase === "ended" && doc.opens_ms > now;
+
 /** Where a place stands now: {state, rank, ahead}. `place` is null for who has none. */
-export function look(doc, place) {
+export function look(doc, place, now) {
   if (doc.stops === "moved") return { state: "moved", rank: null, ahead: null };
+  if (nextComes(doc, now)) return { state: "before", rank: null, ahead: null };
   if (doc.phase === "ended") return { state: "ended", rank: null, ahead: null };
   if (doc.phase === "idle") return { state: "before", rank: null, ahead: null };
   const soldout = doc.stock?.state === "soldout";

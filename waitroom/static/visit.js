@@ -10,7 +10,7 @@ import { openHand } from "./hand.js";
 import { openMemory } from "./memory.js";
 import { describe, isOver } from "./model.js";
 import {
-  LOOKED_AT_MS, backoffMs, fellBack, inFragment, isAlmost, look, newer, nextPollMs, pollFloorS, waitInterval,
+  LOOKED_AT_MS, backoffMs, fellBack, inFragment, isAlmost, look, newer, nextComes, nextPollMs, pollFloorS, waitInterval,
 } from "./rules.js";
 import { makeSteps } from "./steps.js";
 import { openTabs } from "./tabs.js";
@@ -175,8 +175,9 @@ export function visit(words) {
     const { doc } = kept;
     if (doc.bypass) return door.enter(trip.target, "open");
     if (code) return take();
-    if (trip.place && trip.place.run !== doc.run && doc.epoch > trip.place.epoch) {
-      // The room has opened anew since; yesterday's place is worth nothing.
+    const now = clock.now();
+    if (trip.place && (trip.place.run === doc.run ? nextComes(doc, now) : doc.epoch > trip.place.epoch)) {
+      // The room has opened anew since, or will; yesterday's place is worth nothing.
       keep(null);
     }
     if (trip.place?.run === doc.run && doc.epoch > trip.place.epoch && trip.place.number >= doc.issued && told !== doc.epoch) {
@@ -188,7 +189,7 @@ export function visit(words) {
       // A cache still shows the opening before ours.
       return later(2000 + 1000 * Math.random(), poll);
     }
-    const seen = look(doc, trip.place);
+    const seen = look(doc, trip.place, now);
     const lazily = () => later(nextPollMs(null, 60, Math.random(), 12), poll);
     switch (seen.state) {
       case "joining":

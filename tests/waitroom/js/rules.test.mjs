@@ -103,6 +103,17 @@ test("where a place stands follows from the document", () => {
   assert.equal(states(room({ paused: true }), place(5)), "called");
 });
 
+test("a line that is over before one that comes is not open yet", () => {
+  const states = (doc, who, now) => page.look(doc, who, now).state;
+  const over = (opens_ms) => room({ phase: "ended", opens_ms });
+  for (const who of [null, place(5)]) {
+    assert.equal(states(over(1001), who, 1000), "before");
+    assert.equal(states(over(1000), who, 1000), "ended");
+    assert.equal(states(over(null), who, 1000), "ended");
+  }
+  assert.equal(states(room({ phase: "draining", opens_ms: 1001 }), null, 1000), "closing");
+});
+
 test("documents are ordered by epoch, then version", () => {
   const at = (epoch, version) => ({ epoch, version });
   assert.ok(page.newer(at(1, 1), null));
