@@ -9,6 +9,7 @@ old one (``stale_keys``).
 """
 
 import json
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ CHUNK = 65_536
 """Numbers in one bitmap of claimed numbers."""
 
 RESTORED_AT_ONCE = 1000
+_VERSIONS = 1 << 40
 _LUA = Path(__file__).parent / "lua"
 SCRIPTS = ("claim", "settle", "leave", "end", "renew")
 
@@ -338,7 +340,8 @@ class AdmissionStore:
                 await self._client.zadd(keys.sessions, dict(sessions), gt=True)
             if ended:
                 await self._client.zadd(keys.ended, dict(ended), gt=True)
-            await self._client.hincrby(keys.door, "ended_version", 1)
+            # Not the next number: a worker may have read just that one before the loss, and would look no further.
+            await self._client.hincrby(keys.door, "ended_version", secrets.randbelow(_VERSIONS) + 1)
 
 
 def _pace_of(text: bytes | str) -> PaceState | None:

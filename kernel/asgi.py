@@ -92,11 +92,9 @@ def client_address(scope: Scope, trusted: Sequence[Network], header: str = "x-fo
     hop that is not an address ends the walk at the proxy that wrote it.
     """
     peer = scope.get("client")
-    nearest = str(peer[0]) if peer else LOCAL
-    if peer and not trusted:
-        return nearest
+    nearest = LOCAL
     if peer:
-        parsed, nearest = _address(nearest)
+        parsed, nearest = _address(str(peer[0]))
         if not _inside(parsed, trusted):
             return nearest
     name = header.encode("latin-1")

@@ -270,6 +270,23 @@ async def test_restoring_puts_back_what_the_journal_knows_and_takes_nothing_away
     assert own.admission.ended(ROOM) == {"B" * 22}
 
 
+async def test_an_end_right_after_a_restoration_is_heard_by_every_worker(store: Redis) -> None:
+    """Versions are counted anew after a loss, and must not meet one that a worker has read before it."""
+    await a_line(store)
+    own, other = house(store), house(store)
+    for number, sid in enumerate(("A" * 22, "B" * 22)):
+        await own.admission.end(ROOM, sid, Why.REVOKED, NOW_MS + number)
+    await other.admission.tick(ROOM, NOW_MS + 10)
+
+    await store.flushall()
+    await write_line(store, LINE)
+    await own.store.restore(ROOM, RUN, used=(), sessions={}, ended={"A" * 22: NOW_MS + HOLD_MS})
+    await own.admission.end(ROOM, "C" * 22, Why.REVOKED, NOW_MS + 20)
+    await other.admission.tick(ROOM, NOW_MS + 30)
+
+    assert other.admission.ended(ROOM) >= {"A" * 22, "C" * 22}
+
+
 async def test_a_new_run_forgets_the_old_numbers_and_keeps_the_sessions(store: Redis) -> None:
     """Places stay taken, and the rate's debt stays."""
     await a_line(store)

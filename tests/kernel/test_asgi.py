@@ -131,6 +131,12 @@ def test_without_trusted_proxies_only_the_peer_counts(peer: str) -> None:
     assert address(peer, "198.51.100.1", trusted=[]) == peer
 
 
+def test_without_trusted_proxies_ipv4_in_ipv6_clothes_counts_as_ipv4_too() -> None:
+    """A port that listens for both sees every IPv4 peer so; as IPv6 they would all be one household."""
+    assert address("::ffff:203.0.113.9", trusted=[]) == "203.0.113.9"
+    assert address("2001:DB8::1", trusted=[]) == "2001:db8::1"
+
+
 def test_a_local_proxy_is_believed_without_a_list() -> None:
     """Only a process on this machine reaches a unix socket; it wrote the last hop."""
     assert address(None, "1.1.1.1, 198.51.100.1", trusted=[]) == "198.51.100.1"
