@@ -58,28 +58,6 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OnePlace:
-    """A shop with one database and one store."""
-
-    own_rows: WaitlistRows
-    own_kept: KeptStore
-
-    def rows(self, event: str) -> WaitlistRows:
-        """Return the one."""
-        del event
-        return self.own_rows
-
-    def kept(self, event: str) -> KeptStore:
-        """Return the one."""
-        del event
-        return self.own_kept
-
-    def all_rows(self) -> Iterable[WaitlistRows]:
-        """Return the one."""
-        return (self.own_rows,)
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """A buyer's entry, how many wait before it, and the offer if there is one."""
 
@@ -243,12 +221,23 @@ class Waitlist:
         """Step every event for which anybody waits, or did until a step has tidied up."""
         ever = self._watched is None
         events = self._watched or set()
+        is_whole = True
         for rows in self._places.all_rows():
-            events |= await asyncio.to_thread(rows.events, ever=ever)
-        self._watched = set(events)
+            try:
+                events |= await asyncio.to_thread(rows.events, ever=ever)
+            except Unavailable as error:
+                log.warning("a shard's waitlists could not be read", extra={"code": error.code})
+                is_whole = False
+        # What was asked for once only is asked for again where a shard has not answered.
+        self._watched = set(events) if is_whole or not ever else None
         for event in sorted(events):
-            stepped = await self.step(event)
-            if stepped is not None and stepped.is_idle:
+            try:
+                stepped = await self.step(event)
+            except Unavailable as error:
+                # One event that is being moved, or whose shard is away, holds up no other.
+                log.warning("a waitlist could not be worked on", extra={"event": event, "code": error.code})
+                continue
+            if stepped is not None and stepped.is_idle and self._watched is not None:
                 self._watched.discard(event)
 
     async def step(self, event: str) -> Stepped | None:

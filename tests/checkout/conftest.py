@@ -2,6 +2,8 @@
 
 * ``shop_url``: the address of an empty database, once on SQLite and once on PostgreSQL. No table is there yet.
 * ``shop_database``: the same, opened: a ``ShopDatabase`` with its tables, closed at the end of the test.
+* ``shop_urls``: the addresses of three empty databases of one kind, for a shop of shards.
+* ``store_urls``: the addresses of two real stores, emptied before the test.
 * ``postgres_url``: the server behind it, as the tests of the line start it.
 """
 
@@ -11,9 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from sqlalchemy.engine import make_url
 
 from checkout.database import ShopDatabase
+from kernel.embedded import EmbeddedStore
 from tests.waitroom.conftest import postgres_url
 
 __all__ = ["postgres_url"]
@@ -43,3 +47,60 @@ def shop_database(shop_url: str) -> Iterator[ShopDatabase]:
     database.open()
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_urls(postgres_url: str) -> Iterator[tuple[str, ...]]:
+    """Give the addresses of three databases of one server, for the whole run: it takes seconds to make one."""
+    names = [f"shop_{name}_{secrets.token_hex(6)}" for name in ("main", "a", "b")]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}")
+    yield tuple(
+        make_url(postgres_url).set(database=name).render_as_string(hide_password=False) for name in names
+    )
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shop_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """Give the addresses of three empty databases, really three: a statement that knew two would fail."""
+    if request.param == "sqlite":
+        yield tuple(f"sqlite:///{tmp_path}/{name}.db" for name in ("main", "a", "b"))
+        return
+    servers: tuple[str, ...] = request.getfixturevalue("postgres_urls")
+    schema = f"shop_{secrets.token_hex(6)}"
+    for server in servers:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}")
+    yield tuple(
+        make_url(server)
+        .update_query_dict({"options": f"-csearch_path={schema}"})
+        .render_as_string(hide_password=False)
+        for server in servers
+    )
+    for server in servers:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def second_store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of one more real store."""
+    embedded = EmbeddedStore(tmp_path_factory.mktemp("store-2"))
+    url = embedded.start()
+    with redis.Redis.from_url(url, socket_timeout=15) as client:
+        client.config_set("appendonly", "no")
+    yield url
+    embedded.stop()
+
+
+@pytest.fixture
+def store_urls(store_url: str, second_store_url: str) -> tuple[str, str]:
+    """Give the addresses of two empty stores."""
+    for url in (store_url, second_store_url):
+        with redis.Redis.from_url(url, socket_timeout=15) as client:
+            client.flushall()
+    return store_url, second_store_url

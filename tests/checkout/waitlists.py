@@ -14,7 +14,7 @@ from checkout.offers import Terms
 from checkout.seats import Status, byte, hold_id_of, hold_id_text, status
 from checkout.selling import State, Window
 from checkout.tables import RESERVATIONS, WAITLIST
-from checkout.waiting import Line, OnePlace, Stepped, Waitlist
+from checkout.waiting import Line, Stepped, Waitlist
 from checkout.waitlist_store import KeptStore, WaitlistRows
 from kernel.clock import ManualClock
 from kernel.lua import Script
@@ -59,6 +59,28 @@ class Programme:
 def hold_id(event: str, buyer: str, key: str) -> bytes:
     """Make a hold's id as the shop does, with no secret."""
     return sha256(f"{event}\0{buyer}\0{key}".encode()).digest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class OnePlace:
+    """A shop with one database and one store; a test may give a store with a mutant in it."""
+
+    own_rows: WaitlistRows
+    own_kept: KeptStore
+
+    def rows(self, event: str) -> WaitlistRows:
+        """Return the one."""
+        del event
+        return self.own_rows
+
+    def kept(self, event: str) -> KeptStore:
+        """Return the one."""
+        del event
+        return self.own_kept
+
+    def all_rows(self) -> tuple[WaitlistRows, ...]:
+        """Return the one."""
+        return (self.own_rows,)
 
 
 @dataclass(slots=True)
