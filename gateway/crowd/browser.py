@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import orjson
 
+from gateway.crowd.clock import WallClock
 from gateway.crowd.law import Library
 from gateway.crowd.observed import LATER, Failed, FanFile, Observed, Outcome, Route
 from gateway.crowd.plan import Plan
+from gateway.crowd.seats.hall import Programme
 from gateway.crowd.wire import Answer, NoAnswer, Wire
 
 RETRY_LEAST_S = 1.0
@@ -38,6 +40,19 @@ class Ended(Exception):
         self.fault = fault
 
 
+class Listening(Protocol):
+    """An answer that goes on coming."""
+
+    status: int
+    headers: dict[bytes, bytes]
+
+    async def read(self) -> bytes:
+        """Give what has come since; b"" at its end. Raises streams.BrokenOff."""
+
+    def close(self) -> None:
+        """Listen no longer."""
+
+
 class Asker(Protocol):
     """What a browser needs of the wire."""
 
@@ -49,6 +64,9 @@ class Asker(Protocol):
     ) -> None:
         """Send one request and never hear the answer."""
 
+    async def stream(self, path: bytes, headers: bytes = b"") -> Listening:
+        """Ask for an answer that goes on coming, or raise NoAnswer."""
+
 
 @dataclass(slots=True)
 class Venue:
@@ -57,6 +75,8 @@ class Venue:
     plan: Plan
     wire: Asker
     seconds: Callable[[], float]  # the crowd's clock
+    wall: WallClock
+    programme: Programme = field(default_factory=Programme)
     library: Library = field(default_factory=Library)
     observed: Observed = field(default_factory=Observed)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -139,14 +159,16 @@ class Browser:
         accept: bytes = JSON,
         extra: bytes = b"",
         cookies: bool = True,
+        method: bytes | None = None,
     ) -> Answer | None:
         """One exchange: a POST when there is a body, even an empty one. None when no answer came."""
+        method = method or (b"GET" if body is None else b"POST")
         head = self.head(accept, body, extra, cookies=cookies)
         notes = self.notes
         wanted_s = self.venue.seconds()
         notes.requests[route][int(wanted_s)] += 1
         try:
-            answer = await self.wire.ask(b"GET" if body is None else b"POST", path, head, body or b"")
+            answer = await self.wire.ask(method, path, head, body or b"")
         except NoAnswer as error:
             now_s = self.venue.seconds()
             notes.failures.append(
@@ -160,6 +182,17 @@ class Browser:
             self.keep(cookie)
         if answer.status >= 500 or answer.status in LATER:
             self._note_refusal(route, answer)
+        return answer
+
+    async def try_for(self, route: Route, path: bytes) -> Answer | None:
+        """Ask for what may not be there at all: whatever the answer is, it is no failure of the room."""
+        self.notes.requests[route][int(self.venue.seconds())] += 1
+        try:
+            answer = await self.wire.ask(b"GET", path, self.head(JSON, None, b"", cookies=True))
+        except NoAnswer:
+            return None
+        for cookie in answer.cookies:
+            self.keep(cookie)
         return answer
 
     async def insist(

@@ -1,7 +1,8 @@
 """The checks: what was promised to fans, judged over what they saw.
 
 Each is a pure function of the records (``checks_line``, ``checks_sale``, ``checks_door``, ``checks_answers``) and each
-has a mutant in ``tests/gateway/crowd/test_mutants.py``: a room that breaks the promise and is caught.
+has a mutant in ``tests/gateway/crowd/test_mutants.py``: a room that breaks the promise and is caught. Where the origin
+sells seats, the checks of ``seats.checks`` come after them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from gateway.crowd.checks_door import admitted_once, door_shut, rate_exact, sess
 from gateway.crowd.checks_line import called_in_order, no_place_lost, nobody_overtaken, numbers_unique
 from gateway.crowd.checks_sale import draw_kept, nobody_early
 from gateway.crowd.observed import Observed
+from gateway.crowd.seats.checks import judge_seats
 from gateway.crowd.verdict import Verdict
 
 Check = Callable[[Observed], Verdict]
@@ -34,5 +36,5 @@ CHECKS: Sequence[Check] = (
 
 
 def judge(observed: Observed) -> list[Verdict]:
-    """Run every check."""
-    return [check(observed) for check in CHECKS]
+    """Run every check; those of seats where seats were sold."""
+    return [check(observed) for check in CHECKS] + judge_seats(observed)

@@ -18,10 +18,21 @@ from random import Random
 
 from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
-from gateway.crowd.plan import DEFAULT_MIX, Drill, Limits, Plan, faults, read_mix
+from gateway.crowd.plan import (
+    DEFAULT_ERRANDS,
+    DEFAULT_MIX,
+    NO_ERRANDS,
+    Drill,
+    Limits,
+    Plan,
+    faults,
+    read_errands,
+    read_mix,
+)
 from gateway.crowd.progress import Progress
 from gateway.crowd.report import as_dict, table
 from gateway.crowd.report_page import page
+from gateway.crowd.seats.retold import write_records
 from gateway.crowd.sockets import TooFewSockets
 from gateway.crowd.traces import Shape, arrivals
 
@@ -81,6 +92,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drill", metavar="NAME@S,…", help="harm the room on the way, where a caller knows how"
     )
+    parser.add_argument(
+        "--errands",
+        help="where the origin sells seats (/api/events lists events on sale), shares of what fans do there, as "
+        f"reserve=60,walk_away=10; {NO_ERRANDS}: they only look at pages, as at any other origin; known: "
+        + ", ".join(DEFAULT_ERRANDS),
+    )
+    parser.add_argument(
+        "--event", default=plan.event, metavar="ID", help="the event that all want (any on sale)"
+    )
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="nobody but the crowd buys: a refusal that no fan explains is an error of the shop",
+    )
+    parser.add_argument(
+        "--records",
+        type=Path,
+        metavar="FILE",
+        help="write what was asked and told of each seat, for the shop's own checker; a file for each event",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON; - for stdout")
 
@@ -136,6 +167,9 @@ def plan_of(args: argparse.Namespace) -> Plan:
         limits=Limits(args.limit_rate, args.limit_active),
         operator_url=args.operator_url.rstrip("/") if args.operator_url else None,
         operator_token=token,
+        errands=read_errands(args.errands) if args.errands is not None else DEFAULT_ERRANDS,
+        event=args.event,
+        alone=args.alone,
     )
 
 
@@ -188,6 +222,9 @@ def _write(args: argparse.Namespace, result: Result) -> None:
         print(table(result, colour=sys.stdout.isatty()))
     if args.json is not None and str(args.json) != "-":
         args.json.write_text(json.dumps(as_dict(result), indent=1) + "\n", encoding="utf-8")
+    if args.records is not None:
+        for path in write_records(result.observed, args.records):
+            print(f"What was asked and told of seats is in {path}", file=sys.stderr)
     if args.report is not None:
         args.report.write_text(page(result), encoding="utf-8")
         print(f"The report is in {args.report}", file=sys.stderr)

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from gateway.crowd.browser import Asker, Venue, members
 from gateway.crowd.checks import judge
+from gateway.crowd.clock import WallClock
 from gateway.crowd.fan import Fan
 from gateway.crowd.law import read_keys
 from gateway.crowd.observed import Bundle, Counted, FanFile, Observed, Outage, Outcome, Route
-from gateway.crowd.plan import Drill, Limits, Plan, faults, scripts
+from gateway.crowd.plan import Drill, Limits, Plan, errands, faults, scripts
 from gateway.crowd.scripts import play
 from gateway.crowd.sockets import check_sockets
 from gateway.crowd.traces import arrivals
@@ -112,15 +113,22 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     random = Random(plan.seed)
     times = arrivals(plan.shape, plan.fans, plan.duration_s, random)
     kinds = scripts(plan.mix, plan.fans, random)
-    files = [FanFile(index, kind, at_s) for index, (kind, at_s) in enumerate(zip(kinds, times, strict=True))]
+    # Of their own chance, so that a seed brings the same fans at the same moments whatever is sold.
+    wanted = errands(plan.errands, plan.fans, Random(f"{plan.seed}/errands"))
+    files = [
+        FanFile(index, kind, at_s, errand=errand)
+        for index, (kind, at_s, errand) in enumerate(zip(kinds, times, wanted, strict=True))
+    ]
     zero = hooks.seconds()
 
     def seconds() -> float:
         return hooks.seconds() - zero
 
     wire = Wire(*_address(plan.url), connections=plan.connections, timeout_s=plan.timeout_s, clock=seconds)
-    venue = Venue(plan, hooks.asker(seconds) if hooks.asker else wire, seconds)
+    wall = WallClock(seconds, hooks.wall_ms)
+    venue = Venue(plan, hooks.asker(seconds) if hooks.asker else wire, seconds, wall)
     venue.observed.fans = files
+    venue.observed.alone = plan.alone
     watch = Watch(_operator_wire(plan), plan, venue)
     try:
         venue.library.keys = await _knock(venue)
@@ -139,6 +147,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         await wire.close()
     venue.observed.documents = venue.library.seen
     venue.observed.ended_s = venue.seconds()
+    venue.observed.shop.clock_jump_ms = venue.wall.jump_ms
     venue.observed.cpu_s = time.process_time() - cpu_s
     if hooks.journal is not None:
         venue.observed.journal = await hooks.journal(venue.observed.wall_ms)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.crowd.admission import claims_of
 from gateway.crowd.browser import (
     HTML,
     NAVIGATION,
@@ -46,7 +47,7 @@ class Page:
 class Fan(Browser):
     """One person in line."""
 
-    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "sid", "ticket")
+    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "sid", "ticket", "token")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Set off with an empty jar and no page open."""
@@ -54,6 +55,7 @@ class Fan(Browser):
         self.page = Page()
         self.ticket = ""
         self.sid = ""
+        self.token = ""  # the admission as it was told first, or renewed last
         self.expires_s = 0.0  # the admission's end, by the crowd's clock
         self.is_closing = False  # the line's end was announced
         self.has_receipt = False
@@ -222,6 +224,17 @@ class Fan(Browser):
         code = str(members(answer).get("code", ""))
         self.notes.turned.append(Turned(self.file.index, route, answer.status, code, answer.answered_at))
         return f"the ticket was refused at {route}: {answer.status} {code}".rstrip()
+
+    def renewed(self) -> None:
+        """Take note of an admission that came as a cookie with the origin's answer: the session goes on for longer."""
+        for value in self.cookies.values():
+            token = value.decode("latin-1")
+            claims = claims_of(token) if token != self.token else None
+            if claims is not None and claims["sub"] == self.sid:
+                self.token = token
+                self.expires_s = int(claims["exp"]) - self.notes.wall_ms / 1000
+                if stay := self.notes.stays.get(self.sid):
+                    stay.until_s = max(stay.until_s, self.expires_s)
 
     async def leave(self) -> None:
         """Give the place up."""

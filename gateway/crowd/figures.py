@@ -7,7 +7,7 @@ the join to the answer that admits.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.crowd.law import Document
 from gateway.crowd.observed import Observed, Outcome, Route
@@ -70,6 +70,11 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(len(ranked), at(0.5), at(0.9), at(0.99), ranked[-1])
 
 
+def rounded(spread: Spread) -> dict[str, float]:
+    """Write a distribution as plain values for JSON."""
+    return {name: round(value, 3) for name, value in asdict(spread).items()}
+
+
 def figures(observed: Observed) -> Figures:
     """Work out everything that the reports show."""
     waits = [
@@ -102,8 +107,8 @@ def figures(observed: Observed) -> Figures:
         queue_ms=spread(observed.queues_ms),
         lag_ms=spread(observed.lags_ms),
         cpu_s=observed.cpu_s,
-        arrivals_per_s=_per_second((file.arrives_s for file in observed.fans), seconds),
-        admissions_per_s=_per_second(_admission_seconds(observed), seconds),
+        arrivals_per_s=per_second((file.arrives_s for file in observed.fans), seconds),
+        admissions_per_s=per_second(_admission_seconds(observed), seconds),
         polls_per_s=[observed.requests[Route.STATUS][second] for second in range(seconds)],
         waiting=_waiting(observed.documents),
         places=[(number, wait, script) for script, number, wait in waits if number is not None],
@@ -127,7 +132,8 @@ def _admission_seconds(observed: Observed) -> list[float]:
     return [(at_ms + 500 - observed.wall_ms) / 1000 for at_ms in firsts.values()]
 
 
-def _per_second(moments: Iterable[float], seconds: int) -> list[int]:
+def per_second(moments: Iterable[float], seconds: int) -> list[int]:
+    """Count moments by the second in which they lie."""
     counts = [0] * seconds
     for moment in moments:
         if 0 <= moment < seconds:

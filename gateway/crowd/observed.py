@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gateway.crowd.law import Document
-from gateway.crowd.plan import Limits, Script
+from gateway.crowd.plan import Errand, Limits, Script
+from gateway.crowd.seats.noted import Ending, Shop
 
 
 class Outcome(StrEnum):
@@ -61,6 +62,17 @@ class Route(StrEnum):
     RECEIPT = "receipt"
     SHOP = "shop"
     GIVE_BACK = "give-back"
+    EVENTS = "events"
+    LAYOUT = "layout"
+    MAP = "map"
+    DELTAS = "deltas"
+    HOLD = "hold"
+    HOLDS = "holds"
+    EXTEND = "extend"
+    RELEASE = "release"
+    RESERVE = "reserve"
+    CANCEL = "cancel"
+    WAITLIST = "waitlist"
 
 
 LATER = frozenset({202, 429, 503})
@@ -83,6 +95,8 @@ class FanFile:
     admitted_s: float | None = None
     ended_s: float | None = None
     outcome: Outcome | None = None
+    errand: Errand | None = None
+    ending: Ending | None = None  # of the errand; None where the fan did not come to it
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -239,6 +253,7 @@ class Observed:
     slipped: list[tuple[int, str]] = field(default_factory=list)  # reached the origin without an admission
     forged: list[tuple[int, str]] = field(default_factory=list)  # a forged paper that was not refused
     documents: list[tuple[float, Document]] = field(default_factory=list)  # distinct ones, when first seen
+    shop: Shop = field(default_factory=Shop)  # what was asked, told and seen where seats are sold
     garbled: list[str] = field(default_factory=list)  # documents that could not be read
     outages: list[Outage] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -246,6 +261,7 @@ class Observed:
     roll_called: int = 0  # fans with an unused ticket who were asked for it at the end
     roll_answered: int = 0
     limits: Limits = field(default_factory=Limits)
+    alone: bool = False  # nobody but the crowd bought
     ended_s: float = 0.0
     requests: dict[Route, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     latencies_ms: dict[Route, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))

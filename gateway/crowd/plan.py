@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from types import MappingProxyType
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 ROOM_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -43,6 +44,44 @@ DEFAULT_MIX: Mapping[Script, float] = MappingProxyType(
         Script.BAD: 0.03,
     }
 )
+
+
+class Errand(StrEnum):
+    """What a fan means to do in a shop that sells seats, once admitted."""
+
+    RESERVE = "reserve"  # holds seats and goes on to pay, as far as there is
+    GIVE_BACK = "give_back"  # holds seats and lets them go
+    WALK_AWAY = "walk_away"  # holds seats and forgets them: the hold must end by itself
+    EXTEND = "extend"  # asks for more time, and once more
+    CANCEL = "cancel"  # reserves, then thinks better of it
+    DOUBLE_CLICK = "double_click"  # holds twice at once under one key
+    RETRY = "retry"  # loses the answer to its hold and asks again
+    TWO_TABS = "two_tabs"  # holds in two pages at once, together more than one may have
+    RIVAL = "rival"  # asks for a seat that somebody has
+    LATE = "late"  # wants to pay for a hold that is over
+    WATCH = "watch"  # follows what changes in the hall, and compares
+
+
+DEFAULT_ERRANDS: Mapping[Errand, float] = MappingProxyType(
+    {
+        Errand.RESERVE: 0.30,
+        Errand.GIVE_BACK: 0.12,
+        Errand.WALK_AWAY: 0.10,
+        Errand.EXTEND: 0.09,
+        Errand.CANCEL: 0.07,
+        Errand.DOUBLE_CLICK: 0.07,
+        Errand.RETRY: 0.05,
+        Errand.TWO_TABS: 0.06,
+        Errand.RIVAL: 0.05,
+        Errand.LATE: 0.05,
+        Errand.WATCH: 0.04,
+    }
+)
+NO_ERRANDS = "none"
+"""Instead of shares: fans only look at the origin's pages, whatever it sells."""
+
+EVENT_LETTERS = ROOM_LETTERS
+Chosen = TypeVar("Chosen", Script, Errand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +135,11 @@ class Plan:
     view_ratio: float = 0.03  # share of polls that also read the personal ticket view
     browse: bool = True  # come by the origin's address first, as a person does
     forwarded: bool = True  # each fan has an address of its own in X-Forwarded-For
+    errands: Mapping[Errand, float] = field(default_factory=lambda: DEFAULT_ERRANDS)  # where seats are sold
+    event: str = ""  # the one that all fans want; '' lets each choose among those on sale
+    follow_s: float = 10.0  # who watches the hall does so for about this long
+    ends_wait_s: float = 150.0  # a fan waits for the end of its hold only where holds last at most this long
+    alone: bool = False  # nobody but the crowd buys, so a refusal that no fan explains is wrong
     limits: Limits = Limits()
     operator_url: str | None = None
     operator_token: str | None = field(default=None, repr=False)
@@ -125,6 +169,12 @@ def faults(plan: Plan) -> list[str]:
         found.append("There are between 1 and 20,000 connections.")
     if not plan.mix or any(share < 0 for share in plan.mix.values()) or sum(plan.mix.values()) <= 0:
         found.append("The mix needs at least one script with a share above zero, and none below it.")
+    if any(share < 0 for share in plan.errands.values()):
+        found.append("No errand has a share below zero.")
+    if plan.event and not (len(plan.event) <= 63 and set(plan.event) <= EVENT_LETTERS):
+        found.append(f"The event {plan.event!r} is not an event's id.")
+    if not (0 <= plan.follow_s <= 3600 and 0 <= plan.ends_wait_s <= 3600):
+        found.append("Watching the hall and waiting for a hold's end last between 0 s and an hour.")
     paths = (plan.target, plan.prefix, plan.finish_path)
     found += [f"The path {path!r} is not a path on the origin." for path in paths if not _is_path(path)]
     return found
@@ -154,26 +204,49 @@ def is_loopback(url: str) -> bool:
 
 def read_mix(text: str) -> dict[Script, float]:
     """Read ``steady=80,ghost=20``; scripts that are not named are not in the crowd. Raises ValueError."""
-    mix: dict[Script, float] = {}
+    return _shares(text, Script, "mix")
+
+
+def read_errands(text: str) -> dict[Errand, float]:
+    """Read ``reserve=60,walk_away=10``, or ``none``; what is not named is not done. Raises ValueError."""
+    return {} if text.strip() == NO_ERRANDS else _shares(text, Errand, "errands")
+
+
+def _shares(text: str, kind: type[Chosen], what: str) -> dict[Chosen, float]:
+    shares: dict[Chosen, float] = {}
     for part in text.split(","):
         name, _, share = part.strip().partition("=")
         try:
-            mix[Script(name.replace("-", "_"))] = float(share)
+            shares[kind(name.replace("-", "_"))] = float(share)
         except ValueError as error:
-            known = ", ".join(Script)
-            raise ValueError(f"The mix has {part!r}; it needs NAME=SHARE with a name of {known}.") from error
-    return mix
+            known = ", ".join(kind)
+            verb = "has" if what == "mix" else "have"
+            raise ValueError(
+                f"The {what} {verb} {part!r}; it needs NAME=SHARE with a name of {known}."
+            ) from error
+    return shares
 
 
 def scripts(mix: Mapping[Script, float], fans: int, random: Random) -> list[Script]:
     """Give each fan a script: exact shares (largest remainder), in a random order."""
-    named = [script for script in Script if mix.get(script, 0) > 0]
-    total = sum(mix[script] for script in named)
-    exact = {script: fans * mix[script] / total for script in named}
-    counts = {script: int(exact[script]) for script in named}
-    by_rest = sorted(named, key=lambda script: exact[script] - counts[script], reverse=True)
-    for script in by_rest[: fans - sum(counts.values())]:
-        counts[script] += 1
-    dealt = [script for script in named for _ in range(counts[script])]
+    return _dealt(mix, list(Script), fans, random)
+
+
+def errands(shares: Mapping[Errand, float], fans: int, random: Random) -> list[Errand | None]:
+    """Give each fan an errand in the same way; None for all where there are no shares."""
+    if not any(share > 0 for share in shares.values()):
+        return [None] * fans
+    return [*_dealt(shares, list(Errand), fans, random)]
+
+
+def _dealt(shares: Mapping[Chosen, float], kinds: list[Chosen], fans: int, random: Random) -> list[Chosen]:
+    named = [kind for kind in kinds if shares.get(kind, 0) > 0]
+    total = sum(shares[kind] for kind in named)
+    exact = {kind: fans * shares[kind] / total for kind in named}
+    counts = {kind: int(exact[kind]) for kind in named}
+    by_rest = sorted(named, key=lambda kind: exact[kind] - counts[kind], reverse=True)
+    for kind in by_rest[: fans - sum(counts.values())]:
+        counts[kind] += 1
+    dealt = [kind for kind in named for _ in range(counts[kind])]
     random.shuffle(dealt)
     return dealt

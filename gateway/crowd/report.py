@@ -8,8 +8,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from gateway.crowd.crowd import Result
-from gateway.crowd.figures import Figures, Spread, figures
-from gateway.crowd.observed import Outcome, Route
+from gateway.crowd.figures import Figures, figures, rounded
+from gateway.crowd.observed import Observed, Outcome, Route
+from gateway.crowd.seats.figures import seat_figures
+from gateway.crowd.seats.report import errand_rows, hold_rows, seats_as_dict, time_rows
 from gateway.crowd.verdict import State
 
 LAG_REMARK_MS = 250.0
@@ -27,6 +29,7 @@ def table(result: Result, *, colour: bool) -> str:
         _checks(result, colour=colour),
         _fans(shown),
         _waits(shown),
+        _seats(result.observed),
         _requests(shown),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -55,6 +58,8 @@ def remarks(result: Result, shown: Figures) -> list[str]:
             f"All {result.plan.connections:,} connections were busy at times: requests waited up to "
             f"{shown.queue_ms.p99:,.0f} ms for one (p99). That wait is in the latencies."
         )
+    if result.observed.shop.why_not:
+        found.append(f"No seats were asked for: {result.observed.shop.why_not}.")
     undecided = sum(file.undecided for file in result.observed.fans)
     if undecided:
         found.append(
@@ -69,6 +74,7 @@ def as_dict(result: Result) -> dict[str, Any]:
     plan = {name.name: getattr(result.plan, name.name) for name in fields(result.plan)}
     plan |= {
         "mix": {str(script): share for script, share in result.plan.mix.items()},
+        "errands": {str(errand): share for errand, share in result.plan.errands.items()},
         "limits": asdict(result.plan.limits),
     }
     del plan["operator_token"]
@@ -92,23 +98,24 @@ def as_dict(result: Result) -> dict[str, Any]:
             str(script): {str(outcome): count for outcome, count in counts.items()}
             for script, counts in shown.outcomes.items()
         },
-        "waits_s": _rounded(shown.waits_s),
+        "waits_s": rounded(shown.waits_s),
         "waits_s_by_script": {
-            str(script): _rounded(spread) for script, spread in shown.waits_by_script.items()
+            str(script): rounded(spread) for script, spread in shown.waits_by_script.items()
         },
         "routes": {
             str(route): {
                 "total": pace.total,
                 "per_s": round(pace.per_s, 1),
                 "peak_per_s": pace.peak_per_s,
-                "latency_ms": _rounded(pace.latency_ms),
+                "latency_ms": rounded(pace.latency_ms),
             }
             for route, pace in shown.paces.items()
         },
-        "queue_ms": _rounded(shown.queue_ms),
-        "lag_ms": _rounded(shown.lag_ms),
+        "queue_ms": rounded(shown.queue_ms),
+        "lag_ms": rounded(shown.lag_ms),
         "cpu_s": round(shown.cpu_s, 3),
         "limits": asdict(result.observed.limits),
+        "seats": seats_as_dict(result.observed),
         "outages": [outage._asdict() for outage in result.observed.outages],
         "remarks": remarks(result, shown),
         "series": series,
@@ -169,6 +176,17 @@ def _waits(shown: Figures) -> str:
     return columns(rows) if len(rows) > 1 else ""
 
 
+def _seats(observed: Observed) -> str:
+    shown = seat_figures(observed)
+    if shown is None:
+        return ""
+    # What explains a number stands behind it, so that part is not aligned.
+    rows = hold_rows(shown)
+    lines = columns([row[:2] for row in rows]).splitlines()
+    holds = "\n".join(f"{line}  {row[2]}".rstrip() for line, row in zip(lines, rows, strict=True))
+    return "\n\n".join([holds, columns(time_rows(shown, duration)), columns(errand_rows(shown))])
+
+
 def _requests(shown: Figures) -> str:
     rows = [["Requests", "number", "a second", "peak second", "p50", "p99", "longest"]]
     for route in Route:
@@ -204,7 +222,3 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _rounded(spread: Spread) -> dict[str, float]:
-    return {name: round(value, 3) for name, value in asdict(spread).items()}

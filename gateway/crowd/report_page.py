@@ -13,6 +13,8 @@ from gateway.crowd.figures import Figures, figures
 from gateway.crowd.observed import Outcome, Route
 from gateway.crowd.plots import Band, Frame, bars, bars_and_limit, binned, dots, headroom, steps, thinned
 from gateway.crowd.report import cost, duration, remarks, summary, words
+from gateway.crowd.seats.figures import seat_figures
+from gateway.crowd.seats.report import errand_rows, hold_rows, time_rows
 from gateway.crowd.verdict import State
 
 STYLE = Path(__file__).parent / "pages" / "report.css"
@@ -36,6 +38,7 @@ def page(result: Result) -> str:
         f"<section><h2>Checks</h2>{_checks(result)}</section>"
         f"<section><h2>The sale, second by second</h2>{_plots(result, shown)}</section>"
         f"<section><h2>What fans saw</h2>{_waits(shown)}{_outcomes(shown)}</section>"
+        f"{_seats(result, shown)}"
         f"<section><h2>Requests</h2>{_requests(shown)}</section>"
         f"<footer>{_footer(result)}</footer>"
     )
@@ -85,19 +88,9 @@ def _checks(result: Result) -> str:
 
 def _plots(result: Result, shown: Figures) -> str:
     observed, last_s = result.observed, max(shown.ended_s, 1.0)
-    bands = [Band(outage.name, outage.since_s, min(outage.until_s, last_s)) for outage in observed.outages]
+    bands = _bands(result, last_s)
     rate = observed.limits.admissions_per_minute
     per_s = rate / 60 if rate is not None else None
-
-    def per_second(title: str, values: Sequence[int], what: str, limit: float | None = None) -> str:
-        means, width = binned(values)
-        frame = Frame(title, last_s, headroom(means, limit), bands=bands)
-
-        def describe(at: float, value: float) -> str:
-            return f"{value:,.1f} {what} a second from {at:,.0f} s on".replace(".0 ", " ")
-
-        every = f", mean of {width} s" if width > 1 else ""
-        return _figure(f"{title}{every}", bars_and_limit(frame, means, width, describe, limit))
 
     admissions = "Admissions a second"
     if per_s is not None:
@@ -105,11 +98,16 @@ def _plots(result: Result, shown: Figures) -> str:
     line = [(at_s, float(count)) for at_s, count in shown.waiting]
     waiting = Frame("Fans in line", last_s, headroom(count for _, count in line), bands=bands)
     return (
-        per_second("Arrivals a second", shown.arrivals_per_s, "fans")
+        _per_second("Arrivals a second", shown.arrivals_per_s, last_s, "fans", bands)
         + _figure("Fans in line", steps(waiting, thinned(line)))
-        + per_second(admissions, shown.admissions_per_s, "fans", per_s)
-        + per_second("Polls a second", shown.polls_per_s, "polls")
+        + _per_second(admissions, shown.admissions_per_s, last_s, "fans", bands, per_s)
+        + _per_second("Polls a second", shown.polls_per_s, last_s, "polls", bands)
     )
+
+
+def _bands(result: Result, last_s: float) -> list[Band]:
+    outages = result.observed.outages
+    return [Band(outage.name, outage.since_s, min(outage.until_s, last_s)) for outage in outages]
 
 
 def _waits(shown: Figures) -> str:
@@ -165,6 +163,42 @@ def _outcomes(shown: Figures) -> str:
         told = [f"{counts[outcome]:,}" if counts.get(outcome) else "" for outcome in used]
         rows.append([words(script), f"{sum(counts.values()):,}", f"{shown.matched[script]:,}", *told])
     return _table("How each fan's day ended", rows)
+
+
+def _seats(result: Result, shown: Figures) -> str:
+    seats = seat_figures(result.observed)
+    if seats is None:
+        return ""
+    last_s = max(shown.ended_s, 1.0)
+    bands = _bands(result, last_s)
+    met = "Wishes a second that met somebody else's seat"
+    return (
+        "<section><h2>Seats</h2>"
+        + _per_second("Holds won a second", seats.won_per_s, last_s, "holds", bands)
+        + _per_second(met, seats.refused_per_s, last_s, "wishes", bands)
+        + _table("What was wished for, and what became of the holds", hold_rows(seats))
+        + _table("From the first wish to a hold", time_rows(seats, duration))
+        + _table("How each errand ended", errand_rows(seats))
+        + "</section>"
+    )
+
+
+def _per_second(
+    title: str,
+    values: Sequence[int],
+    last_s: float,
+    what: str,
+    bands: Sequence[Band] = (),
+    limit: float | None = None,
+) -> str:
+    means, width = binned(values)
+    frame = Frame(title, last_s, headroom(means, limit), bands=bands)
+
+    def describe(at: float, value: float) -> str:
+        return f"{value:,.1f} {what} a second from {at:,.0f} s on".replace(".0 ", " ")
+
+    every = f", mean of {width} s" if width > 1 else ""
+    return _figure(f"{title}{every}", bars_and_limit(frame, means, width, describe, limit))
 
 
 def _requests(shown: Figures) -> str:

@@ -14,6 +14,7 @@ from gateway.crowd.browser import HTML, NAVIGATION, Ended, both
 from gateway.crowd.fan import Fan, Page
 from gateway.crowd.observed import Admitted, Outcome, Route
 from gateway.crowd.plan import Script
+from gateway.crowd.seats.outside import try_the_door
 from gateway.crowd.turn import claim, claim_request, press, shop
 
 GHOST_LOOKS = 3
@@ -27,6 +28,7 @@ async def play(fan: Fan) -> None:
     try:
         if fan.plan.browse:
             await fan.browse()
+            await try_the_door(fan)
         file.outcome = await STORIES[file.script](fan)
     except Ended as end:
         file.outcome = end.outcome
@@ -158,6 +160,7 @@ async def bad(fan: Fan) -> Outcome:
     shown = await fan.ask(Route.PAGE, fan.plan.target.encode(), extra=NAVIGATION, accept=HTML)
     if shown is not None and shown.status < 400 and fan.is_from_origin(shown):
         fan.notes.forged.append((fan.file.index, "a forged admission reached the origin"))
+    await try_the_door(fan, always=True)
     if any(index == fan.file.index for index, _ in fan.notes.forged):
         raise Ended(Outcome.FAILED, "a forged paper was taken for a genuine one")
     return Outcome.REFUSED

@@ -20,6 +20,8 @@ from typing import cast
 
 import httptools
 
+from gateway.crowd.streams import BrokenOff, Stream
+
 SWEEP_S = 0.25
 MOST_HEAD_AND_BODY_BYTES = 4 * 1024 * 1024
 
@@ -139,8 +141,28 @@ class Wire:
         self.sent += 1
         connection.hang_up()
 
+    async def stream(self, path: bytes, headers: bytes = b"") -> Stream:
+        """Ask for an answer that goes on coming, over a connection beside the pool. Raises NoAnswer.
+
+        Whoever asked closes it.
+        """
+        loop, asked_at = asyncio.get_running_loop(), self.clock()
+        stream: Stream | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, stream = await loop.create_connection(Stream, *self._address)
+                self.sent += 1
+                await stream.begin(self._request(b"GET", path, headers, b""))
+        except BrokenOff as error:
+            raise NoAnswer(Broken.CLOSED, asked_at) from error
+        except (OSError, TimeoutError) as error:
+            if stream is not None:
+                stream.close()
+            raise NoAnswer(Broken.TIMEOUT if stream else Broken.REFUSED, asked_at) from error
+        return stream
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection of the pool."""
         self._sweep.close()
         await asyncio.sleep(0)
 

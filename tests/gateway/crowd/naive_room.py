@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from gateway.crowd.browser import Listening
 from gateway.crowd.wire import Answer, Broken, NoAnswer
 
 KEY = ec.derive_private_key(0x1D0C, ec.SECP256R1())
@@ -110,11 +111,10 @@ class NaiveRoom:
 
     async def ask(self, method: bytes, path: bytes, headers: bytes = b"", body: bytes = b"") -> Answer:
         """Answer one request after a short while on the way."""
-        del body  # nothing in it matters to a naive room
         await asyncio.sleep(self._random.uniform(0.0005, 0.002))
         asked_at = self._seconds()
         await asyncio.sleep(self._random.uniform(0.0005, 0.004))
-        status, told, said = self.handle(method.decode(), path.decode(), headers)
+        status, told, said = self.handle(method.decode(), path.decode(), headers, body)
         await asyncio.sleep(self._random.uniform(0.0005, 0.004))
         if status == 0:
             raise NoAnswer(Broken.CLOSED, asked_at)
@@ -127,10 +127,16 @@ class NaiveRoom:
         self, method: bytes, path: bytes, headers: bytes = b"", body: bytes = b""
     ) -> None:
         """Act on the request; nobody hears the answer."""
-        del body
-        self.handle(method.decode(), path.decode(), headers)
+        self.handle(method.decode(), path.decode(), headers, body)
 
-    def handle(self, method: str, path: str, head: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    async def stream(self, path: bytes, headers: bytes = b"") -> Listening:
+        """Refuse: a naive room has nothing that goes on."""
+        del path, headers
+        raise NoAnswer(Broken.CLOSED, self._seconds())
+
+    def handle(
+        self, method: str, path: str, head: bytes, body: bytes = b""
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Answer one request."""
         self._tick()
         headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n") if line)
@@ -144,7 +150,10 @@ class NaiveRoom:
         if self.fault is Fault.RUDE and self._random.random() < 0.01:
             return 503, [], b"{}"
         if not path.startswith("/.waitroom/"):
-            return self._origin(path, cookies)
+            sid = self.admitted(cookies)
+            if sid is None:
+                return 200, [], b"<html>one moment: /.waitroom/r/main/join</html>"
+            return self.origin(sid, method, path, headers, body)
         if path == "/.waitroom/jwks.json":
             return 200, [], json.dumps({"keys": [_jwk()]}).encode()
         act = path.removeprefix("/.waitroom/r/main/")
@@ -295,8 +304,8 @@ class NaiveRoom:
         said = {"outcome": "admitted", "go": "/", "admission": token, "expires_ms": claims["exp"] * 1000}
         return 200, [("set-cookie", cookie)], json.dumps(said).encode()
 
-    def _origin(self, path: str, cookies: dict[bytes, bytes]) -> tuple[int, list[tuple[str, str]], bytes]:
-        shell = b"<html>one moment: /.waitroom/r/main/join</html>"
+    def admitted(self, cookies: dict[bytes, bytes]) -> str | None:
+        """Give the session of a request for the origin ('' where nobody asks), None where it has to wait."""
         token = cookies.get(b"waitroom-admission-main", b"").decode()
         try:
             options: Any = {"verify_exp": False, "verify_iat": False}
@@ -306,8 +315,14 @@ class NaiveRoom:
             sid = "anybody" if token and self.fault is Fault.BELIEVES else ""
         if self.fault is Fault.UNSIGNED_TOKEN and token.count(".") == 2:
             sid = "anybody"
-        if (not sid and self.fault is not Fault.OPEN_DOOR) or self.fault is Fault.SHOP_SHUT:
-            return 200, [], shell
+        is_shut = (not sid and self.fault is not Fault.OPEN_DOOR) or self.fault is Fault.SHOP_SHUT
+        return None if is_shut else sid
+
+    def origin(
+        self, sid: str, method: str, path: str, headers: dict[bytes, bytes], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Answer behind the door: one page, whatever the address."""
+        del method, headers, body
         if path == "/bye-finish":
             self.finished.append(sid)
             # As the real room: free two seconds later, when every gate has heard of it.

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from checkout.records import read
 from gateway.crowd import command
 from gateway.crowd.command import GREEN, RED, WRONG, Harm, add_arguments, drills_of, plan_of, run
 from gateway.crowd.crowd import Hooks, Result
-from gateway.crowd.plan import Limits, Plan, Script
+from gateway.crowd.plan import Errand, Limits, Plan, Script
 from tests.gateway.crowd.naive_room import Fault
+from tests.gateway.crowd.naive_shop import NaiveShop
 from tests.gateway.crowd.test_mutants import PLAN, crowd_before
+from tests.gateway.crowd.test_seat_checks import crowd_before as crowd_in_shop
+from tests.gateway.crowd.test_seat_stories import PLAN as SEATS_PLAN
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -34,7 +38,7 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         "http://localhost:9/", "--room", "vip", "--fans", "7", "--duration", "8", "--linger", "9", "--shape", "flash",
         "--mix", "ghost=1", "--seed", "3", "--connections", "5", "--target", "/x", "--prefix", "/w/",
         "--limit-rate", "60", "--limit-active", "4", "--operator-url", "http://127.0.0.1:8081",
-        "--operator-token-file", str(token),
+        "--operator-token-file", str(token), "--errands", "watch=1", "--event", "late-trains", "--alone",
     )  # fmt: skip
 
     assert plan_of(given) == Plan(
@@ -52,6 +56,9 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         limits=Limits(60.0, 4),
         operator_url="http://127.0.0.1:8081",
         operator_token="a-long-secret-token",
+        errands={Errand.WATCH: 1.0},
+        event="late-trains",
+        alone=True,
     )
 
 
@@ -63,6 +70,8 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         (["--shape", "wave"], "is not known; there are onsale"),
         (["--shape", "trace:/nowhere.csv"], "cannot be read"),
         (["--mix", "steady"], "needs NAME=SHARE"),
+        (["--errands", "dance=1"], "needs NAME=SHARE"),
+        (["--event", "Late Trains"], "is not an event's id"),
         (["--fans", "0"], "between 1 and 1,000,000"),
         (["--drill", "flush@3"], "this command cannot harm a room"),
         (["--operator-token-file", "/nowhere"], "No such file"),
@@ -137,3 +146,17 @@ def test_the_exit_status_is_that_of_the_checks(
     assert run(arguments("--json", "-")) == status
     assert json.loads(capsys.readouterr().out)["fans"] == PLAN.fans
     assert run(arguments("--report", str(tmp_path / "no" / "folder.html"))) == WRONG
+
+
+def test_the_records_of_seats_are_written_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is named on stderr; a crowd before other origins has none to write."""
+    result = crowd_in_shop(NaiveShop, SEATS_PLAN)
+    monkeypatch.setattr(command, "_run", lambda *_: result)
+    path = tmp_path / "sale.jsonl"
+
+    assert run(arguments("--records", str(path))) == GREEN
+    assert f"is in {path}" in capsys.readouterr().err
+    assert list(read(path.read_bytes().splitlines()))
+    assert run(arguments("--records", str(tmp_path / "no" / "sale.jsonl"))) == WRONG

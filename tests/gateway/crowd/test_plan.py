@@ -6,7 +6,19 @@ from random import Random
 
 import pytest
 
-from gateway.crowd.plan import DEFAULT_MIX, Plan, Script, faults, is_loopback, read_mix, scripts
+from gateway.crowd.plan import (
+    DEFAULT_ERRANDS,
+    DEFAULT_MIX,
+    Errand,
+    Plan,
+    Script,
+    errands,
+    faults,
+    is_loopback,
+    read_errands,
+    read_mix,
+    scripts,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +74,12 @@ def test_all_faults_are_told_at_once() -> None:
         target="//elsewhere",
         prefix="x",
         finish_path="/a b",
+        errands={Errand.WATCH: -1},
+        event="Night!",
+        follow_s=-1,
     )
 
-    assert len(faults(plan)) == 10
+    assert len(faults(plan)) == 13
     assert faults(Plan()) == []
 
 
@@ -98,3 +113,22 @@ def test_a_mix_that_cannot_be_read_is_refused_with_the_names_that_there_are(text
     """The sentence lists the scripts."""
     with pytest.raises(ValueError, match="two_tabs"):
         read_mix(text)
+
+
+def test_errands_have_their_shares_too() -> None:
+    """Dealt as scripts are; without shares nobody has one."""
+    dealt = Counter(errands(DEFAULT_ERRANDS, 200, Random(1)))
+
+    assert dealt.total() == 200
+    assert sum(DEFAULT_ERRANDS.values()) == pytest.approx(1.0)
+    for errand, share in DEFAULT_ERRANDS.items():
+        assert abs(dealt[errand] - 200 * share) < 1
+    assert errands({}, 2, Random(1)) == [None, None]
+
+
+def test_errands_are_named_or_there_are_none() -> None:
+    """Names with - or _; ``none`` is for fans who only look at pages."""
+    assert read_errands("reserve=8, walk-away=2") == {Errand.RESERVE: 8.0, Errand.WALK_AWAY: 2.0}
+    assert read_errands("none") == {}
+    with pytest.raises(ValueError, match=r"The errands have 'dance=1'.*two_tabs, rival"):
+        read_errands("dance=1")

@@ -72,7 +72,7 @@ def test_the_json_has_everything_and_no_secret(green: Result) -> None:
     assert "operator_token" not in told["plan"]
 
 
-class _Reader(HTMLParser):
+class Reader(HTMLParser):
     """Collects what a page would load, and checks that every tag is closed."""
 
     def __init__(self) -> None:
@@ -82,12 +82,14 @@ class _Reader(HTMLParser):
         self.pictures = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take note of what is opened."""
         self.loads += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
         self.pictures += tag == "svg"
         if tag not in {"meta", "rect", "line", "circle", "path"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        """Take note of what is closed."""
         if tag not in {"rect", "line", "circle", "path"}:
             assert self.open.pop() == tag
 
@@ -96,7 +98,7 @@ def test_the_page_needs_nothing_else(green: Result, red: Result) -> None:
     """One file: no script, nothing loaded, every plot has words, every tag is closed."""
     for result in (green, red):
         text = page(result)
-        reader = _Reader()
+        reader = Reader()
         reader.feed(text)
 
         assert reader.loads == []

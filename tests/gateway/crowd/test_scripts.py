@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.crowd.browser import Venue
+from gateway.crowd.browser import Listening, Venue
+from gateway.crowd.clock import WallClock
 from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
 from gateway.crowd.observed import EXPECTED, Outcome, Route
 from gateway.crowd.plan import Drill, Limits, Plan, Script
@@ -167,6 +168,10 @@ class Canned:
         """Nobody does that here."""
         raise AssertionError((method, path, headers, body))
 
+    async def stream(self, path: bytes, headers: bytes = b"") -> Listening:
+        """Nobody does that here either."""
+        raise AssertionError((path, headers))
+
 
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
@@ -200,7 +205,7 @@ def test_the_operators_port_tells_the_limits_and_the_number_of_sessions() -> Non
     operator = Canned(Answer(200, b'{"new_users_per_minute": 120, "total_active_users": 60}'))
 
     async def run() -> list[Limits]:
-        venue = Venue(PLAN, operator, lambda: 0.0)
+        venue = Venue(PLAN, operator, lambda: 0.0, WallClock(lambda: 0.0, lambda: 0.0))
         watch = Watch(operator, replace(PLAN, operator_token="t" * 20), venue)  # type: ignore[arg-type]
         return [await watch.limits(), await watch.limits()]
 

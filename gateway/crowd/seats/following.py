@@ -1,0 +1,182 @@
+"""Following: a viewer keeps a copy of the hall by the stream of changes, and holds it against a fresh map in the end.
+
+The copy is kept as the page keeps it (``checkout.deltas``). Everything that was told is noted as well, so that a second
+implementation can read it again (``checkout.invariants``). A copy that notices itself that it is lost is made anew, as
+pages do; what must never be is one that is wrong and does not know.
+"""
+
+import asyncio
+from contextlib import suppress
+from zlib import crc32
+
+from checkout.deltas import RESET, Copy, Step, Version, version
+from checkout.records import Delta, Snapshot
+from gateway.crowd.browser import Ended, Listening
+from gateway.crowd.observed import Outcome, Route
+from gateway.crowd.seats.buying import Buyer
+from gateway.crowd.seats.hall import Seen
+from gateway.crowd.seats.noted import Compared, Ending
+from gateway.crowd.seats.sse import Message, Reader
+from gateway.crowd.streams import BrokenOff
+from gateway.crowd.wire import NoAnswer
+
+ACCEPT = b"text/event-stream"
+SLICE_S = 1.0
+COMES_WITHIN_S = 10.0
+"""A change that is on the map must be in the stream by then; half a second is what the shop promises."""
+
+MAPS = 4
+"""So many fresh maps are asked for, until one has a version that the stream passed."""
+
+AGAIN_S = 1.0
+SESSION_RATIO = 0.6
+"""A viewer leaves this part of its session at most to looking."""
+
+
+class Viewer:
+    """One viewer with its copy."""
+
+    def __init__(self, buyer: Buyer) -> None:
+        self.buyer = buyer
+        self.fan = buyer.fan
+        self.name = f"fan {buyer.fan.file.index}"
+        self.copy: Copy | None = None
+        self._marks: dict[Version, int] = {}  # what the copy was at each version
+        self._stream: Listening | None = None
+        self._reader = Reader()
+        self._only_counts = False
+
+    async def follow(self) -> Ending:
+        """Look on for a while, then compare."""
+        fan = self.fan
+        session_s = max(0.0, fan.expires_s - fan.venue.seconds())
+        until_s = fan.venue.seconds() + min(fan.plan.follow_s, SESSION_RATIO * session_s)
+        try:
+            if not await self._begin():
+                return Ending.NOTHING
+            await self._listen(until_s, None)
+            for _ in range(MAPS):
+                if self._only_counts:
+                    return Ending.NOTHING
+                if await self._compare():
+                    return Ending.FOLLOWED
+                await fan.venue.sleep(AGAIN_S)
+        finally:
+            if self._stream is not None:
+                self._stream.close()
+        self.buyer.shop.watched_in_vain += 1
+        return Ending.FOLLOWED
+
+    async def _begin(self) -> bool:
+        """Make the copy anew; False where only counts are told."""
+        seen = await self.buyer.look()
+        if seen is None:
+            return False
+        self._note(seen, self.name)
+        self.copy = Copy(bytearray(seen.octets), seen.version)
+        self._marks = {seen.version: crc32(seen.octets)}
+        return True
+
+    def _note(self, seen: Seen, viewer: str) -> None:
+        at_us = self.fan.venue.wall.answered_us(self.fan.venue.seconds())
+        record = Snapshot(viewer, at_us, str(seen.version), seen.octets)
+        self.buyer.shop.look(self.buyer.hall.id, record)
+
+    async def _listen(self, until_s: float, target: Version | None) -> None:
+        """Take what comes until a moment, or until the copy has come to a version."""
+        while (now_s := self.fan.venue.seconds()) < until_s and not self._only_counts:
+            if target is not None and self.copy is not None and self.copy.version >= target:
+                return
+            if self._stream is None:
+                await self._open()
+                continue
+            try:
+                async with asyncio.timeout(min(SLICE_S, until_s - now_s)):
+                    piece = await self._stream.read()
+            except TimeoutError:
+                await self.fan.venue.sleep(0)  # the crowd may be sent home
+                continue
+            except BrokenOff:
+                piece = b""
+            if not piece:  # ended from the other side: go on where it stopped
+                self._close()
+                await self.fan.venue.sleep(AGAIN_S)
+                continue
+            for message in self._reader.feed(piece):
+                await self._take(message)
+
+    async def _open(self) -> None:
+        fan, copy = self.fan, self.copy
+        assert copy is not None  # noqa: S101 - made before anything is opened
+        path = self.buyer.base + b"/deltas?after=" + str(copy.version).encode()
+        fan.notes.requests[Route.DELTAS][int(fan.venue.seconds())] += 1
+        self._reader = Reader()
+        with suppress(NoAnswer):
+            stream = await fan.wire.stream(path, fan.head(ACCEPT, None, b"", cookies=True))
+            if stream.status == 200 and ACCEPT in stream.headers.get(b"content-type", b""):
+                self._stream = stream
+                return
+            stream.close()
+        await fan.venue.sleep(AGAIN_S)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    async def _take(self, message: Message) -> None:
+        copy = self.copy
+        if copy is None or copy.lost:
+            return
+        match message.name:
+            case "message":
+                told = version(message.id)
+                step = copy.take(told, message.text)
+                self._hear(message.id, message.text)
+                if step is Step.NEXT:
+                    self._marks[told] = crc32(copy.octets)
+            case "check":
+                told = version(message.id)
+                if copy.check(told, message.text) is Step.LOST and told == copy.version:
+                    self._compared(told, f"the shop's mark of {told} is another than that of the copy")
+            case "reset":
+                self._hear(message.id or str(copy.version), RESET)
+                copy.lost = True
+            case "counts":
+                self._only_counts = True
+            case _:
+                pass
+        if copy.lost:
+            self._close()
+            self._only_counts = not await self._begin()
+
+    def _hear(self, id_: str, text: str) -> None:
+        at_us = self.fan.venue.wall.answered_us(self.fan.venue.seconds())
+        self.buyer.shop.look(self.buyer.hall.id, Delta(self.name, at_us, id_, text))
+
+    async def _compare(self) -> bool:
+        """Hold the copy against a fresh map; False where the stream did not pass by that map's version."""
+        seen = await self.buyer.look()
+        if seen is None:
+            self._only_counts = True
+            return False
+        self._note(seen, "")
+        now_s = self.fan.venue.seconds()
+        await self._listen(now_s + COMES_WITHIN_S, seen.version)
+        if self._only_counts or self.copy is None:
+            return False
+        if self.copy.version < seen.version:
+            if self._stream is None:
+                raise Ended(Outcome.FAILED, "the stream of changes could not be had")
+            self._compared(seen.version, f"the stream did not come to {seen.version} in {COMES_WITHIN_S:g} s")
+            return True
+        mark = self._marks.get(seen.version)
+        if mark is None:
+            return False
+        same = mark == crc32(seen.octets)
+        self._compared(seen.version, "" if same else f"at {seen.version} the copy is not the map")
+        return True
+
+    def _compared(self, at: Version, fault: str) -> None:
+        hall = self.buyer.hall.id
+        self.buyer.shop.compared.append(Compared(self.fan.file.index, hall, str(at), fault))
