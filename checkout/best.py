@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from checkout.seats import TIERS, Status
+from checkout.seats import TIERS, Status, counts
 from checkout.sections import Kind, Layout, Stage, stretches
 
 MOST = 100
@@ -150,10 +150,10 @@ def _part(
     spans: Iterable[tuple[int, int]], costs: Sequence[int], apart: set[int], base: int, count: int
 ) -> Part:
     ordered = sorted((min(costs[first:end]), first, end) for first, end in spans)
-    starts, span_at, text_at = array("l"), array("l", [0]), array("l", bytes(count * array("l").itemsize))
+    starts, span_at, text_at = array("i"), array("i", [0]), array("i", bytes(count * array("i").itemsize))
     for number, (_, first, end) in enumerate(ordered):
         starts.append(len(span_at))
-        text_at[first - base : end - base] = array("l", range(len(span_at), len(span_at) + end - first))
+        text_at[first - base : end - base] = array("i", range(len(span_at), len(span_at) + end - first))
         span_at.extend([number] * (end - first + 1))
     return Part(
         spans=[(first, end) for _, first, end in ordered],
@@ -217,7 +217,7 @@ class Picture:
             if wish.section is not None and wish.section != number:
                 continue
             own = self._hall[first : first + count]
-            free = sum(own.count(tier << 4) for tier in range(TIERS))
+            free = self.left(number)
             fit = free if wish.tier is None else own.count(wish.tier << 4)
             if not 1 <= wish.count <= fit:
                 continue
@@ -227,6 +227,11 @@ class Picture:
             chosen = [first + at for at, byte in enumerate(plain) if byte == _WANTED]
             return Block(tuple(chosen[: wish.count]))
         return None
+
+    def left(self, section: int) -> int:
+        """Count the free seats or places of a section."""
+        part = self._index.sections[section]
+        return counts(bytes(self._hall[part.base : part.base + len(part.text_at)]))[Status.FREE]
 
     def _text(self, wish: Together, part: Part, *, with_apart: bool) -> bytearray:
         key = (-1 if wish.section is None else wish.section, wish.tier, with_apart)

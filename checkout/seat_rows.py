@@ -78,6 +78,12 @@ class SeatRows:
         with self._database.reading() as connection:
             return bytes(connection.scalars(query))
 
+    def allocated(self, event_id: str, allocation: str) -> list[int]:
+        """Name the seats of an allocation, in order."""
+        query = sa.select(SEATS.c.seat).where(SEATS.c.event_id == event_id, SEATS.c.allocation == allocation)
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.order_by(SEATS.c.seat)))
+
     def retier(self, event_id: str, seats: Sequence[int], tier: int) -> Done:
         """Put seats into a tier, whatever their status; what is reserved keeps its price."""
         ordered = sorted(set(seats))
