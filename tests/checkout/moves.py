@@ -1,0 +1,172 @@
+"""Moves to test: an event with a past, in a shop of two shards, and whatever carries it to the other one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from checkout.answers import Held, Seen
+from checkout.catalogue_store import CatalogueStore
+from checkout.hold_store import HoldStore
+from checkout.inventory import TABLES, Inventory, Summary
+from checkout.metrics import Metrics
+from checkout.moving import CLEAR_MS, Moved, Mover, Progress, Step
+from checkout.places import Place
+from checkout.rebuilding import Rebuilder
+from checkout.seat_rows import SeatRows
+from checkout.shards import Shards
+from checkout.tables import HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS, WAITLIST
+from tests.checkout.sharded import Fleet
+
+LATER_MS = 10 * CLEAR_MS
+
+
+class Killed(BaseException):
+    """The process is gone: no handler of errors runs."""
+
+
+@dataclass(slots=True)
+class Journals:
+    """Notes of holds that are in SQL already, but for `left`."""
+
+    left: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    async def drain(self, place: Place, event: str) -> int:
+        """Say how many are left."""
+        self.asked.append(f"{place.name}:{event}")
+        return self.left
+
+
+@dataclass(slots=True)
+class Crane:
+    """Moves events in a fleet; time passes while it rests."""
+
+    shop: Fleet
+    steps: list[Progress] = field(default_factory=list)
+    journals: Journals = field(default_factory=Journals)
+    watch: Callable[[Progress], None] = lambda _progress: None
+
+    def mover(self, shards: Shards | None = None) -> Mover:
+        """Make a mover: a process of its own."""
+        places = shards or self.shop.shards
+        rebuilder = Rebuilder(self.shop.catalogue, places, Metrics(CollectorRegistry()))
+
+        def tell(progress: Progress) -> None:
+            self.steps.append(progress)
+            self.watch(progress)
+
+        async def rest(seconds: float) -> None:
+            self.shop.clock.advance(int(seconds * 1000))
+            # As `run` does twice a second.
+            await self.shop.shards.refresh()
+
+        store = CatalogueStore(self.shop.main)
+        return Mover(places, store, rebuilder, self.journals, self.shop.clock, tell, rest)
+
+    async def move(self, event: str, to: str) -> Moved:
+        """Move an event."""
+        return await self.mover().move(event, to)
+
+    async def killed_at(self, event: str, to: str, number: int) -> bool:
+        """Move an event and die where the mover speaks for the `number`-th time (waiting counts once)."""
+        spoken: list[Step | tuple[Step, int]] = []
+
+        def dies(progress: Progress) -> None:
+            word = progress.step if progress.step is Step.WAIT else (progress.step, progress.done)
+            if word not in spoken:
+                spoken.append(word)
+            if len(spoken) > number:
+                raise Killed
+
+        self.watch = dies
+        try:
+            await self.move(event, to)
+        except Killed:
+            return True
+        finally:
+            self.watch = lambda _progress: None
+        return False
+
+
+def put(database: Any, table: sa.Table, **values: Any) -> None:
+    """Write a row."""
+    with database.writing() as connection:
+        connection.execute(sa.insert(table), values)
+
+
+async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
+    """Put an event into the catalogue that is not on sale yet, with a row in every table and seats in every status."""
+    from_ms = shop.clock.now_ms() + LATER_MS
+    await shop.add(event, shard, sale_from_ms=from_ms, sale_until_ms=from_ms + LATER_MS)
+    place = shop.shards.of(event)
+    database, now_ms = place.database, shop.clock.now_ms()
+    sold = {
+        "event_id": event,
+        "epoch": 1,
+        "price_version": 1,
+        "currency": "EUR",
+        "created_ms": now_ms,
+        "until_ms": now_ms,
+    }
+    for number, (buyer, state) in enumerate((("ann", "sold"), ("ben", "lapsed"))):
+        id_ = f"R{event}-{number}"
+        put(
+            database, RESERVATIONS, id=id_, buyer=buyer, hold_id=f"h{number}", state=state, fence=number + 1,
+            total_minor=8400, version=2, **sold,
+        )  # fmt: skip
+        for seat in (2 * number, 2 * number + 1):
+            put(
+                database, RESERVATION_SEATS, reservation_id=id_, event_id=event, seat=seat, tier=0, price_minor=4200,
+                active=state == "sold",
+            )  # fmt: skip
+    with database.writing() as connection:
+        own = SEATS.c.event_id == event
+        values = {"status": 3, "version": 2, "epoch": 1, "fence": 1, "reservation_id": f"R{event}-0"}
+        connection.execute(sa.update(SEATS).where(own, SEATS.c.seat.in_((0, 1))).values(**values))
+    SeatRows(database).block(event, [7, 8, 9], "fans")
+    SeatRows(database).retier(event, range(12, 15), 1)
+    for number in range(5):
+        put(
+            database, HOLD_JOURNAL, event_id=event, hold_id=f"h{number}", buyer="ann", state="released", epoch=1,
+            fence=number, price_version=1, back=0, until_ms=now_ms, extended=False, seats="5.0", at_ms=now_ms,
+        )  # fmt: skip
+        put(
+            database, WAITLIST, event_id=event, number=number + 1, buyer=f"w{number}", wanted=1, tier=None,
+            state="left", created_ms=now_ms,
+        )  # fmt: skip
+    await reloaded(place, event, 2)
+
+
+async def reloaded(place: Place, event: str, epoch: int) -> None:
+    """Load the map as SQL has it."""
+    inventory = Inventory(place.database)
+    assert inventory.fence(event, epoch) == 0
+    await place.holds.load(event, epoch, SeatRows(place.database).octets(event), bought={"ann": 2})
+
+
+async def seen(holds: HoldStore, event: str) -> Seen:
+    """Look at a hall that is there."""
+    found = await holds.look(event)
+    assert isinstance(found, Seen)
+    return found
+
+
+def rows(place: Place, event: str) -> dict[str, Summary]:
+    """Sum up an event's rows in a place."""
+    return Inventory(place.database).summary(event)
+
+
+EMPTY = {table.name: Summary(0, f"{0:064x}") for table in TABLES}
+
+
+async def keys(place: Place, event: str) -> list[str]:
+    """Name the keys of an event in a store."""
+    return sorted([key.decode() async for key in place.holds.client.scan_iter(f"co:{{{event}}}:*")])
+
+
+async def is_held(shop: Fleet, event: str, seat: int) -> bool:
+    """Try to hold a seat."""
+    return isinstance(await shop.hold(event, "someone", seat), Held)
