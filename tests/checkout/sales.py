@@ -1,0 +1,204 @@
+"""A sale to test: a small hall with its tables, a real store, reservations, and time that stands still."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from checkout.answers import Ask, Held, Wanted
+from checkout.catalogue_service import Catalogue
+from checkout.checking import _books as books_in
+from checkout.checking import judged, read_books, read_stock
+from checkout.database import ShopDatabase
+from checkout.hold_journal import HoldJournal
+from checkout.invariants import Books, Violation
+from checkout.metrics import Metrics
+from checkout.places import OnePlace, Place
+from checkout.rebuilding import Rebuilder
+from checkout.records import Record
+from checkout.reserving import Reserving, Told
+from checkout.sales import Line, Reservation, Sale
+from checkout.sales_store import SalesStore
+from checkout.seats import Status, hold_id_of, hold_id_text, status
+from checkout.tables import RESERVATIONS, SEATS
+from kernel.clock import ManualClock
+from kernel.lua import Script
+from kernel.store import connect
+from tests.checkout.catalogues import NOW_MS, catalogue_of, with_event
+from tests.checkout.waitlists import Timed, hold_id
+
+EVENT = "summer"
+SEATS_ALL = 45
+MOST = 4
+HOLD_MS, GRACE_MS = 180_000, 300_000
+PRICES = {0: 4200, 1: 2500}
+"""Seats 0 to 19 are of tier 0, 20 to 44 of tier 1."""
+
+
+def tier_of(seat: int) -> int:
+    """Name the tier of a seat."""
+    return 0 if seat < 20 else 1
+
+
+def a_sale(number: int = 1, seats: Iterable[int] = (0, 1), **changes: Any) -> Sale:
+    """Make a pinned hold, as the service hands it to SQL."""
+    lines = tuple(Line(seat, tier_of(seat), PRICES[tier_of(seat)]) for seat in seats)
+    own = Sale(
+        event=EVENT,
+        buyer="ann",
+        hold=hold_id_text(number.to_bytes(8, "big")),
+        back=Status.FREE,
+        epoch=1,
+        fence=number,
+        price_version=1,
+        currency="EUR",
+        lines=lines,
+        until_ms=NOW_MS + 100_000,
+        late_ms=NOW_MS + 10_000,
+        max_per_buyer=MOST,
+    )
+    return replace(own, **changes)
+
+
+def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
+    """Run all in threads that begin together."""
+    barrier = threading.Barrier(len(acts))
+
+    def one(act: Callable[[], Any]) -> Any:
+        barrier.wait(30)
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(one, acts))
+
+
+def books_of(database: ShopDatabase) -> Books:
+    """Read what SQL says of the event."""
+    with database.listing() as connection:
+        return books_in(connection, EVENT, MOST)
+
+
+@dataclass
+class Scene:
+    """Everything of one event."""
+
+    url: str
+    client: Redis
+    clock: ManualClock
+    database: ShopDatabase
+    catalogue: Catalogue
+    place: Place
+    metrics: Metrics
+    rebuilder: Rebuilder
+    reserving: Reserving
+
+    @property
+    def holds(self) -> Timed:
+        """Return the hall's store."""
+        assert isinstance(self.place.holds, Timed)
+        return self.place.holds
+
+    @property
+    def sales(self) -> SalesStore:
+        """Return the statements, with the test's time."""
+        return SalesStore(self.database, self.clock)
+
+    def worker(self, *, clock: ManualClock | None = None, place: Place | None = None) -> Reserving:
+        """Make one more worker; perhaps with a clock of its own, or with another way to the database."""
+        places = OnePlace(place or self.place)
+        rebuilder = Rebuilder(self.catalogue, places, self.metrics)
+        return Reserving(self.catalogue, places, rebuilder.rebuild, clock or self.clock, self.metrics)
+
+    def rebuilder_of(self, who: str) -> Rebuilder:
+        """Make one more worker that can put the map back."""
+        return Rebuilder(self.catalogue, OnePlace(self.place), self.metrics, who)
+
+    async def hold(self, buyer: str, *seats: int, key: str = "k", **changes: Any) -> str:
+        """Hold seats; returns the hold as it is shown."""
+        id_ = hold_id(EVENT, buyer, f"{key}{seats}")
+        ask = Ask(id_, buyer, Wanted(seats), HOLD_MS, MOST, 1, "body", currency="EUR")
+        outcome = await self.holds.hold(EVENT, replace(ask, **changes))
+        assert isinstance(outcome, Held), outcome
+        return hold_id_text(id_)
+
+    async def reserved(self, buyer: str, *seats: int) -> str:
+        """Hold and reserve seats; returns the reservation."""
+        told = await self.reserving.reserve(EVENT, buyer, await self.hold(buyer, *seats))
+        assert isinstance(told, Told), told
+        return told.paper["reservation"]
+
+    async def drain(self) -> None:
+        """Bring the notes of holds to SQL, as the shop does each quarter of a second."""
+        await HoldJournal(self.metrics).drain(self.place, EVENT)
+
+    # ------------------------------------------------------------------------------- looking
+
+    async def seats(self, *which: int) -> list[Status]:
+        """Return what the store says of seats."""
+        seen = await self.holds.look(EVENT)
+        return [status(seen.map[seat]) for seat in which]  # type: ignore[union-attr]
+
+    def sql_seats(self, *which: int) -> list[Status]:
+        """Return what SQL says of seats."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(SEATS.c.seat, SEATS.c.status).where(SEATS.c.event_id == EVENT)
+            )
+            now = dict(rows.all())
+        return [Status(now[seat]) for seat in which]
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each reservation, by its buyer."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(RESERVATIONS.c.buyer, RESERVATIONS.c.state))
+            return dict(rows.all())
+
+    def sale_of(self, buyer: str) -> Reservation:
+        """Return a buyer's one reservation."""
+        (one,) = self.sales.of_buyer(EVENT, buyer)
+        return one
+
+    async def state_of(self, hold: str) -> str:
+        """Return how the store says that a hold stands."""
+        record = await self.holds.record(EVENT, hold_id_of(hold) or b"")
+        return "none" if record is None else str(record.state)
+
+    async def violations(self, records: Iterable[Record] = (), *, settled: bool = True) -> list[Violation]:
+        """Put the invariants to SQL, the store and what clients saw."""
+        most, books = await asyncio.to_thread(read_books, self.url, EVENT, self.url)
+        stock = await read_stock(self.client, EVENT)
+        return list(judged(EVENT, list(records), books, stock, most, settled=settled).violations)
+
+
+@asynccontextmanager
+async def on_sale(
+    url: str, store_url: str, *, scripts: Mapping[str, Script] | None = None, **changes: Any
+) -> AsyncIterator[Scene]:
+    """Open the sale of an event; `changes` are those of its fields."""
+    client = connect(store_url, timeout_s=15)
+    await client.flushall()
+    database = ShopDatabase(url)
+    database.open()
+    clock = ManualClock(NOW_MS)
+    catalogue = catalogue_of(database, clock)
+    holds = Timed(client, scripts)
+    holds.clock = clock
+    place = Place("main", database, holds)
+    metrics = Metrics(CollectorRegistry())
+    rebuilder = Rebuilder(catalogue, OnePlace(place), metrics, "worker-1")
+    reserving = Reserving(catalogue, OnePlace(place), rebuilder.rebuild, clock, metrics)
+    scene = Scene(url, client, clock, database, catalogue, place, metrics, rebuilder, reserving)
+    try:
+        await with_event(catalogue, **changes)
+        await rebuilder.rebuild(EVENT)
+        yield scene
+    finally:
+        await client.aclose()
+        database.close()
