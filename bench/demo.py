@@ -69,6 +69,11 @@ class Demo:
         """The address of the journal's database."""
         return f"sqlite:///{self.folder / 'journal.db'}"
 
+    @property
+    def shop_database_url(self) -> str:
+        """The address of the shop's database."""
+        return f"sqlite:///{self.folder / 'shop.db'}"
+
     def workers(self) -> list[int]:
         """Return the process ids of the gate's workers."""
         return [pid for pid in _children(self.pid) if "worker gate" in _command(pid)]
@@ -177,7 +182,10 @@ def demo(
 def plan_for(
     running_demo: Demo, fans: int, arrive_s: float, *, shape: str = "onsale", linger_s: float | None = None
 ) -> Plan:
-    """Return the crowd for an installation: everybody has time enough to be served, unless told otherwise."""
+    """Return the crowd for an installation: everybody has time enough to be served, unless told otherwise.
+
+    What most look at is the line, so the fans only look at the shop's pages; who wants more gives them errands.
+    """
     enough_s = fans * 60 / running_demo.per_minute * 2 + 120
     return Plan(
         url=running_demo.url,
@@ -188,4 +196,5 @@ def plan_for(
         shape=shape,
         operator_url=running_demo.operator_url,
         operator_token=OPERATOR_TOKEN,
+        errands={},
     )

@@ -21,6 +21,7 @@ NAMES = {
     "match": "the match day of 29 June 1998, scaled",
     "step": "ten times as many within a second, held for a minute",
     "sockets": "20,000 open sockets wait for the start",
+    "sale": "a crowd buys seats in an arena of 60,000",
 }
 MODULES = {"flash": "window", "match": "window"}
 

@@ -75,6 +75,16 @@ def test_a_thousand_open_sockets_wait_for_the_start() -> None:
     assert told["sockets-early"]["value"] == 0
 
 
+def test_every_seat_of_an_arena_is_sold_once() -> None:
+    """300 fans in a hall of 60,000: holds, conflicts, reservations; SQL, store and records agree."""
+    told = play("sale")
+
+    assert told["sale-crowd"]["value"] == 300
+    assert told["sale-checks"]["value"] == 9
+    assert told["sale-holds"]["value"] > 200
+    assert told["sale-violations"]["details"]["looked_at"]["seats"] == 60_000
+
+
 def test_a_drill_that_is_not_known_is_refused_with_those_that_are() -> None:
     """A wrong NAME lists them and ends with 2."""
     done = subprocess.run(

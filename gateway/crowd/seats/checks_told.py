@@ -182,7 +182,7 @@ def map_follows(observed: Observed) -> Verdict:
     found += [f"fan {one.fan} at {one.event}: {one.fault}" for one in shop.compared if one.fault]
     detail = f"{len(shop.compared):,} copies compared, {changes:,} changes heard"
     if shop.watched_in_vain:
-        detail += f"; {shop.watched_in_vain:,} met no map of a version of theirs"
+        detail += f"; {shop.watched_in_vain:,} could not compare"
     return verdict(
         "map-follows",
         "A map and the changes after it are what the shop has.",

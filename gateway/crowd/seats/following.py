@@ -3,13 +3,16 @@
 The copy is kept as the page keeps it (``checkout.deltas``). Everything that was told is noted as well, so that a second
 implementation can read it again (``checkout.invariants``). A copy that notices itself that it is lost is made anew, as
 pages do; what must never be is one that is wrong and does not know.
+
+A fresh map may be of a version in the middle of a message, since a message joins what came in some tenths of a second.
+A message says what seats *are* after it, all that changed within it; so the map and every message after it must give
+the copy as it is now.
 """
 
 import asyncio
 from contextlib import suppress
-from zlib import crc32
 
-from checkout.deltas import RESET, Copy, Step, Version, version
+from checkout.deltas import RESET, Copy, Step, Version, put, version
 from checkout.records import Delta, Snapshot
 from gateway.crowd.browser import Ended, Listening
 from gateway.crowd.observed import Outcome, Route
@@ -26,7 +29,7 @@ COMES_WITHIN_S = 10.0
 """A change that is on the map must be in the stream by then; half a second is what the shop promises."""
 
 MAPS = 4
-"""So many fresh maps are asked for, until one has a version that the stream passed."""
+"""So many fresh maps are asked for, until one is not older than the copy's beginning."""
 
 AGAIN_S = 1.0
 SESSION_RATIO = 0.6
@@ -41,7 +44,7 @@ class Viewer:
         self.fan = buyer.fan
         self.name = f"fan {buyer.fan.file.index}"
         self.copy: Copy | None = None
-        self._marks: dict[Version, int] = {}  # what the copy was at each version
+        self._told: list[tuple[Version, str]] = []  # since the copy was made
         self._stream: Listening | None = None
         self._reader = Reader()
         self._only_counts = False
@@ -74,7 +77,7 @@ class Viewer:
             return False
         self._note(seen, self.name)
         self.copy = Copy(bytearray(seen.octets), seen.version)
-        self._marks = {seen.version: crc32(seen.octets)}
+        self._told = []
         return True
 
     def _note(self, seen: Seen, viewer: str) -> None:
@@ -134,7 +137,7 @@ class Viewer:
                 step = copy.take(told, message.text)
                 self._hear(message.id, message.text)
                 if step is Step.NEXT:
-                    self._marks[told] = crc32(copy.octets)
+                    self._told.append((told, message.text))
             case "check":
                 told = version(message.id)
                 if copy.check(told, message.text) is Step.LOST and told == copy.version:
@@ -155,7 +158,7 @@ class Viewer:
         self.buyer.shop.look(self.buyer.hall.id, Delta(self.name, at_us, id_, text))
 
     async def _compare(self) -> bool:
-        """Hold the copy against a fresh map; False where the stream did not pass by that map's version."""
+        """Hold the copy against a fresh map; False where that is older than the copy's beginning."""
         seen = await self.buyer.look()
         if seen is None:
             self._only_counts = True
@@ -163,18 +166,27 @@ class Viewer:
         self._note(seen, "")
         now_s = self.fan.venue.seconds()
         await self._listen(now_s + COMES_WITHIN_S, seen.version)
-        if self._only_counts or self.copy is None:
+        copy = self.copy
+        if self._only_counts or copy is None or copy.lost:
             return False
-        if self.copy.version < seen.version:
-            if self._stream is None:
+        if copy.version < seen.version:
+            if self._stream is not None:
+                fault = f"the stream did not come to {seen.version} in {COMES_WITHIN_S:g} s"
+            elif self.fan.notes.outages:
+                return False
+            else:
                 raise Ended(Outcome.FAILED, "the stream of changes could not be had")
-            self._compared(seen.version, f"the stream did not come to {seen.version} in {COMES_WITHIN_S:g} s")
+            self._compared(seen.version, fault)
             return True
-        mark = self._marks.get(seen.version)
-        if mark is None:
+        if seen.version < copy.base:
             return False
-        same = mark == crc32(seen.octets)
-        self._compared(seen.version, "" if same else f"at {seen.version} the copy is not the map")
+        mirror = bytearray(seen.octets)
+        for told, text in self._told:
+            if told > seen.version:
+                put(mirror, text)
+        same = mirror == copy.octets
+        fault = f"the map {seen.version} and what was told after it are not the copy at {copy.version}"
+        self._compared(seen.version, "" if same else fault)
         return True
 
     def _compared(self, at: Version, fault: str) -> None:

@@ -1,6 +1,6 @@
 """Life of a hold: the time in which its buyer surely had its seats, whatever order things happened in.
 
-It begins when the buyer had the answer. It lasts until the latest end that was told, and no longer than until somebody
+It begins when the buyer had the answer. It lasts until the latest end that was told, and no longer than until its buyer
 asked for anything that may have ended it, or until the store was lost. Half-open, in microseconds.
 """
 
@@ -36,13 +36,22 @@ def lives(operations: Iterable[Operation], losses: Sequence[Loss]) -> list[Life]
             continue
         first = min(granted, key=lambda one: one.returned_us or 0)
         from_us = first.returned_us or 0
-        told = [one.until_ms for one in about if one.answer is Answer.DONE and one.until_ms is not None]
+        # What was reserved lasts as long as the reservation, which may be shorter than the hold was.
+        told = _told(about, reserved=True) or _told(about, reserved=False)
         ends = [max(told) * US_PER_MS]
         ends += [one.called_us for one in about if _may_end(one)]
         ends += [loss.from_us for loss in losses if loss.until_us >= first.called_us]
         reserving = min((one.called_us for one in about if one.act is Act.RESERVE), default=None)
         found.append(Life(hold, first.buyer, first.seats, from_us, min(ends), reserving))
     return found
+
+
+def _told(about: Iterable[Operation], *, reserved: bool) -> list[int]:
+    return [
+        one.until_ms
+        for one in about
+        if one.answer is Answer.DONE and one.until_ms is not None and (one.act is Act.RESERVE) == reserved
+    ]
 
 
 def _may_end(one: Operation) -> bool:

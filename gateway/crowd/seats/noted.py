@@ -176,7 +176,7 @@ class Shop:
     )  # buyers who stood on a waitlist: what was offered may be unknown
     looks: dict[str, list[Snapshot | Delta]] = field(default_factory=dict)  # by event
     compared: list[Compared] = field(default_factory=list)
-    watched_in_vain: int = 0  # viewers for whom no map came with a version that their stream passed
+    watched_in_vain: int = 0  # viewers who could not compare: every map was older than their copy
     unlike: list[str] = field(default_factory=list)  # maps that cannot be right
     outside: int = 0  # holds that were asked for without an admission
     slipped: list[str] = field(default_factory=list)  # and were given

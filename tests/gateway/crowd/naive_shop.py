@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from checkout import layout
-from checkout.deltas import write
+from checkout.deltas import coalesce, write
 from checkout.seats import Status
 from checkout.sections import Layout
 from gateway.crowd.browser import Listening
@@ -370,20 +370,18 @@ class Changes:
         self._is_closed = False
 
     async def read(self) -> bytes:
-        """Give what has changed since, and sometimes the mark of the map."""
+        """Give what has changed since, in one message, and sometimes the mark of the map."""
         told = self._shop.books.told
         while self._after >= len(told):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             if self._is_closed:
                 return b""
-        parts = [
-            f"id: 1:1000-{number + 1}\ndata: {told[number]}\n\n"
-            for number in range(self._after, len(told))
-            if told[number]
-        ]
+        texts = [text for text in told[self._after :] if text]
         self._after = len(told)
+        version = f"1:1000-{self._after}"
+        parts = [f"id: {version}\ndata: {coalesce(texts, self._shop.layout.seats)}\n\n"] if texts else []
         if self._after % 7 == 0:
-            parts.append(f"event: check\nid: 1:1000-{self._after}\ndata: {self._shop.mark()}\n\n")
+            parts.append(f"event: check\nid: {version}\ndata: {self._shop.mark()}\n\n")
         return "".join(parts).encode() or b": here\n\n"
 
     def close(self) -> None:

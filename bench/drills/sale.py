@@ -1,0 +1,132 @@
+"""The sale: a crowd buys seats in an arena of 60,000, and every seat is sold once.
+
+All want the same evening and nobody else buys, so a refusal that no fan explains counts against the shop too. The crowd
+judges what it was told; afterwards the shop's own checker reads SQL, the store and the crowd's records together. In the
+full form fans wait for the ends of their holds, so it lasts some minutes after the last of them came.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from bench.demo import ROOM, Demo, demo, plan_for
+from bench.drills import results
+from bench.figure import Figure
+from bench.figures.crowd import tell
+from bench.harness import Bench
+from checkout.checking import check_sale
+from checkout.programme import IN_THE_ARENA
+from gateway.crowd.books import admissions_of
+from gateway.crowd.crowd import Hooks, Result, run_crowd
+from gateway.crowd.plan import DEFAULT_ERRANDS, Script
+from gateway.crowd.seats.checks import SEAT_CHECKS
+from gateway.crowd.seats.figures import SeatFigures, seat_figures
+from gateway.crowd.seats.retold import records
+from gateway.crowd.verdict import State
+
+MIX = {Script.STEADY: 0.92, Script.TWO_TABS: 0.03, Script.RETRY: 0.03, Script.BAD: 0.02}
+"""Those who would not come to the shop are left at home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of it; fans wait for the ends of holds that last at most ``ends_wait_s``."""
+
+    fans: int
+    arrive_s: float
+    per_minute: int
+    ends_wait_s: float
+
+
+FULL = Size(fans=6000, arrive_s=120, per_minute=3000, ends_wait_s=250)
+SHORT = Size(fans=300, arrive_s=15, per_minute=1200, ends_wait_s=0)
+
+
+def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
+    """Sell seats to the crowd and look at the books."""
+    size = SHORT if short else FULL
+    # Who waits for the end of a hold keeps a place of the shop meanwhile.
+    room = {"total_active_users": size.fans}
+    with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room) as installation:
+        plan = replace(
+            plan_for(installation, size.fans, size.arrive_s),
+            errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX, ends_wait_s=size.ends_wait_s,
+        )  # fmt: skip
+        hooks = Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
+        result = asyncio.run(run_crowd(plan, hooks))
+        books = _books(bench, name, installation, result)
+    yield results.crowd(bench, name, result)
+    yield results.places(bench, name, result.places_lost, size.fans)
+    yield _checks(bench, name, result)
+    shown = seat_figures(result.observed)
+    if shown is not None:
+        yield from _seats(bench, name, size, shown)
+    yield books
+
+
+def _books(bench: Bench, name: str, installation: Demo, result: Result) -> Figure:
+    """What the shop's own checker finds in SQL, the store and the crowd's records."""
+    conditions = results.conditions(bench, len(result.observed.fans))
+    if IN_THE_ARENA not in result.observed.shop.halls:
+        why = result.observed.shop.why_not or "the origin sells no seats"
+        return Figure(f"{name}-violations", 0, "violations", met=False, conditions=conditions, error=why)
+    verdict = check_sale(
+        installation.shop_database_url,
+        installation.store_url,
+        IN_THE_ARENA,
+        records(result.observed, IN_THE_ARENA),
+        settled=False,
+    )
+    lines = list(verdict.lines())
+    return Figure(
+        f"{name}-violations",
+        len(verdict.violations),
+        "violations",
+        "invariants over SQL, the store and the crowd's records",
+        target="= 0",
+        met=verdict.is_right,
+        conditions=conditions,
+        details={"looked_at": dict(verdict.looked_at)},
+        error=None if verdict.is_right else "; ".join(lines[1:4]),
+    )
+
+
+def _checks(bench: Bench, name: str, result: Result) -> Figure:
+    """How many of the checks of seats are green; all must have had something to judge."""
+    names = {check.__name__.replace("_", "-") for check in SEAT_CHECKS}
+    states = {verdict.name: verdict.state for verdict in result.verdicts if verdict.name in names}
+    green = sum(state is State.GREEN for state in states.values())
+    return Figure(
+        f"{name}-checks",
+        green,
+        "checks",
+        "of seats",
+        target=f"= {len(SEAT_CHECKS)}",
+        met=green == len(SEAT_CHECKS),
+        conditions=results.conditions(bench, len(result.observed.fans)),
+        details={verdict.name: verdict.detail for verdict in result.verdicts if verdict.name in names},
+    )
+
+
+def _seats(bench: Bench, name: str, size: Size, shown: SeatFigures) -> Iterator[Figure]:
+    conditions = results.conditions(bench, size.fans)
+    yield Figure(
+        f"{name}-holds",
+        shown.won,
+        "holds",
+        f"{shown.wishes:,} wishes",
+        target="some of each kind: reserved, released and refused",
+        met=min(shown.reserved, shown.released, sum(shown.refused.values())) > 0,
+        conditions=conditions,
+        details={
+            "seats": shown.seats_won,
+            "reserved": shown.reserved,
+            "released": shown.released,
+            "expired": shown.expired,
+            "refused": shown.refused,
+            "conflict_rate": round(shown.conflict_rate, 4),
+            "most_in_a_second": max(shown.won_per_s, default=0),
+            "time_to_hold_p50_s": round(shown.time_to_hold_s.p50, 2),
+            "time_to_hold_p99_s": round(shown.time_to_hold_s.p99, 2),
+        },
+    )
