@@ -163,6 +163,17 @@ class HoldStore:
         _, holds, seats, more = await self._call("expire", event, (most,), now_ms)
         return Expired(holds, seats, more == b"1")
 
+    async def due(self, events: Sequence[str], now_ms: int | None = None) -> list[str]:
+        """Name those of the events that have something to expire or to forget."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.time()
+        for event in events:
+            pipe.zrange(self.keys(event).expiry, 0, 0, withscores=True)
+        with translated():
+            (seconds, micros), *firsts = await pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000 if now_ms is None else now_ms
+        return [event for event, first in zip(events, firsts, strict=True) if first and first[0][1] <= now_ms]
+
     async def pin(
         self,
         event: str,
@@ -285,10 +296,23 @@ class HoldStore:
             got = await self.client.hmget(self.keys(event).head, [f"count:{int(one)}" for one in Status])
         return None if None in got else tuple(int(count) for count in got if count is not None)
 
+    async def deltas(self, event: str, after: str, most: int) -> list[tuple[str, str]] | None:
+        """Read what came after the delta `after`: ids and texts, oldest first, at most `most`.
+
+        None when the stream has no such delta (any more): it was cut off, or belongs to a hall that was lost.
+        """
+        with translated():
+            got = await self.client.xrange(self.keys(event).deltas, min=after, count=most + 1)
+        if not got or got[0][0].decode() != after:
+            return None
+        return [(id_.decode(), fields[b"d"].decode()) for id_, fields in got[1:]]
+
     async def drop(self, event: str) -> None:
-        """Take an event out of the store."""
+        """Take an event out of the store, and whatever else has its hash tag: leases, the waitlist's notes."""
         with translated():
             await self.client.unlink(*self.keys(event).all)
+            async for key in self.client.scan_iter(f"co:{{{event}}}:*", count=1_000):
+                await self.client.unlink(key)
 
     async def _call(self, name: str, event: str, argv: Sequence[Scalar], now_ms: int | None) -> list[Any]:
         with translated():

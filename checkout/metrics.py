@@ -58,6 +58,9 @@ class Metrics:
             "expired_seats", "Seats of holds whose time was over, freed by the sweeper"
         )
         self.journal_notes = counter("journal_notes", "Notes of holds brought from the store to SQL")
+        self.journal_dropped = counter(
+            "journal_dropped_notes", "Notes of holds given up because SQL was away for too long"
+        )
         self.journal_lag = gauge(
             "journal_lag_seconds", "Age of the oldest note that was not in SQL at the last look", "place",
             mode="max",
@@ -68,12 +71,19 @@ class Metrics:
 
         # The map
         self.store_map_reads = Tally(counter("store_map_reads", "Whole maps read from the store"))
+        self.store_delta_reads = Tally(
+            counter("store_delta_reads", "Readings of a hall's changes from the store")
+        )
         self.map_answers = Words(
             counter("map_answers", "Maps given to whoever asked: seats, sections, or unchanged", "detail")
         )
         self.streams = gauge("map_streams", "Open streams of changes", mode="livesum")
         self.stream_messages = Words(
             counter("stream_messages", "Messages written to streams of changes, by kind", "kind")
+        )
+        self.map_crowded = gauge("map_crowded", "1 while only sections are told, else 0", mode="max")
+        self.loop_lag = gauge(
+            "loop_lag_seconds", "Mean lateness of the event loop in the last second", mode="max"
         )
         self.rebuilds = Words(
             counter("map_rebuilds", "Maps put together from SQL after a loss, by what came of it", "outcome")
@@ -90,6 +100,11 @@ class Metrics:
             "inventory_drift",
             "Seats on which the store and SQL do not agree, at the last comparison",
             "place",
+        )
+
+        # The room in front
+        self.stock_told = Words(
+            counter("stock_told", "What is left, said to a room, by what came of it", "outcome")
         )
 
         # Everything

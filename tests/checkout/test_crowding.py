@@ -1,6 +1,7 @@
 """Crowding: seats become sections when it is too much for a while, and seats again when it has been easy for long."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,17 @@ def test_the_test_above_notices_a_rule_without_patience(monkeypatch: pytest.Monk
     )
     with pytest.raises(AssertionError):
         test_it_never_turns_without_its_time()
+
+
+def test_the_bounds_are_those_of_the_page() -> None:
+    """docs/seat-map.md tells operators the numbers that are in force."""
+    page = " ".join((Path(__file__).parents[2] / "docs" / "seat-map.md").read_text(encoding="utf-8").split())
+    bounds = Bounds()
+    for told in (
+        f"mean lateness of the event loop | {bounds.lag_ms} ms",
+        f"open streams | {bounds.viewers:,} |",
+        f"bytes of maps and streams | {bounds.bytes_per_s:,} a second",
+        f"Pressure of 1 or more for {ENTER_MS:,} ms: sections. Below {EASY_RATIO} for {STAY_MS:,} ms: seats again.",
+        f"within {RELAPSE_MS:,} ms stays twice as long, up to {STAY_MOST_MS:,} ms.",
+    ):
+        assert told in page
