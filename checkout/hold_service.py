@@ -69,7 +69,7 @@ from kernel.errors import Unavailable
 
 TRIES = 5
 
-Rebuild = Callable[[str], Awaitable[None]]
+Rebuild = Callable[[str], Awaitable[object]]
 """Puts an event's map back into a store that lost it."""
 
 HoldId = Callable[[str, str, str], bytes]
