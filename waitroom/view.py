@@ -193,7 +193,7 @@ def shell(
         return Shell(template.render(values))
     parts = {part: "".join(template.blocks[part](template.new_context(values))) for part in own_page.PARTS}
     links = f'<link rel="stylesheet" href="{values["stylesheet"]}">'
-    parts["head"] = links + parts["head"]
+    parts["head"] = links + (f"<style>{look.theme.css}</style>" if look.theme.css else "") + parts["head"]
     parts["attributes"] = f'lang="{look.words.tag}" dir="{look.words.direction}"{parts["attributes"]}'
     return Shell(own_page.rendered(custom_page_html, parts, {"name": look.name, **(variables or {})}))
 

@@ -12,7 +12,7 @@ from playwright._impl._driver import compute_driver_executable
 
 from waitroom import view
 from waitroom.assets import LAZY, asset_url, assets, modules, squeezed, thinned, words_name
-from waitroom.theme import Theme, style_hash
+from waitroom.theme import Theme, read_theme, style_hash
 from waitroom.view import Action, Look, TicketView
 from waitroom.wait import Interval
 from waitroom.words import languages
@@ -183,6 +183,16 @@ def test_an_operators_own_page_carries_our_parts() -> None:
     assert 'id="headline"' in page
     assert "<title>Concert</title>" in page
     assert view.custom_page_faults(GOOD_PAGE) == []
+
+
+def test_an_operators_own_page_has_the_rooms_colours_too() -> None:
+    """Our parts look the same in the house's page and in the operator's own."""
+    theme = read_theme({"colours": {"accent": "#1a5fb4"}})
+    page = view.shell("main", PREFIX, look(theme=theme), GOOD_PAGE).page().decode()
+
+    assert theme.css
+    assert f"<style>{theme.css}</style>" in page
+    assert "<style>" not in view.shell("main", PREFIX, look(), GOOD_PAGE).page().decode()
 
 
 def test_the_parts_stand_with_two_braces_too() -> None:
