@@ -66,6 +66,7 @@ class Room:
             (f"{room}/claim", self.claim, ["POST"]),
             (f"{room}/leave", self.leave, ["POST"]),
             (f"{room}/more-time", self.more_time, ["POST"]),
+            (f"{room}/here", self.here, ["POST"]),
             (f"{room}/ticket", self.ticket, ["GET"]),
             (f"{room}/receipt", self.receipt, ["GET"]),
             (f"{room}/how", self.how, ["GET"]),
@@ -161,6 +162,7 @@ class Room:
             "poll_cap_s": 60,
             "claim_window_s": scene.claim_window_s,
             "wait": scene.wait or {"low": 0.75, "high": 1.35, "held": None, "of": 0},
+            "census": scene.census,
             "stock": scene.stock or {"left": None, "state": None},
             "stops": "moved" if scene.moved_to else "",
             "moved_to": scene.moved_to,
@@ -339,6 +341,11 @@ class Room:
                 "extensions_left": scene.extensions_most - scene.extensions,
             }
         )
+
+    async def here(self, request: Request) -> Response:
+        """Hear that a page is still there."""
+        self.scene.count("here" if self._ticket(request) else "here without a ticket")
+        return Response(status_code=204)
 
     async def receipt(self, request: Request) -> Response:
         """Send a receipt to who has a ticket."""

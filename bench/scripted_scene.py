@@ -43,6 +43,7 @@ class Scene:
     bypass: bool = False
     message: str = ""
     wait: dict[str, float | None] | None = None
+    census: dict[str, Any] | None = None
     stock: dict[str, Any] | None = None
     moved_to: str | None = None
     claim_window_s: int = 300

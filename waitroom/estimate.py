@@ -1,10 +1,11 @@
 """Estimate: how fast the line moves, and how far off the waits told from that speed have been.
 
-A wait is told as ``ahead / speed`` times two factors (``wait``). The factors are learned from the line's own
-history of calls: for ranks that have been called since, what would a fan have been told 1, 2, 5, … minutes
-before, and how long did it take in truth? This is split-conformal prediction (Lei et al. 2018,
-doi:10.1080/01621459.2017.1307116): the earlier half of the ranks sets the factors so that nine waits in ten fall
-between them, with the correction for a finite sample; the later half, which had no part in it, tells how many did.
+A wait is told as ``ahead / speed``, with the count of who is still there (``census``), times two factors (``wait``).
+The factors are learned from the line's own history of calls: for ranks that have been called since, what would a fan
+have been told 1, 2, 5, … minutes before, and how long did it take in truth? This is split-conformal prediction
+(Lei et al. 2018, doi:10.1080/01621459.2017.1307116): the earlier half of the ranks sets the factors so that nine waits
+in ten fall between them, with the correction for a finite sample; the later half, which had no part in it, tells how
+many did.
 That share, and of how many, is what the page may say.
 
 Where the share is honest: while the line goes on as it went. A steady rate, no-shows and a changing crowd at the
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from math import ceil, floor, inf
 from typing import NamedTuple
 
+from waitroom.census import Census, fullness, lasts_s, newest
 from waitroom.lanes import Moved, Serving
 
 SPEED_WINDOW_MS = 60_000
@@ -92,11 +94,11 @@ def mark_ms(calls: Sequence[Moved]) -> int:
     return calls[-1].at_ms // STEP_MS * STEP_MS if calls else 0
 
 
-def learn(calls: Sequence[Moved]) -> Learned | None:
-    """Learn from the kept calls; None while they tell too little."""
+def learn(calls: Sequence[Moved], counts: Sequence[Census] = ()) -> Learned | None:
+    """Learn from the kept calls, and from the counts that waits were told by; None while they tell too little."""
     stop = bisect_right(calls, mark_ms(calls), key=lambda record: record.at_ms)
     used = calls[max(0, stop - USED_MOST) : stop]
-    ratios = _ratios([record.at_ms for record in used], [record.serving.standard for record in used])
+    ratios = _ratios([record.at_ms for record in used], [record.serving.standard for record in used], counts)
     half = len(ratios) // 2
     if half < HALF_LEAST:
         return None
@@ -106,7 +108,7 @@ def learn(calls: Sequence[Moved]) -> Learned | None:
     return Learned(low, high, round(held, 2), len(later))
 
 
-def _ratios(at_ms: Sequence[int], level: Sequence[int]) -> list[float]:
+def _ratios(at_ms: Sequence[int], level: Sequence[int], counts: Sequence[Census] = ()) -> list[float]:
     """Return true waits by told ones, in the order of the calls; infinite where it was told that nobody is ahead.
 
     Every rank is asked for the same lookbacks, or the halves could not be compared: those of up to a third of the
@@ -134,7 +136,9 @@ def _ratios(at_ms: Sequence[int], level: Sequence[int]) -> list[float]:
             then = level[bisect_right(at_ms, told_ms) - 1]
             speed = round((then - base) * 60_000 / SPEED_WINDOW_MS)
             if speed > 0:
-                told_wait_ms = (rank - then) * 60_000 / speed
+                there = newest(counts, told_ms)
+                ranks = (rank - then) * fullness(there, then, rank)
+                told_wait_ms = 1000 * lasts_s(ranks, speed, there.leaving if there else 0)
                 ratios.append(lookback_ms / told_wait_ms if told_wait_ms else inf)
     return ratios
 

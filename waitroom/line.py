@@ -13,8 +13,10 @@ sorted and never overlap. Not here: how many to call (``admission.pace``), when 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from waitroom.census import Asked, one_in, round_ms, round_of
 from waitroom.lanes import Lane, Serving, at_most, highest, ordered
 from waitroom.schedule import CHANGES, Phase
+from waitroom.wait import poll_cap_s
 
 Void = tuple[tuple[int, int], ...]
 
@@ -320,6 +322,19 @@ def joined_ranges(ranges: Sequence[tuple[int, int]]) -> Void:
         else:
             merged.append((since, to))
     return tuple(merged)
+
+
+def asked_of(line: Line | None) -> Asked | None:
+    """Tell which round of the census is on, from what the public is shown; None where nobody waits by rank."""
+    if (
+        line is None
+        or line.phase not in TICKING
+        or not line.shown_issued
+        or (line.commitment and not line.seed)
+    ):
+        return None
+    cap_s = poll_cap_s(line.shown_waiting)
+    return Asked(round_of(line.shown_ms, cap_s), round_ms(cap_s), one_in(line.shown_issued))
 
 
 def rank_of(line: Line, number: int, drawn: int | None) -> int | None:

@@ -31,6 +31,9 @@ class Metrics:
                 "waitroom_line_status_documents", "Status documents given to whoever asked", registry=registry
             )
         )
+        self.here = Tally(
+            Counter("waitroom_line_here", "Answers of pages that a census asked", registry=registry)
+        )
         self.refused = Counter(
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from kernel.asgi import Ready
+from waitroom.census import Census, fullness
 from waitroom.draw import Shuffle, draw_id, rounds_for
-from waitroom.estimate import Learned, learn, mark_ms
+from waitroom.estimate import Learned, learn, mark_ms, speed_per_minute
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import JOINABLE, Line, covered, is_void, rank_of
 from waitroom.room_fields import StockState
 from waitroom.rooms import Room
-from waitroom.schedule import Wanted
+from waitroom.schedule import Phase, Wanted
 from waitroom.standing import Place, stand
 from waitroom.ticket import Ticket
+from waitroom.wait import MEASURED, Interval, wait_interval
 
 CALLS_KEPT = 4096
 _FADING = 0.99
@@ -37,7 +39,9 @@ class Reading:
     calls: list[Moved] = field(default_factory=list)
     learned: Learned | None = None
     """What the calls tell of waits; made anew when the mark behind it moves."""
-    learned_mark: tuple[int, int] = (0, 0)
+    learned_mark: tuple[int, ...] = ()
+    counts: tuple[Census, ...] = ()
+    """The kept counts of who is still there, the newest last."""
     shuffle: Shuffle | None = None
     proof: str = ""
     document: bytes = b""
@@ -59,6 +63,12 @@ class Reading:
         return replace(self.line, issued=max(self.line.issued, self.given)) if self.line else None
 
     @property
+    def was_open(self) -> bool:
+        """Whether people have joined who are no longer taken now: sold out, or the line drains or is over."""
+        sold_out = self.room.stock_state is StockState.SOLD_OUT
+        return self.line is not None and (sold_out or self.line.phase in {Phase.DRAINING, Phase.ENDED})
+
+    @property
     def claim_window_ms(self) -> int:
         """How long a call may be answered before it turns into a recall."""
         return self.room.claim_window_s * 1000
@@ -69,9 +79,15 @@ class Reading:
         return rounds_for((self.line.frozen or 0) if self.line else 0)
 
     def follow(
-        self, line: Line | None, calls: tuple[Moved, ...], now_ms: int, *, whole_history: bool
+        self,
+        line: Line | None,
+        calls: tuple[Moved, ...],
+        counts: tuple[Census, ...],
+        now_ms: int,
+        *,
+        whole_history: bool,
     ) -> None:
-        """Take over a snapshot's line and the new end of its history."""
+        """Take over a snapshot's line, the new end of its history and the counts of who is there."""
         before = self.line
         if before is not None and line is not None and before.run == line.run and now_ms > self.read_ms:
             joined = line.issued - before.issued - covered(line.void, before.issued, line.issued)
@@ -87,9 +103,11 @@ class Reading:
             last = self.calls[-1] if self.calls else Moved(-1, Serving())
             self.calls.extend(record for record in calls if record > last)
             del self.calls[:-CALLS_KEPT]
-        mark = line.epoch if line else 0, mark_ms(self.calls)
+        self.counts = counts
+        told_ms = mark_ms(self.calls)
+        mark = (line.epoch if line else 0, told_ms, *(one.round for one in counts if one.at_ms <= told_ms))
         if whole_history or mark != self.learned_mark:
-            self.learned, self.learned_mark = learn(self.calls), mark
+            self.learned, self.learned_mark = learn(self.calls, counts), mark
         takes = (
             line is not None and line.phase in JOINABLE and self.room.stock_state is not StockState.SOLD_OUT
         )
@@ -120,6 +138,22 @@ class Reading:
             raise ValueError(message)
         rank, window_ms = self.rank(number), self.claim_window_ms
         return stand(self.line, self.calls, rank, lane, window_ms, now_ms, extensions=extensions)
+
+    def wait(self, place: Place, lane: Lane, delay_s: float = 0.0) -> Interval | None:
+        """Tell how long a place waits still, as the page does; None where nobody can know."""
+        line, learned = self.line, self.learned
+        if line is None or place.rank is None or place.ahead is None:
+            return None
+        count = self.counts[-1] if self.counts else None
+        return wait_interval(
+            place.ahead * fullness(count, line.serving.of(lane), place.rank),
+            speed_per_minute(self.calls, line.shown_ms).of(lane),
+            line.plan_per_minute,
+            factors=learned.factors if learned else MEASURED,
+            paused=self.room.calls_nobody,
+            delay_s=delay_s,
+            leaving=count.leaving if count else 0,
+        )
 
     @property
     def draw_id(self) -> bytes:

@@ -119,5 +119,5 @@ class Restorer:
         found = (await self._waitroom.store.snapshot(room, whole_history=False)).line
         if found is not None and found.run != line.run:
             store = self._waitroom.store
-            stale = [*store.keys(room).chunks(found.issued), *self._door.stale_keys(room, found.issued)]
+            stale = [*store.keys(room).of_run(found.issued), *self._door.stale_keys(room, found.issued)]
             await store.clear(room, line.run, line.epoch, stale)

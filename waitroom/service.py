@@ -10,11 +10,13 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
+from waitroom.counting import Counting
 from waitroom.draw import draw_id
 from waitroom.lanes import Lane, Serving
 from waitroom.line import JOINABLE, LEAF_BYTES, Line
@@ -55,6 +57,7 @@ class Waitroom:
         self.readings: dict[str, Reading] = {}
         self.documents = documents
         self.metrics = metrics
+        self.counting = Counting(store)
         self.drain: Callable[[str], Awaitable[None]] | None = None
         self._seeds = seeds
         self._door = door
@@ -112,7 +115,9 @@ class Waitroom:
             reading.wanted = wanted(base, now_ms)
             reading.room = merged(base, reading.wanted.sale)
             reading.proof = snapshot.proof
-            reading.follow(snapshot.line, snapshot.calls, now_ms, whole_history=known is None)
+            reading.follow(
+                snapshot.line, snapshot.calls, snapshot.counts, now_ms, whole_history=known is None
+            )
             reading.fallen = False
             reading.read_ms = now_ms
             self._document(reading)
@@ -154,6 +159,7 @@ class Waitroom:
             reading.line,
             reading.calls,
             reading.learned,
+            reading.counts,
             self._seeds.level,
             reading.rounds,
         )
@@ -185,7 +191,7 @@ class Waitroom:
         """
         for _ in range(2):
             # Where nobody joins any more the store still knows who did: an answer that got lost is given again.
-            line = reading.joinable or (reading.line if once and self._was_open(reading) else None)
+            line = reading.joinable or (reading.line if once and reading.was_open else None)
             if line is None:
                 raise self.closed(reading, now_ms)
             room, lane = reading.base.name, Lane.STANDARD
@@ -212,11 +218,6 @@ class Waitroom:
             return desk.write(number, raw, now_ms), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 
-    @staticmethod
-    def _was_open(reading: Reading) -> bool:
-        line, sold_out = reading.line, reading.room.stock_state is StockState.SOLD_OUT
-        return line is not None and (sold_out or line.phase in {Phase.DRAINING, Phase.ENDED})
-
     def _ticket_id(self, room: str, run: str, once: str) -> bytes:
         """A repeat must carry the leaf that its first try left, hence an id that follows from the key."""
         if not once:
@@ -241,15 +242,9 @@ class Waitroom:
             batch = sorted(batch, key=lambda pending: not pending.once)
         once = [pending.once for pending in batch if pending.once]
         reading = self.reading(room)
-        answer = await self.store.join(
-            room,
-            run,
-            lane,
-            [pending.leaf for pending in batch],
-            once,
-            secrets.token_hex(8),
-            reading.room.max_waiting if reading.joinable else 0,
-        )
+        leaves = [pending.leaf for pending in batch]
+        limit = reading.room.max_waiting if reading.joinable else 0
+        answer = await self.store.join(room, run, lane, leaves, once, secrets.token_hex(8), limit)
         match answer[0]:
             case "joined":
                 numbers = answer[2:]
@@ -351,6 +346,7 @@ class Waitroom:
         reading = self.reading(room)
         if reading.fallen:
             return
+        await self.counting.count(reading)
         plan, line = reading.wanted, reading.line
         known = line is not None and line.opening == plan.opening
         begins = plan.phase in JOINABLE and (not known or (line is not None and line.phase is Phase.ENDED))
@@ -383,18 +379,26 @@ class Waitroom:
 
     async def _open(self, room: str, reading: Reading) -> None:
         line, plan = reading.line, reading.wanted
-        if line is not None and self.drain is not None:
-            await self.drain(room)
+        if line is not None and not await self._drained(room):
+            return
         run = secrets.token_hex(8)
         shuffled = plan.closes_ms is not None
         commitment = self._seeds.commitment(draw_id(room, run)).hex() if shuffled else ""
         issued = line.issued if line else 0
-        stale = [*self.store.keys(room).chunks(issued), *self._door.stale_keys(room, issued)] if line else []
+        stale = [*self.store.keys(room).of_run(issued), *self._door.stale_keys(room, issued)] if line else []
         seen = line.run if line else ""
         answer = await self.store.open(room, seen, run, plan.opening, plan.phase, commitment, WHO, stale)
         if answer[0] == "opened":
             log.info("room opened", extra={"room": room, "run": run, "opening": plan.opening})
         await self.refresh_room(room)
+
+    async def _drained(self, room: str) -> bool:
+        """Hand everything to the journal; while that is away this room waits, and no other does."""
+        with suppress(Unavailable):
+            if self.drain is not None:
+                await self.drain(room)
+            return True
+        return False
 
     async def _hold_draw(self, room: str, reading: Reading, now_ms: int) -> None:
         """Freeze at the closing time, publish the root, and draw at the start."""
@@ -409,10 +413,10 @@ class Waitroom:
             return
         if not line.root:
             # Every frozen leaf must be in the journal before its root is public, or a loss could void it.
-            if self.drain is not None:
-                await self.drain(room)
+            if not await self._drained(room):
+                return
             octets = await self.store.leaves(room, 0, line.frozen)
-            root = await asyncio.to_thread(_root, octets)
+            root = await asyncio.to_thread(merkle.root, [octets])
             await self.store.attest(room, line.run, root.hex())
             await self.refresh_room(room)
             return
@@ -433,10 +437,6 @@ _STALE = -2
 def _older(line: Line | None, seen: Line) -> bool:
     """Tell whether a line went back within its epoch: versions only grow."""
     return line is not None and line.epoch == seen.epoch and line.version < seen.version
-
-
-def _root(octets: bytes) -> bytes:
-    return merkle.root([octets])
 
 
 def _earlier(members: dict[str, object], epoch: int) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from kernel.errors import Refused, Unavailable
 from waitroom import own_page, telling
 from waitroom.assets import asset_url, assets, squeezed
-from waitroom.estimate import speed_per_minute
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
 from waitroom.schedule import Phase
+from waitroom.standing import Place, Standing
 from waitroom.theme import Theme
 from waitroom.ticket import Ticket
 from waitroom.view import (
@@ -32,7 +32,7 @@ from waitroom.view import (
     speaking,
     ticket_page,
 )
-from waitroom.wait import Interval, wait_interval
+from waitroom.wait import Interval
 from waitroom.words import SOURCE, Catalogue, languages
 
 Header = tuple[bytes, bytes]
@@ -255,10 +255,8 @@ def _variables(reading: Reading, look: Look) -> Mapping[str, object]:
     """Return Cloudflare's variables for an operator's own page, as of the last reading."""
     line, room, words, now_ms = reading.line, reading.room, look.words, reading.read_ms
     waiting = line.shown_waiting if line else 0
-    wait = None
-    if line is not None and not room.calls_nobody:
-        speed = speed_per_minute(reading.calls, line.shown_ms).of(Lane.STANDARD)
-        wait = wait_interval(waiting, speed, line.plan_per_minute)
+    last = Place(line.shown_issued if line else None, Standing.WAITING, waiting, None)
+    wait = reading.wait(last, Lane.STANDARD)
     plan = reading.wanted
 
     def until(at_ms: int | None) -> str:

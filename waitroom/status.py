@@ -16,9 +16,10 @@ from collections.abc import Sequence
 
 import orjson
 
+from waitroom.census import Census
 from waitroom.estimate import Learned, speed_per_minute
 from waitroom.lanes import Moved
-from waitroom.line import Line
+from waitroom.line import Line, asked_of
 from waitroom.ports import DocumentSigner
 from waitroom.rooms import Room
 from waitroom.schedule import Phase, Wanted
@@ -38,12 +39,13 @@ def body(
     line: Line | None,
     calls: Sequence[Moved],
     learned: Learned | None,
+    counts: Sequence[Census],
     level: str,
     rounds: int,
 ) -> dict[str, object]:
     """Compose the document's members from one snapshot, in their fixed order.
 
-    `learned` is what ``estimate`` makes of `calls`; the caller keeps it between snapshots.
+    `learned` is what ``estimate`` makes of `calls` and `counts`; the caller keeps it between snapshots.
     """
     shown = line or Line(run="", epoch=0, version=0, phase=Phase.IDLE, opening=wanted.opening)
     speed = speed_per_minute(calls, shown.shown_ms)
@@ -65,6 +67,8 @@ def body(
         "speed_per_minute": speed._asdict(),
         "plan_per_minute": shown.plan_per_minute,
         "wait": _wait(learned),
+        # Where a sale has moved nobody is told a wait, and the document has an address more to carry.
+        "census": None if room.moved_to else _census(line, counts),
         "poll_cap_s": round(poll_cap_s(shown.shown_waiting)),
         "claim_window_s": room.claim_window_s,
         "paused": room.calls_nobody,
@@ -90,6 +94,18 @@ def _wait(learned: Learned | None) -> dict[str, float | None]:
     if learned is None:
         return {"low": MEASURED[0], "high": MEASURED[1], "held": None, "of": 0}
     return learned._asdict()
+
+
+def _census(line: Line | None, counts: Sequence[Census]) -> dict[str, object] | None:
+    """Tell which round is on, one in how many is asked, and what the last count found."""
+    asked = asked_of(line)
+    if asked is None:
+        return None
+    told: dict[str, object] = {"round": asked.round, "one_in": asked.one_in}
+    if counts:
+        last = counts[-1]
+        told |= {"since": last.since, "width": last.width, "leaving": last.leaving, "live": last.live}
+    return told
 
 
 def sign(members: dict[str, object], signer: DocumentSigner) -> bytes:

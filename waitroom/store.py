@@ -15,7 +15,9 @@ from redis.exceptions import RedisError
 
 from kernel.lua import Script, call, fast_call, load
 from kernel.store import translated
+from waitroom import census as censuses
 from waitroom.carry import KEEP_MS, Parcel
+from waitroom.census import Census
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import CHUNK, LEAF_BYTES, Line, Void, without_void
 from waitroom.schedule import Phase
@@ -28,6 +30,7 @@ CARRY_SLACK_MS = 60_000
 _LUA = Path(__file__).parent / "lua"
 _NAMES = (
     "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
+    "census",
 )  # fmt: skip
 _NEW_CALLS = 128
 
@@ -42,7 +45,7 @@ class Snapshot:
     calls: tuple[Moved, ...]
     config: str
     proof: str
-    replica: str = ""
+    counts: tuple[Census, ...] = ()
 
 
 class Keys:
@@ -55,6 +58,8 @@ class Keys:
         self.leaves = stem + "leaves"
         self.journal = stem + "journal"
         self.calls = stem + "calls"
+        self.counts = stem + "counts"
+        self.here = stem + "here:"
         self.config = stem + "config"
         self.once = stem + "once:"
         self.batch = stem + "batch:"
@@ -67,6 +72,10 @@ class Keys:
     def chunks(self, issued: int) -> list[str]:
         """Name all strings that hold leaves below `issued`."""
         return [f"{self.leaves}:{index}" for index in range(-(-issued // CHUNK))]
+
+    def of_run(self, issued: int) -> list[str]:
+        """Name what dies with a run of `issued` numbers, besides its line and calls."""
+        return [*self.chunks(issued), self.counts]
 
 
 class LineStore:
@@ -93,12 +102,14 @@ class LineStore:
             pipe.hgetall(keys.line)
             pipe.lrange(keys.calls, 0 if whole_history else -_NEW_CALLS, -1)
             pipe.get(keys.config)
-            fields, calls, config = await pipe.execute()
+            pipe.lrange(keys.counts, 0, -1)
+            fields, calls, config, counts = await pipe.execute()
         return Snapshot(
             line=line_of(fields),
             calls=tuple(_record(text) for text in calls),
             config=(config or b"").decode(),
             proof=fields.get(b"proof", b"").decode(),
+            counts=tuple(censuses.read(text.decode()) for text in counts),
         )
 
     async def rooms(self) -> set[str]:
@@ -225,6 +236,29 @@ class LineStore:
             "commitment": line.commitment, "proof": proof, "opened_ms": line.opened_ms, "why": why,
         }  # fmt: skip
         return await self._call("restore", self._two(room), args, now_ms)
+
+    async def here(self, room: str, run: str, name: int, number: int, keep_ms: int) -> None:
+        """Note that a number's page answered in a round."""
+        key = f"{self.keys(room).here}{run}:{name}"
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.sadd(key, number)
+            pipe.pexpire(key, keep_ms)
+            await pipe.execute()
+
+    async def answered(self, room: str, run: str, name: int) -> set[int]:
+        """Read the numbers that answered in a round."""
+        with translated():
+            found: Any = await self._client.smembers(f"{self.keys(room).here}{run}:{name}")
+        return {int(number) for number in found}
+
+    async def census(self, room: str, run: str, count: Census, now_ms: int | None = None) -> Answer:
+        """Keep a round's count, once."""
+        keys = self.keys(room)
+        args: dict[str, str | int] = {
+            "run": run, "round": count.round, "rest": censuses.text_of(count), "keep": censuses.KEPT,
+        }  # fmt: skip
+        return await self._call("census", {"line": keys.line, "counts": keys.counts}, args, now_ms)
 
     async def carry(
         self, room: str, run: str, name: str, contents: bytes, now_ms: int | None = None

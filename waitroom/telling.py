@@ -40,7 +40,7 @@ def sections(room: Room, wanted: Wanted, level: str, words: Catalogue) -> list[S
         (words.text("how.receipt.title"), [words.text("how.receipt.text")]),
         (
             words.text("how.data.title"),
-            [words.text(f"how.data.{part}") for part in ("place", "cookie", "address", "record")],
+            [words.text(f"how.data.{part}") for part in ("place", "cookie", "address", "here", "record")],
         ),
     ]
     return [(title, lines) for title, lines in found if lines]

@@ -15,6 +15,8 @@ Not here: people ahead (``standing``), measured speeds and learned factors (``es
 
 from typing import NamedTuple
 
+from waitroom.census import lasts_s
+
 POLL_PARTS = 20
 POLL_LEAST_S = 2.0
 POLL_UNKNOWN_S = 10.0
@@ -64,31 +66,33 @@ def next_poll_ms(eta_s: float | None, cap_s: float, u: float, floor_s: float = P
 
 
 def wait_interval(
-    ahead: int,
+    ahead: float,
     speed_per_minute: float,
     plan_per_minute: float,
     *,
     factors: Factors = MEASURED,
     paused: bool = False,
     delay_s: float = 0.0,
+    leaving: int = 0,
 ) -> Interval | None:
     """Return the wait behind `ahead` people, from the measured speed and the plan (0: unknown).
 
     Where both are known the measured speed rules, with the `factors` that the line has learned, and the plan
     widens the interval on its side; so the share of waits that such intervals held is at least the stated one.
+    `ahead` is measured by the ranks called now, and `leaving` of a million go in a minute (``census``).
     `delay_s` is the time until anybody is called at all. None when it cannot be known.
     """
     if paused:
         return None
     if speed_per_minute > 0:
-        point_s = ahead * 60 / speed_per_minute
+        point_s = lasts_s(ahead, speed_per_minute, leaving)
         low_s, high_s = point_s * factors[0], point_s * factors[1]
         if plan_per_minute > 0:
-            planned_s = ahead * 60 / plan_per_minute
+            planned_s = lasts_s(ahead, plan_per_minute, leaving)
             low_s = max(low_s / PLAN_PULL, min(low_s, planned_s))
             high_s = min(high_s * PLAN_PULL, max(high_s, planned_s))
     elif plan_per_minute > 0:
-        planned_s = ahead * 60 / plan_per_minute
+        planned_s = lasts_s(ahead, plan_per_minute, leaving)
         low_s, high_s = planned_s * PLANNED[0], planned_s * PLANNED[1]
     else:
         return None

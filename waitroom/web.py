@@ -17,8 +17,8 @@ from kernel.asgi import Network, Ready, Receive, Scope, Send, client_address, he
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
+from waitroom.census_web import CensusWeb
 from waitroom.draw_web import DrawWeb, Handler
-from waitroom.estimate import speed_per_minute
 from waitroom.ports import AddressBucket, ReceiptSigner
 from waitroom.reading import Reading
 from waitroom.rooms import Room, cookie_marks
@@ -28,7 +28,7 @@ from waitroom.shells import Page, Pages
 from waitroom.standing import Place, Standing
 from waitroom.ticket import Ticket
 from waitroom.view import TicketView
-from waitroom.wait import MEASURED, Interval, next_poll_ms, poll_cap_s, poll_floor_s, wait_interval
+from waitroom.wait import next_poll_ms, poll_cap_s, poll_floor_s
 from waitroom.words import negotiate
 
 BODY_LIMIT_BYTES = 4096
@@ -123,6 +123,7 @@ class LineWeb:
             ("GET", "ticket"): self.ticket,
             ("GET", "receipt"): self.receipt,
             **DrawWeb(waitroom).routes,
+            **CensusWeb(waitroom, settings.prefix, self._shown).routes,
         }
         self.routes = waitroom.metrics.watched(routes)
 
@@ -333,17 +334,7 @@ class LineWeb:
         line, plan, room, learned = reading.line, reading.wanted, reading.room, reading.learned
         gathering = line is not None and line.phase is Phase.GATHERING
         starts_in_s = max(0.0, (plan.starts_ms - now_ms) / 1000) if gathering and plan.starts_ms else None
-        wait: Interval | None = None
-        if line is not None and place.ahead is not None:
-            speed = speed_per_minute(reading.calls, line.shown_ms).of(held.lane)
-            wait = wait_interval(
-                place.ahead,
-                speed,
-                line.plan_per_minute,
-                factors=learned.factors if learned else MEASURED,
-                paused=room.calls_nobody,
-                delay_s=starts_in_s or 0.0,
-            )
+        wait = reading.wait(place, held.lane, starts_in_s or 0.0)
         eta_s = starts_in_s if gathering else wait.low_s if wait else None
         if place.standing in {Standing.CALLED, Standing.RECALL}:
             eta_s = 0.0
@@ -404,6 +395,11 @@ class LineWeb:
         if b"cookie" not in ask:
             return ""
         return parse(ask[b"cookie"]).get(self._papers_of(reading).ticket, "")
+
+    def _shown(self, scope: Scope, reading: Reading) -> str:
+        ask = asked(scope)
+        self.same_site(ask)
+        return self.presented(reading, ask)
 
     def _papers_of(self, reading: Reading) -> _Papers:
         """Return the cookies of a room as it is configured now."""

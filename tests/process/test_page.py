@@ -217,6 +217,52 @@ def test_who_missed_a_sale_is_told_of_the_next_one_and_keeps_no_worthless_paper(
         expect(page.locator("#link")).to_be_hidden()
 
 
+# ------------------------------------------------------------------------------------------- the census
+def test_a_page_of_the_sample_says_once_a_round_that_it_is_there(fan: BrowserContext) -> None:
+    """However often it looks; with the ticket, and with the next round again."""
+    scene = waiting(census={"round": 300, "one_in": 1})
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        for _ in range(2):
+            look(page)
+        until(page, lambda: scene.seen.get("here"), 1)
+        scene.change(census={"round": 600, "one_in": 1})
+        for _ in range(3):
+            look(page)
+
+        until(page, lambda: scene.seen.get("here"), 2)
+        assert "here without a ticket" not in scene.seen
+
+
+def test_a_page_that_is_not_in_the_sample_says_nothing(fan: BrowserContext) -> None:
+    """Number 40 is one of the others: one in sixteen is asked."""
+    scene = waiting(census={"round": 300, "one_in": 16})
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        look(page)
+        page.wait_for_timeout(300)  # nothing may happen, so there is nothing to wait for
+        assert "here" not in scene.seen
+
+
+def test_where_people_have_left_ahead_the_wait_is_told_from_who_is_there(fan: BrowserContext) -> None:
+    """Half as many are there for each rank ahead as are called now: half as long."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        expect(page.locator("#detail")).to_have_text("Your turn comes in about 3 to 7 minutes.")
+        count = {"since": 10, "width": 1, "leaving": 0, "live": [1000, 483]}
+        scene.change(census={"round": 300, "one_in": 1, **count})
+        page.evaluate(LOOK)
+
+        expect(page.locator("#detail")).to_have_text("Your turn comes in about 1 to 4 minutes.")
+
+
 # ------------------------------------------------------------------------------------------- documents
 def test_an_older_document_changes_nothing(fan: BrowserContext) -> None:
     """A stale cache cannot move anybody back, and the way to the door never runs backwards."""

@@ -10,6 +10,7 @@ from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, House, house, members, worker
 from waitroom import status, ticket
+from waitroom.census import Census
 from waitroom.configure import Actor, Saved
 from waitroom.draw import Shuffle
 from waitroom.estimate import Learned
@@ -196,6 +197,35 @@ async def test_a_sale_gathers_freezes_draws_serves_and_ends(
     await store.aclose()
 
 
+async def test_with_the_journal_away_a_room_waits_with_its_opening_and_holds_up_no_other(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """What the last opening did must be on record before a new one begins; other rooms go on meanwhile."""
+
+    async def away(_room: str) -> None:
+        raise Unavailable("journal-away", "The journal cannot be reached.")
+
+    async def back(_room: str) -> None:
+        await here.drained()
+
+    async with house(store, clock, tmp_path) as here:
+        reading = await here.set_up()
+        assert reading.line is not None
+        run = reading.line.run
+        await here.join()
+        await here.waitroom.store.turn(ROOM, run, Phase.SERVING, Phase.ENDED, "test")
+        here.waitroom.drain = away
+        reading = await here.beat()  # does not raise
+        assert reading.line is not None
+        assert (reading.line.run, reading.line.phase) == (run, Phase.ENDED)
+
+        here.waitroom.drain = back
+        reading = await here.beat()
+        assert reading.line is not None
+        assert reading.line.run != run
+    await store.aclose()
+
+
 async def test_tickets_of_an_earlier_run_are_worth_nothing(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
@@ -311,14 +341,14 @@ async def test_a_worker_that_was_cut_off_reads_what_it_missed(
     await store.aclose()
 
 
+@pytest.mark.parametrize("moved_to", [None, "https://tickets.northern-lights.example.com/spring-2027"])
 async def test_the_fullest_document_stays_below_its_limit(
-    store: Redis, clock: ManualClock, tmp_path: Path
+    store: Redis, clock: ManualClock, tmp_path: Path, moved_to: str | None
 ) -> None:
-    """A draw, void ranges, long figures, an address and a message of full length: still below 1.5 kB."""
+    """A draw, void ranges, long figures, an address or a census, a message of full length: still below 1.5 kB."""
     room = Room(
         "main", "http://127.0.0.1:9", description="Northern Lights Festival", message="x" * 280,
-        moved_to="https://tickets.northern-lights.example.com/spring-2027",
-        stock_state=StockState.SOLD_OUT, stock_left=1_000_000, claim_window_s=86_400,
+        moved_to=moved_to, stock_state=StockState.SOLD_OUT, stock_left=1_000_000, claim_window_s=86_400,
     )  # fmt: skip
     number = 2_147_483_647
     line = Line(
@@ -327,10 +357,12 @@ async def test_the_fullest_document_stays_below_its_limit(
         root="a" * 64, seed="b" * 64, commitment="c" * 64, void=((1_000_000, 1_000_100), (2_000_000, 2_000_100)),
     )  # fmt: skip
     learned = Learned(0.75, 1.35, 0.87, 360)
+    counts = [Census(number, clock.now_ms(), number, number, 200_000, (1000,) * 8)]
     plan = wanted(room, clock.now_ms())
-    body = status.body(room, plan, line, [], learned, "B", 120)
+    body = status.body(room, plan, line, [], learned, counts, "B", 120)
 
     async with house(store, clock, tmp_path) as here:
+        assert (body["census"] is None) == bool(moved_to)
         assert len(status.sign(body, here.waitroom.documents)) < status.MAX_BYTES
     await store.aclose()
 

@@ -4,7 +4,7 @@
  * The same answers as waitroom/wait.py and standing.py; tests/vectors/wait.json holds both to them.
  */
 
-import { drawnRank, fromHex } from "./draw.js";
+import { drawnRank, fromHex, sha256 } from "./draw.js";
 
 /** Whoever comes within this is told to get ready. */
 export const ALMOST_S = 120;
@@ -35,6 +35,30 @@ export function peopleAhead(doc, rank, lane) {
     (sum, [from, to]) => sum + Math.max(0, Math.min(rank, to) - Math.max(serving, from, since)), 0,
   );
   return Math.max(0, rank - serving - empty);
+}
+
+/** Whether the census means this place (waitroom/census.py): its page says once a round that it is still there. */
+export function isAsked({ census, run }, place) {
+  if (!census || place?.run !== run) return false;
+  const digest = sha256(new TextEncoder().encode(`waitroom-census-v1|${run}|${place.number}`));
+  return new DataView(digest.buffer).getUint32(0) < 2 ** 32 / census.one_in;
+}
+
+/** How full the ranks up to `rank` are, measured by those called now; 1 while nobody has counted. */
+export function fullness({ census, serving: all }, rank, lane) {
+  const serving = all[lane] ?? all.standard, { live, since, width } = census ?? {};
+  if (!live || rank <= serving) return 1;
+  const last = live.length - 1;
+  let there = 0, at = serving;
+  live.forEach((share, index) => {
+    const stop = index === last ? rank : Math.min(rank, since + (index + 1) * width);
+    if (stop > at) {
+      there += (stop - at) * share;
+      at = stop;
+    }
+  });
+  const now = live[Math.min(Math.max(Math.floor((serving - since) / width), 0), last)];
+  return Math.min(Math.max(there / ((rank - serving) * now), 0.2), 5);
 }
 
 /** Whether this line is over and another one has a date. */
@@ -75,14 +99,17 @@ const MEASURED = { low: 0.75, high: 1.35 };
 
 /**
  * Seconds at least and at most behind `ahead` people, or null when nobody can know (waitroom/wait.py).
- * `factors` is what this run has taught of `ahead / speed`; without it, the fixed ones.
+ * `ahead` is measured by the ranks called now, of a million `leaving` go in a minute; `factors` is what this run has
+ * taught of such waits; without it, the fixed ones.
  */
-export function waitInterval(ahead, speed, plan, { paused = false, delayS = 0, factors = null } = {}) {
+export function waitInterval(ahead, speed, plan, { paused = false, delayS = 0, factors = null, leaving = 0 } = {}) {
   if (paused) return null;
   let low, high;
-  const planned = (ahead * 60) / plan;
+  const hazard = leaving / 1e6;
+  const lasts = (minutes) => 60 * (hazard ? Math.log1p(hazard * minutes) / hazard : minutes);
+  const planned = lasts(ahead / plan);
   if (speed > 0) {
-    const point = (ahead * 60) / speed;
+    const point = lasts(ahead / speed);
     const { low: least, high: most } = factors ?? MEASURED;
     [low, high] = [point * least, point * most];
     if (plan > 0) {

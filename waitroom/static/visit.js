@@ -10,7 +10,8 @@ import { openHand } from "./hand.js";
 import { openMemory } from "./memory.js";
 import { describe, isOver } from "./model.js";
 import {
-  LOOKED_AT_MS, backoffMs, fellBack, inFragment, isAlmost, look, newer, nextComes, nextPollMs, pollFloorS, waitInterval,
+  LOOKED_AT_MS, backoffMs, fellBack, fullness, inFragment, isAlmost, isAsked, look, newer, nextComes, nextPollMs,
+  pollFloorS, rankOf, waitInterval,
 } from "./rules.js";
 import { makeSteps } from "./steps.js";
 import { openTabs } from "./tabs.js";
@@ -41,6 +42,7 @@ export function visit(words) {
   let last = { state: "loading", ...NOWHERE }; // what was shown before the trouble
   let lookedAt = document.hidden ? null : [performance.now(), Date.now()];
   let code = fragment.carry; // a place is being carried here
+  let counted = 0; // the round of the census that has heard of us
   let failures = 0;
   const trip = {
     place: memory.place, // {run, number, lane, ticket, epoch, from, way}
@@ -79,8 +81,11 @@ export function visit(words) {
 
   function wait(doc, ahead) {
     if (ahead === null) return null;
-    return waitInterval(ahead, doc.speed_per_minute[trip.place?.lane ?? "standard"] ?? 0, doc.plan_per_minute, {
+    const { number, lane } = trip.place ?? { lane: "standard" };
+    const ranks = ahead * fullness(doc, rankOf(doc, number) ?? 0, lane);
+    return waitInterval(ranks, doc.speed_per_minute[lane] ?? 0, doc.plan_per_minute, {
       paused: doc.paused, delayS: startDelayS(doc), factors: doc.wait?.low ? doc.wait : null,
+      leaving: doc.census?.leaving,
     });
   }
 
@@ -188,6 +193,10 @@ export function visit(words) {
     if (trip.place && trip.place.run !== doc.run && doc.phase !== "idle") {
       // A cache still shows the opening before ours.
       return later(2000 + 1000 * Math.random(), poll);
+    }
+    if (tabs.leads && isAsked(doc, trip.place) && counted !== doc.census.round) {
+      counted = doc.census.round;
+      wire.post("here", "", headers()).catch(() => {});
     }
     const seen = look(doc, trip.place, now);
     const lazily = () => later(nextPollMs(null, 60, Math.random(), 12), poll);

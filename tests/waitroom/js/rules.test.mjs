@@ -12,6 +12,7 @@ import * as page from "../../../waitroom/static/rules.js";
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), "utf8"));
 const draw = vectors("draw.json");
 const wait = vectors("wait.json");
+const census = vectors("census.json");
 
 const LANES = (value) => ({ verified: value + 10, standard: value, suspect: 0 });
 const room = (more = {}, drawn = {}) => ({
@@ -153,6 +154,25 @@ test("a countdown is a clock, and days when it is far", () => {
   assert.equal(page.clockParts(3_600_000).text, "1:00:00");
   assert.equal(page.clockParts(47 * 3_600_000 + 5000).text, "47:00:05");
   assert.equal(page.clockParts(49 * 3_600_000).days, 2);
+});
+
+test("who is asked, how full a line is and how long it lasts is what the second implementation says", () => {
+  for (const [oneIn, numbers] of Object.entries(census.sampled)) {
+    const doc = { run: census.run, census: { round: 1, one_in: Number(oneIn) } };
+    const asked = [...Array(2000).keys()].filter((number) => page.isAsked(doc, { run: census.run, number }));
+    assert.deepEqual(asked.slice(0, 12), numbers);
+    assert.ok(!page.isAsked(doc, { run: "another", number: numbers[0] }));
+  }
+  assert.ok(!page.isAsked({ run: census.run, census: null }, { run: census.run, number: 1 }));
+  for (const { serving, rank, ratio, ...count } of census.fullness) {
+    const doc = { serving: { standard: serving }, census: count };
+    assert.ok(Math.abs(page.fullness(doc, rank, "standard") - ratio) < 1e-9, `${serving} to ${rank}`);
+    assert.equal(page.fullness({ serving: { standard: serving } }, rank, "standard"), 1);
+  }
+  for (const { ranks, per_minute: speed, leaving, seconds } of census.lasts) {
+    const { low } = page.waitInterval(ranks, speed, 0, { leaving, factors: { low: 1, high: 1 } });
+    assert.ok(Math.abs(low - seconds) < seconds / 1000 + 0.02, `${low} is not ${seconds}`);
+  }
 });
 
 test("a turn is almost there two minutes before it, or when nobody is ahead and nobody knows", () => {
