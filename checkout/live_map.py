@@ -4,7 +4,7 @@ A thousand maps a second cost the store ten small reads a second, ten thousand s
 ``TICK_MS`` what came is put into one message, encoded once, and the viewers are woken in groups, so that a request
 for seats waits for one group and not for all of them.
 
-A *viewer* is a bookmark, a future and the server's own write buffer: some 10 kB with its tasks and its connection, and
+A *viewer* is a bookmark, a future and the server's own write buffer: some 13 kB with its tasks and its connection, and
 one that does not read at most 64 kB (the server's high water) and one message (32 kB) more. There is no queue for
 it; when it reads again it gets all that it missed in one message, or is told to fetch the map (``following``).
 
@@ -183,10 +183,7 @@ class LiveMap:
 
         Raises as `snapshot`, and ``Unavailable("streams-full")``. Whoever opens closes.
         """
-        if self._is_ending or self._viewers >= self._most_viewers:
-            raise Unavailable(
-                "streams-full", "Too many people watch just now. The map can still be looked at.", 10
-            )
+        self._have_room()
         feed = await self._fresh(event)
         feed.age_ms()
         if self.is_crowded:
@@ -194,6 +191,8 @@ class LiveMap:
         viewer = Viewer(self, feed)
         if not feed.follower.place(viewer.bookmark, after) and after is not None:
             viewer.begin_with(await feed.catch_up(viewer.bookmark, after))
+        # The store may have been asked, and much may have happened meanwhile.
+        self._have_room()
         ahead, copy = viewer.bookmark.ahead, feed.follower.copy
         if ahead is not None and copy is not None and ahead > copy.version:
             feed.ahead[viewer] = self._clock.now_ms()
@@ -211,6 +210,12 @@ class LiveMap:
             feed.ahead.pop(viewer, None)
             self._viewers -= 1
             self._metrics.streams.dec()
+
+    def _have_room(self) -> None:
+        if self._is_ending or self._viewers >= self._most_viewers:
+            raise Unavailable(
+                "streams-full", "Too many people watch just now. The map can still be looked at.", 10
+            )
 
     def written(self, count: int) -> None:
         """Note that so many bytes of a map or a stream go out."""

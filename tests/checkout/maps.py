@@ -183,3 +183,11 @@ async def house(client: Redis, *, loaded: bool = True, bounds: Bounds | None = N
         await made.store.load(EVENT, 1, EMPTY)
     yield made
     await made.live_map.stop()
+
+
+async def sees_the_hall(eye: Eye, made: House) -> None:
+    """Assert that a page has what the store has."""
+    seen = await made.truth()
+    assert eye.watch.copy is not None
+    assert not eye.watch.is_lost
+    assert (bytes(eye.watch.copy.octets), str(eye.watch.copy.version)) == (seen.map, seen.version)

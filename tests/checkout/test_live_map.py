@@ -1,7 +1,6 @@
-"""The live map: one reader for all who look, what they see when things break, and sections when it is too much."""
+"""The live map: one reader for all who look, and what they see when things break."""
 
 import asyncio
-import json
 import logging
 
 import pytest
@@ -9,22 +8,13 @@ from redis.asyncio import Redis
 
 from checkout import deltas, feeds, live_map
 from checkout.answers import Missing
-from checkout.crowding import Bounds
 from checkout.deltas import Step
 from checkout.feeds import AGAIN_MS, FRESH_MS, STALE_MS, TICK_MS
-from checkout.live_map import FORGET_MS, RESETS_PER_TICK, LiveMap
+from checkout.live_map import FORGET_MS, RESETS_PER_TICK
 from checkout.seats import counts
 from kernel.errors import Refused, Unavailable
 from tests.checkout.holding import EMPTY, EVENT
-from tests.checkout.maps import LIVE, Eye, House, house
-
-
-async def sees_the_hall(eye: Eye, made: House) -> None:
-    """Assert that a page has what the store has."""
-    seen = await made.truth()
-    assert eye.watch.copy is not None
-    assert not eye.watch.is_lost
-    assert (bytes(eye.watch.copy.octets), str(eye.watch.copy.version)) == (seen.map, seen.version)
+from tests.checkout.maps import LIVE, Eye, house, sees_the_hall
 
 
 # --------------------------------------------------------------------------------------- one reader
@@ -311,6 +301,21 @@ async def test_streams_are_bounded_and_end_with_the_worker(store: Redis) -> None
         await own.stop()
 
 
+async def test_a_stream_that_is_being_opened_when_the_worker_goes_does_not_begin(store: Redis) -> None:
+    """It waits for the store meanwhile, and is turned away when that has answered."""
+    async with house(store) as made:
+        (first,) = await store.xrange(made.store.keys(EVENT).deltas)
+        await made.hold(1)
+        await made.live_map.snapshot(EVENT)
+        made.clock.advance(FRESH_MS)
+        at = deltas.version(f"1:{first[0].decode()}")
+        opening = asyncio.ensure_future(made.live_map.open(EVENT, at))
+        await asyncio.sleep(0)
+        made.live_map.end()
+        with pytest.raises(Unavailable, match="streams-full"):
+            await opening
+
+
 # ---------------------------------------------------------------------------------- when things break
 async def test_a_store_that_is_away_leaves_the_last_map_for_a_while(
     store: Redis, caplog: pytest.LogCaptureFixture
@@ -502,89 +507,3 @@ async def test_resets_after_a_loss_are_spread(store: Redis, monkeypatch: pytest.
 
     assert done == [2, 4, 5]
     assert RESETS_PER_TICK * 1000 // TICK_MS == 500
-
-
-# ------------------------------------------------------------------------------------------- overload
-async def test_too_much_is_told_by_sections_and_then_by_seats_again(store: Redis) -> None:
-    """Maps, streams that are open, streams that begin; afterwards all fetch the map and see the hall."""
-    async with house(store) as made:
-        eye = await made.eye()
-        await made.hold(1, 9)
-        await made.crowd()
-        late = await made.eye()
-        for one in (eye, late):
-            await one.hear()
-            assert json.loads(one.watch.counts) == {"sections": [[7, 8], [3, 4]]}
-        body, _ = await made.live_map.snapshot(EVENT)
-        assert (body.detail, body.packed) == ("sections", None)
-        told = json.loads(body.octets)
-        assert (told["detail"], told["sections"]) == ("sections", [[7, 8], [3, 4]])
-        assert told["version"] == body.version == (await made.truth()).version
-        # The best seats are sought in all of the hall, crowd or not.
-        assert await made.live_map.look(EVENT) == await made.truth()
-
-        await made.crowd(0)
-        for one in (eye, late):
-            await one.hear()
-            assert one.watch.heard["reset"] == 1
-            body, _ = await made.live_map.snapshot(EVENT)
-            one.watch.fetched(body.octets, deltas.version(body.version))
-        await made.hold(2)
-        await made.tick()
-        for one in (eye, late):
-            await one.hear()
-            await sees_the_hall(one, made)
-
-
-async def test_counts_are_told_every_two_seconds_at_most(store: Redis) -> None:
-    """Where they change; every eight where they do not, so that no page asks."""
-    async with house(store) as made:
-        eye = await made.eye()
-        await made.crowd()
-        await eye.hear()
-        before = eye.watch.heard["counts"]
-        for number in range(50):
-            await made.release(await made.hold(11))
-            if number % 10 == 9:
-                await made.hold(number // 10)
-            await made.tick()
-            await eye.hear()
-        assert 4 <= eye.watch.heard["counts"] - before <= 5
-        await made.tick(feeds.COUNTS_MS)
-        await eye.hear()
-        before = eye.watch.heard["counts"]
-        for _ in range(80):
-            await made.tick()
-            await eye.hear()
-        assert eye.watch.heard["counts"] - before == 2
-
-
-async def test_viewers_and_bytes_count_as_load_too(store: Redis) -> None:
-    """As many viewers as are allowed, or as many bytes a second."""
-    async with house(store, bounds=Bounds(viewers=2)) as made:
-        await made.eye()
-        await made.tick(5_000)
-        await made.tick(5_000)
-        assert not made.live_map.is_crowded
-        await made.eye()
-        await made.tick(1_000)
-        await made.tick(1_000)
-        assert made.live_map.is_crowded
-    async with house(store, bounds=Bounds(bytes_per_s=1_000)) as made:
-        for _ in range(3):
-            made.live_map.written(999)
-            await made.tick(1_000)
-        assert not made.live_map.is_crowded
-        for _ in range(3):
-            made.live_map.written(1_000)
-            await made.tick(1_000)
-        assert made.live_map.is_crowded
-
-
-async def test_the_test_of_sections_notices_a_worker_that_never_gives_in(
-    store: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Mutant: the load is not judged."""
-    monkeypatch.setattr(LiveMap, "_measure", lambda *_: None)
-    with pytest.raises(AssertionError):
-        await test_too_much_is_told_by_sections_and_then_by_seats_again(store)
