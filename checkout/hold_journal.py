@@ -32,7 +32,9 @@ from checkout.tables import HOLD_JOURNAL
 from kernel.errors import Unavailable
 from kernel.store import translated
 
-BATCH = 1_000
+BATCH = 500
+"""So many notes of an event at once: some milliseconds of this worker's time, and of the database's."""
+
 KEPT_MS = 20 * 60_000
 NOTES_MOST = 200_000
 ROWS_KEPT_MS = 30 * 86_400_000
@@ -43,10 +45,11 @@ _ORDER = ("epoch", "fence", "note")
 
 
 class Note(NamedTuple):
-    """A note: where in the stream it stands, and the row that it makes."""
+    """A note as it stands in an event's stream."""
 
+    event: str
     id: bytes
-    row: Mapping[str, Any]
+    fields: Mapping[bytes, bytes]
 
 
 class Read(NamedTuple):
@@ -61,27 +64,26 @@ class Read(NamedTuple):
         return all(len(notes) < BATCH for notes in self.notes.values())
 
 
-def note_of(event: str, id_: bytes, fields: Mapping[bytes, bytes]) -> Note:
-    """Read a note of the stream."""
-    told = {name.decode(): value for name, value in fields.items()}
-    ms, _, sequence = id_.partition(b"-")
-    row = {
-        "event_id": event,
-        "hold_id": hold_id_text(told["id"]),
-        "buyer": told["buyer"].decode(),
-        "state": told["state"].decode(),
-        "epoch": int(told["epoch"]),
-        "fence": int(told["fence"]),
-        "price_version": int(told["price_version"]),
-        "currency": told["currency"].decode(),
-        "back": int(told["back"]),
-        "until_ms": int(told["until"]),
-        "extended": told["extended"] == b"1",
-        "seats": told["seats"].decode(),
-        "at_ms": int(told["at"]),
+def row_of(note: Note) -> dict[str, Any]:
+    """Make the row that a note asks for."""
+    ms, _, sequence = note.id.partition(b"-")
+    told = note.fields
+    return {
+        "event_id": note.event,
+        "hold_id": hold_id_text(told[b"id"]),
+        "buyer": told[b"buyer"].decode(),
+        "state": told[b"state"].decode(),
+        "epoch": int(told[b"epoch"]),
+        "fence": int(told[b"fence"]),
+        "price_version": int(told[b"price_version"]),
+        "currency": told[b"currency"].decode(),
+        "back": int(told[b"back"]),
+        "until_ms": int(told[b"until"]),
+        "extended": told[b"extended"] == b"1",
+        "seats": told[b"seats"].decode(),
+        "at_ms": int(told[b"at"]),
         "note": int(ms) << _SEQUENCE_BITS | min(int(sequence), (1 << _SEQUENCE_BITS) - 1),
     }
-    return Note(id_, row)
 
 
 class NoteStream:
@@ -102,9 +104,7 @@ class NoteStream:
         with translated():
             (seconds, micros), streams = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
-        notes = {
-            keys[key]: [note_of(keys[key], id_, fields) for id_, fields in rows] for key, rows in streams
-        }
+        notes = {keys[key]: [Note(keys[key], *row) for row in rows] for key, rows in streams}
         oldest_ms = min((int(rows[0].id.partition(b"-")[0]) for rows in notes.values()), default=now_ms)
         return Read(notes, max(0, now_ms - oldest_ms))
 
@@ -150,7 +150,8 @@ class JournalRows:
     def put(self, notes: Iterable[Note]) -> None:
         """Write notes; those that are not newer than their row change nothing."""
         newest: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for _, row in notes:
+        for note in notes:
+            row = row_of(note)
             key = (row["event_id"], row["hold_id"])
             known = newest.get(key)
             if known is None or _order(known) < _order(row):

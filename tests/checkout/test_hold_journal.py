@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checkout import hold_journal
 from checkout.answers import HoldRecord, HoldState, places_of
 from checkout.database import ShopDatabase
-from checkout.hold_journal import KEPT_MS, ROWS_KEPT_MS, HoldJournal, JournalRows, Note, NoteStream
+from checkout.hold_journal import KEPT_MS, ROWS_KEPT_MS, HoldJournal, JournalRows, Note, NoteStream, row_of
 from checkout.seats import Status, hold_id_text
 from checkout.tables import HOLD_JOURNAL
 from kernel.errors import Unavailable
@@ -100,12 +100,12 @@ async def test_it_may_be_written_twice_and_by_two_at_once(shop_url: str, store_u
 
 def a_note(hold: int, epoch: int, fence: int, at: int) -> Note:
     """Make a note that says who it is."""
-    row = {
-        "event_id": EVENT, "hold_id": f"hold{hold}", "buyer": "ann", "state": "held", "epoch": epoch,
-        "fence": fence, "price_version": 1, "currency": "EUR", "back": 0, "until_ms": 1, "extended": False,
-        "seats": "1.0", "at_ms": at, "note": at,
+    fields = {
+        b"what": b"held", b"id": b"hold%04d" % hold, b"state": b"held", b"buyer": b"ann", b"epoch": b"%d" % epoch,
+        b"fence": b"%d" % fence, b"until": b"1", b"extended": b"0", b"seats": b"1.0", b"back": b"0",
+        b"price_version": b"1", b"currency": b"EUR", b"at": b"1",
     }  # fmt: skip
-    return Note(f"{at}-0".encode(), row)
+    return Note(EVENT, b"%d-%d" % divmod(at, 3), fields)
 
 
 NOTES = st.builds(a_note, st.integers(0, 2), st.integers(1, 2), st.integers(1, 2), st.integers(0, 40))
@@ -128,7 +128,7 @@ def newest_stays(database: ShopDatabase, batches: Sequence[Sequence[Note]]) -> N
     for batch in batches:
         JournalRows(database).put(batch)
     expected: dict[str, tuple[int, int, int]] = {}
-    for _, row in (note for batch in batches for note in batch):
+    for row in (row_of(note) for batch in batches for note in batch):
         order = (row["epoch"], row["fence"], row["note"])
         expected[row["hold_id"]] = max(order, expected.get(row["hold_id"], order))
     columns = HOLD_JOURNAL.c
@@ -169,7 +169,7 @@ async def test_a_note_of_a_lost_map_changes_nothing(url: str, store_url: str) ->
         await HoldJournal(own.metrics).drain(own.place, EVENT)
         with own.database.writing() as connection:
             connection.execute(sa.update(HOLD_JOURNAL).values(epoch=2, state="released"))
-        JournalRows(own.database).put([Note(late[0].id, late[0].row | {"note": 2**62})])  # type: ignore[operator]
+        JournalRows(own.database).put([late[0]._replace(id=b"8000000000000-0")])
 
         assert [row.state for row in rows_of(own.database).values()] == [HoldState.RELEASED]
 
