@@ -347,8 +347,8 @@ def _section_tiers(plain: object, tiers: Mapping[int, str], faults: Faults) -> d
         text = str(section)
         if (
             not (text.isascii() and text.isdigit() and len(text) < 6)
+            or not _is_number(tier, 0, MOST_TIERS - 1)
             or tier not in tiers
-            or isinstance(tier, bool)
         ):
             faults.add(
                 f"section_tiers: section {text[:20]} must be a section's index, its tier one of the tiers"

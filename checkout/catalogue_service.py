@@ -47,6 +47,28 @@ class Catalogue(CatalogueReader):
         super().__init__(store, clock, check_ms)
         self._rows_of = rows_of
 
+    async def committed(self, event_id: str) -> Known:
+        """Give all facts of an event as they are in SQL now, a draft's too. Raises ``Refused("event-unknown")``."""
+        known = await asyncio.to_thread(self._store.event, event_id)
+        if known is None:
+            raise Refused("event-unknown", "There is no such event.", status=404)
+        return known
+
+    async def organisers(self) -> list[Organiser]:
+        """Give all organisers by id."""
+        return await asyncio.to_thread(self._store.organisers)
+
+    async def venues(self) -> list[Venue]:
+        """Give all venues by id."""
+        return await asyncio.to_thread(self._store.venues)
+
+    async def venue(self, venue_id: str) -> Venue:
+        """Give a venue. Raises ``Refused("venue-unknown")``."""
+        found = next((venue for venue in await self.venues() if venue.id == venue_id), None)
+        if found is None:
+            raise Refused("venue-unknown", "There is no such venue.", status=404)
+        return found
+
     async def put_organiser(self, organiser: Organiser) -> None:
         """Keep an organiser."""
         await asyncio.to_thread(self._store.put_organiser, organiser, self._clock.now_ms())
@@ -91,7 +113,7 @@ class Catalogue(CatalogueReader):
 
         Raises ``Refused("event-invalid")``, ``Refused("event-unknown")``, ``Refused("event-changed", status=412)``.
         """
-        known = await self._committed(event_id)
+        known = await self.committed(event_id)
         event = changed(known.event, plain)
         faults = Faults("event-invalid", "The event has faults; nothing was kept.")
         faults.add_all(price_faults(known.prices.amounts, set(known.tiers), event.currency))
@@ -109,7 +131,7 @@ class Catalogue(CatalogueReader):
 
     async def set_prices(self, event_id: str, changes: Amounts) -> int:
         """Change prices and give their new version; open holds keep theirs. Raises ``Refused("prices-invalid")``."""
-        known = await self._committed(event_id)
+        known = await self.committed(event_id)
         amounts = merged(known.prices.amounts, changes)
         faults = Faults("prices-invalid", "The prices have faults; nothing was changed.")
         faults.add_all(price_faults(amounts, set(known.tiers), known.event.currency))
@@ -157,19 +179,13 @@ class Catalogue(CatalogueReader):
 
     async def put_allocation(self, event_id: str, name: str, channel: str, code: str) -> None:
         """Keep an allocation, or its new code."""
-        await self._committed(event_id)
+        await self.committed(event_id)
         allocation = Allocation(name, channel, code_hash(event_id, code))
         await asyncio.to_thread(self._store.put_allocation, event_id, allocation, self._clock.now_ms())
         await self._renew([event_id])
 
-    async def _committed(self, event_id: str) -> Known:
-        known = await asyncio.to_thread(self._store.event, event_id)
-        if known is None:
-            raise Refused("event-unknown", "There is no such event.", status=404)
-        return known
-
     async def _with_layout(self, event_id: str) -> tuple[Known, Layout]:
-        known = await self._committed(event_id)
+        known = await self.committed(event_id)
         return known, await self.layout(known.event.layout_id)
 
     async def _fitting(self, new: NewEvent, tiers: bytes | None) -> tuple[Layout, NewEvent]:

@@ -2,7 +2,7 @@
 
 ``changed_ms`` of an event grows with every change of anything that is told of it, and never twice by the same value:
 writers take turns (a lock of the database), so that whoever asks "what has changed since" misses nothing. Prices are
-only ever added to. Lists and the cache read through ``listing()``, decisions through ``reading()``.
+only ever added to. Only a layout is read through ``listing()``: its id is its hash, so a lag cannot change it.
 
 Synchronous; async callers go through ``asyncio.to_thread``. Not here: an event's seats (``seat_rows``).
 """
@@ -51,8 +51,11 @@ class CatalogueStore:
     # ------------------------------------------------------------------------------ reading
 
     def changed_since(self, changed_ms: int) -> list[Known]:
-        """Return every event that has changed after a moment; one statement if none has."""
-        with self._database.listing() as connection:
+        """Return every event that has changed after a moment; one statement if none has.
+
+        What workers know of an event decides who may hold at which price, so it must not lag.
+        """
+        with self._database.reading() as connection:
             return _known(connection, EVENTS.c.changed_ms > changed_ms)
 
     def event(self, event_id: str) -> Known | None:

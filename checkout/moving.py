@@ -25,11 +25,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from checkout.answers import Missing
 from checkout.catalogue import Event
 from checkout.catalogue_store import CatalogueStore
+from checkout.hold_journal import HoldJournal
 from checkout.inventory import TABLES, Inventory, Summary, TooLate, are_apart
 from checkout.places import Place
 from checkout.rebuilding import Rebuilder
@@ -85,14 +85,6 @@ class Moved:
     rows: Mapping[str, Summary]
 
 
-class Journals(Protocol):
-    """What brings the notes of holds from the store to SQL."""
-
-    async def drain(self, place: Place, event: str) -> int:
-        """Bring all there are; returns how many are left."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Move:
     event: str
@@ -109,7 +101,7 @@ class Mover:
         shards: Shards,
         catalogue: CatalogueStore,
         rebuilder: Rebuilder,
-        journals: Journals,
+        journal: HoldJournal,
         clock: Clock,
         tell: Callable[[Progress], None],
         rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -118,7 +110,7 @@ class Mover:
         self._shards = shards
         self._catalogue = catalogue
         self._rebuilder = rebuilder
-        self._journals = journals
+        self._journal = journal
         self._clock = clock
         self._tell = tell
         self._rest = rest
@@ -237,7 +229,7 @@ class Mover:
         await holds.sale(move.event, is_open=False)
         busy = await self._in_the_way(move.event, move.source)
         if busy is None:
-            if left := await self._journals.drain(move.source, move.event):
+            if left := await self._journal.drain(move.source, move.event):
                 raise Unavailable(
                     "journal-behind", f"{left} notes of holds are not in SQL yet. Please try again."
                 )

@@ -1,14 +1,16 @@
 """Role: a part of the shop that a process can be: all of them in a small shop, one each where one must grow alone.
 
-* ``catalogue``: pages, listings, layouts; reads SQL, caches well.
+* ``catalogue``: pages, listings, layouts; reads SQL, caches well. Whatever has no other role is a page.
 * ``map``: snapshots of the seat map and the streams of its changes; reads the store.
 * ``holds``: holds, reservations, the waitlist; writes the store and the event's database.
 * ``organiser``: what organisers do.
 * ``background``: no address of its own; sweeps, reaps, compares, writes the journal.
 
 It is one code base in any case; a role says which addresses a process answers, so that what holds seats can run where
-nobody's map is painted. An address of another role is answered as one that is not there. Addresses of nobody's role
-(health) are everybody's. Not here: the answer itself (``web``), which process has which role (``gateway``).
+nobody's map is painted. An address of another role is answered as one that is not there. Health is everybody's, and so
+is what could only be an address of the API and is none.
+
+Not here: the answer itself (``web``), which process has which role (``gateway``).
 """
 
 from collections.abc import Collection, Sequence
@@ -33,7 +35,8 @@ ALL = "all"
 REST = "*"
 """Stands for what is left of an address, nothing too."""
 
-ADDRESSES: tuple[tuple[str, Role], ...] = (
+ADDRESSES: tuple[tuple[str, Role | None], ...] = (
+    ("/health", None),
     ("/api/events/{event}/map", Role.MAP),
     ("/api/events/{event}/deltas", Role.MAP),
     ("/api/events/{event}/holds/*", Role.HOLDS),
@@ -42,13 +45,10 @@ ADDRESSES: tuple[tuple[str, Role], ...] = (
     ("/organiser/*", Role.ORGANISER),
     ("/api/events", Role.CATALOGUE),
     ("/api/events/{event}", Role.CATALOGUE),
-    ("/layouts/*", Role.CATALOGUE),
-    ("/events/*", Role.CATALOGUE),
-    ("/static/*", Role.CATALOGUE),
-    ("/finish", Role.CATALOGUE),
-    ("/", Role.CATALOGUE),
+    ("/api/*", None),
+    ("/*", Role.CATALOGUE),
 )
-"""Which addresses belong to a role; the first that fits counts."""
+"""Which addresses belong to a role, or to everybody; the first that fits counts. What is left are pages."""
 
 _PATTERNS = tuple((pattern.strip("/").split("/"), role) for pattern, role in ADDRESSES)
 
@@ -67,7 +67,7 @@ def read_roles(words: Sequence[str]) -> frozenset[Role]:
 
 
 def role_of(path: str) -> Role | None:
-    """Tell whose address a path is, decoded as ASGI gives it; None if it is nobody's."""
+    """Tell whose address a path is, decoded as ASGI gives it; None if it is everybody's."""
     parts = path.strip("/").split("/")
     return next((role for pattern, role in _PATTERNS if _fits(pattern, parts)), None)
 

@@ -65,10 +65,13 @@ class Sweeping:
 
     async def run(self) -> None:
         """Work for ever, at all places side by side."""
-        async with asyncio.TaskGroup() as group:
-            for place in self._places.all():
-                group.create_task(self._forever("sweep", self.sweep, place, SWEEP_S))
-                group.create_task(self._forever("drain", self.drain, place, DRAIN_S))
+        # Not a TaskGroup: it hands a cancellation on once, and a step that waits for a socket may lose it.
+        works = [
+            self._forever(work, act, place, every_s)
+            for place in self._places.all()
+            for work, act, every_s in (("sweep", self.sweep, SWEEP_S), ("drain", self.drain, DRAIN_S))
+        ]
+        await asyncio.gather(*works)
 
     async def sweep(self, place: Place) -> int:
         """Free what is over at a place; returns how many holds that were."""

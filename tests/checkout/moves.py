@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from checkout.answers import Held, Seen
 from checkout.catalogue_store import CatalogueStore
+from checkout.hold_journal import HoldJournal
 from checkout.hold_store import HoldStore
 from checkout.inventory import TABLES, Inventory, Summary
 from checkout.metrics import Metrics
@@ -28,16 +29,19 @@ class Killed(BaseException):
 
 
 @dataclass(slots=True)
-class Journals:
-    """Notes of holds that are in SQL already, but for `left`."""
+class Journal(HoldJournal):
+    """Brings notes to SQL, and says that `left` more are there."""
 
     left: int = 0
     asked: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        HoldJournal.__init__(self, Metrics(CollectorRegistry()))
+
     async def drain(self, place: Place, event: str) -> int:
-        """Say how many are left."""
+        """Bring all."""
         self.asked.append(f"{place.name}:{event}")
-        return self.left
+        return self.left + await HoldJournal.drain(self, place, event)
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Crane:
 
     shop: Fleet
     steps: list[Progress] = field(default_factory=list)
-    journals: Journals = field(default_factory=Journals)
+    journal: Journal = field(default_factory=Journal)
     watch: Callable[[Progress], None] = lambda _progress: None
 
     def mover(self, shards: Shards | None = None) -> Mover:
@@ -64,7 +68,7 @@ class Crane:
             await self.shop.shards.refresh()
 
         store = CatalogueStore(self.shop.main)
-        return Mover(places, store, rebuilder, self.journals, self.shop.clock, tell, rest)
+        return Mover(places, store, rebuilder, self.journal, self.shop.clock, tell, rest)
 
     async def move(self, event: str, to: str) -> Moved:
         """Move an event."""

@@ -17,10 +17,10 @@ from checkout.sales_store import SalesStore
 from checkout.seats import Status, hold_id_text
 from checkout.sharding import Override
 from checkout.shards import VIEW_MS
-from checkout.tables import EVENTS, RESERVATIONS, SEATS
+from checkout.tables import EVENTS, HOLD_JOURNAL, RESERVATIONS, SEATS
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
-from tests.checkout.moves import EMPTY, Crane, Killed, is_held, keys, put, rows, seen, with_past
+from tests.checkout.moves import EMPTY, Crane, Journal, Killed, is_held, keys, put, rows, seen, with_past
 from tests.checkout.sharded import AT_A, AT_B, Fleet, fleet
 
 Urls = tuple[str, str, str]
@@ -50,7 +50,7 @@ async def test_an_event_moves_with_everything_it_has(
         assert after.epoch > before.epoch
         assert rows(a, AT_A) == EMPTY
         assert await keys(a, AT_A) == []
-        assert crane.journals.asked == [f"a:{AT_A}"]
+        assert crane.journal.asked == [f"a:{AT_A}"]
         assert await is_held(shop, AT_A, 20)
         assert (await b.holds.mine(AT_A, "ann"))[1] == 2
 
@@ -198,13 +198,38 @@ async def test_a_journal_that_is_not_in_sql_stops_the_move(
     async with fleet(shop_urls, store_urls, clock) as shop:
         await with_past(shop, AT_A)
         crane = Crane(shop)
-        crane.journals.left = 3
+        crane.journal.left = 3
 
         with pytest.raises(Unavailable, match="3 notes"):
             await crane.move(AT_A, "b")
 
-        crane.journals.left = 0
+        crane.journal.left = 0
         assert (await crane.move(AT_A, "b")).shard == "b"
+
+
+@pytest.mark.parametrize("is_drained", [True, False], ids=["drained", "mutant: not drained"])
+async def test_what_became_of_a_hold_moves_along(
+    shop_urls: Urls, store_urls: Stores, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, is_drained: bool
+) -> None:
+    """It was in the old store's stream only, and that is dropped."""
+    async with fleet(shop_urls, store_urls, clock) as shop:
+        await with_past(shop, AT_A)
+        place = shop.shards.of(AT_A)
+        assert isinstance(await shop.hold(AT_A, "eve", 20), Held)
+        ((id_, _),) = (await place.holds.mine(AT_A, "eve"))[2].items()
+        await place.holds.release(AT_A, id_, "eve")
+
+        async def nothing(*_: object) -> int:
+            return 0
+
+        if not is_drained:
+            monkeypatch.setattr(Journal, "drain", nothing)
+        await Crane(shop).move(AT_A, "b")
+
+        own = (HOLD_JOURNAL.c.event_id == AT_A) & (HOLD_JOURNAL.c.buyer == "eve")
+        with shop.shards.named("b").database.reading() as connection:
+            states = connection.scalars(sa.select(HOLD_JOURNAL.c.state).where(own)).all()
+        assert states == (["released"] if is_drained else [])
 
 
 # ---------------------------------------------------------------------------------- crashes
