@@ -1,1 +1,1 @@
-"""Checkout: the shop behind the door. For now a small demo shop; it sells nothing and charges nobody."""
+"""Checkout: the shop behind the door: events, halls, holds, reservations and a waitlist. It charges nobody yet."""

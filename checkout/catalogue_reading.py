@@ -82,9 +82,13 @@ class CatalogueReader:
     async def page(self, query: Query) -> Page:
         """Find a page of events."""
         await self._fresh()
-        if self._programme is None:
-            self._programme = searching.programme(self._events.values())
-        return searching.page(self._programme, query, self._clock.now_ms())
+        return searching.page(self._programme_now(), query, self._clock.now_ms())
+
+    async def cities(self, now_ms: int) -> tuple[str, ...]:
+        """Name the towns in which something is to come."""
+        await self._fresh()
+        found = {known.venue.city for known in self._programme_now().events if known.event.starts_ms > now_ms}
+        return tuple(sorted(found, key=searching.folded))
 
     async def all(self) -> tuple[Known, ...]:
         """Give all events, drafts too, in order of their ids (for organisers and for what runs over all)."""
@@ -179,6 +183,11 @@ class CatalogueReader:
             self._events[known.event.id] = known
             self._programme = None
             self._bodies.clear()
+
+    def _programme_now(self) -> Programme:
+        if self._programme is None:
+            self._programme = searching.programme(self._events.values())
+        return self._programme
 
     def _body(self, key: object, now_ms: int) -> Body | None:
         until_ms, body = self._bodies.get(key, (0, None))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One evening. ``motif`` names its poster; ``seats`` is how many tickets there are at the start."""
+    """One evening. ``motif`` names its poster."""
 
     slug: str
     title: str
@@ -18,7 +18,6 @@ class Event:
     motif: str
     weeks_ahead: int
     price_eur: int
-    seats: int
 
 
 EVENTS = (
@@ -31,7 +30,6 @@ EVENTS = (
         "aurora",
         3,
         42,
-        800,
     ),
     Event(
         "paper-lanterns",
@@ -42,7 +40,6 @@ EVENTS = (
         "lanterns",
         5,
         28,
-        240,
     ),
     Event(
         "late-trains",
@@ -52,7 +49,6 @@ EVENTS = (
         "trains",
         6,
         24,
-        500,
     ),
     Event(
         "small-hours",
@@ -62,10 +58,8 @@ EVENTS = (
         "moon",
         8,
         19,
-        1200,
     ),
 )
-BY_SLUG = {event.slug: event for event in EVENTS}
 
 
 def evening(event: Event, now_ms: int) -> datetime:

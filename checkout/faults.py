@@ -16,10 +16,11 @@ MOST = 100
 class Faults:
     """A list of faults that becomes one refusal, with the faults as member ``faults`` of the problem."""
 
-    def __init__(self, code: str, public: str) -> None:
-        """Take the refusal's code and its sentence for people."""
+    def __init__(self, code: str, public: str, status: int = 422) -> None:
+        """Take the refusal's code, its sentence for people, and its status."""
         self.code = code
         self.public = public
+        self.status = status
         self._told: list[str] = []
         self._count = 0
 
@@ -50,4 +51,4 @@ class Faults:
 
     def refusal(self) -> Refused:
         """Give the refusal with what was noted so far."""
-        return Refused(self.code, self.public, status=422, faults=self.told())
+        return Refused(self.code, self.public, status=self.status, faults=self.told())

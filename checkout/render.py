@@ -180,7 +180,7 @@ class Pages:
         """Show a reservation, as `GET …/reservations/{id}` answers it, with its `state`."""
         return self._page("reserved.html", visit, event=event, reservation=reservation)
 
-    def trouble(self, visit: Visit, event: Event, code: str, **values: float) -> str:
+    def trouble(self, visit: Visit, event: Event | None, code: str, **values: float) -> str:
         """Tell why a form without JavaScript did not work, in the words that the seat page has for the code."""
         return self._page(
             "trouble.html", visit, event=event, code=code, values={"n": 1, "seats": "", **values}

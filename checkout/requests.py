@@ -13,6 +13,7 @@ Not here: what a body must say (each web file), who the buyer is (handed in from
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -47,7 +48,11 @@ def same_site(scope: Scope) -> None:
 
 def idempotency_key(scope: Scope) -> str:
     """Return the request's key, without quotes. Raises ``Refused``: ``key-missing``, ``key-malformed``."""
-    given = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    return read_key([value for name, value in scope["headers"] if name == b"idempotency-key"])
+
+
+def read_key(given: Sequence[bytes]) -> str:
+    """Read a key as it came, in a header or in a form, which must be once. Raises as ``idempotency_key`` does."""
     if not given:
         raise Refused(
             "key-missing",

@@ -1,202 +1,187 @@
-"""Web: the demo shop as a site of its own, an ASGI application that knows nothing of a waiting room.
+"""Web: the shop as a site: finds who answers an address. An ASGI application that knows nothing of a waiting room.
 
-It is what any site behind Waitroom is: it has pages, takes forms, streams a few events. Two things
-it does like a site that *wants* to work with a waiting room: it reads who the visitor is from the
-request headers that the gate adds, and when a visitor is done it says so with the response header
-``Cf-Waiting-Room-Command: revoke``, which frees the place for the next. The guard that checks
-admissions is put around it from outside. Not here: money.
+    /api/events/{event}/…     holds, reservations, map, deltas, waitlist: table look-ups, no framework (hot)
+    /api/events[/{event}]     the catalogue          /layouts/{layout}.json    halls
+    /static/{version}/{name}  files                  /health                   that it is there
+    everything else           pages
+
+It is what any site behind Waitroom is. Who the buyer is, is handed in (``buyer_of``); the guard that checks admissions
+is put around it from outside. A failure of the API becomes a problem document here (RFC 9457); a page says it in words
+(``pages_web``). A process that has some roles only answers the addresses of others as ones that are not there.
+
+Not here: the organiser's addresses, which fans do not reach (``organiser_web``).
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, assert_never
-from urllib.parse import parse_qs, urlencode
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
-from checkout.events import BY_SLUG, EVENTS, Event, evening
-from checkout.stock import NotOnSale, SoldOut, Stock, Taken
+from checkout.assets import assets, version
+from checkout.caching import is_known, takes_gzip
+from checkout.roles import EVERY, Role, answers
+from kernel.asgi import Receive, Scope, Send, respond
+from kernel.errors import Refused
+from kernel.problems import raw_problem
 
-STATIC = Path(__file__).with_name("static")
-MAX_FORM_BYTES = 4096
-LIVE_S = 1.0
-REVOKE = {"Cf-Waiting-Room-Command": "revoke"}
-NO_STORE = {"Cache-Control": "no-store"}
+Handler = Callable[..., Awaitable[None]]
+Routes = Mapping[tuple[str, str], Handler]
+"""(method, what follows ``/api/events/{event}/``) to a handler; ``holds/{hold}`` has one segment that is any."""
 
+ENDLESS = frozenset(("deltas",))
+"""Streams: asking for their head only would open one."""
 
-class Static(StaticFiles):
-    """Files whose address carries their version, so that they are asked for once."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """Give a file that every cache may keep."""
-        response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+_FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
+HEALTH = "/health"
+_ANY = "*"
+_EVENTS = "/api/events"
 
 
 class Shop:
-    """The shop's pages over one stock; ``now_ms`` tells the time."""
+    """Dispatches the shop's addresses."""
 
-    def __init__(self, now_ms: Callable[[], int], live_s: float = LIVE_S) -> None:
-        self._now_ms = now_ms
-        self._live_s = live_s
-        self.stock = Stock(EVENTS)
-        self._pages = Environment(
-            loader=PackageLoader("checkout", "pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-        )
-        self._pages.filters["day"] = day
-        files = {
-            name: (STATIC / name).read_text(encoding="utf-8")
-            for name in ("shop.css", "shop.js", "aurora.svg")
-        }
-        version = sha256("".join(files.values()).encode()).hexdigest()[:12]
-        self._pages.globals |= {
-            "style": files["shop.css"],
-            "mark": files["aurora.svg"],
-            "version": version,
-            "standalone": False,
-        }
+    def __init__(
+        self,
+        routes: Routes,
+        plain: Routes,
+        pages: ASGIApp,
+        waitlist: Sequence[Route],
+        roles: Collection[Role] = EVERY,
+    ) -> None:
+        """`routes`: below an event; `plain`: ``listing``, ``detail``, ``layout``; `waitlist`: its own addresses."""
+        self._routes = {(method, shape(act)): handler for (method, act), handler in routes.items()}
+        self._plain = dict(plain)
+        self._pages = pages
+        self._waitlist = Router(waitlist, redirect_slashes=False)
+        self._roles = frozenset(roles)
 
-    def app(self) -> Starlette:
-        """Give the application."""
-        return Starlette(
-            routes=[
-                Route("/", self.programme),
-                Route("/events/{slug}", self.event),
-                Route("/buy", self.buy, methods=["POST"]),
-                Route("/done", self.done),
-                Route("/finish", self.finish, methods=["GET", "POST"]),
-                Route("/api/stock", self.stock_json),
-                Route("/live", self.live),
-                Route("/health", self.health),
-                Mount("/static", Static(directory=STATIC)),
-            ],
-            exception_handlers={404: self.missing},
-        )
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        path: str = scope["path"]
+        try:
+            await self._answer(scope, receive, send, path)
+        except Exception as reason:  # noqa: BLE001 - the one place where failures become answers
+            status, headers, body = raw_problem(reason)
+            if isinstance(reason, Refused) and "allow" in reason.extra:
+                headers.append((b"allow", str(reason.extra["allow"]).encode()))
+            await respond(send, status, [*headers, NOSNIFF], body)
 
-    async def programme(self, request: Request) -> Response:
-        """Show all events."""
-        return self._page(request, "programme.html", shown=[self._shown(event) for event in EVENTS])
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        if self._roles != EVERY and not answers(self._roles, path):
+            raise refusal(())
+        if path.startswith(_EVENTS):
+            await self._below_event(scope, receive, send, path)
+        elif path.startswith(("/api/", "/layouts/", "/static/")) or path in {"/api", HEALTH}:
+            await self._beside(scope, receive, send, path)
+        else:
+            await self._pages(scope, receive, send)
 
-    async def event(self, request: Request) -> Response:
-        """Show one event."""
-        event = BY_SLUG.get(request.path_params["slug"])
-        if event is None:
-            raise HTTPException(404)
-        return self._page(
-            request, "event.html", one=self._shown(event), sold_out="full" in request.query_params
-        )
+    async def _below_event(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        parts = path.split("/")
+        if len(parts) < 5:
+            await self._beside(scope, receive, send, path)
+            return
+        method, rest = scope["method"], parts[4:]
+        if rest == ["waitlist"]:
+            # With an application the router raises what it does not answer, and the failure is answered above.
+            await self._waitlist({**scope, "app": self}, receive, send)
+            return
+        act = "/".join(rest)
+        handler = self._find(method, act)
+        if handler is not None:
+            await handler(scope, receive, send, parts[3])
+            return
+        if len(rest) > 1 and rest[1]:
+            act = "/".join((rest[0], _ANY, *rest[2:]))
+            handler = self._find(method, act)
+            if handler is not None:
+                await handler(scope, receive, send, parts[3], rest[1])
+                return
+        raise self._refusal(("/".join(rest), act))
 
-    async def buy(self, request: Request) -> Response:
-        """Take a ticket, then show it on a page that can be reloaded."""
-        form = await form_of(request)
-        outcome = self.stock.take(form.get("event", ""))
-        wants_json = "application/json" in request.headers.get("accept", "")
-        match outcome:
-            case Taken(event, number):
-                place = "/done?" + urlencode({"event": event.slug, "number": number})
-                if wants_json:
-                    left = self.stock.left[event.slug]
-                    return JSONResponse(
-                        {"event": event.slug, "number": number, "left": left}, headers=NO_STORE
-                    )
-                return RedirectResponse(place, 303)
-            case SoldOut(event):
-                if wants_json:
-                    return JSONResponse({"code": "sold-out", "event": event.slug}, 409, NO_STORE)
-                return RedirectResponse(f"/events/{event.slug}?full", 303)
-            case NotOnSale():
-                raise HTTPException(404)
+    def _find(self, method: str, act: str) -> Handler | None:
+        handler = self._routes.get((method, act))
+        if handler is None and method == "HEAD" and act not in ENDLESS:
+            handler = self._routes.get(("GET", act))
+        return handler
+
+    def _refusal(self, acts: Collection[str]) -> Refused:
+        return refusal({method for method, act in self._routes if act in acts})
+
+    async def _beside(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        parts = path.split("/")[1:]
+        match parts:
+            case ["api", "events"]:
+                handler, names = self._plain[("GET", "listing")], parts[2:]
+            case ["api", "events", event] if event:
+                handler, names = self._plain[("GET", "detail")], [event]
+            case ["layouts", name] if name:
+                handler, names = self._plain[("GET", "layout")], [name]
+            case ["static", made, name]:
+                handler, names = static, [made, name]
+            case ["health"]:
+                handler, names = health, []
             case _:
-                assert_never(outcome)
-
-    async def done(self, request: Request) -> Response:
-        """Show a ticket."""
-        event = BY_SLUG.get(request.query_params.get("event", ""))
-        number = request.query_params.get("number", "")
-        if (
-            event is None
-            or not number.isascii()
-            or not number.isdigit()
-            or not 1 <= int(number[:9]) <= event.seats
-        ):
-            raise HTTPException(404)
-        return self._page(request, "done.html", one=self._shown(event), number=f"{int(number):04d}")
-
-    async def finish(self, request: Request) -> Response:
-        """Say goodbye, and give the place back.
-
-        The page stands alone: whatever it asked for afterwards would be asked for without a session.
-        """
-        response = self._page(request, "finish.html", inside=None, standalone=True)
-        response.headers.update(REVOKE)
-        return response
-
-    async def missing(self, request: Request, _error: Exception) -> Response:
-        """Say that there is no such page."""
-        return self._page(request, "missing.html", status=404)
-
-    async def stock_json(self, _request: Request) -> Response:
-        """Tell what is left."""
-        return JSONResponse({"stock": self.stock.left}, headers=NO_STORE)
-
-    async def live(self, _request: Request) -> Response:
-        """Stream what is left, as server-sent events."""
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._changes(), headers=headers, media_type="text/event-stream")
-
-    async def _changes(self) -> AsyncIterator[bytes]:
-        told: dict[str, int] = {}
-        while True:
-            changed = {slug: left for slug, left in self.stock.left.items() if told.get(slug) != left}
-            text = JSONResponse(changed).body if changed else b""
-            yield b"data: " + bytes(text) + b"\n\n" if changed else b": still here\n\n"
-            told |= changed
-            await asyncio.sleep(self._live_s)
-
-    async def health(self, _request: Request) -> Response:
-        """Tell that the shop is there."""
-        return Response("ok\n", media_type="text/plain", headers=NO_STORE)
-
-    def _shown(self, event: Event) -> dict[str, Any]:
-        left = self.stock.left[event.slug]
-        share = round(100 * left / event.seats)
-        return {"event": event, "at": evening(event, self._now_ms()), "left": left, "share": share}
-
-    def _page(self, request: Request, name: str, *, status: int = 200, **values: Any) -> Response:
-        session = request.headers.get("waitroom-session", "")
-        inside = {"session": session, "lane": request.headers.get("waitroom-lane", "")} if session else None
-        text = self._pages.get_template(name).render({"inside": inside, **values})
-        return HTMLResponse(text, status, NO_STORE)
+                raise refusal(())
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise refusal({"GET"})
+        await handler(scope, receive, send, *names)
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """Read a small form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise HTTPException(413)
-    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+def shape(act: str) -> str:
+    """Write an address with its names taken out: ``holds/{hold}/extend`` is ``holds/*/extend``."""
+    return "/".join(_ANY if part.startswith(("{", _ANY)) else part for part in act.split("/"))
 
 
-def day(at: datetime) -> str:
-    """Write a date as on a poster: Sat 5 December, 20:00."""
-    return f"{at:%a} {at.day} {at:%B}, {at:%H:%M}"
+def refusal(methods: Collection[str]) -> Refused:
+    """Say what is wrong with an address or a method."""
+    if not methods:
+        return Refused("address-unknown", "There is nothing at this address.", status=404)
+    allow = ", ".join(sorted(methods))
+    return Refused("method-not-allowed", f"This address answers {allow} only.", status=405, allow=allow)
 
 
-def app(now_ms: Callable[[], int]) -> Starlette:
-    """Make the demo shop."""
-    return Shop(now_ms).app()
+async def static(scope: Scope, receive: Receive, send: Send, made: str, name: str) -> None:
+    """Send a file; its address changes with it, so every cache may keep it."""
+    del receive
+    asset = assets().get(name)
+    if asset is None or made != version():
+        raise Refused("address-unknown", "There is nothing at this address.", status=404)
+    etag, body = f'"{made}"'.encode(), asset.body
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-type", asset.media_type.encode()), _FOR_EVER, (b"vary", b"accept-encoding"), NOSNIFF,
+    ]  # fmt: skip
+    is_packed = takes_gzip(scope)
+    if is_packed:
+        etag, body = f'"{made}-gzip"'.encode(), asset.gzip
+    headers.append((b"etag", etag))
+    if is_known(scope, etag):
+        await respond(send, 304, headers, b"")
+        return
+    if is_packed:
+        headers.append((b"content-encoding", b"gzip"))
+    await respond(send, 200, headers, body)
+
+
+async def health(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tell that the shop is there."""
+    del scope, receive
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    await respond(send, 200, headers, b"ok\n")
+
+
+def routes_of(*parts: Any) -> Routes:
+    """Put the tables of several parts together. Raises ``ValueError`` for an address that two answer."""
+    found: dict[tuple[str, str], Handler] = {}
+    for part in parts:
+        for key, handler in part.routes.items():
+            if key in found:
+                raise ValueError(f"two answer {key[0]} {key[1]}")
+            found[key] = handler
+    return found

@@ -23,7 +23,6 @@ from checkout.papers import HoldPaper
 from checkout.seats import TIERS
 from checkout.sections import MOST_SEATS
 from checkout.selling import Sale
-from kernel.errors import Refused
 
 CODE_MOST = 64
 
@@ -109,7 +108,7 @@ Ended = Gone | NotYours
 
 def read_wish(plain: Mapping[str, Any]) -> Wish:
     """Read a body. Raises ``Refused("hold-malformed")`` with all faults."""
-    faults = Faults("hold-malformed", "This is no wish for seats.")
+    faults = Faults("hold-malformed", "This is no wish for seats.", status=400)
     faults.add_all(f"{name[:40]}: it is unknown" for name in plain if name not in _MEMBERS)
     told = [_READERS[name](plain[name], faults) for name in _READERS if name in plain]
     if len(told) != 1:
@@ -118,8 +117,7 @@ def read_wish(plain: Mapping[str, Any]) -> Wish:
     code = _text(
         plain.get("code"), CODE_MOST, f"code: it must be a text of at most {CODE_MOST} characters", faults
     )
-    if len(faults):
-        raise Refused(faults.code, faults.public, status=400, faults=faults.told())
+    faults.refuse()
     return Wish(told[0], currency, code)
 
 

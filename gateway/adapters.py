@@ -5,7 +5,6 @@ them stands here, so that a mapping such as "a ticket of this lane claims in tha
 line. Nothing is decided here.
 """
 
-import hmac
 from collections import deque
 from collections.abc import Container, Mapping, Sequence
 
@@ -332,8 +331,3 @@ def admission_cookie(reading: Reading, settings: Settings) -> str:
     """Name the cookie that carries a room's admission."""
     name = f"waitroom-admission-{reading.base.name}"
     return f"__Host-{name}" if cookie_attributes(reading, settings).secure else name
-
-
-def secret_for(secret: bytes, purpose: str) -> bytes:
-    """Derive a secret of its own for each purpose from one key of the ring."""
-    return hmac.digest(secret, b"waitroom:" + purpose.encode(), "sha256")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.checking import add_checks, add_keys
 from gateway.options import NO, WRONG, settings_of
+from gateway.shop_command import add_shop
 from kernel.errors import Misconfigured, Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -67,12 +68,15 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     )
     add_places(demo)
     demo.add_argument("--shop-port", help="port of the demo's shop (8082)")
+    demo.add_argument("--shop-workers", help="number of shop processes (1)")
     demo.add_argument("--crowd", type=int, default=0, metavar="N", help="send N simulated fans")
     demo.set_defaults(run=run_demo)
 
     serve = commands.add_parser("serve", help="run waiting room and gate before a real site")
     add_places(serve)
     serve.set_defaults(run=run_serve)
+
+    add_shop(commands.add_parser("shop", help="run the shop alone, or check what it has sold"))
 
     add_checks(commands.add_parser("check", help="check settings, rooms, the journal or an admission token"))
 
@@ -125,7 +129,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """Run everything on this machine."""
     from gateway.settings import DEMO
 
-    return _run(settings_of(args, DEMO), demo=True, crowd=args.crowd)
+    return _run(settings_of(args, DEMO), "demo", crowd=args.crowd)
 
 
 def run_preview(args: argparse.Namespace) -> int:
@@ -142,15 +146,15 @@ def run_preview(args: argparse.Namespace) -> int:
 
 def run_serve(args: argparse.Namespace) -> int:
     """Run waiting room and gate before a real site."""
-    return _run(settings_of(args), demo=False, crowd=0)
+    return _run(settings_of(args), "serve")
 
 
-def _run(settings: "Settings", *, demo: bool, crowd: int) -> int:
-    from gateway.demo import run
+def _run(settings: "Settings", kind: str, *, crowd: int = 0) -> int:
+    from gateway.demo import Kind, run
     from kernel.log import configure
 
     configure(settings.log_level, text=settings.log_format == "text")
-    return run(settings, demo=demo, crowd=crowd)
+    return run(settings, Kind(kind), crowd=crowd)
 
 
 def run_worker(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""Demo: starts, watches and stops all processes of one installation; ``waitroom serve`` does the same.
+"""Demo: starts, watches and stops all processes of one installation; ``serve`` and ``shop serve`` do the same.
 
 In order: ports, data folder, secrets, store, operator's process (it brings the journal's tables up to
-date), gate workers, and for the demo the shop and a crowd. Whatever cannot be had is told in one
+date), gate workers and shop workers, and for the demo a crowd. Whatever cannot be had is told in one
 sentence before anything runs. Ctrl-C and SIGTERM stop all of it in the opposite order, the store last,
 and a second one at once. If the supervisor itself is killed, the kernel ends its children.
 
@@ -18,18 +18,20 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.child import Child, pause_s
-from gateway.settings import Settings, env, to_environ
+from gateway.settings import Settings, env, loopback, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.metrics import MULTIPROC
+from waitroom.rooms import Room
 from waitroom.rooms_toml import parse_toml
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,30 @@ def prepare_folder(folder: Path) -> None:
         raise Misconfigured([f"The data folder {folder} cannot be written: {error.strerror}."]) from error
 
 
+class Kind(StrEnum):
+    """What an installation runs."""
+
+    DEMO = "demo"
+    """Everything, the shop as the site behind."""
+    SERVE = "serve"
+    """Waiting room and gate, before a site that runs elsewhere."""
+    SHOP = "shop"
+    """The shop alone."""
+
+
 def operator_token(settings: Settings, *, make: bool) -> str:
     """Give the operator's secret: the setting, or the file in the data folder, or (demo) a new one there."""
-    if settings.operator_token is not None:
-        return settings.operator_token
-    path = settings.operator_token_path
+    return _secret("operator_token", settings.operator_token, settings.operator_token_path, make=make)
+
+
+def organiser_token(settings: Settings, *, make: bool) -> str:
+    """Give the secret of the shop's organiser, found in the same ways."""
+    return _secret("organiser_token", settings.organiser_token, settings.organiser_token_path, make=make)
+
+
+def _secret(name: str, given: str | None, path: Path, *, make: bool) -> str:
+    if given is not None:
+        return given
     if path.exists():
         text = path.read_text(encoding="utf-8").strip()
         if len(text) < 16:
@@ -66,10 +87,7 @@ def operator_token(settings: Settings, *, make: bool) -> str:
         return text
     if not make:
         raise Misconfigured(
-            [
-                f"{env('operator_token')}: must be set, or {env('operator_token')}_FILE, or write one: "
-                f"openssl rand -hex 32 > {path}"
-            ]
+            [f"{env(name)}: must be set, or {env(name)}_FILE, or write one: openssl rand -hex 32 > {path}"]
         )
     text = secrets.token_urlsafe(24)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -114,17 +132,22 @@ def with_shop(rooms: str, port: int) -> str:
     return re.sub(r'(?m)^origin = ".*"$', f'origin = "http://127.0.0.1:{port}"', rooms)
 
 
-def check_rooms(path: Path | None) -> None:
+def check_rooms(path: Path | None) -> list[Room]:
     """Read the rooms file before anything runs on it; raises Misconfigured with all its faults."""
     if path is None:
-        return
+        return []
     try:
-        parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Misconfigured([f"The rooms file {path} cannot be read: {why}."]) from error
     except Misconfigured as error:
         raise Misconfigured([f"{path}: {fault}" for fault in error.faults]) from None
+
+
+def room_before(origin: str, rooms: Iterable[Room]) -> str | None:
+    """Name the room that stands before an origin: the first of several."""
+    return next((room.name for room in rooms if room.origin == origin), None)
 
 
 def _gather(faults: list[str], step: Callable[[], Result]) -> Result | None:
@@ -139,13 +162,13 @@ def _gather(faults: list[str], step: Callable[[], Result]) -> Result | None:
 class Installation:
     """All processes of one installation."""
 
-    def __init__(self, settings: Settings, *, demo: bool, crowd: int = 0) -> None:
+    def __init__(self, settings: Settings, kind: Kind, *, crowd: int = 0) -> None:
         self._settings = settings
-        self._demo = demo
+        self._kind = kind
         self._crowd = crowd
         self._store: EmbeddedStore | None = None
         self._children: list[Child] = []
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[str, socket.socket] = {}
         self._signals = 0
         self._told = asyncio.Event()
 
@@ -181,38 +204,69 @@ class Installation:
 
     def _prepare(self) -> dict[str, str]:
         """Get all that can be missing, and give the children's environment; tells every fault it finds."""
-        settings = self._settings
+        settings, is_demo = self._settings, self._kind is Kind.DEMO
         prepare_folder(settings.data)
-        places = [
-            ("port", settings.host, settings.port),
-            ("operator_port", settings.operator_host, settings.operator_port),
-        ]
-        if self._demo:
-            places.append(("shop_port", "127.0.0.1", settings.shop_port))
         faults: list[str] = []
-        token = _gather(faults, lambda: operator_token(settings, make=self._demo))
-        _gather(faults, lambda: check_rooms(settings.rooms))
-        self._listeners = _gather(faults, lambda: listen(places)) or []
+        found: dict[str, object] = {}
+        if self._kind is not Kind.SHOP:
+            found["operator_token"] = _gather(faults, lambda: operator_token(settings, make=is_demo))
+        if is_demo:
+            found["organiser_token"] = _gather(faults, lambda: organiser_token(settings, make=True))
+            # Between processes that end together: nobody else needs to know it.
+            found["backend_token"] = settings.backend_token or secrets.token_urlsafe(24)
+        rooms = _gather(faults, lambda: check_rooms(settings.rooms)) or []
+        found |= _gather(faults, self._listen) or {}
         if faults:
             raise Misconfigured(faults)
-        numbers = [listener.getsockname()[1] for listener in self._listeners]
-        ports = {name: number for (name, _, _), number in zip(places, numbers, strict=True)}
-        settings = replace(settings, operator_token=token, **ports)
-        if self._demo and settings.rooms is None:
-            rooms = settings.data / "demo.toml"
-            text = with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port)
-            rooms.write_text(text, encoding="utf-8")
-            settings = replace(settings, rooms=rooms)
-        if settings.store_url is None:
-            self._store = EmbeddedStore(settings.data)
-            settings = replace(settings, store_url=self._store.start())
+        settings = replace(settings, **found)  # type: ignore[arg-type]
+        if is_demo and settings.rooms is None:
+            path = settings.data / "demo.toml"
+            path.write_text(
+                with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port), encoding="utf-8"
+            )
+            settings = replace(settings, rooms=path)
+            rooms = check_rooms(path)
+        if is_demo:
+            settings = replace(
+                settings, shop_room=settings.shop_room or room_before(settings.shop_address, rooms)
+            )
+        self._settings = self._with_store(settings)
         # Only now: the store's lock has shown that no other installation uses the folder.
-        metrics = settings.data / "metrics"
+        metrics = self._folder / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
-        self._settings = settings
         kept = {name: text for name, text in os.environ.items() if not name.startswith("WAITROOM_")}
-        return kept | to_environ(settings) | {MULTIPROC: str(metrics.absolute()), "PYTHONUNBUFFERED": "1"}
+        environ = to_environ(self._settings)
+        return kept | environ | {MULTIPROC: str(metrics.absolute()), "PYTHONUNBUFFERED": "1"}
+
+    def _listen(self) -> dict[str, object]:
+        """Open the ports, and give their numbers by setting."""
+        settings = self._settings
+        ports: dict[str, tuple[str, int]] = {}
+        if self._kind is not Kind.SHOP:
+            ports["gate"] = settings.host, settings.port
+            ports["operator"] = settings.operator_host, settings.operator_port
+        if self._kind is not Kind.SERVE:
+            ports["shop"] = settings.shop_host, settings.shop_port
+        names = {"gate": "port", "operator": "operator_port", "shop": "shop_port"}
+        opened = listen([(names[role], host, port) for role, (host, port) in ports.items()])
+        self._listeners = dict(zip(ports, opened, strict=True))
+        return {names[role]: listener.getsockname()[1] for role, listener in self._listeners.items()}
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of the store and of what the processes count; the shop's own if it runs beside a line."""
+        return self._settings.data / "shop" if self._kind is Kind.SHOP else self._settings.data
+
+    def _with_store(self, settings: Settings) -> Settings:
+        """Start a store where none is named."""
+        wanted = settings.store_url or (settings.shop_store_url if self._kind is Kind.SHOP else None)
+        if self._kind is Kind.SHOP:
+            prepare_folder(self._folder)
+        if wanted is not None:
+            return settings
+        self._store = EmbeddedStore(self._folder)
+        return replace(settings, store_url=self._store.start())
 
     async def _start(self, environ: dict[str, str]) -> bool:
         """Start the children in order; False when one failed or we are told to stop."""
@@ -231,12 +285,12 @@ class Installation:
             self._children.append(made)
             return made
 
-        gate, operator, *shop = self._listeners
-        groups = [[child("operator", "operator", operator)]]
-        groups.append([child(f"gate {number}", "gate", gate) for number in range(self._settings.workers)])
-        if shop:
-            groups[-1].append(child("shop", "shop", shop[0]))
-        for group in groups:
+        workers = {"operator": 1, "gate": self._settings.workers, "shop": self._settings.shop_workers}
+        groups: dict[bool, list[Child]] = {True: [], False: []}
+        for role, listener in self._listeners.items():
+            for number in range(workers[role]):
+                groups[role == "operator"].append(child(f"{role} {number}", role, listener))
+        for group in filter(None, groups.values()):
             starts = asyncio.ensure_future(
                 asyncio.wait([asyncio.ensure_future(one.start()) for one in group])
             )
@@ -285,27 +339,38 @@ class Installation:
             group = [child for child in left if child.name.startswith(first)]
             await asyncio.gather(*(child.stop(patience) for child in group))
             left = [child for child in left if child not in group]
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
         if self._store is not None:
             self._store.stop()
 
     def _address(self, host: str, port: int) -> str:
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-        return f"http://{shown}:{port}"
+        return f"http://{loopback(host)}:{port}"
 
     def _welcome(self) -> str:
         settings = self._settings
-        site = settings.public_url or self._address(settings.host, settings.port) + "/"
-        control = self._address(settings.operator_host, settings.operator_port) + "/"
-        rows = [
-            ("the shop, behind the waiting room" if self._demo else "the gate", site),
-            ("control page", control),
-            ("its password, the operator's token", str(settings.operator_token_path)),
-            ("data, kept for the next start", str(settings.data)),
-        ]
-        if not settings.operator_token_path.exists():
-            rows[2] = (rows[2][0], f"as set in {env('operator_token')}")
+        shop = self._address(settings.shop_host, settings.shop_port)
+        rows: list[tuple[str, str]] = []
+        if self._kind is Kind.SHOP:
+            rows += [("the shop, for the admitted", shop + "/")]
+        else:
+            site = settings.public_url or self._address(settings.host, settings.port) + "/"
+            control = self._address(settings.operator_host, settings.operator_port) + "/"
+            rows += [
+                ("the shop, behind the waiting room" if self._kind is Kind.DEMO else "the gate", site),
+                ("control page", control),
+                (
+                    "its password, the operator's token",
+                    _told_where(settings.operator_token_path, "operator_token"),
+                ),
+            ]
+        if settings.organiser_token is not None:
+            where = _told_where(settings.organiser_token_path, "organiser_token")
+            rows += [
+                ("the organiser's API", shop + "/organiser/"),
+                ("its secret, the organiser's token", where),
+            ]
+        rows += [("data, kept for the next start", str(settings.data))]
         width = max(len(label) for label, _ in rows)
         lines = "\n".join(f"    {label.ljust(width)}   {text}" for label, text in rows)
         ending = "Ctrl-C stops everything and leaves no process behind; every place is kept."
@@ -316,10 +381,14 @@ class Installation:
         return f"\n  Waitroom is running.\n\n{lines}\n{crowd}\n  {ending}\n"
 
 
-def run(settings: Settings, *, demo: bool, crowd: int = 0) -> int:
+def _told_where(path: Path, name: str) -> str:
+    return str(path) if path.exists() else f"as set in {env(name)}"
+
+
+def run(settings: Settings, kind: Kind, *, crowd: int = 0) -> int:
     """Run one installation until it is told to stop; raises Misconfigured when it cannot start."""
 
     async def live() -> int:
-        return await Installation(settings, demo=demo, crowd=crowd).run()
+        return await Installation(settings, kind, crowd=crowd).run()
 
     return asyncio.run(live())

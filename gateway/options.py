@@ -11,14 +11,23 @@ if TYPE_CHECKING:
 NO, WRONG = 1, 2
 """Exit statuses: the answer is no; what was asked is wrong."""
 
+OPTIONS = (
+    "port",
+    "operator_port",
+    "shop_port",
+    "shop_host",
+    "shop_workers",
+    "host",
+    "data",
+    "workers",
+    "rooms",
+)
+"""Settings that are options of the command line, too."""
+
 
 def settings_of(args: argparse.Namespace, under: Mapping[str, object] | None = None) -> "Settings":
     """Read the settings: options over the environment over the file over ``under``. Raises Misconfigured."""
     from gateway.settings import env, load
 
-    given = {
-        env(name): str(value)
-        for name in ("port", "operator_port", "shop_port", "host", "data", "workers", "rooms")
-        if (value := getattr(args, name, None)) is not None
-    }
+    given = {env(name): str(value) for name in OPTIONS if (value := getattr(args, name, None)) is not None}
     return load({**os.environ, **given}, file=getattr(args, "settings", None), under=under)

@@ -69,6 +69,10 @@ class Wired(Protocol):
         """Connect and load; raises Misconfigured."""
         ...
 
+    def drain(self) -> None:
+        """End what would not end by itself (streams): the port is about to close."""
+        ...
+
     async def stop(self) -> None:
         """Write what is outstanding and disconnect."""
         ...
@@ -176,6 +180,7 @@ class Process:
 
     def _close(self) -> None:
         self._server.should_exit = True
+        self._wired.drain()
         # An orphan has no supervisor that would end it: whatever hangs while it stops must not keep it alive.
         last = threading.Timer(self._settings.stop_s + LAST_S, _end_at_once)
         last.daemon = True

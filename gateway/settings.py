@@ -29,6 +29,7 @@ DEMO: Mapping[str, object] = {
     "stop_s": 3,
     # Simulated fans name an address of their own each.
     "trusted_proxies": ["127.0.0.0/8"],
+    "shop_demo": True,
 }
 
 
@@ -44,9 +45,8 @@ class Settings:
     operator_port: int = setting(
         default=8081, minimum=0, maximum=65535, help="port of the control page and the operator API"
     )
-    shop_port: int = setting(
-        default=8082, minimum=0, maximum=65535, help="port of the demo's shop, always on 127.0.0.1"
-    )
+    shop_host: str = setting(default="127.0.0.1", help="address that the shop listens on")
+    shop_port: int = setting(default=8082, minimum=0, maximum=65535, help="port of the shop")
     workers: int = setting(default=1, minimum=1, maximum=256, help="gate processes that share the port")
     data: Path = setting(  # noqa: RUF009 (a field, as dataclasses.field is)
         default=Path("data"), help="folder for keys, journal and the embedded store"
@@ -83,6 +83,43 @@ class Settings:
     backend_token: str | None = setting(
         default=None, secret=True, help="secret with which backends finish, renew and revoke sessions"
     )
+    shop_workers: int = setting(
+        default=1, minimum=1, maximum=256, help="shop processes that share the shop's port"
+    )
+    shop_url: str | None = setting(
+        default=None,
+        help="the shop's address as rooms name it (origin); empty: http://127.0.0.1 and its port",
+    )
+    shop_room: str | None = setting(
+        default=None, help="room of the demo's events; empty: the first whose origin is the shop"
+    )
+    shop_demo: bool = setting(
+        default=False, help="put two houses and four evenings into a shop that has none of them"
+    )
+    shop_database_url: str | None = setting(
+        default=None, help="the shop's main SQL database; empty: SQLite in the data folder"
+    )
+    shop_reading_url: str | None = setting(
+        default=None,
+        help="a read-only replica of it, for reports and exports only; empty: the database itself",
+    )
+    shop_store_url: str | None = setting(
+        default=None, help="Redis or Valkey server of the shop's seats; empty: the one of the line"
+    )
+    shop_shards: Path | None = setting(  # noqa: RUF009
+        default=None, help="TOML file with further databases and stores that events are spread over"
+    )
+    shop_roles: tuple[str, ...] = setting(
+        default=("all",), help="what this installation's shop processes answer; all: everything"
+    )
+    offer_s: int = setting(
+        default=120, minimum=120, maximum=600, help="time that seats are kept for who is next on a waitlist"
+    )
+    organiser_token: str | None = setting(
+        default=None,
+        secret=True,
+        help="secret of the shop's organiser; the demo makes one in the data folder",
+    )
     connect_s: float = setting(default=5.0, minimum=0.01, help="time to connect to the origin")
     first_byte_s: float = setting(default=60.0, minimum=0.01, help="time until the origin begins to answer")
     idle_s: float = setting(
@@ -115,15 +152,17 @@ class Settings:
             for text in self.trusted_proxies
             if not _is_network(text)
         ]
-        for name in ("public_url", "default_origin"):
+        for name in ("public_url", "default_origin", "shop_url"):
             url = getattr(self, name)
             if url is not None and not _is_site(url):
                 faults.append(f"{env(name)}: {url!r} is not an address such as https://tickets.example.")
         if not self.prefix.startswith("/") or self.prefix.endswith("/") or set(self.prefix) & set(" ?#%\\;"):
             faults.append(f"{env('prefix')}: must begin with / and not end with one, not {self.prefix!r}.")
-        if self.store_url is not None and not self.store_url.startswith(("redis://", "rediss://", "unix://")):
-            faults.append(f"{env('store_url')}: must begin with redis://, rediss:// or unix://.")
-        for name in ("operator_token", "backend_token"):
+        for name in ("store_url", "shop_store_url"):
+            url = getattr(self, name)
+            if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+                faults.append(f"{env(name)}: must begin with redis://, rediss:// or unix://.")
+        for name in ("operator_token", "backend_token", "organiser_token"):
             secret = getattr(self, name)
             if secret is not None and len(secret) < 16:
                 faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
@@ -160,6 +199,16 @@ class Settings:
         return self.journal_url or f"sqlite:///{(self.data / 'journal.db').resolve()}"
 
     @property
+    def shop_address(self) -> str:
+        """The shop as rooms name it, and as admissions for it do."""
+        return (self.shop_url or f"http://127.0.0.1:{self.shop_port}").rstrip("/")
+
+    @property
+    def shop_database_address(self) -> str:
+        """The shop's main SQL database."""
+        return self.shop_database_url or f"sqlite:///{(self.data / 'shop.db').resolve()}"
+
+    @property
     def issuer(self) -> str:
         """The name of this installation in tokens."""
         return self.public_url or "waitroom"
@@ -169,10 +218,20 @@ class Settings:
         """The file in which the operator's secret stands when it is not set."""
         return self.data / "operator-token"
 
+    @property
+    def organiser_token_path(self) -> Path:
+        """The file in which the organiser's secret stands when it is not set."""
+        return self.data / "organiser-token"
+
 
 def env(name: str) -> str:
     """Give the environment's name of a setting."""
     return PREFIX + name.upper()
+
+
+def loopback(host: str) -> str:
+    """Give the address at which this machine reaches what listens on `host`, as it stands in a URL."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
 def load(

@@ -1,48 +1,135 @@
-"""Shop's process: the demo's origin, with the admission guard around it, as any backend would have it.
+"""Shop's process: the shop with the admission guard around it, as any backend would have it.
 
-Apart from ``wiring``, because a backend knows neither store nor journal: what this process does not import, it need
-not wait for when it starts.
+Apart from ``wiring``, because a backend knows neither the line nor its journal: what this process does not import, it
+need not wait for when it starts. Several processes may share the port; none needs what another one knows, and work in
+the background takes turns by leases in the store.
+
+    fans         ─► guard (a valid admission, or the waiting room) ─► guests ─► shop
+    organisers   ─► /organiser/, with their own token and without an admission
+    health       ─► for everybody
 """
 
+import secrets
 from collections.abc import Mapping
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
-from checkout.web import Shop
+from checkout.importing import Importing
+from checkout.metrics import Metrics
+from checkout.organiser_web import OrganiserWeb
+from checkout.organising import Organising
+from checkout.programme import fill
+from checkout.reporting import Reporting
+from checkout.roles import Role, read_roles
+from checkout.web import HEALTH, health
+from gateway.deriving import secret_for
 from gateway.http import Broadcast
-from gateway.settings import Settings
-from kernel.clock import SystemClock
+from gateway.room_stock import OperatorsRooms
+from gateway.settings import Settings, loopback
+from gateway.shop_guests import Guests
+from gateway.shop_joined import JoinedShop
+from gateway.shop_parts import ShopParts
+from kernel.errors import Refused
+
+
+def buyer_of(scope: Scope) -> str:
+    """Name the buyer: the admitted session. Raises ``Refused("admission-missing")``."""
+    claims = scope.get("waitroom")
+    if claims is None:
+        raise Refused("admission-missing", "This needs an admission.", status=401)
+    return str(claims.sid)
+
+
+class Doors:
+    """Sends each kind of people to their own door."""
+
+    def __init__(self, fans: ASGIApp, organisers: ASGIApp | None) -> None:
+        self._fans = fans
+        self._organisers = organisers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        path = scope.get("path", "")
+        if path == HEALTH and scope["type"] == "http":
+            await health(scope, receive, send)
+        elif self._organisers is not None and path.startswith("/organiser/"):
+            await self._organisers(scope, receive, send)
+        else:
+            await self._fans(scope, receive, send)
 
 
 class ShopProcess:
-    """Role ``shop``: the demo's origin. The guard stands before it as it would before any backend."""
+    """Role ``shop``: the shop. The guard stands before it as it would before any backend."""
 
     broadcast: Broadcast | None = None
-    ready = True
 
-    def __init__(self, settings: Settings) -> None:
-        """Put the guard around the shop; the keys come from the ring's file, which lies on the same disk."""
-        clock = SystemClock()
-        ring = KeyRing.open(settings.keyring_path, clock.now_ms())
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        """Join the parts; the keys come from the ring's file, which lies on the same disk."""
+        self._settings = settings
+        self._roles = read_roles(settings.shop_roles)
+        self._parts = parts = ShopParts(settings)
+        ring = KeyRing.open(settings.keyring_path, parts.clock.now_ms())
+        self.ready = False
 
         def keys() -> Mapping[str, object]:
             ring.refresh()
             return ring.jwks()
 
-        self.app: ASGIApp = AdmissionGuard(
-            Shop(clock.now_ms).app(),
+        rooms = None
+        if settings.backend_token is not None:
+            operator = f"http://{loopback(settings.operator_host)}:{settings.operator_port}"
+            rooms = OperatorsRooms(operator, settings.backend_token)
+        self.shop = JoinedShop(
+            parts,
+            buyer_of,
+            secret_for(ring.active("sid").octets, "holds"),
+            secrets.token_hex(8),
+            metrics or Metrics(),
+            offer_ms=settings.offer_s * 1000,
+            roles=self._roles,
+            rooms=rooms,
+        )
+        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+        page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
+        fans = AdmissionGuard(
+            Guests(self.shop.app, secure=settings.secure),
             jwks=keys,
             issuer=settings.issuer,
-            audience=f"http://127.0.0.1:{settings.shop_port}",
+            audience=settings.shop_address,
+            room_page=page,
+        )
+        self.app: ASGIApp = Doors(fans, self._organisers())
+
+    def _organisers(self) -> ASGIApp | None:
+        token, parts = self._settings.organiser_token, self._parts
+        if token is None or Role.ORGANISER not in self._roles:
+            return None
+        return OrganiserWeb(
+            parts.catalogue,
+            Importing(parts.catalogue),
+            Organising(parts.catalogue, parts.shards),
+            Reporting(parts.catalogue, parts.shards, parts.clock),
+            {"organiser": token},
         )
 
     async def start(self) -> None:
-        """Have nothing to connect to."""
+        """Connect, fill the demo's programme, open the halls, begin what runs in the background."""
+        await self._parts.open()
+        if self._settings.shop_demo:
+            await fill(self._parts.catalogue, self._parts.clock.now_ms(), self._settings.shop_room or "")
+        await self.shop.start()
+        self.ready = True
+
+    def drain(self) -> None:
+        """End the streams."""
+        self.shop.drain()
 
     async def stop(self) -> None:
-        """Have nothing to leave."""
+        """End the background, and disconnect."""
+        await self.shop.stop()
+        await self._parts.close()
 
 
 def build(settings: Settings, role: str) -> ShopProcess:

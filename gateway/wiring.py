@@ -31,9 +31,9 @@ from gateway.adapters import (
     RoomFigures,
     RoomLimits,
     Routes,
-    secret_for,
 )
 from gateway.demo import operator_token
+from gateway.deriving import secret_for
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast
@@ -185,6 +185,9 @@ class GateProcess:
             await self._parts.configurations.apply_toml(parse_toml(_text(rooms)))
         await self._keeper.start()
 
+    def drain(self) -> None:
+        """Have nothing endless of one's own: what is proxied ends when its origin or its client does."""
+
     async def stop(self) -> None:
         """Hand the journal what is left, and disconnect."""
         await self._keeper.stop()
@@ -226,6 +229,9 @@ class OperatorProcess:
         await self._parts.connect()
         await self._look()
         self._looking = asyncio.create_task(self._keep_looking(), name="look")
+
+    def drain(self) -> None:
+        """Have nothing endless."""
 
     async def stop(self) -> None:
         """Disconnect."""

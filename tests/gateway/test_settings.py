@@ -131,7 +131,11 @@ def test_secrets_do_not_show() -> None:
     settings = load({"WAITROOM_OPERATOR_TOKEN": "0123456789abcdef"})
 
     assert "0123456789abcdef" not in repr(settings)
-    assert {row.name for row in describe(Settings) if row.secret} == {"operator_token", "backend_token"}
+    assert {row.name for row in describe(Settings) if row.secret} == {
+        "operator_token",
+        "backend_token",
+        "organiser_token",
+    }
 
 
 def test_a_trusted_proxy_may_be_one_address() -> None:

@@ -29,7 +29,7 @@ from waitroom.rooms import parse, to_dict
 
 HEAD = "<!-- Written by `make docs` from the code; change it there. -->\n"
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
-METRIC_MODULES = ("waitroom.metrics", "admission.metrics", "gateway.metrics")
+METRIC_MODULES = ("waitroom.metrics", "admission.metrics", "gateway.metrics", "checkout.metrics")
 LABELS = {
     "room": "name of a room; empty where no room covers the address",
     "lane": "verified, standard, suspect",
@@ -220,14 +220,15 @@ class Raised:
     status: int | None
 
 
-# Whose arguments are code and status, and at which places; `None`: it is always 503.
-_TELLERS: dict[str, tuple[int, int | None]] = {
-    "Refused": (0, 2),
-    "Unavailable": (0, None),
-    "_failed": (3, 2),
-    "_problem": (1, 0),
+# Whose arguments are code and status, at which places (`None`: it has no such argument), and the status without one.
+_TELLERS: dict[str, tuple[int, int | None, int]] = {
+    "Refused": (0, 2, 400),
+    "Unavailable": (0, None, 503),
+    "Faults": (0, 2, 422),
+    "_failed": (3, 2, 400),
+    "_problem": (1, 0, 400),
 }
-_HANDS_ON = {"kernel/problems.py", "gateway/waiting.py"}
+_HANDS_ON = {"kernel/problems.py", "gateway/waiting.py", "checkout/faults.py"}
 """These also hand on the code of a failure that was told elsewhere."""
 
 
@@ -237,14 +238,14 @@ def raised_in(where: str, text: str) -> Iterator[Raised]:
         name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
         if not isinstance(call, ast.Call) or name not in _TELLERS:
             continue
-        code_at, status_at = _TELLERS[name]
+        code_at, status_at, usual = _TELLERS[name]
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         told = call.args[code_at] if len(call.args) > code_at else given.get("code")
         codes = [told.body, told.orelse] if isinstance(told, ast.IfExp) else [told]
         at: ast.expr | None = given.get("status")
         if status_at is not None and len(call.args) > status_at:
             at = call.args[status_at]
-        status = 503 if status_at is None else 400 if at is None else getattr(at, "value", None)
+        status = usual if at is None or status_at is None else getattr(at, "value", None)
         for one in codes:
             if isinstance(one, ast.Constant) and isinstance(one.value, str):
                 yield Raised(where, one.value, status if isinstance(status, int) else None)

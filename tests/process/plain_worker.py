@@ -25,6 +25,9 @@ class Wired:
         """Be ready."""
         self.ready = True
 
+    def drain(self) -> None:
+        """Have nothing endless."""
+
     async def stop(self) -> None:
         """Say so, that a test can see it."""
         logging.getLogger("plain").warning("stopped in order")

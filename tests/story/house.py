@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry
 
+from checkout.metrics import Metrics as ShopMetrics
 from gateway import wiring
 from gateway.settings import Settings
 from tests.gateway.serving import serving
@@ -66,10 +67,13 @@ async def scene(
         rooms=rooms,
         shop_port=port,
         operator_token=TOKEN,
+        shop_demo=True,
         port=0,
         operator_port=0,
     )
-    shop, gate, desk = wiring.ShopProcess(here), wiring.GateProcess(here), wiring.OperatorProcess(here)
+    shop = wiring.ShopProcess(here, ShopMetrics(CollectorRegistry()))
+    gate, desk = wiring.GateProcess(here), wiring.OperatorProcess(here)
+    await shop.start()
     await gate.start()
     await desk.start()
     try:
@@ -80,6 +84,7 @@ async def scene(
     finally:
         await desk.stop()
         await gate.stop()
+        await shop.stop()
 
 
 @asynccontextmanager

@@ -10,8 +10,10 @@ from redis.asyncio import Redis
 
 from tests.story.house import PAGE, ROOM, scene
 
+HOLDS = "/api/events/northern-lights/holds"
 
-async def test_a_fan_joins_is_called_claims_and_buys(
+
+async def test_a_fan_joins_is_called_claims_and_reserves_seats(
     store: Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the first click to the shop: page, place, turn, admission, and the address they wanted."""
@@ -23,13 +25,17 @@ async def test_a_fan_joins_is_called_claims_and_buys(
         place = (await fan.post(ROOM + "/join", json={})).json()
         assert place["number"] == 0
 
-        turn = await here.until_called(fan, "/api/stock")
+        turn = await here.until_called(fan, "/api/events")
         assert turn.json()["outcome"] == "admitted"
-        assert turn.json()["go"] == "/api/stock"
+        assert turn.json()["go"] == "/api/events"
 
-        shop = await fan.get("/api/stock")
+        shop = await fan.get("/api/events")
         assert shop.status_code == 200
         assert "waitroom" not in shop.text
+        held = (await fan.post(HOLDS, json={"seats": [10, 11]}, headers={"idempotency-key": "two"})).json()
+        assert [seat["seat"] for seat in held["seats"]] == [10, 11]
+        reserved = await fan.post(f"{HOLDS}/{held['hold']}/reserve")
+        assert reserved.json()["state"] == "active"
     await store.aclose()
 
 
@@ -77,7 +83,7 @@ async def test_a_pause_lets_nobody_in_and_costs_nobody_the_turn(
         await outside.post(ROOM + "/join", json={})
         held = await outside.post(ROOM + "/claim", json={"target": "/"})
         assert held.status_code == 202
-        assert (await inside.get("/api/stock")).status_code == 200
+        assert (await inside.get("/api/events")).status_code == 200
         stale = await here.desk.patch("/api/rooms/main", json={"paused": False}, headers={"if-match": tag})
         assert stale.status_code == 412
 
@@ -105,7 +111,7 @@ async def test_a_fan_passes_while_the_store_is_away_and_a_newcomer_is_told_to_tr
         monkeypatch.setattr(waitroom.store, "_client", away)
         monkeypatch.setattr(doors, "_client", away)
 
-        assert (await inside.get("/api/stock")).status_code == 200
+        assert (await inside.get("/api/events")).status_code == 200
         refused = await newcomer.post(ROOM + "/join", json={})
         assert (refused.status_code, refused.json()["code"]) == (503, "store-away")
         assert (await newcomer.get(ROOM + "/status")).status_code == 200
@@ -116,12 +122,21 @@ async def test_a_fan_passes_while_the_store_is_away_and_a_newcomer_is_told_to_tr
 async def test_a_bypass_opens_the_site_for_everybody_also_behind_a_guard(
     store: Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The operator opens the gate: people without any admission reach the shop, whose guard stays on."""
-    async with scene(store_url, tmp_path, monkeypatch, bypass=True) as here, here.fan() as anybody:
-        answer = await anybody.get("/api/stock")
+    """The operator opens the gate: people without any admission reach the shop, and it tells them apart."""
+    async with (
+        scene(store_url, tmp_path, monkeypatch, bypass=True) as here,
+        here.fan() as anybody,
+        here.fan() as another,
+    ):
+        for fan in (anybody, another):
+            answer = await fan.get("/", headers=PAGE)
+            assert answer.status_code == 200
+            assert "waitroom" not in answer.headers["set-cookie"]
+        held = await anybody.post(HOLDS, json={"seats": [10]}, headers={"idempotency-key": "one"})
+        own, others = [(await fan.get(f"{HOLDS}/mine")).json()["holds"] for fan in (anybody, another)]
 
-        assert answer.status_code == 200
-        assert "set-cookie" not in answer.headers
+        assert held.status_code == 201
+        assert (len(own), others) == (1, [])
     await store.aclose()
 
 

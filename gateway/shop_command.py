@@ -1,0 +1,62 @@
+"""Shop command: ``waitroom shop``: runs the shop alone, and checks what it has sold.
+
+``serve`` runs shop processes without a line; ``check`` looks at SQL and the store of a sale and names everything that
+is not true (docs/invariants.md).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gateway.options import NO, settings_of
+
+
+def add_shop(parser: argparse.ArgumentParser) -> None:
+    """Describe what can be done with the shop."""
+    shop = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    serve = shop.add_parser("serve", help="run the shop's processes alone, behind a gate that runs elsewhere")
+    serve.add_argument("--shop-host", help="address that the shop listens on (127.0.0.1)")
+    serve.add_argument("--shop-port", help="port of the shop (8082)")
+    serve.add_argument("--shop-workers", help="number of shop processes (1)")
+    serve.add_argument("--data", help="folder for keys, the shop's database and its embedded store")
+    serve.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
+    serve.set_defaults(run=serve_shop)
+    check = shop.add_parser(
+        "check", help="check a sale in SQL and in the store; exit status 1 if anything is wrong"
+    )
+    check.add_argument("event", nargs="*", help="ids of events; without one: all")
+    check.add_argument(
+        "--live", action="store_true", help="the sale goes on: leave out what settles a moment later"
+    )
+    check.add_argument("--data", help="folder of the installation")
+    check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
+    check.set_defaults(run=check_shop)
+
+
+def serve_shop(args: argparse.Namespace) -> int:
+    """Run the shop alone."""
+    from gateway.demo import Kind, run
+    from kernel.log import configure
+
+    settings = settings_of(args)
+    configure(settings.log_level, text=settings.log_format == "text")
+    return run(settings, Kind.SHOP)
+
+
+def check_shop(args: argparse.Namespace) -> int:
+    """Check what was sold."""
+    from checkout.checking import check_sale
+    from gateway.shop_parts import events_and_addresses
+
+    is_right = True
+    main_url, found = events_and_addresses(settings_of(args), args.event)
+    for event, shard in found.items():
+        verdict = check_sale(
+            shard.database_url, shard.store_url, event, catalogue_url=main_url, settled=not args.live
+        )
+        for line in verdict.lines():
+            print(line)
+        is_right = is_right and verdict.is_right
+    if not found:
+        print("there is no event", file=sys.stderr)
+    return 0 if is_right else NO

@@ -1,0 +1,199 @@
+"""Joined shop: all parts of the shop put together: the use cases, the addresses, and what runs in the background.
+
+Who asks is told from outside (``buyer_of``), and so is what is shared with other processes (``ShopParts``). Nothing is
+decided here. Not here: who may come in (``shop``), processes and sockets (``server``).
+"""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from starlette.requests import Request
+
+from checkout.catalogue_reading import CatalogueReader
+from checkout.catalogue_web import CatalogueWeb
+from checkout.counting import Counting
+from checkout.hold_service import Holding
+from checkout.holds_web import HoldsWeb
+from checkout.live_map import LiveMap
+from checkout.loop_lag import LoopLag
+from checkout.map_web import MapWeb
+from checkout.metrics import Metrics
+from checkout.offers import Terms, terms_of
+from checkout.pages_web import PagesWeb
+from checkout.ports import RoomStock
+from checkout.rebuilding import Rebuilder
+from checkout.reconciling import Reconciler
+from checkout.reservations_web import ReservationsWeb
+from checkout.reserving import Reserving
+from checkout.roles import EVERY, Role
+from checkout.selling import Standing, sale
+from checkout.stock_store import StockStore
+from checkout.stock_watch import StockWatch
+from checkout.sweeping import Sweeping
+from checkout.waiting import Waitlist
+from checkout.waitlist_web import WaitlistWeb
+from checkout.web import Shop, routes_of
+from gateway.shop_parts import ShopParts
+from kernel.asgi import Scope
+from kernel.errors import Refused, Unavailable
+
+log = logging.getLogger(__name__)
+
+HOLD_ID_BYTES = 8
+AGAIN_S = 1.0
+
+Work = Callable[[], Awaitable[None]]
+
+
+class CatalogueTerms:
+    """``checkout.waiting.Programme``: what the waitlist must know, from the catalogue."""
+
+    def __init__(self, catalogue: CatalogueReader) -> None:
+        self._catalogue = catalogue
+
+    async def terms(self, event: str) -> Terms | None:
+        """Return what is known of an event; None for one that nobody may see."""
+        try:
+            known = await self._catalogue.known(event)
+        except Refused:
+            return None
+        return terms_of(known, await self._catalogue.layout(known.event.layout_id))
+
+
+def hold_ids(secret: bytes) -> Callable[[str, str, str], bytes]:
+    """Make the function that names holds: nobody guesses one, and the same wish has the same."""
+
+    def hold_id(event: str, buyer: str, key: str) -> bytes:
+        return hmac.digest(secret, f"{event}\0{buyer}\0{key}".encode(), "sha256")[:HOLD_ID_BYTES]
+
+    return hold_id
+
+
+class JoinedShop:
+    """One process's shop."""
+
+    def __init__(
+        self,
+        parts: ShopParts,
+        buyer_of: Callable[[Scope], str],
+        hold_secret: bytes,
+        who: str,
+        metrics: Metrics,
+        *,
+        offer_ms: int,
+        roles: Collection[Role] = EVERY,
+        rooms: RoomStock | None = None,
+    ) -> None:
+        """`who` names this process for its turns; `rooms` hear what is left, if there are any."""
+        self.parts = parts
+        self._metrics = metrics
+        self._roles = frozenset(roles)
+        catalogue, shards, clock = parts.catalogue, parts.shards, parts.clock
+        hold_id = hold_ids(hold_secret)
+        self.rebuilder = rebuilder = Rebuilder(catalogue, shards, metrics, who)
+
+        async def rebuild(event: str) -> None:
+            await rebuilder.rebuild(event)
+
+        self._lag = LoopLag()
+        self.live_map = LiveMap(catalogue, shards, rebuild, clock, metrics, self._lag)
+        self.holding = Holding(catalogue, shards, rebuild, hold_id, clock, metrics, self.live_map.look)
+        self.reserving = Reserving(catalogue, shards, rebuilder.rebuild, clock, metrics)
+        self.reconciler = Reconciler(catalogue, shards, rebuilder, clock, metrics, who)
+        self.sweeping = Sweeping(catalogue, shards, clock, metrics, who)
+        self.waitlist = Waitlist(CatalogueTerms(catalogue), shards, hold_id, clock, who, offer_ms=offer_ms)
+        self._stock = (
+            None
+            if rooms is None
+            else StockWatch(catalogue, shards, StockStore(parts.store), rooms, clock, metrics, who)
+        )
+
+        async def buyer(request: Request) -> str:
+            return buyer_of(request.scope)
+
+        listed = CatalogueWeb(catalogue)
+        self.app = Shop(
+            routes_of(
+                HoldsWeb(self.holding, buyer_of, metrics),
+                ReservationsWeb(self.reserving, buyer_of, metrics),
+                MapWeb(self.live_map, metrics),
+            ),
+            {
+                ("GET", "listing"): listed.listing,
+                ("GET", "detail"): listed.detail,
+                ("GET", "layout"): listed.layout,
+            },
+            PagesWeb(
+                catalogue, Counting(shards, clock), self.holding, self.reserving, buyer_of, clock, metrics
+            ),
+            WaitlistWeb(self.waitlist, buyer).routes,
+            self._roles,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Put back maps that are not there, and begin what runs in the background."""
+        if Role.MAP in self._roles:
+            self._lag.start()
+            self.live_map.start()
+        if Role.BACKGROUND in self._roles:
+            await self.open_halls()
+        self._tasks = [
+            asyncio.create_task(self._keep(name, work), name=name)
+            for name, work in self._background().items()
+        ]
+
+    def drain(self) -> None:
+        """End the streams: pages come back by themselves, to another process."""
+        self.live_map.end()
+
+    async def stop(self) -> None:
+        """End what runs in the background."""
+        left = set(self._tasks)
+        while left:
+            # Asked again: what waits for a socket may lose a cancellation (asyncio.wait_for before Python 3.12).
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=AGAIN_S)
+        await self.live_map.stop()
+        self._lag.stop()
+
+    async def open_halls(self) -> None:
+        """Give the store the map of every event on sale that it has none of: a first opening, or a lost store."""
+        now_ms = self.parts.clock.now_ms()
+        for known in await self.parts.catalogue.all():
+            if sale(known.event.window, now_ms).standing not in {Standing.ON_SALE, Standing.NOT_YET}:
+                continue
+            try:
+                if await self.parts.shards.of(known.event.id).holds.counts(known.event.id) is None:
+                    await self.rebuilder.rebuild(known.event.id)
+            except Unavailable as error:
+                # Another process is at it, or the store is away: whoever asks for the map tries again.
+                log.warning("a hall could not be opened", extra={"event": known.event.id, "code": error.code})
+
+    def _background(self) -> dict[str, Work]:
+        works: dict[str, Work] = {}
+        if len(self.parts.shards.all()) > 1:
+            works["shards"] = self.parts.shards.run
+        if Role.BACKGROUND in self._roles:
+            works |= {
+                "sweeping": self.sweeping.run,
+                "reaping": self.reserving.reap,
+                "reconciling": self.reconciler.run,
+                "waitlist": self.waitlist.run,
+            }
+            if self._stock is not None:
+                works["stock"] = self._stock.run
+        return works
+
+    async def _keep(self, name: str, work: Work) -> None:
+        """Do a piece of background work for ever: it begins anew when something has ended it that nobody foresaw."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                self._metrics.background_failures.count(name)
+                log.exception("background work failed and begins anew", extra={"work": name})
+            await asyncio.sleep(AGAIN_S)
