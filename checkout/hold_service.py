@@ -17,7 +17,6 @@ answer has shown by how much the two differ. Not here: HTTP (``holds_web``), wha
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from checkout.answers import (
@@ -212,15 +211,11 @@ class Holding:
         return await self._told(known, place, ask, answer)
 
     async def _named(self, scene: _Scene, seats: tuple[int, ...]) -> Answer | NoSeats:
-        layout = scene.layout
-        floors = [one for one in layout.sections if one.kind is Kind.STANDING]
-        wrong = [
-            seat
-            for seat in seats
-            if seat >= layout.seats or any(one.first <= seat < one.first + one.count for one in floors)
-        ]
+        event, hall = scene.known.event, scene.layout.seats
+        floors = await self._seeking.floors(event)
+        wrong = [seat for seat in seats if seat >= hall or any(first <= seat < end for first, end in floors)]
         if scene.of and not wrong:
-            mask = await self._seeking.mask(scene.known.event, scene.of)
+            mask = await self._seeking.mask(event, scene.of)
             wrong = [seat for seat in seats if not mask[seat]]
         return NoSeats(tuple(wrong)) if wrong else await self._ask(scene, Wanted(seats))
 
@@ -264,7 +259,11 @@ class Holding:
 
     async def _ask(self, scene: _Scene, wanted: Wanted) -> Answer:
         """Ask the store; one that has no map is given it back once."""
-        event, ask = scene.known.event.id, replace(scene.ask, wanted=wanted)
+        event, one = scene.known.event.id, scene.ask
+        ask = Ask(
+            one.id, one.buyer, wanted, one.ttl_ms, one.max_per_buyer, one.price_version, one.body, one.back,
+            one.currency,
+        )  # fmt: skip
         answer = await scene.place.holds.hold(event, ask)
         if isinstance(answer, Missing):
             await self._rebuild(event)

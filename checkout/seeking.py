@@ -1,8 +1,8 @@
 """Seeking: finds the seats to ask the store for, where the buyer has not named them.
 
-What a worker keeps ready for that: the index of each layout (for good), the last map of each event (``LOOK_MS``, one
-read of the store for all who ask), and which seats belong to an allocation (``ALLOCATION_MS``, from SQL). So many
-of each at most; what was needed least lately goes first.
+What a worker keeps ready for that: the index and the floors of each layout (for good), the last map of each event
+(``LOOK_MS``, one read of the store for all who ask), and which seats belong to an allocation (``ALLOCATION_MS``, from
+SQL). So many of each at most; what was needed least lately goes first.
 
 How old an allocation may be: a seat that was added to it is found a second later at most; one that was put on sale for
 all is refused by the store at once, because it is blocked no more; only one that moves from one allocation to
@@ -11,7 +11,7 @@ another stays open to the old code for this second. Not here: the rule (``best``
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from checkout.answers import Few, Held, HoldOutcome, Missing, Seen, Taken, Wanted
@@ -23,6 +23,7 @@ from checkout.metrics import Metrics
 from checkout.once import Once
 from checkout.places import Places as Shards
 from checkout.seat_rows import SeatRows
+from checkout.sections import Kind
 from kernel.clock import Clock
 
 LOOK_MS = 100
@@ -74,12 +75,17 @@ class Seeking:
         self._look = look or self._own_look
         self._maps = Once(self._read_map, clock, keep_ms=LOOK_MS, most=MOST_EVENTS)
         self._indexes = Once(self._make_index, clock, most=MOST_LAYOUTS)
+        self._floors = Once(self._make_floors, clock, most=MOST_LAYOUTS)
         self._masks = Once(self._make_mask, clock, keep_ms=ALLOCATION_MS, most=MOST_ALLOCATIONS)
         self._choosing: OrderedDict[str, Choosing] = OrderedDict()
 
     async def mask(self, event: Event, allocation: str) -> bytes:
         """Tell for each seat whether an allocation has it: 255 or 0."""
         return await self._masks.get((event.id, event.layout_id, allocation))
+
+    async def floors(self, event: Event) -> Sequence[tuple[int, int]]:
+        """Name the places to stand: the first of each section, and the one after its last."""
+        return await self._floors.get(event.layout_id)
 
     async def choose(
         self, event: Event, allocation: str, wish: Together, hold_id: bytes, attempt: int, *, stands: bool
@@ -129,6 +135,10 @@ class Seeking:
 
     async def _make_index(self, layout: str) -> Index:
         return await asyncio.to_thread(Index, await self._catalogue.layout(layout))
+
+    async def _make_floors(self, layout: str) -> Sequence[tuple[int, int]]:
+        sections = (await self._catalogue.layout(layout)).sections
+        return [(one.first, one.first + one.count) for one in sections if one.kind is Kind.STANDING]
 
     async def _make_mask(self, key: tuple[str, str, str]) -> bytes:
         event, layout, allocation = key
