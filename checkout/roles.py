@@ -2,7 +2,7 @@
 
 * ``catalogue``: pages, listings, layouts; reads SQL, caches well. Whatever has no other role is a page.
 * ``map``: snapshots of the seat map and the streams of its changes; reads the store.
-* ``holds``: holds, reservations, the waitlist; writes the store and the event's database.
+* ``holds``: holds, reservations, the waitlist, and their pages; writes the store and the event's database.
 * ``organiser``: what organisers do.
 * ``background``: no address of its own; sweeps, reaps, compares, writes the journal.
 
@@ -42,6 +42,9 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     ("/api/events/{event}/holds/*", Role.HOLDS),
     ("/api/events/{event}/reservations/*", Role.HOLDS),
     ("/api/events/{event}/waitlist", Role.HOLDS),
+    # Pages that hold and reserve for a browser without scripts.
+    ("/events/{event}/hold/*", Role.HOLDS),
+    ("/events/{event}/reservation/*", Role.HOLDS),
     ("/organiser/*", Role.ORGANISER),
     ("/api/events", Role.CATALOGUE),
     ("/api/events/{event}", Role.CATALOGUE),

@@ -105,6 +105,7 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
 
     worker = commands.add_parser("worker")
     worker.add_argument("role", choices=("gate", "operator", "shop"))
+    worker.add_argument("--role", dest="shop_roles", help="of the shop: what this process answers (all)")
     worker.add_argument("--fd", type=int, required=True)
     worker.add_argument("--ready", type=int)
     worker.set_defaults(run=run_worker)

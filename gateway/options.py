@@ -17,6 +17,7 @@ OPTIONS = (
     "shop_port",
     "shop_host",
     "shop_workers",
+    "shop_roles",
     "host",
     "data",
     "workers",

@@ -23,7 +23,7 @@ from checkout.organising import Organising
 from checkout.programme import fill
 from checkout.reporting import Reporting
 from checkout.roles import Role, read_roles
-from checkout.web import HEALTH, health
+from checkout.web import HEALTH, health, refusal
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
@@ -31,7 +31,9 @@ from gateway.settings import Settings, loopback
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
+from kernel.asgi import respond
 from kernel.errors import Refused
+from kernel.problems import raw_problem
 
 
 def buyer_of(scope: Scope) -> str:
@@ -54,8 +56,12 @@ class Doors:
         path = scope.get("path", "")
         if path == HEALTH and scope["type"] == "http":
             await health(scope, receive, send)
-        elif self._organisers is not None and path.startswith("/organiser/"):
-            await self._organisers(scope, receive, send)
+        elif path.startswith("/organiser/") and scope["type"] == "http":
+            if self._organisers is None:
+                # Not the room's either: who asks here has no admission and needs none.
+                await respond(send, *raw_problem(refusal(())))
+            else:
+                await self._organisers(scope, receive, send)
         else:
             await self._fans(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Shop command: ``waitroom shop``: runs the shop alone, and checks what it has sold.
+"""Shop command: ``waitroom shop``: runs the shop alone, checks what it has sold; imports and moves (``shop_acts``).
 
 ``serve`` runs shop processes without a line; ``check`` looks at SQL and the store of a sale and names everything that
 is not true (docs/invariants.md).
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.options import NO, settings_of
+from gateway.shop_acts import add_acts
 
 
 def add_shop(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--shop-host", help="address that the shop listens on (127.0.0.1)")
     serve.add_argument("--shop-port", help="port of the shop (8082)")
     serve.add_argument("--shop-workers", help="number of shop processes (1)")
+    serve.add_argument("--role", dest="shop_roles", help="what these processes answer, as holds,map (all)")
     serve.add_argument("--data", help="folder for keys, the shop's database and its embedded store")
     serve.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
     serve.set_defaults(run=serve_shop)
@@ -31,6 +33,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--data", help="folder of the installation")
     check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
     check.set_defaults(run=check_shop)
+    add_acts(shop)
 
 
 def serve_shop(args: argparse.Namespace) -> int:

@@ -80,6 +80,15 @@ class ShopParts:
         await asyncio.to_thread(self.database.close)
 
 
+def database_there(settings: Settings) -> str:
+    """Give the main database's address, for commands that must not make an empty one. Raises ``Misconfigured``."""
+    url = settings.shop_database_address
+    where = make_url(url)
+    if where.get_backend_name() == "sqlite" and not Path(str(where.database)).is_file():
+        raise Misconfigured([f"There is no shop's database {where.database}."])
+    return url
+
+
 def events_and_addresses(
     settings: Settings, wanted: Sequence[str] = ()
 ) -> tuple[str, dict[str, ShardAddress]]:
@@ -87,10 +96,7 @@ def events_and_addresses(
 
     It only reads. Raises ``Misconfigured``, also for an event that is not there; ``Unavailable``.
     """
-    url = settings.shop_database_address
-    where = make_url(url)
-    if where.get_backend_name() == "sqlite" and not Path(str(where.database)).is_file():
-        raise Misconfigured([f"There is no shop's database {where.database}."])
+    url = database_there(settings)
     addresses = {address.name: address for address in shard_addresses(settings)}
     return url, asyncio.run(_found(url, addresses, wanted))
 

@@ -13,6 +13,10 @@ from kernel.errors import Misconfigured
     [
         ("/", Role.CATALOGUE),
         ("/events/summer", Role.CATALOGUE),
+        ("/events/summer/seats", Role.CATALOGUE),
+        ("/events/summer/hold", Role.HOLDS),
+        ("/events/summer/hold/AAAA/reserve", Role.HOLDS),
+        ("/events/summer/reservation/RAAAA", Role.HOLDS),
         ("/static/map.js", Role.CATALOGUE),
         ("/layouts/0123456789abcdef.json", Role.CATALOGUE),
         ("/api/events", Role.CATALOGUE),
