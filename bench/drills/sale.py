@@ -38,8 +38,10 @@ class Size:
     ends_wait_s: float
 
 
-FULL = Size(fans=6000, arrive_s=120, per_minute=3000, ends_wait_s=250)
-SHORT = Size(fans=300, arrive_s=15, per_minute=1200, ends_wait_s=0)
+FULL = Size(fans=3000, arrive_s=120, per_minute=1200, ends_wait_s=250)
+SHORT = Size(fans=200, arrive_s=20, per_minute=600, ends_wait_s=0)
+FOLLOW_S = 20.0
+"""Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
 
 
 def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
@@ -50,7 +52,8 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room) as installation:
         plan = replace(
             plan_for(installation, size.fans, size.arrive_s),
-            errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX, ends_wait_s=size.ends_wait_s,
+            errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX,
+            ends_wait_s=size.ends_wait_s, follow_s=FOLLOW_S,
         )  # fmt: skip
         hooks = Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
         result = asyncio.run(run_crowd(plan, hooks))

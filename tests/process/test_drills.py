@@ -76,12 +76,12 @@ def test_a_thousand_open_sockets_wait_for_the_start() -> None:
 
 
 def test_every_seat_of_an_arena_is_sold_once() -> None:
-    """300 fans in a hall of 60,000: holds, conflicts, reservations; SQL, store and records agree."""
+    """200 fans in a hall of 60,000: holds, conflicts, reservations; SQL, store and records agree."""
     told = play("sale")
 
-    assert told["sale-crowd"]["value"] == 300
+    assert told["sale-crowd"]["value"] == 200
     assert told["sale-checks"]["value"] == 9
-    assert told["sale-holds"]["value"] > 200
+    assert told["sale-holds"]["value"] > 120
     assert told["sale-violations"]["details"]["looked_at"]["seats"] == 60_000
 
 

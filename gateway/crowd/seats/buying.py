@@ -94,6 +94,8 @@ class Buyer:
                 copy=copy,
             )
             self.shop.tried.append(tried)
+            if tried.paper is not None:
+                self.shop.held[tried.paper.id] = (self.hall.id, tried.paper)
             last[:] = [tried]
 
         await ask(
@@ -123,6 +125,8 @@ class Buyer:
         """Do something about a hold; a reservation is given back by its own id."""
         fan = self.fan
         route, method, below = self._acts[act]
+        if act in {Act.RELEASE, Act.CANCEL}:
+            self.shop.held.pop(hold, None)
         last: list[Acted] = []
 
         def heard(asked_us: int, answered_us: int | None, status: int, said: Mapping[str, Any]) -> None:
@@ -195,6 +199,7 @@ async def ask(
     pause_s, wall = RETRY_LEAST_S, fan.venue.wall
     while True:
         since_s = fan.venue.seconds()
+        expires_s = fan.expires_s  # of the token that goes along: another answer may renew it meanwhile
         answer = await fan.ask(route, path, body, extra=extra, method=method)
         said: Mapping[str, Any] = {}
         if answer is not None:
@@ -206,7 +211,7 @@ async def ask(
             ):
                 said = members(answer)
             if is_from_room(fan, answer):
-                raise _over(fan, route, answer)
+                raise _over(route, answer, str(said.get("reason", "")), expires_s)
         if heard is not None:
             asked_us = wall.asked_us(answer.asked_at if answer else since_s)
             answered_us = wall.answered_us(answer.answered_at) if answer else None
@@ -282,8 +287,8 @@ def _is_later(answer: Answer, said: Mapping[str, Any]) -> bool:
     return answer.status >= 500 or answer.status == 429 or said.get("code") == "key-in-flight"
 
 
-def _over(fan: Fan, route: Route, answer: Answer) -> Exception:
-    if answer.answered_at >= fan.expires_s:
+def _over(route: Route, answer: Answer, reason: str, expires_s: float) -> Exception:
+    if answer.answered_at >= expires_s:
         return Cut()
-    text = f"the room answered {answer.status} at {route}, although the session goes on"
-    return Ended(Outcome.FAILED, text)
+    text = f"the room answered {answer.status} {reason} at {route}, although the session goes on"
+    return Ended(Outcome.FAILED, " ".join(text.split()))

@@ -14,6 +14,7 @@ from gateway.crowd.plan import Errand
 from gateway.crowd.seats.noted import ENDINGS, Ending
 
 CONFLICT = "seats-taken"
+IN_FLIGHT = "key-in-flight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def seat_figures(observed: Observed) -> SeatFigures | None:
     answers = {
         (one.buyer, one.key): one.code
         for one in shop.tried
-        if one.code and not one.is_lost and (one.buyer, one.key) not in told
+        if one.code not in {"", IN_FLIGHT} and not one.is_lost and (one.buyer, one.key) not in told
     }
     refused = Counter(answers.values())
     seconds = int(observed.ended_s) + 1

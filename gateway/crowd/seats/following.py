@@ -32,6 +32,7 @@ MAPS = 4
 """So many fresh maps are asked for, until one is not older than the copy's beginning."""
 
 AGAIN_S = 1.0
+WITHOUT_MAP_S = 2.0
 SESSION_RATIO = 0.6
 """A viewer leaves this part of its session at most to looking."""
 
@@ -47,7 +48,6 @@ class Viewer:
         self._told: list[tuple[Version, str]] = []  # since the copy was made
         self._stream: Listening | None = None
         self._reader = Reader()
-        self._only_counts = False
 
     async def follow(self) -> Ending:
         """Look on for a while, then compare."""
@@ -55,23 +55,25 @@ class Viewer:
         session_s = max(0.0, fan.expires_s - fan.venue.seconds())
         until_s = fan.venue.seconds() + min(fan.plan.follow_s, SESSION_RATIO * session_s)
         try:
-            if not await self._begin():
-                return Ending.NOTHING
-            await self._listen(until_s, None)
+            while fan.venue.seconds() < until_s:
+                if self.copy is None and not await self._begin():
+                    await fan.venue.sleep(WITHOUT_MAP_S)  # too much is going on for maps; it may become less
+                else:
+                    await self._listen(until_s, None)
             for _ in range(MAPS):
-                if self._only_counts:
+                if self.copy is None:
                     return Ending.NOTHING
                 if await self._compare():
                     return Ending.FOLLOWED
                 await fan.venue.sleep(AGAIN_S)
         finally:
-            if self._stream is not None:
-                self._stream.close()
+            self._close()
         self.buyer.shop.watched_in_vain += 1
         return Ending.FOLLOWED
 
     async def _begin(self) -> bool:
         """Make the copy anew; False where only counts are told."""
+        self.copy = None
         seen = await self.buyer.look()
         if seen is None:
             return False
@@ -86,9 +88,9 @@ class Viewer:
         self.buyer.shop.look(self.buyer.hall.id, record)
 
     async def _listen(self, until_s: float, target: Version | None) -> None:
-        """Take what comes until a moment, or until the copy has come to a version."""
-        while (now_s := self.fan.venue.seconds()) < until_s and not self._only_counts:
-            if target is not None and self.copy is not None and self.copy.version >= target:
+        """Take what comes until a moment, or until the copy has come to a version, or there is none any more."""
+        while (now_s := self.fan.venue.seconds()) < until_s and self.copy is not None:
+            if target is not None and self.copy.version >= target:
                 return
             if self._stream is None:
                 await self._open()
@@ -146,12 +148,13 @@ class Viewer:
                 self._hear(message.id or str(copy.version), RESET)
                 copy.lost = True
             case "counts":
-                self._only_counts = True
+                self._close()
+                self.copy = None
             case _:
                 pass
         if copy.lost:
             self._close()
-            self._only_counts = not await self._begin()
+            await self._begin()
 
     def _hear(self, id_: str, text: str) -> None:
         at_us = self.fan.venue.wall.answered_us(self.fan.venue.seconds())
@@ -161,13 +164,13 @@ class Viewer:
         """Hold the copy against a fresh map; False where that is older than the copy's beginning."""
         seen = await self.buyer.look()
         if seen is None:
-            self._only_counts = True
+            self.copy = None
             return False
         self._note(seen, "")
         now_s = self.fan.venue.seconds()
         await self._listen(now_s + COMES_WITHIN_S, seen.version)
         copy = self.copy
-        if self._only_counts or copy is None or copy.lost:
+        if copy is None:
             return False
         if copy.version < seen.version:
             if self._stream is not None:

@@ -171,6 +171,9 @@ class Shop:
     acted: list[Acted] = field(default_factory=list)
     mines: list[Mine] = field(default_factory=list)
     won: list[Won] = field(default_factory=list)
+    held: dict[str, tuple[str, Paper]] = field(
+        default_factory=dict
+    )  # event and paper of holds nobody ended yet
     queued: set[str] = field(
         default_factory=set
     )  # buyers who stood on a waitlist: what was offered may be unknown

@@ -4,7 +4,7 @@ The checker decides whether seats were given once (I2), limits kept (I9), maps r
 
 * A hold that was told is that hold. A wish without an answer may have become one at any time, until its key tells.
 * A refusal that lists seats looked at them; any other says nothing of a seat.
-* A reservation is given back once, however often that was asked: from the first question until an answer.
+* A hold or a reservation is given back once, however often that was asked: from the first question until an answer.
 * An offer of the waitlist was made at some time while the buyer stood there.
 
 A wish for "the best" that was never answered has seats that nobody knows of: ``blind`` counts those.
@@ -19,6 +19,9 @@ from gateway.crowd.observed import Observed
 from gateway.crowd.seats.noted import Acted, Shop, Tried
 
 HELD = "held"
+ENDED_ONCE = frozenset({Act.RELEASE, Act.CANCEL})
+"""Acts that a repeat may find done, and be told so."""
+
 OVER = frozenset({"expired", "released", "unknown"})
 """States of a hold that is over, as against one that is being paid for or sold."""
 
@@ -96,11 +99,17 @@ def _acts(shop: Shop, event: str, seats_of: dict[str, tuple[int, ...]]) -> Itera
             by_act[one.hold, one.act].append(one)
     for (hold, act), acts in by_act.items():
         seats = seats_of.get(hold, ())
-        if act is Act.CANCEL:
-            yield from _cancelled(acts, seats)
-            continue
-        for one in acts:
+        for one in _once(acts) if act in ENDED_ONCE else acts:
             yield _acted(one, seats)
+
+
+def _once(acts: Sequence[Acted]) -> Sequence[Acted]:
+    """Make one act of several that want the same end, where one of them was told that it is done."""
+    done = [one for one in acts if one.is_done]
+    if not done:
+        return acts
+    told = min(done, key=lambda one: one.answered_us or 0)
+    return [told._replace(asked_us=min(one.asked_us for one in acts))]
 
 
 def _acted(one: Acted, seats: tuple[int, ...]) -> Operation:
@@ -116,18 +125,6 @@ def _acted(one: Acted, seats: tuple[int, ...]) -> Operation:
     until_ms = one.paper.until_ms if one.paper is not None else None
     returned_us = one.answered_us if answer is not None else None
     return Operation(one.act, one.hold, one.buyer, seats, one.asked_us, returned_us, answer, until_ms)
-
-
-def _cancelled(acts: Sequence[Acted], seats: tuple[int, ...]) -> Iterator[Operation]:
-    """Once, however often it was asked."""
-    first = min(acts, key=lambda one: one.asked_us)
-    done = [one for one in acts if one.is_done]
-    if done or any(one.is_lost for one in acts):
-        returned_us = min((one.answered_us or 0 for one in done), default=None)
-        answer = Answer.DONE if done else None
-        yield Operation(
-            Act.CANCEL, first.hold, first.buyer, seats, first.asked_us, returned_us, answer
-        )  # fmt: skip
 
 
 def _begins_us(record: Record) -> int:

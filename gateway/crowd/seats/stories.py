@@ -171,17 +171,9 @@ async def two_tabs(buyer: Buyer) -> Ending:
 async def rival(buyer: Buyer) -> Ending:
     """Ask for a seat that somebody has, and the one beside it: a clear refusal, and neither is held."""
     hall, random = buyer.hall, buyer.fan.random
-    seen = await buyer.look()
-    if seen is None:
+    wanted = await _somebodys(buyer)
+    if wanted is None:
         return Ending.NOTHING
-    begin = int(len(seen.plain) * random.random())
-    found = [
-        seen.plain.find(bytes([status]), begin) for status in (Status.HELD, Status.RESERVED, Status.SOLD)
-    ]
-    somebodys = [seat for seat in found if seat >= 0 and hall.is_chosen(seat)]
-    if not somebodys:
-        return Ending.NOTHING
-    wanted = somebodys[0]
     other = hall.beside(wanted, random) if hall.most > 1 else None
     tried = await buyer.hold(Wish((wanted,) if other is None else tuple(sorted((wanted, other)))))
     await buyer.mine()
@@ -192,6 +184,21 @@ async def rival(buyer: Buyer) -> Ending:
     if tried.status != 409:
         raise Ended(Outcome.FAILED, f"a seat of somebody's was answered {tried.status} {tried.code}")
     return Ending.REFUSED
+
+
+async def _somebodys(buyer: Buyer) -> int | None:
+    """Find a seat that somebody has: one of the crowd's, or one that the map shows as taken."""
+    hall, random = buyer.hall, buyer.fan.random
+    held = [paper for event, paper in buyer.shop.held.values() if event == hall.id]
+    if held and hall.is_chosen(seat := random.choice(random.choice(held).seats)):
+        return seat
+    seen = await buyer.look()
+    if seen is None:
+        return None
+    begin = int(len(seen.plain) * random.random())
+    statuses = (Status.HELD, Status.RESERVED, Status.SOLD)
+    found = [seen.plain.find(bytes([status]), begin) for status in statuses]
+    return next((seat for seat in found if seat >= 0 and hall.is_chosen(seat)), None)
 
 
 async def late(buyer: Buyer) -> Ending:

@@ -275,6 +275,8 @@ class NaiveShop(NaiveRoom):
         held = self.books.holds.get(hold)
         if held is None or held.buyer != sid:
             return _said(404, {"code": "hold-unknown"})
+        if held.state == "released":
+            return 204, [], b""
         if held.state != "held":
             return _said(410, {"code": "hold-over", "state": held.state})
         held.state = "released"
