@@ -302,7 +302,9 @@ class HoldStore:
         None when the stream has no such delta (any more): it was cut off, or belongs to a hall that was lost.
         """
         with translated():
-            got = await self.client.xrange(self.keys(event).deltas, min=after, count=most + 1)
+            got: list[tuple[bytes, dict[bytes, bytes]]] = await self.client.xrange(  # type: ignore[assignment]
+                self.keys(event).deltas, min=after, count=most + 1
+            )
         if not got or got[0][0].decode() != after:
             return None
         return [(id_.decode(), fields[b"d"].decode()) for id_, fields in got[1:]]
