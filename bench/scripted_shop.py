@@ -258,7 +258,13 @@ class Shop(Hall):
             self.waitlist = None
             return Response(status_code=204)
         if request.method == "POST":
-            self.waitlist = {"number": 14, "ahead": 13, "state": "waiting", **(await request.json())}
+            self.waitlist = {
+                "number": 20,
+                "before": 13,
+                "offer": None,
+                "state": "waiting",
+                **(await request.json()),
+            }
         if self.waitlist is None:
             return _problem(404, code="not-waiting")
         return JSONResponse(self.waitlist)

@@ -242,7 +242,7 @@ export function openDeals({ words, facts, names, plan, clock, wire, panel, voice
     waitlistAt = on ? performance.now() + WAITLIST_MS : 0;
     part["waitlist-form"].hidden = Boolean(on);
     part["waitlist-place"].hidden = !on;
-    if (on) panel.put(part["waitlist-text"], words.text("waitlist.place", { n: (place.ahead ?? place.number ?? 0) + (place.ahead === undefined ? 0 : 1) }));
+    if (on) panel.put(part["waitlist-text"], words.text("waitlist.place", { n: place.before + 1 }));
     if (place?.state === "offered") api.find();
   }
 

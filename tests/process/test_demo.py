@@ -109,7 +109,7 @@ def demo(data: Path, *words: str) -> Iterator[Demo]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Give a demo that several tests share."""
-    with demo(tmp_path_factory.mktemp("demo"), "--workers", "2") as shared:
+    with demo(tmp_path_factory.mktemp("demo"), "--workers", "2", "--shop-workers", "2") as shared:
         yield shared
 
 
@@ -138,26 +138,76 @@ def test_it_tells_where_everything_is(running: Demo) -> None:
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert page.headers["content-type"].startswith("text/html")
     assert "no-store" in page.headers["cache-control"]
-    assert "Four evenings" not in page.text
+    assert "Evenings worth the wait" not in page.text
     assert (ready.status_code, operator.status_code) == (200, 200)
     assert control.status_code in {200, 401}
 
 
-def test_a_fan_waits_gets_in_takes_a_ticket_and_makes_room(running: Demo) -> None:
+def test_a_fan_waits_gets_in_reserves_seats_and_makes_room(running: Demo) -> None:
     """From the page to the shop and out again; afterwards the fan is a stranger like any other."""
-    with httpx.Client(base_url=running.site) as fan:
+    with httpx.Client(base_url=running.site, timeout=START_S) as fan:
         let_in(fan)
         shop = fan.get("/", headers=PAGE)
-        bought = fan.post("/buy", data={"event": "late-trains"}, headers=PAGE, follow_redirects=True)
+        wish = {"key": "one", "count": "2", "tier": ""}
+        held = fan.post("/events/late-trains/hold", data=wish, headers=PAGE, follow_redirects=True)
+        act = re.search(r'action="(/events/late-trains/hold/[^/"]+/reserve)"', held.text)
+        assert act is not None, held.text
+        reserved = fan.post(act[1], headers=PAGE, follow_redirects=True)
         done = fan.post("/finish", headers=PAGE)
         after = fan.get("/", headers=PAGE)
 
-    assert "Four evenings" in shop.text
+    assert "Evenings worth the wait" in shop.text
     assert "You are inside" in shop.text
-    assert "It is yours" in bought.text
+    assert "Your seats are reserved until" in reserved.text
     assert "goodbye" in done.text
     assert "cf-waiting-room-command" not in done.headers
-    assert "Four evenings" not in after.text
+    assert "Evenings worth the wait" not in after.text
+
+
+def test_the_room_hears_what_is_left_in_the_shop(running: Demo) -> None:
+    """Told with a secret that nobody had to set; all four evenings together, on every waiting page."""
+
+    def stock() -> dict[str, object]:
+        answer: dict[str, object] = httpx.get(f"{running.site}/.waitroom/r/main/status").json()["stock"]
+        return answer
+
+    wait_until("the stock", lambda: stock()["state"] == "selling")
+
+    assert stock()["left"] in {65_000, 66_000}
+
+
+def test_the_organiser_has_a_door_of_their_own(running: Demo) -> None:
+    """At the shop's own port, by a token that only this user may read; without it nobody is told anything."""
+    token = running.data / "organiser-token"
+    address = re.search(r"(http://\S+)/organiser/", running.welcome)
+    assert address is not None
+    events = f"{address[1]}/organiser/api/events"
+    known = httpx.get(events, headers={"authorization": f"Bearer {token.read_text().strip()}"})
+
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert {one["id"] for one in known.json()["events"]} >= {"northern-lights", "small-hours"}
+    assert [httpx.get(events, headers=headers).status_code for headers in ({}, {"authorization": "Bearer x"})] == [
+        401, 401,
+    ]  # fmt: skip
+
+
+def test_what_was_sold_can_be_checked_while_it_runs(running: Demo) -> None:
+    """`waitroom shop check` looks at SQL and the store of every evening, and exits with 0 if all is right."""
+    words = ["shop", "check", "--live", "--data", str(running.data)]
+    told = subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_S,
+    )
+    missing = subprocess.run(
+        [sys.executable, "-m", "gateway", *words, "nothing"], capture_output=True, text=True, check=False
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.count("every invariant holds") == 4
+    assert (missing.returncode, missing.stderr) == (2, "waitroom: The shop has no event nothing.\n")
 
 
 def test_the_shop_itself_lets_nobody_past_the_gate(running: Demo) -> None:
@@ -172,7 +222,7 @@ def test_the_shop_itself_lets_nobody_past_the_gate(running: Demo) -> None:
         origin[1] + "/", headers={**PAGE, "Waitroom-Session": "me", "Waitroom-Lane": "verified"}
     )
 
-    assert "Four evenings" not in direct.text
+    assert "Evenings worth the wait" not in direct.text
     assert direct.status_code >= 300
 
 
