@@ -1,23 +1,39 @@
 """Shards: each event has one place, everybody knows which within a second, and no statement knows two of them."""
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
 
 from checkout import shards as module
-from checkout.answers import Held
 from checkout.database import ShopDatabase
+from checkout.hold_journal import NoteStream
+from checkout.hold_service import Holding
+from checkout.metrics import Metrics
+from checkout.offers import Terms, terms_of
+from checkout.organising import Organising
+from checkout.rebuilding import Rebuilder
+from checkout.reconciling import Reconciler
+from checkout.reporting import Reporting
+from checkout.reserving import Reserving
+from checkout.reserving import Told as Reserved
 from checkout.seat_rows import SeatRows
 from checkout.seats import Status
 from checkout.sharding import MAIN, Override, ShardAddress
 from checkout.shards import VIEW_MS, OverrideRows, Shards
+from checkout.sweeping import Sweeping
 from checkout.tables import INVENTORY, META, SHARD_OVERRIDES
+from checkout.waiting import Waitlist
+from checkout.wishes import Named, Told, Wish
 from kernel.clock import ManualClock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from tests.checkout.sharded import AT_A, AT_B, Fleet, fleet
+from tests.checkout.waitlists import hold_id
 
 Urls = tuple[str, str, str]
 Stores = tuple[str, str]
@@ -290,23 +306,78 @@ CATALOGUE = (
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+([a-z_]+)", re.IGNORECASE)
 
 
+@dataclass(slots=True)
+class Worker:
+    """One worker's use cases in a shop of shards."""
+
+    shop: Fleet
+    metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
+
+    @property
+    def rebuilder(self) -> Rebuilder:
+        """Put maps back."""
+        return Rebuilder(self.shop.catalogue, self.shop.shards, self.metrics)
+
+    async def rebuild(self, event: str) -> None:
+        """Put a map back."""
+        await self.rebuilder.rebuild(event)
+
+    async def held(self, event: str, buyer: str, *seats: int) -> str:
+        """Hold seats as the API does."""
+        shop = self.shop
+        holding = Holding(shop.catalogue, shop.shards, self.rebuild, hold_id, shop.clock, self.metrics)
+        told = await holding.hold(event, buyer, "k", Wish(Named(seats)), repr(seats).encode())
+        assert isinstance(told, Told), told
+        return told.paper["hold"]
+
+    async def reserved(self, event: str, buyer: str, *seats: int) -> None:
+        """Hold and reserve seats."""
+        shop = self.shop
+        reserving = Reserving(shop.catalogue, shop.shards, self.rebuilder.rebuild, shop.clock, self.metrics)
+        outcome = await reserving.reserve(event, buyer, await self.held(event, buyer, *seats))
+        assert isinstance(outcome, Reserved), outcome
+
+    def waitlist(self) -> Waitlist:
+        """Offer seats."""
+        shop = self.shop
+
+        class Programme:
+            async def terms(self, event: str) -> Terms:
+                known = await shop.catalogue.known(event)
+                return terms_of(known, await shop.catalogue.layout(known.event.layout_id))
+
+        return Waitlist(Programme(), shop.shards, hold_id, shop.clock, "one")
+
+    def sweeping(self) -> Sweeping:
+        """Free what is over, and write the journal."""
+        return Sweeping(self.shop.catalogue, self.shop.shards, self.shop.clock, self.metrics, "one")
+
+    async def behind(self) -> None:
+        """Do each piece of background work once."""
+        shop, sweeping = self.shop, self.sweeping()
+        for place in shop.shards.all():
+            await sweeping.sweep(place)
+            await sweeping.drain(place)
+        await self.waitlist().pass_by()
+        await Reconciler(
+            shop.catalogue, shop.shards, self.rebuilder, shop.clock, self.metrics, "one"
+        ).pass_by()
+
+
 async def _lived(shop: Fleet) -> None:
-    """Sell a little of two events on two shards: hold, block, wait, ask."""
+    """Sell a little of two events on two shards: hold, reserve, block, wait, ask, and all that goes on behind."""
+    worker = Worker(shop)
+    organising = Organising(shop.catalogue, shop.shards)
     for event in (AT_A, AT_B):
         await shop.add(event)
         for seat in range(3):
-            assert isinstance(await shop.hold(event, f"ann-{seat}", seat), Held)
-        await shop.catalogue.block(event, [10, 11])
-        place = shop.shards.of(event)
-        await place.holds.mark(event, "block", [10, 11])
-        shop.shards.rows(event).join(event, "bob", 2, None, clock_ms(shop), is_sold_out=True)
-        assert shop.shards.rows(event).live(event, "bob") is not None
-        SeatRows(place.database).count(event)
-
-
-def clock_ms(shop: Fleet) -> int:
-    """Tell the time."""
-    return shop.clock.now_ms()
+            await worker.held(event, f"ann-{seat}", seat)
+        await worker.reserved(event, "eve", 5, 6)
+        await organising.block(event, [10, 11], None)
+        shop.shards.rows(event).join(event, "bob", 2, None, shop.clock.now_ms(), is_sold_out=True)
+        await worker.behind()
+        report = await Reporting(shop.catalogue, shop.shards, shop.clock).report(event)
+        assert report.seats["reserved"] == 2
 
 
 def _tables(log: str) -> set[str]:
@@ -356,4 +427,34 @@ async def test_each_store_has_the_keys_of_its_own_events(
             assert not any(other in key for key in keys)
             counts = await holds.counts(event)
             assert counts is not None
-            assert (counts[Status.HELD], counts[Status.BLOCKED], sum(counts)) == (3, 2, 45)
+            assert (counts[Status.RESERVED], counts[Status.BLOCKED], sum(counts)) == (2, 2, 45)
+
+
+async def test_an_event_on_its_way_holds_up_no_other(
+    shop_urls: Urls, store_urls: Stores, clock: ManualClock
+) -> None:
+    """Sweeper, journal, waitlist and reconciler go on with what is left while one event is nobody's."""
+    async with fleet(shop_urls, store_urls, clock) as shop:
+        # The store's own time counts for holds, and the event's ends long before.
+        clock.set(time.time_ns() // 1_000_000)
+        await shop.shards.refresh()
+        worker = Worker(shop)
+        now_ms = clock.now_ms()
+        window = {"sale_from_ms": now_ms - 1, "sale_until_ms": now_ms + 10**9, "starts_ms": now_ms + 10**9}
+        for event in (AT_A, "tour-3"):
+            await shop.add(event, "a", **window)
+        await worker.held("tour-3", "ann", 0)
+        shop.shards.rows("tour-3").join("tour-3", "bob", 1, None, now_ms, is_sold_out=True)
+        await shop.shards.kept("tour-3").join("tour-3")
+        await shop.shards.of("tour-3").holds.release("tour-3", hold_id("tour-3", "ann", "k"), "ann")
+        assert shop.shards.change(AT_A, None, Override("a", "b", 9))
+
+        await worker.behind()
+
+        place = shop.shards.of("tour-3")
+        # The offer is a hold, too.
+        await worker.sweeping().drain(place)
+        assert await NoteStream(place.holds).waiting(["tour-3"]) == 0
+        entry = shop.shards.rows("tour-3").live("tour-3", "bob")
+        assert entry is not None
+        assert entry[0].state == "offered"
