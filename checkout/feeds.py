@@ -95,7 +95,7 @@ class Feed:
         self._metrics = metrics
         self._reading: asyncio.Task[None] | None = None
         self._failed_ms: int | None = None
-        self._told_ms = 0
+        self._told_ms = self.asked_ms
         self._checked_ms = self.asked_ms
         self._caught_up_ms = 0
         self._counted_ms = 0

@@ -164,6 +164,30 @@ async def test_the_test_of_messages_notices_a_worker_that_tells_each_change(
         await test_no_viewer_hears_more_than_five_messages_a_second(store)
 
 
+async def test_a_tick_that_took_too_long_is_followed_by_the_next_at_once(
+    store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came while everybody was told does not wait for the beat after the next."""
+    async with house(store) as made:
+        eye = await made.eye()
+        read_on, seats = made.store.deltas, [1, 2]
+
+        async def slow(event: str, after: str, most: int) -> list[tuple[str, str]] | None:
+            entries = await read_on(event, after, most)
+            if seats:
+                await made.hold(seats.pop())
+                made.clock.advance(TICK_MS)
+            return entries
+
+        monkeypatch.setattr(made.store, "deltas", slow)
+        await made.tick()
+        for _ in range(2):
+            assert await asyncio.wait_for(eye.viewer.next(), 15)
+        await made.tick()
+        await eye.hear()
+        assert made.store.read["deltas"] == 4
+
+
 async def test_streams_go_on_where_they_stopped(store: Redis) -> None:
     """From this worker's row, and from the store's stream where that no longer reaches; nothing is lost either way."""
     async with house(store) as made:
@@ -349,10 +373,10 @@ async def test_a_store_that_hangs_holds_nobody_up_who_can_be_shown_something(
     store: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last map comes after a moment; a step goes on; what the store says at last is not lost."""
-    monkeypatch.setattr(feeds, "PATIENCE_S", 0.001)
     async with house(store) as made:
         eye = await made.eye()
         await made.hold(3)
+        monkeypatch.setattr(feeds, "PATIENCE_S", 0.001)
         answering = asyncio.Event()
         read_on = made.store.deltas
 
