@@ -27,8 +27,13 @@ function heart(section) {
 
 /** How wide the area is at its heart: what a text there may be. */
 function chord(section) {
-  if (section.chord) return section.chord;
-  const [x, y] = heart(section), points = section.outline;
+  section.chord ??= chordAt(section, heart(section)[1]);
+  return section.chord;
+}
+
+/** The same in another height: an area that tapers has less room there. */
+function chordAt(section, y) {
+  const [x] = heart(section), points = section.outline;
   let left = section.left, right = section.right;
   for (let i = 0, j = points.length - 1; i < points.length; j = i, i += 1) {
     const [ax, ay] = points[i], [bx, by] = points[j];
@@ -37,8 +42,7 @@ function chord(section) {
     if (at <= x) left = Math.max(left, at);
     else right = Math.min(right, at);
   }
-  section.chord = 2 * Math.min(x - left, right - x);
-  return section.chord;
+  return 2 * Math.min(x - left, right - x);
 }
 
 const widths = new Map();
@@ -100,16 +104,24 @@ export function drawHall({ pen, plan, paths, palette, camera, view, ratio, look,
     if (wide < LABEL_FROM_PX || high < 12) continue;
     const [x, y] = at(...heart(section));
     // Whole pixels: a size of its own for each frame would be a font of its own for each frame.
-    const size = Math.round(Math.min(16, Math.max(10, wide / 6)));
+    let size = Math.round(Math.min(16, Math.max(10, wide / 6)));
     pen.font = `650 ${size}px ${palette.font}`;
-    const lines = linesOf(pen, section.name, size, wide);
+    let lines = linesOf(pen, section.name, size, wide);
+    if (lines.length * size * 1.16 > high * 0.62) {
+      // A flat area: smaller letters in one line.
+      size = Math.min(size, Math.floor(wide / widthOf(pen, section.name, 1)));
+      lines = [section.name];
+      if (size < 10) continue;
+    }
     // A name that had to be squeezed to less than two thirds helps nobody.
     if (Math.max(...lines.map((line) => widthOf(pen, line, size))) * 0.66 > wide) continue;
     if (lines.length * size * 1.16 > high * 0.62) continue;
-    const told = high >= size * (lines.length + 2.2) && wide >= 44;
-    const step = size * 1.16, top = y - ((lines.length + (told ? 1 : 0) - 1) * step) / 2;
+    const step = size * 1.16, small = Math.round(size * 0.9);
+    const below = chordAt(section, heart(section)[1] + (lines.length * step) / 2 / camera.scale) * camera.scale;
+    const told = high >= size * (lines.length + 2.2) && wide >= 44 && widthOf(pen, text, small) <= below;
+    const top = y - ((lines.length + (told ? 1 : 0) - 1) * step) / 2;
     lines.forEach((line, n) => put(line, x, top + n * step, size, 650, palette.ink, wide));
-    if (told) put(text, x, top + lines.length * step, Math.round(size * 0.9), 450, palette.ink, wide);
+    if (told) put(text, x, top + lines.length * step, small, 450, palette.ink, wide);
   }
 }
 
