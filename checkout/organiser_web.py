@@ -123,9 +123,10 @@ class OrganiserWeb:
         given = _digest(token.strip())
         # Every one is compared, so that the time tells nothing of which came close.
         known = [name for name, digest in self._tokens.items() if hmac.compare_digest(digest, given)]
+        if not authorization:
+            raise Refused("token-missing", "This needs an organiser's token, as Authorization: Bearer.", 401)
         if scheme.lower() != "bearer" or not known:
-            code = "token-invalid" if authorization else "token-missing"
-            raise Refused(code, "This needs an organiser's token, as Authorization: Bearer.", 401)
+            raise Refused("token-invalid", "This is no organiser's token.", 401)
         return known[0]
 
     # ------------------------------------------------------------------------ who and where
@@ -209,7 +210,7 @@ class OrganiserWeb:
             if error.code != "event-changed":
                 raise
             current = await self._catalogue.committed(event)
-            raise Refused(error.code, error.public, error.status, current=event_paper(current)) from error
+            raise Refused("event-changed", error.public, 412, current=event_paper(current)) from error
         _told(request, "event-changed", event=event, fields=sorted(plain), state=known.event.state.value)
         return _event(known, 202 if on is On.LATER else 200)
 

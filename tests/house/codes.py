@@ -1,8 +1,10 @@
 """Codes: what each stable code of a failure means and what to do about it, in words for docs/errors.md.
 
 The codes and their statuses are read from the source (``reference``); a code without words here, and words
-without a code, are faults.
+without a code, are faults. Those of the shop's organisers stand in ``organiser_codes``.
 """
+
+from tests.house import organiser_codes
 
 GROUPS = (
     "The line",
@@ -11,6 +13,7 @@ GROUPS = (
     "The operator's port",
     "A backend's guard",
     "Everywhere",
+    organiser_codes.GROUP,
 )
 
 SLEEP = "Repeat after Retry-After. The waiting page does so by itself."
@@ -178,8 +181,9 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "token-missing": (GROUPS[3], "No bearer token came along.", "Send `Authorization: Bearer …`."),
     "token-invalid": (
         GROUPS[3],
-        "This is not the operator token.",
-        "Look at WAITROOM_OPERATOR_TOKEN or the file `operator-token` in the data folder.",
+        "This is not the operator token, or not an organiser's.",
+        "Look at WAITROOM_OPERATOR_TOKEN (WAITROOM_ORGANISER_TOKEN) or the file `operator-token` "
+        "(`organiser-token`) in the data folder.",
     ),
     "too-many-attempts": (
         GROUPS[3],
@@ -294,4 +298,5 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A fault of ours. The log has the same `reference`.",
         "Report it with the log's lines of that reference.",
     ),
+    **organiser_codes.WORDS,
 }

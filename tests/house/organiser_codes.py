@@ -1,0 +1,74 @@
+"""Codes of the shop's organisers and shards, in words for docs/errors.md (``codes`` has all the others)."""
+
+GROUP = "The shop's organisers and shards"
+
+CORRECT = "Correct what `faults` names, and send it again."
+READ = "Read it again, and change what you read."
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    # code: (group, what happened, what to do)
+    "organiser-invalid": (GROUP, "An organiser has faults; nothing was kept.", CORRECT),
+    "venue-invalid": (GROUP, "A venue has faults; nothing was kept.", CORRECT),
+    "venue-unknown": (GROUP, "There is no such venue.", "Make it first, with PUT."),
+    "name-invalid": (GROUP, "A layout's name is too long or cannot be printed.", "Choose another."),
+    "plan-invalid": (
+        GROUP,
+        "A seating plan has faults; nothing was imported. `faults` names up to a hundred, each with its line or path.",
+        "Correct the file, and send it again.",
+    ),
+    "layout-invalid": (GROUP, "A layout has faults.", CORRECT),
+    "event-invalid": (GROUP, "An event, or a change of one, has faults; nothing was kept.", CORRECT),
+    "event-exists": (
+        GROUP,
+        "There is an event of this id already.",
+        "Choose another id, or change that one.",
+    ),
+    "event-changed": (GROUP, "Somebody else has changed the event since; `current` is as it is now.", READ),
+    "prices-invalid": (GROUP, "Prices have faults; nothing was changed.", CORRECT),
+    "allocation-invalid": (GROUP, "An allocation has faults; nothing was kept.", CORRECT),
+    "tier-unknown": (GROUP, "The event has no such price category.", "Look at its `tiers`."),
+    "seats-invalid": (GROUP, "The seats are none of this hall, or cannot be read.", CORRECT),
+    "seats-busy": (
+        GROUP,
+        "Nothing has changed, because `seats` are held, reserved, sold, or blocked already.",
+        "Leave them out, or wait until they are free.",
+    ),
+    "shard-unknown": (GROUP, "The settings name no such shard.", "Look at WAITROOM_SHOP_SHARDS."),
+    "shards-unknown": (
+        GROUP,
+        "A worker could not read for a minute where events are kept, or does not know a shard that is named there.",
+        "Look at the main database; after a change of the shards' file start every worker again.",
+    ),
+    "shards-alike": (GROUP, "Two shards are one and the same database.", "Correct WAITROOM_SHOP_SHARDS."),
+    "event-moving": (
+        GROUP,
+        "The event is on its way to another shard.",
+        "Repeat after Retry-After. If it lasts, run `waitroom shop move` again: see docs/shards.md.",
+    ),
+    "sale-open": (
+        GROUP,
+        "The event is on sale, or will be too soon, so it does not move.",
+        "Close the sale first.",
+    ),
+    "event-busy": (
+        GROUP,
+        "Seats are held or reserved (`seats`, `reservations`), so the event does not move.",
+        "Wait until they are over, then move.",
+    ),
+    "event-elsewhere": (
+        GROUP,
+        "An override names a shard that has no seat of the event; nothing was taken away elsewhere.",
+        "Correct the row in `shard_overrides`.",
+    ),
+    "move-overtaken": (
+        GROUP,
+        "Somebody else moves the event, or has just moved it.",
+        "Look where it is, then repeat.",
+    ),
+    "move-differs": (
+        GROUP,
+        "What was copied is not what was to be copied; the event stays where it was.",
+        "Run the move again, or one to where the event is: that gives up.",
+    ),
+    "journal-behind": (GROUP, "Notes of holds are not in SQL yet, so the event does not move.", "Repeat."),
+}
