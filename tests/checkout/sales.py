@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from checkout.answers import Ask, Held, Wanted
 from checkout.catalogue_service import Catalogue
 from checkout.checking import _books as books_in
-from checkout.checking import judged, read_books, read_stock
+from checkout.checking import judged, read_stock
 from checkout.database import ShopDatabase
 from checkout.hold_journal import HoldJournal
 from checkout.invariants import Books, Violation
@@ -27,7 +27,7 @@ from checkout.reserving import Reserving, Told
 from checkout.sales import Line, Reservation, Sale
 from checkout.sales_store import SalesStore
 from checkout.seats import Status, hold_id_of, hold_id_text, status
-from checkout.tables import RESERVATIONS, SEATS
+from checkout.tables import META, RESERVATIONS, SEATS
 from kernel.clock import ManualClock
 from kernel.lua import Script
 from kernel.store import connect
@@ -172,20 +172,23 @@ class Scene:
 
     async def violations(self, records: Iterable[Record] = (), *, settled: bool = True) -> list[Violation]:
         """Put the invariants to SQL, the store and what clients saw."""
-        most, books = await asyncio.to_thread(read_books, self.url, EVENT, self.url)
+        books = await asyncio.to_thread(books_of, self.database)
         stock = await read_stock(self.client, EVENT)
-        return list(judged(EVENT, list(records), books, stock, most, settled=settled).violations)
+        return list(judged(EVENT, list(records), books, stock, MOST, settled=settled).violations)
 
 
 @asynccontextmanager
 async def on_sale(
     url: str, store_url: str, *, scripts: Mapping[str, Script] | None = None, **changes: Any
 ) -> AsyncIterator[Scene]:
-    """Open the sale of an event; `changes` are those of its fields."""
+    """Open the sale of an event, with nothing before it; `changes` are those of the event's fields."""
     client = connect(store_url, timeout_s=15)
     await client.flushall()
     database = ShopDatabase(url)
     database.open()
+    with database.writing() as connection:
+        for table in META.sorted_tables:
+            connection.execute(sa.delete(table))
     clock = ManualClock(NOW_MS)
     catalogue = catalogue_of(database, clock)
     holds = Timed(client, scripts)
