@@ -1,10 +1,10 @@
 """Codes: what each stable code of a failure means and what to do about it, in words for docs/errors.md.
 
 The codes and their statuses are read from the source (``reference``); a code without words here, and words
-without a code, are faults. Those of the shop's organisers stand in ``organiser_codes``.
+without a code, are faults. Those of the shop stand in ``shop_codes`` and ``organiser_codes``.
 """
 
-from tests.house import organiser_codes
+from tests.house import organiser_codes, shop_codes
 
 GROUPS = (
     "The line",
@@ -13,6 +13,7 @@ GROUPS = (
     "The operator's port",
     "A backend's guard",
     "Everywhere",
+    shop_codes.GROUP,
     organiser_codes.GROUP,
 )
 
@@ -249,7 +250,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "admission-missing": (
         GROUPS[4],
-        "The request came to the backend without an admission.",
+        "The request came to the backend (a site behind a guard, or the shop) without an admission.",
         "Come through the gate.",
     ),
     "admission-refused": (
@@ -298,5 +299,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A fault of ours. The log has the same `reference`.",
         "Report it with the log's lines of that reference.",
     ),
+    **shop_codes.WORDS,
     **organiser_codes.WORDS,
 }

@@ -40,6 +40,10 @@ LABELS = {
     "class": "called, recall",
     "decision": "pass, renew, open, wait, reject",
     "code": "a problem's code (docs/errors.md)",
+    "place": "name of a shard; main where there is one",
+    "detail": "seats, sections, unchanged",
+    "kind": "delta, check, counts, keep-alive",
+    "task": "a piece of background work",
 }
 
 
