@@ -24,6 +24,7 @@ from admission.door import EMPTY_LEAF, Door, Entry, LineNow, Place, Stay, settle
 from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS
 from admission.sessions import FREE_MS
+from kernel.clock import later
 
 LAPSE_MS = 30_000
 """Who does not ask again within this time stands no longer at the door; the right to claim stays."""
@@ -168,9 +169,17 @@ def claim(
 def settle(
     door: Door, line: LineNow | None, limits: Limits, now_ms: int, bounds: Bounds = BOUNDS
 ) -> tuple[Door, Settled]:
-    """Give what budget there is to the lowest ranks at the door, and forget what is over."""
-    now_ms = max(now_ms, door.last_ms)
-    door = replace(door, last_ms=now_ms, paused_ms=now_ms if limits.paused else door.paused_ms)
+    """Give what budget there is to the lowest ranks at the door, and forget what is over.
+
+    Here alone the door believes a clock that was set back; all else goes by the time of the last settling. Here, too, a
+    debt is written off that the rate in force cannot make: judged anew each time it would never grow less.
+    """
+    now_ms = later(now_ms, door.last_ms)
+    ahead = sorted((e.seen_ms, sid) for sid, e in door.next.items() if e.seen_ms > now_ms)[: bounds.lapses]
+    seen_now = {sid: replace(door.next[sid], seen_ms=now_ms) for _, sid in ahead}
+    paused_ms = now_ms if limits.paused else min(door.paused_ms, now_ms)
+    tat_us = gcra.clamped(door.tat_us, gcra.per_minute(limits.new_users_per_minute), now_ms * 1000)
+    door = replace(door, last_ms=now_ms, paused_ms=paused_ms, tat_us=tat_us, next={**door.next, **seen_now})
     door, swept = _swept(door, bounds.sweeps, now_ms)
     lapsed = sorted((e.seen_ms, sid) for sid, e in door.next.items() if _is_lapsed(door, e, now_ms))
     for _, sid in lapsed[: bounds.lapses]:

@@ -35,7 +35,8 @@ def clamped(tat_us: int, rate: Rate, now_us: int) -> int:
     """Take back a debt larger than this rate can make.
 
     It comes from a slower rate that was in force before, or from a clock that jumped; without this a room
-    set from 1 to 600 a minute would stand still for a minute.
+    set from 1 to 600 a minute would stand still for a minute. Somebody must keep the result (``claim.settle``): judged
+    anew at each instant the debt would stay as large as it can be.
     """
     return min(tat_us, now_us + rate.interval_us * rate.burst)
 

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from admission.limits import LANES, Limits
+from kernel.clock import later
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -135,7 +136,8 @@ def observe(
     rate_per_s = limits.new_users_per_minute / 60
     burst = max(1.0, rate_per_s)
     serving = {lane: facts.serving[lane] for lane in LANES}
-    if state is None or (state.run, state.epoch) != (facts.run, facts.epoch):
+    is_set_back = state is not None and later(now_ms, state.at_ms) < state.at_ms
+    if state is None or is_set_back or (state.run, state.epoch) != (facts.run, facts.epoch):
         return PaceState(
             facts.run, facts.epoch, now_ms, serving, burst, dict.fromkeys(LANES, 0.0), (), door.admitted
         )

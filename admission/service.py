@@ -127,7 +127,7 @@ class Admission:
             self.metrics.store_away.labels("claim").inc()
             raise
         self.metrics.claimed(room, WORDS[type(outcome)])
-        return self._answer(place, sid, outcome, limits)
+        return self._answer(place, sid, outcome, limits, at_ms)
 
     async def leave(self, room: str, ticket_text: str, now_ms: int | None = None) -> None:
         """Give a ticket's place up for good. Raises ``Refused`` or ``Unavailable``."""
@@ -309,11 +309,14 @@ class Admission:
         await self._line.call(room, facts, at.now_ms // TICK_MS, decision.serving, decision.plan_per_minute)
         self.metrics.show_ratio.labels(room).set(decision.show_ratio)
 
-    def _answer(self, place: Place, sid: str, outcome: ClaimOutcome, limits: Limits) -> Granted | NotYet:
+    def _answer(
+        self, place: Place, sid: str, outcome: ClaimOutcome, limits: Limits, at_ms: int
+    ) -> Granted | NotYet:
         match outcome:
             case Admitted(since_ms, until_ms) | Again(since_ms, until_ms):
-                stay = Stay(since_ms, place.run, place.lane)
-                token = self._mint(place.room, sid, stay, until_ms, limits)
+                # A clock that was set back would leave the admitted with a token from the future, which nobody takes.
+                stay = Stay(min(since_ms, at_ms + limits.leeway_ms), place.run, place.lane)
+                token = self._mint(place.room, sid, stay, until_ms, limits, at_ms)
                 return Granted(token, until_ms - limits.leeway_ms, isinstance(outcome, Again))
             case Next(ahead):
                 return NotYet("next", ahead, retry_after_ms(ahead, limits))
@@ -340,9 +343,12 @@ class Admission:
             return None
         return self._mint(room, sid, outcome.stay, outcome.until_ms, limits)
 
-    def _mint(self, room: str, sid: str, stay: Stay, until_ms: int, limits: Limits) -> str:
+    def _mint(
+        self, room: str, sid: str, stay: Stay, until_ms: int, limits: Limits, at_ms: int | None = None
+    ) -> str:
         """Sign the admission that a place stands for. The same place gives the same text."""
         expires_ms = until_ms - limits.leeway_ms
+        issued_ms = max(stay.since_ms, expires_ms - limits.session_ms)
         claims = Claims(
             issuer=limits.issuer,
             audience=limits.audience,
@@ -351,7 +357,7 @@ class Admission:
             run=stay.run,
             lane=stay.lane,
             admitted_ms=stay.since_ms,
-            issued_ms=max(stay.since_ms, expires_ms - limits.session_ms),
+            issued_ms=issued_ms if at_ms is None else min(issued_ms, at_ms + limits.leeway_ms),
             expires_ms=expires_ms,
         )
         key = self.ring.active("admission")

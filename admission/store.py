@@ -42,6 +42,7 @@ from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState
 from admission.ports import LineKeys
 from kernel.batch import Batch
+from kernel.clock import SET_BACK_MS
 from kernel.lua import Scalar, Script, fast_call, load
 from kernel.store import translated
 
@@ -189,7 +190,7 @@ class AdmissionStore:
         ]  # fmt: skip
         argv = [
             rate.interval_us, rate.burst, limits.total_active_users, limits.hold_ms, LAPSE_MS, limits.recall_permille,
-            int(limits.paused), bounds.lapses, bounds.sweeps, bounds.candidates,
+            int(limits.paused), bounds.lapses, bounds.sweeps, bounds.candidates, SET_BACK_MS,
         ]  # fmt: skip
         with translated():
             answer = await fast_call(self._client, self._scripts["settle"], names, argv, now_ms)

@@ -7,6 +7,18 @@ store's own ``TIME`` (``kernel.lua``), so that the workers' clocks need not agre
 import time
 from typing import Protocol
 
+SET_BACK_MS = 10_000
+"""A clock that goes back by more was wrong before and has been set right: then it is believed."""
+
+
+def later(now_ms: int, last_ms: int) -> int:
+    """Return the time that a rule goes by: never before `last_ms`, unless the clock was set back.
+
+    A stalled worker or a correction of seconds turns nothing back. But whoever waited for a clock that was an hour
+    ahead until it has caught up would let a whole sale stand for that hour.
+    """
+    return now_ms if last_ms - now_ms > SET_BACK_MS else max(now_ms, last_ms)
+
 
 class Clock(Protocol):
     """Whatever can tell the time."""

@@ -13,6 +13,7 @@ sorted and never overlap. Not here: how many to call (``admission.pace``), when 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from kernel.clock import later
 from waitroom.census import Asked, one_in, round_ms, round_of
 from waitroom.lanes import Lane, Serving, at_most, highest, ordered
 from waitroom.schedule import CHANGES, Phase
@@ -252,19 +253,22 @@ def call(
     """Advance the thresholds for one slot of time, and show how many have joined by now.
 
     Thresholds never go back, never pass the last number given, keep the order of the lanes and jump
-    over void ranges; while the room gathers they stay. Only the first caller of a slot moves anything.
+    over void ranges; while the room gathers they stay. Only the first caller of a slot moves anything. Here alone
+    the line believes a clock that was set back: its slots begin anew, and so does the history of calls.
     """
     if line.run != run or line.phase not in TICKING:
         return line, Stale()
-    if slot <= line.tick_slot:
+    set_back = later(now_ms, line.last_ms) < line.last_ms
+    if slot <= line.tick_slot and not set_back:
         return line, Late()
     wanted = line.serving
     if line.phase is Phase.SERVING:
         wanted = highest(at_most(ordered(serving), line.issued), line.serving)
         wanted = ordered(Serving(*(skip_void(line.axis_void, value) for value in wanted)))
-    now_ms = max(now_ms, line.last_ms)
+    now_ms = later(now_ms, line.last_ms)
     line = replace(line, tick_slot=slot, last_ms=now_ms)
-    if (wanted, plan_per_minute, line.issued) != (line.serving, line.plan_per_minute, line.shown_issued):
+    shown = line.serving, line.plan_per_minute, line.shown_issued
+    if set_back or (wanted, plan_per_minute, line.issued) != shown:
         line = replace(
             line,
             serving=wanted,

@@ -96,7 +96,9 @@ class Reading:
         self.line = line
         if before is None or line is None or before.run != line.run:
             self.given = 0
-        if whole_history or before is None or line is None or before.epoch != line.epoch:
+        # The history only grows; where its end is older than what is known, the clock was set back and it began anew.
+        anew = bool(self.calls) and (not calls or calls[-1] < self.calls[-1])
+        if whole_history or anew or before is None or line is None or before.epoch != line.epoch:
             self.calls = list(calls)
         else:
             # Thresholds and times only grow, so records compare in the order in which they were written.

@@ -13,6 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from kernel.clock import SET_BACK_MS
 from kernel.lua import Script, call, fast_call, load
 from kernel.store import translated
 from waitroom import census as censuses
@@ -201,6 +202,7 @@ class LineStore:
             {
                 "run": run, "slot": slot, "verified": serving.verified, "standard": serving.standard,
                 "suspect": serving.suspect, "plan_per_minute": plan_per_minute, "keep": CALLS_KEPT,
+                "set_back_ms": SET_BACK_MS,
             },
             now_ms,
         )  # fmt: skip

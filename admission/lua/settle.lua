@@ -1,21 +1,30 @@
 -- settle: give what budget there is to the lowest ranks at the door, and forget what is over.
 -- `claimed` are the chunks of all numbers given; a number beyond them waits for the next call.
 -- KEYS: line, journal, door, sessions, stays, ended, next, recall, next_seen, next_who, claimed...
--- ARGV: interval_us, burst, total_active_users, hold_ms, lapse_ms, recall_permille, paused, lapses, sweeps, candidates
+-- ARGV: interval_us, burst, total_active_users, hold_ms, lapse_ms, recall_permille, paused, lapses, sweeps, candidates,
+--   set_back_ms
 -- RETURNS: {'settled', granted, next, recall, live, more, now_ms, admitted, tat_us} (the last as text)
 local line, journal, door, sessions, stays, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local next, recall, next_seen, next_who = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local interval_us, burst, total_active_users, hold_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lapse_ms, recall_permille, paused = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
-local lapses, sweeps, candidates = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local lapses, sweeps, candidates, set_back_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local CHUNK, FIRST_CHUNK = 65536, 11
 
 local known = redis.call('HMGET', line, 'run', 'epoch', 'phase')
 local state = redis.call('HMGET', door, 'last_ms', 'tat_us', 'recall_due', 'paused_ms', 'admitted')
-local now = math.max(now_ms, tonumber(state[1] or 0))
-local paused_ms = paused == '1' and now or tonumber(state[4] or 0)
-redis.call('HSET', door, 'last_ms', now, 'paused_ms', paused_ms)
+local last_ms = tonumber(state[1] or 0)
+-- a clock that was set back is believed here, and nowhere else at the door
+local now = last_ms - now_ms > set_back_ms and now_ms or math.max(now_ms, last_ms)
+local paused_ms = paused == '1' and now or math.min(tonumber(state[4] or 0), now)
+-- a debt that this rate cannot make is written off: judged anew each time it would never grow less
+local now_us = now * 1000
+local tat_us = math.min(tonumber(state[2] or 0), now_us + interval_us * burst)
+redis.call('HSET', door, 'last_ms', now, 'paused_ms', paused_ms, 'tat_us', string.format('%.0f', tat_us))
 local text_now = string.format('%.0f', now)
+for _, sid in ipairs(redis.call('ZRANGEBYSCORE', next_seen, '(' .. text_now, '+inf', 'LIMIT', 0, lapses)) do
+  redis.call('ZADD', next_seen, now, sid)
+end
 
 local function forget(sid)
   redis.call('ZREM', next, sid)
@@ -42,13 +51,11 @@ if now >= paused_ms + lapse_ms then
 end
 
 local granted, looked_at = 0, 0
-local now_us, due = now * 1000, tonumber(state[3] or 0)
-local tat_us = tonumber(state[2] or 0)
+local due = tonumber(state[3] or 0)
 local live = redis.call('ZCOUNT', sessions, '(' .. text_now, '+inf')
 local open = (known[3] == 'serving' or known[3] == 'draining') and paused ~= '1'
 while open and looked_at < candidates and live < total_active_users do
-  local clamped_us = math.min(tat_us, now_us + interval_us * burst)
-  if clamped_us - interval_us * (burst - 1) > now_us then
+  if tat_us - interval_us * (burst - 1) > now_us then
     break
   end
   local turn, due_after = next, due
@@ -80,7 +87,7 @@ while open and looked_at < candidates and live < total_active_users do
     else
       forget(sid)
       due = due_after
-      tat_us = math.max(now_us, clamped_us) + interval_us
+      tat_us = math.max(now_us, tat_us) + interval_us
       live = live + 1
       granted = granted + 1
       local until_ms = now + hold_ms

@@ -187,6 +187,22 @@ def test_free_budget_goes_to_the_lowest_rank_not_to_the_luckiest_retry() -> None
     assert isinstance(outcome, Admitted)
 
 
+def test_a_rate_that_is_raised_is_in_force_with_the_next_settling() -> None:
+    """From 1 to 600 a minute: the next comes in a tenth of a second later, and not when the old minute is over."""
+    slow, fast = replace(WIDE, new_users_per_minute=1), replace(WIDE, new_users_per_minute=600)
+    door, _ = take(DOOR, 1, limits=slow)
+    door, _ = take(door, 2, limits=slow)
+
+    door, settled = settle(door, LINE, fast, NOW_MS)
+    assert settled.granted == 0
+    door, settled = settle(door, LINE, fast, NOW_MS + 100)
+    assert settled.granted == 1
+    admitted = [
+        isinstance(take(door, 3, NOW_MS + after_ms, limits=fast)[1], Admitted) for after_ms in (199, 200)
+    ]
+    assert admitted == [False, True]
+
+
 def test_settling_serves_by_rank_and_tells_at_the_next_retry() -> None:
     """The granted one hears ``again``."""
     door = crowd(DOOR, [0, 9, 5, 7], NOW_MS, LIMITS)

@@ -21,6 +21,7 @@ from admission.claim import LAPSE_MS, Bounds
 from admission.door import Door, LineNow, Stay
 from admission.sessions import FREE_MS
 from admission.store import _LUA, AdmissionStore
+from kernel.clock import SET_BACK_MS
 from kernel.errors import Unavailable
 from kernel.lua import Script, load
 from kernel.store import connect
@@ -42,7 +43,7 @@ from tests.admission.doors import (
 
 HOLD_MS = LIMITS.hold_ms
 EDGES = [edge + step for edge in (1000, FREE_MS, LAPSE_MS, HOLD_MS) for step in (-1, 0, 1)]
-STEPS_MS = st.sampled_from([-5000, 0, 0, 1, *EDGES])
+STEPS_MS = st.sampled_from([-5000, 0, 0, 1, -SET_BACK_MS, -SET_BACK_MS - 1, -3_600_000, *EDGES])
 NUMBER = st.sampled_from(NUMBERS)
 RATES = st.sampled_from([1, 59, 60, 61, 150, 60_000])
 PLACES = st.sampled_from([1, 2, 3, 3, 100])
@@ -366,6 +367,16 @@ def test_rule_and_lua_agree(store_url: str) -> None:
             "settle", "if due_after >= 1000 then", "if due_after > 1000 then", 9, id="recall waits longer"
         ),
         pytest.param("settle", "and paused ~= '1'", "", 0, id="a paused room settles"),
+        pytest.param(
+            "settle", "last_ms - now_ms > set_back_ms and now_ms or ", "", 0, id="waits for a clock set back"
+        ),
+        pytest.param(
+            "settle",
+            "math.min(tonumber(state[2] or 0), now_us + interval_us * burst)",
+            "tonumber(state[2] or 0)",
+            0,
+            id="a slow rate's debt stays",
+        ),
         pytest.param("settle", "      live = live + 1\n", "", 0, id="grants are not counted as live"),
         pytest.param(
             "settle", "sessions, '-inf', text_now", "sessions, '-inf', '(' .. text_now", 1, id="sweeps late"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 
+from kernel.clock import SET_BACK_MS
 from kernel.lua import Script, load
 from kernel.store import connect
 from waitroom import line as rules
@@ -28,7 +29,7 @@ RUN = "00000000000000aa"
 START_MS = 1_800_000_000_000
 LIMITS = st.sampled_from([None, 1, 7, 8, 9, 1000])
 COUNTS = st.sampled_from([1, 2, 7, 8, 9, 40])
-STEPS_MS = st.sampled_from([-1000, 0, 1, 499, 500, 501, 60_000])
+STEPS_MS = st.sampled_from([-1000, -SET_BACK_MS, -SET_BACK_MS - 1, -3_600_000, 0, 1, 499, 500, 501, 60_000])
 RANKS = st.integers(0, 120)
 
 
