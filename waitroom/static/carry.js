@@ -8,6 +8,8 @@
 import { encode } from "./qr.js";
 
 const ASK_MS = 3000;
+/** A clock that lags a second behind the server's must not promise more. */
+const LASTS_MS = 300_000;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The address that brings a place along. */
@@ -89,7 +91,7 @@ export function openCarry({ wire, words, clock, view, target, headers, taken }) 
   }
 
   function tick(at) {
-    const leftMs = untilMs - clock.now();
+    const leftMs = Math.min(untilMs - clock.now(), LASTS_MS);
     left.textContent = leftMs > 0 && code
       ? words.text("carry.left", { clock: words.clock(leftMs) }) : words.text("carry.gone");
     spot.hidden = field.hidden = copy.hidden = leftMs <= 0 || !code;
