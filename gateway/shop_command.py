@@ -6,10 +6,16 @@ is not true (docs/invariants.md).
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.options import NO, settings_of
 from gateway.shop_acts import add_acts
+from kernel.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from checkout.records import Record
 
 
 def add_shop(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +35,12 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     check.add_argument("event", nargs="*", help="ids of events; without one: all")
     check.add_argument(
         "--live", action="store_true", help="the sale goes on: leave out what settles a moment later"
+    )
+    check.add_argument(
+        "--records",
+        type=Path,
+        metavar="FILE",
+        help="what a crowd was told of the one event that is named (waitroom crowd --records)",
     )
     check.add_argument("--data", help="folder of the installation")
     check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
@@ -52,10 +64,16 @@ def check_shop(args: argparse.Namespace) -> int:
     from gateway.shop_parts import events_and_addresses
 
     is_right = True
+    records = records_of(args.records, args.event)
     main_url, found = events_and_addresses(settings_of(args), args.event)
     for event, shard in found.items():
         verdict = check_sale(
-            shard.database_url, shard.store_url, event, catalogue_url=main_url, settled=not args.live
+            shard.database_url,
+            shard.store_url,
+            event,
+            records,
+            catalogue_url=main_url,
+            settled=not args.live,
         )
         for line in verdict.lines():
             print(line)
@@ -63,3 +81,19 @@ def check_shop(args: argparse.Namespace) -> int:
     if not found:
         print("there is no event", file=sys.stderr)
     return 0 if is_right else NO
+
+
+def records_of(path: Path | None, events: Sequence[str]) -> "list[Record]":
+    """Read what clients were told, of one event. Raises ``Misconfigured``."""
+    from checkout.records import read
+
+    if path is None:
+        return []
+    if len(events) != 1:
+        raise Misconfigured(["--records: name the one event that the file is of."])
+    try:
+        return list(read(path.read_bytes().splitlines()))
+    except OSError as error:
+        raise Misconfigured([f"--records: {path} cannot be read: {error.strerror}."]) from error
+    except ValueError as error:
+        raise Misconfigured([f"--records: {path}: {error}."]) from error

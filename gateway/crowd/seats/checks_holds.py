@@ -5,11 +5,11 @@ favour, unless the plan says that the crowd is alone.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from checkout.history import Unexplained, unexplained
 from checkout.invariants import within_limits
-from checkout.records import Answer, Record
+from checkout.records import Answer, Loss, Record
 from checkout.seats import Status
 from gateway.crowd.observed import Observed
 from gateway.crowd.seats.lives import Life, lives
@@ -58,7 +58,12 @@ def all_or_nothing(observed: Observed) -> Verdict:
     """A hold has exactly the seats that were asked for, and a refused wish has none."""
     shop = observed.shop
     granted = [one for one in shop.tried if one.paper is not None]
-    found = [fault for one in granted for fault in _partial(one)]
+    first: dict[tuple[str, str, str], Tried] = {}
+    for one in sorted(shop.tried, key=lambda one: one.asked_us):
+        first.setdefault((one.event, one.buyer, one.key), one)
+    # Another wish under a used key is for the next check but one to judge.
+    meant = [one for one in granted if not one.key or one.wish == first[one.event, one.buyer, one.key].wish]
+    found = [fault for one in meant for fault in _partial(one)]
     own: dict[tuple[str, str], list[Tried]] = defaultdict(list)
     for one in shop.tried:
         own[one.event, one.buyer].append(one)
@@ -141,7 +146,7 @@ def one_key_one_hold(observed: Observed) -> Verdict:
             if one.paper is not None:
                 keys[one.event, one.paper.id].add(one.key)
     for asked in by_key.values():
-        found += _of_key(asked)
+        found += _of_key(asked, losses(observed))
     found += [f"hold {hold} was given for {len(own)} keys" for (_, hold), own in keys.items() if len(own) > 1]
     repeats = sum(len(asked) - 1 for asked in by_key.values())
     return verdict(
@@ -153,7 +158,8 @@ def one_key_one_hold(observed: Observed) -> Verdict:
     )
 
 
-def _of_key(asked: list[Tried]) -> Iterator[str]:
+def _of_key(asked: list[Tried], lost: Sequence[Loss]) -> Iterator[str]:
+    """Say what is wrong with the answers to one key; a store that was lost in between may have forgotten the wish."""
     granted = [one for one in asked if one.paper is not None]
     if not granted:
         return
@@ -162,6 +168,8 @@ def _of_key(asked: list[Tried]) -> Iterator[str]:
     if len(holds) > 1:
         yield f"fan {first.fan} got {len(holds)} holds under one key: {', '.join(sorted(holds))}"
     for one in asked:
+        if any(loss.until_us >= first.asked_us and loss.from_us <= (one.answered_us or 0) for loss in lost):
+            continue
         if one.wish != first.wish:
             if one.paper is not None:
                 yield f"fan {first.fan} sent another wish under a key that was used, and it was granted"

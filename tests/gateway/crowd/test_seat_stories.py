@@ -290,6 +290,7 @@ def test_a_lost_store_takes_holds_along_and_that_is_no_fault() -> None:
 
         async def lose() -> None:
             shop.down_until_s = now_s() + 2
+            shop.books.by_key = {key: (hold, b"-") for key, (hold, _) in shop.books.by_key.items()}
             for held in shop.books.holds.values():
                 if held.state == "held":
                     held.state = "unknown"
