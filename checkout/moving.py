@@ -17,7 +17,8 @@ The event belongs to whichever shard its override names (or its name, without on
 A crash anywhere leaves a mark and at most rows that belong to nobody; the same move again goes on (from step 2, with
 a new epoch), a move to where the event is gives up. Nothing here hurries: an event is moved hours before its sale.
 
-Not here: which rows (``inventory``), what is put into the store (``rebuilding``), the command (``gateway``).
+Why so: ADR-0015. Not here: which rows (``inventory``), what is put into the store (``rebuilding``), the command
+(``gateway``).
 """
 
 import asyncio
