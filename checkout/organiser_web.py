@@ -19,7 +19,7 @@ failures are problems (RFC 9457), those of a file or a document with the list ``
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -75,8 +75,9 @@ class OrganiserWeb:
         organising: Organising,
         reporting: Reporting,
         tokens: Mapping[str, str],
+        more: Sequence[Route] = (),
     ) -> None:
-        """`tokens`: names to secrets; without any nobody comes in."""
+        """`tokens`: names to secrets; without any nobody comes in. `more`: further addresses behind the same door."""
         self._catalogue = catalogue
         self._importing = importing
         self._organising = organising
@@ -100,6 +101,7 @@ class OrganiserWeb:
             _resource(f"{event}/allocations/{{name}}", PUT=self.put_allocation),
             _resource(f"{event}/report", GET=self.report),
             _resource(f"{event}/seats.csv", GET=self.table),
+            *more,
         ]
         self._router = Router(self.routes, redirect_slashes=False)
 

@@ -12,13 +12,16 @@ the background takes turns by leases in the store.
 import secrets
 from collections.abc import Mapping
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
 from checkout.importing import Importing
 from checkout.metrics import Metrics
-from checkout.organiser_web import OrganiserWeb
+from checkout.organiser_web import PREFIX, OrganiserWeb
 from checkout.organising import Organising
 from checkout.programme import fill
 from checkout.reporting import Reporting
@@ -33,6 +36,7 @@ from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
 from kernel.asgi import respond
 from kernel.errors import Refused
+from kernel.metrics import render
 from kernel.problems import raw_problem
 
 
@@ -42,6 +46,12 @@ def buyer_of(scope: Scope) -> str:
     if claims is None:
         raise Refused("admission-missing", "This needs an admission.", status=401)
     return str(claims.sid)
+
+
+async def metrics(_request: Request) -> Response:
+    """GET /metrics: for a shop that runs alone; with a line beside it the operator's port tells the same."""
+    kind, text = render()
+    return Response(text, headers={"content-type": kind, "cache-control": "no-store"})
 
 
 class Doors:
@@ -118,6 +128,7 @@ class ShopProcess:
             Organising(parts.catalogue, parts.shards),
             Reporting(parts.catalogue, parts.shards, parts.clock),
             {"organiser": token},
+            [Route(f"{PREFIX}/metrics", metrics)],
         )
 
     async def start(self) -> None:
