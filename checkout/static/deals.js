@@ -9,11 +9,11 @@ import { tierOf } from "./deltas.js";
 import { nearby } from "./plan.js";
 import { newKey } from "./wire.js";
 
-const ANNOUNCED_S = [60, 20], WAITLIST_MS = 15_000;
+const ANNOUNCED_S = [60, 20], WAITLIST_MS = 15_000, ASK_MS = 30_000;
 
 export function openDeals({ words, facts, names, plan, clock, wire, panel, voice }, state) {
   const holds = new Map(), told = new Map();
-  let busy = false, pending = null, waitlistAt = 0;
+  let busy = false, pending = null, waitlistAt = 0, askedAt = 0;
   const { part } = panel;
 
   const list = () => [...holds.values()].sort((a, b) => a.until_ms - b.until_ms);
@@ -176,6 +176,7 @@ export function openDeals({ words, facts, names, plan, clock, wire, panel, voice
     }),
     /** Ask which holds there are: after a reload, in a second tab, after sleep. */
     async find() {
+      askedAt = performance.now();
       const answer = await wire.get("/holds/mine");
       if (!answer?.ok || busy) return;
       const found = answer.json.holds ?? (answer.json.hold ? [answer.json] : []);
@@ -199,6 +200,8 @@ export function openDeals({ words, facts, names, plan, clock, wire, panel, voice
           voice.alert(words.text(hold.extendable ? "said.soon-over-more" : "said.soon-over", { n: Math.ceil(leftS) }));
         }
       }
+      // Who holds seats is here, also without a click: a question now and then keeps the door open until the hold's end.
+      if (open.length && performance.now() - askedAt > ASK_MS) api.find();
       if (waitlistAt && performance.now() > waitlistAt) askWaitlist();
     },
   };

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from bench.scripted_shop import Scene, Shop, serving
-from tests.process.looking import complaints
+from tests.process.looking import complaints, until
 from tests.process.seating import becomes, choose, click, open_seats
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -151,6 +151,24 @@ def test_a_reload_and_a_second_tab_find_the_hold_again(fan: BrowserContext, plac
     page.reload()
     expect(page.locator(".hold .lines li")).to_have_count(2)
     expect(open_seats(fan, address).locator(".hold .lines li")).to_have_count(2)
+
+
+def test_who_holds_seats_asks_now_and_then_so_that_the_door_stays_open(
+    fan: BrowserContext, place: tuple[Shop, str], scene: Scene
+) -> None:
+    """A visit inside is prolonged by each request: half a minute without a click must not end it before the hold."""
+    _, address = place
+    page = open_seats(fan, address)
+    later = "() => { const now = performance.now.bind(performance); performance.now = () => now() + 31_000; }"
+    page.evaluate(later)
+    page.wait_for_timeout(1_500)
+    before = scene.seen["mine"]
+    page.click("#best-go")
+    expect(page.locator(".hold")).to_have_count(1)
+    page.evaluate(later)
+    until(page, lambda: scene.seen["mine"] > before)
+
+    assert before == 1
 
 
 def test_more_time_is_given_once(fan: BrowserContext, place: tuple[Shop, str]) -> None:
