@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from gateway.child import pause_s
-from gateway.demo import listen, operator_token, prepare_folder, with_shop
-from gateway.settings import load
+from gateway.demo import (
+    listen,
+    operator_token,
+    organiser_token,
+    prepare_folder,
+    room_before,
+    with_shop,
+)
+from gateway.settings import Settings, load
 from kernel.errors import Misconfigured
+from waitroom.rooms_toml import parse_toml
 
 
 def test_the_pause_doubles_up_to_half_a_minute() -> None:
@@ -90,3 +98,24 @@ def test_the_demos_room_gets_the_shops_real_port() -> None:
     assert with_shop('[rooms.main]\norigin = "http://127.0.0.1:8082"\npath = "/"\n', 9) == (
         '[rooms.main]\norigin = "http://127.0.0.1:9"\npath = "/"\n'
     )
+
+
+def test_the_room_before_the_shop_is_the_first_that_leads_there() -> None:
+    """Its events belong to that room; if none leads there they belong to none."""
+    rooms = parse_toml(
+        '[rooms.other]\norigin = "http://10.0.0.1:80"\npath = "/x"\n'
+        '[rooms.shop]\norigin = "http://127.0.0.1:9"\npath = "/"\n'
+    )
+
+    assert room_before("http://127.0.0.1:9", rooms) == "shop"
+    assert room_before("http://127.0.0.1:8", rooms) is None
+
+
+def test_the_organisers_secret_is_another_than_the_operators(tmp_path: Path) -> None:
+    """Each in a file of its own, for this user only."""
+    settings = Settings(data=tmp_path)
+    made = {operator_token(settings, make=True), organiser_token(settings, make=True)}
+
+    assert len(made) == 2
+    assert organiser_token(settings, make=False) in made
+    assert stat.S_IMODE(settings.organiser_token_path.stat().st_mode) == 0o600

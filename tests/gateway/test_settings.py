@@ -152,3 +152,27 @@ def test_paths_follow_the_data_folder() -> None:
     assert settings.keyring_path == Path("/srv/w/keyring.json")
     assert settings.operator_token_path == Path("/srv/w/operator-token")
     assert load({"WAITROOM_KEYRING": "/etc/k.json"}).keyring_path == Path("/etc/k.json")
+
+
+def test_faults_of_the_shops_settings_are_told_with_the_others() -> None:
+    """Store, address, secret, port, bounds: a sentence each."""
+    between = faults_of(
+        shop_store_url="http://x", shop_url="tickets", organiser_token="short", shop_port="8081"
+    )
+    each = faults_of(shop_workers="0", offer_s="119", shop_demo="perhaps")
+
+    assert len(between) == 4
+    assert not any("'short'" in fault for fault in between)
+    assert len(each) == 3
+
+
+def test_the_shop_is_found_where_rooms_name_it() -> None:
+    """Its port on this machine and a file in the data folder, or what is said."""
+    plain = load({"WAITROOM_SHOP_PORT": "9000"})
+    told = load(
+        {"WAITROOM_SHOP_URL": "https://shop.internal/", "WAITROOM_SHOP_DATABASE_URL": "postgresql://x/y"}
+    )
+
+    assert plain.shop_address == "http://127.0.0.1:9000"
+    assert plain.shop_database_address.endswith("/data/shop.db")
+    assert (told.shop_address, told.shop_database_address) == ("https://shop.internal", "postgresql://x/y")
