@@ -22,7 +22,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from checkout.answers import UNKNOWN_TEXT, HoldRecord, HoldState, Loaded, Newer
@@ -34,7 +34,7 @@ from checkout.hold_journal import HoldJournal
 from checkout.leases import Leases
 from checkout.metrics import Metrics
 from checkout.places import Place, Places
-from checkout.seats import Status, byte, hold_id_text, status, tier
+from checkout.seats import TIERS, Status, byte, hold_id_text
 from checkout.selling import State
 from kernel.errors import Refused, Unavailable
 
@@ -74,11 +74,8 @@ class PutBack:
 
 def put_back(told: Told, epoch: int, grace_ms: int, most: int, now_ms: int) -> PutBack:
     """Make a map of what SQL tells: pure, and the only place that decides what comes back."""
-    seats = bytearray(told.map)
     # A seat that is reserved for nobody would be a fault of SQL's; nobody else may have it either.
-    for seat, octet in enumerate(seats):
-        if status(octet) is Status.RESERVED:
-            seats[seat] = byte(Status.BLOCKED, tier(octet))
+    seats = bytearray(told.map.translate(_changed(Status.RESERVED, Status.BLOCKED)))
     has = Counter(told.bought)
     records: dict[bytes, HoldRecord] = {}
     for one in told.standing:
@@ -111,11 +108,18 @@ def put_back(told: Told, epoch: int, grace_ms: int, most: int, now_ms: int) -> P
         records[id_] = record
         has[record.buyer] += len(record.seats)
         _give(seats, record, Status.HELD)
-    any_tier = None in told.waited_for
-    for seat, octet in enumerate(seats):
-        if status(octet) is Status.FREE and (any_tier or tier(octet) in told.waited_for):
-            seats[seat] = byte(Status.KEPT, tier(octet))
-    return PutBack(bytes(seats), records, told.bought, bool(told.waited_for), tuple(lost))
+    waited_for = range(TIERS) if None in told.waited_for else told.waited_for
+    kept = bytes(seats).translate(_changed(Status.FREE, Status.KEPT, waited_for))
+    return PutBack(kept, records, told.bought, bool(told.waited_for), tuple(lost))
+
+
+def _changed(old: Status, new: Status, tiers: Iterable[int | None] = range(TIERS)) -> bytes:
+    """Make the table that gives seats of some tiers another status."""
+    table = bytearray(range(256))
+    for value in tiers:
+        if value is not None:
+            table[byte(old, value)] = byte(new, value)
+    return bytes(table)
 
 
 def _held(record: HoldRecord, grace_ms: int) -> HoldRecord:
@@ -126,12 +130,12 @@ def _held(record: HoldRecord, grace_ms: int) -> HoldRecord:
 
 def _is_to_be_had(seats: bytearray, record: HoldRecord) -> bool:
     was = Status.BLOCKED if record.back is Status.BLOCKED else Status.FREE
-    return all(seat < len(seats) and status(seats[seat]) is was for seat, _ in record.seats)
+    return all(seat < len(seats) and seats[seat] & 0x0F == was for seat, _ in record.seats)
 
 
 def _give(seats: bytearray, record: HoldRecord, to: Status) -> None:
     for seat, _ in record.seats:
-        seats[seat] = byte(to, tier(seats[seat]))
+        seats[seat] = seats[seat] & 0xF0 | to
 
 
 class Rebuilder:

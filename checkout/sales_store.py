@@ -45,8 +45,21 @@ from checkout.sales import (
     TooMany,
     reservation_id,
 )
+from checkout.sales_statements import (
+    AS_READ,
+    COUNT_OTHERS,
+    IS_ALLOCATED,
+    IS_FREE,
+    IS_NEWER,
+    LOCK_BUYER,
+    LOCK_SEATS,
+    NEW_SALE,
+    NEW_SEATS,
+    SHARED_EPOCH,
+    taking,
+)
 from checkout.seats import Status
-from checkout.tables import RESERVATION_SEATS, RESERVATIONS, SEATS, STORE_EPOCHS
+from checkout.tables import RESERVATION_SEATS, RESERVATIONS, SEATS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 
@@ -79,6 +92,12 @@ class _Back(Exception):
 
 class SalesStore:
     """The reservations of the events of one database."""
+
+    take_free = taking(IS_FREE, AS_READ, IS_NEWER)
+    """Nobody has changed the seats since they were read, and no newer hold had one."""
+
+    take_allocated = taking(IS_ALLOCATED, AS_READ, IS_NEWER)
+    count_others = COUNT_OTHERS
 
     def __init__(self, database: ShopDatabase, clock: Clock) -> None:
         """Use an open database."""
@@ -149,13 +168,13 @@ class SalesStore:
         if epoch != sale.epoch:
             return Outdated(epoch)
         if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_of(sale.event, sale.buyer))))
+            connection.execute(LOCK_BUYER, {"lock": _lock_of(sale.event, sale.buyer)})
         rows = _locked(connection, sale.event, [line.seat for line in sale.lines])
         now_ms = self._clock.now_ms()
         if now_ms >= sale.late_ms:
             return self._known_in(connection, sale, now_ms) or Late()
-        others = _active_of(sale.event, sale.buyer).where(RESERVATIONS.c.hold_id != sale.hold)
-        has = connection.scalar(others) or 0
+        others = {"event": sale.event, "its_buyer": sale.buyer, "hold": sale.hold}
+        has = connection.scalar(self.count_others, others) or 0
         if has + len(sale.lines) > sale.max_per_buyer:
             if known := self._known_in(connection, sale, now_ms):
                 return known
@@ -163,12 +182,15 @@ class SalesStore:
             due = connection.scalars(sa.select(RESERVATIONS.c.id).where(mine, _is_due(now_ms))).all()
             raise _Back(TooMany(has, sale.max_per_buyer), due)
         id_ = reservation_id(sale.hold)
-        taken = {
-            "status": Status.RESERVED.value, "version": SEATS.c.version + 1, "epoch": sale.epoch,
-            "fence": sale.fence, "reservation_id": id_,
+        is_allocated = sale.back is Status.BLOCKED
+        taken: dict[str, object] = {
+            "event": sale.event, "wanted": [line.seat for line in sale.lines], "its_epoch": sale.epoch,
+            "its_fence": sale.fence, "its_sale": id_, "read": [(row.seat, row.version) for row in rows],
         }  # fmt: skip
-        changed = sa.update(SEATS).where(_own(sale), *self._free(sale, rows)).values(**taken)
-        if connection.execute(changed).rowcount != len(sale.lines):
+        if is_allocated:
+            taken["of_allocation"] = _allocation(rows) or ""
+        take = self.take_allocated if is_allocated else self.take_free
+        if connection.execute(take, taken).rowcount != len(sale.lines):
             raise self._refusal(connection, sale, rows, now_ms)
         reservation = Reservation(
             id=id_,
@@ -186,25 +208,14 @@ class SalesStore:
             version=1,
             lines=sale.lines,
         )
-        connection.execute(sa.insert(RESERVATIONS), _row(reservation))
+        connection.execute(NEW_SALE, _row(reservation))
         own = {"reservation_id": id_, "event_id": sale.event, "active": True}
-        connection.execute(sa.insert(RESERVATION_SEATS), [own | line._asdict() for line in sale.lines])
+        connection.execute(NEW_SEATS, [own | line._asdict() for line in sale.lines])
         return Reserved(reservation)
 
     def _epoch(self, connection: Connection, sale: Sale) -> int:
         """Read the epoch that counts; who rebuilds the map waits until this transaction is over."""
-        epochs = sa.select(STORE_EPOCHS.c.epoch).where(STORE_EPOCHS.c.event_id == sale.event)
-        return connection.scalar(epochs.with_for_update(read=True)) or 0
-
-    def _free(self, sale: Sale, rows: Sequence[_Seat]) -> list[sa.ColumnElement[bool]]:
-        """Say when a seat may be reserved: nobody has changed it since it was read, and no newer hold had it."""
-        seats = SEATS.c
-        is_newer = (seats.epoch < sale.epoch) | ((seats.epoch == sale.epoch) & (seats.fence < sale.fence))
-        versions = sa.tuple_(seats.seat, seats.version).in_([(row.seat, row.version) for row in rows])
-        if sale.back is not Status.BLOCKED:
-            return [seats.status == Status.FREE.value, versions, is_newer]
-        own = seats.allocation == (_allocation(rows) or "")
-        return [seats.status == Status.BLOCKED.value, own, versions, is_newer]
+        return connection.scalar(SHARED_EPOCH, {"event": sale.event}) or 0
 
     def _refusal(self, connection: Connection, sale: Sale, rows: Sequence[_Seat], now_ms: int) -> _Back:
         """Say why the seats could not be changed."""
@@ -308,33 +319,16 @@ class SalesStore:
             return _found(connection, _of_hold(event, hold)) is None
 
 
-def _own(sale: Sale) -> sa.ColumnElement[bool]:
-    return (SEATS.c.event_id == sale.event) & SEATS.c.seat.in_([line.seat for line in sale.lines])
-
-
 def _locked(connection: Connection, event: str, seats: Iterable[int]) -> Sequence[_Seat]:
     """Read rows of seats and keep others from changing them, in the order in which everybody does so."""
-    columns = SEATS.c
-    rows = sa.select(
-        columns.seat, columns.status, columns.allocation, columns.version, columns.reservation_id
-    ).where(columns.event_id == event, columns.seat.in_(sorted(seats)))
-    return [_Seat(*row) for row in connection.execute(rows.order_by(columns.seat).with_for_update())]
+    wanted = {"event": event, "wanted": sorted(seats)}
+    return [_Seat(*row) for row in connection.execute(LOCK_SEATS, wanted)]
 
 
 def _allocation(rows: Sequence[_Seat]) -> str | None:
     """Name the one allocation that all the seats belong to: a hold has one code."""
     names = {row.allocation for row in rows}
     return names.pop() if len(names) == 1 else None
-
-
-def _active_of(event: str, buyer: str) -> sa.Select[int]:
-    seats, sales = RESERVATION_SEATS.c, RESERVATIONS.c
-    join = RESERVATIONS.join(RESERVATION_SEATS, seats.reservation_id == sales.id)
-    return (
-        sa.select(sa.func.count())
-        .select_from(join)
-        .where(sales.event_id == event, sales.buyer == buyer, seats.active)
-    )
 
 
 def _end(connection: Connection, ids: Sequence[str], state: SaleState) -> list[Ended]:

@@ -19,6 +19,7 @@ from checkout.places import Place
 from checkout.records import US_PER_MS, Act, Answer, Loss, Operation
 from checkout.reserving import GivenBack, ReserveOutcome, Reserving, Told
 from checkout.sales import LATE_MS, Lost, Sale, reservation_id
+from checkout.sales_statements import AS_READ, IS_FREE, taking
 from checkout.sales_store import SalesStore
 from checkout.seat_rows import SeatRows
 from checkout.seats import Status, hold_id_of
@@ -626,11 +627,10 @@ async def test_of_release_expiry_and_reservation_one_wins(shop_url: str, store_u
 class NoFence(SalesStore):
     """Takes holds of any epoch, and however old."""
 
+    take_free = taking(IS_FREE, AS_READ)
+
     def _epoch(self, _connection: Any, sale: Sale) -> int:
         return sale.epoch
-
-    def _free(self, sale: Sale, rows: Any) -> list[sa.ColumnElement[bool]]:
-        return super()._free(sale, rows)[:-1]
 
 
 class NoTime(SalesStore):

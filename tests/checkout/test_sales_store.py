@@ -17,7 +17,8 @@ from sqlalchemy.engine import make_url
 from checkout import sales_store
 from checkout.database import ShopDatabase
 from checkout.invariants import Books, sold_once, within_limits
-from checkout.sales import Late, Lost, Outdated, Over, Reserved, ReserveOutcome, Sale, SaleState, TooMany
+from checkout.sales import Late, Lost, Outdated, Over, Reserved, ReserveOutcome, SaleState, TooMany
+from checkout.sales_statements import AS_READ, taking
 from checkout.sales_store import TRIES, SalesStore
 from checkout.seat_rows import SeatRows
 from checkout.seats import Status
@@ -540,8 +541,7 @@ def test_a_database_that_is_away_says_so(postgres_url: str, clock: ManualClock) 
 class NoOcc(SalesStore):
     """Changes a seat whatever its row says."""
 
-    def _free(self, _sale: Sale, _rows: Any) -> list[sa.ColumnElement[bool]]:
-        return []
+    take_free = taking(AS_READ | (SEATS.c.seat >= 0))
 
 
 def twice(sales: SalesStore, database: ShopDatabase) -> tuple[list[ReserveOutcome], Books]:
@@ -577,7 +577,7 @@ def test_without_its_count_the_limit_is_passed(
 ) -> None:
     """The mutant counts nothing; the checker finds too many seats (I9)."""
     nothing = sa.select(sa.literal(0)).select_from(RESERVATIONS)
-    monkeypatch.setattr(sales_store, "_active_of", lambda _event, _buyer: nothing)
+    monkeypatch.setattr(SalesStore, "count_others", nothing)
 
     for number in range(6):
         sales.reserve(a_sale(number, (number,)))
