@@ -61,12 +61,16 @@ def client_of(shop: JoinedShop, headers: dict[str, str]) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def front(
-    store_url: str, tmp_path: Path, roles: Collection[Role] = EVERY, **changes: Any
+    store_url: str,
+    tmp_path: Path,
+    roles: Collection[Role] = EVERY,
+    database_url: str | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Front]:
     """Open a shop with one event of 45 places; `changes` are the event's."""
     clock = ManualClock(time.time_ns() // 1_000_000)
     now_ms = clock.now_ms()
-    parts = ShopParts(Settings(data=tmp_path, store_url=store_url), clock)
+    parts = ShopParts(Settings(data=tmp_path, store_url=store_url, shop_database_url=database_url), clock)
     await parts.open()
     event = {
         "starts_ms": now_ms + 30 * DAY_MS,

@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from redis.asyncio import Redis
 
 from checkout.assets import address, assets
 from checkout.roles import Role
+from checkout.tables import HOLD_JOURNAL
 from tests.checkout.catalogues import statements
+from tests.checkout.conftest import postgres_url, shop_url
 from tests.gateway.shopfront import API, EVENT, PAGE, Front, front
+
+__all__ = ["postgres_url", "shop_url"]
 
 HOUR_MS = 3_600_000
 KEY = {"idempotency-key": "a-key"}
@@ -38,6 +43,28 @@ async def test_a_buyer_holds_reserves_and_gives_back(store: Redis, store_url: st
     assert (reserved.status_code, again.status_code) == (201, 201)
     assert again.json()["reservation"] == paper["reservation"] == found.json()["reservation"]
     assert [answer.status_code for answer in back] == [204, 204]
+
+
+async def test_all_of_it_works_on_either_kind_of_database(
+    store: Redis, store_url: str, shop_url: str, tmp_path: Path
+) -> None:
+    """SQLite and PostgreSQL: catalogue, holds, reservations, and the background that carries notes into SQL."""
+    async with front(store_url, tmp_path, database_url=shop_url) as shop:
+        await shop.shop.start()
+        held = (await shop.client.post(f"{API}/holds", json={"seats": [0, 1]}, headers=KEY)).json()
+        reserved = await shop.client.post(f"{API}/holds/{held['hold']}/reserve")
+        back = await shop.client.delete(f"{API}/reservations/{reserved.json()['reservation']}")
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(journal_of, shop):  # noqa: ASYNC110 - a sweeper tells nobody
+                await asyncio.sleep(0.05)
+
+    assert (reserved.status_code, back.status_code) == (201, 204)
+
+
+def journal_of(shop: Front) -> list[str]:
+    """Read how the holds stand in SQL."""
+    with shop.shop.parts.database.reading() as connection:
+        return list(connection.scalars(sa.select(HOLD_JOURNAL.c.state)))
 
 
 async def test_what_others_take_is_in_the_map_and_in_the_stream(
