@@ -216,7 +216,9 @@ class Rebuilder:
                 self._metrics.rebuilds.count("rebuilt")
         reserved = sum(record.state is HoldState.PINNED for record in back.records.values())
         rebuilt = Rebuilt(epoch, True, reserved, len(back.records) - reserved, len(back.lost))  # noqa: FBT003
-        log.warning(
+        # The first map of an event is no loss, and nothing that anybody must act upon.
+        log.log(
+            logging.INFO if epoch == 1 else logging.WARNING,
             "the map of an event was put back",
             extra={
                 "event": event.id,
