@@ -85,7 +85,12 @@ class StockWatch:
     async def _look(self, room: str, events: list[str], now_ms: int) -> None:
         left = capacity = 0
         for event in events:
-            counts = await self._places.of(event).holds.counts(event)
+            try:
+                counts = await self._places.of(event).holds.counts(event)
+            except Unavailable as error:
+                # Its shard is away, or it is being moved: other rooms hear what is left of theirs.
+                log.info("an event cannot be counted", extra={"event": event, "code": error.code})
+                return
             if counts is None:
                 return
             left += left_of(counts)

@@ -5,7 +5,6 @@ decided here. Not here: who may come in (``shop``), processes and sockets (``ser
 """
 
 import asyncio
-import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
@@ -38,6 +37,7 @@ from checkout.web import Shop, routes_of
 from gateway.shop_parts import ShopParts
 from kernel.asgi import Scope
 from kernel.errors import Refused, Unavailable
+from kernel.signing import keyed
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,10 @@ class CatalogueTerms:
 
 def hold_ids(secret: bytes) -> Callable[[str, str, str], bytes]:
     """Make the function that names holds: nobody guesses one, and the same wish has the same."""
+    mac = keyed(secret)
 
     def hold_id(event: str, buyer: str, key: str) -> bytes:
-        return hmac.digest(secret, f"{event}\0{buyer}\0{key}".encode(), "sha256")[:HOLD_ID_BYTES]
+        return mac(f"{event}\0{buyer}\0{key}".encode())[:HOLD_ID_BYTES]
 
     return hold_id
 
@@ -169,7 +170,7 @@ class JoinedShop:
             try:
                 if await self.parts.shards.of(known.event.id).holds.counts(known.event.id) is None:
                     await self.rebuilder.rebuild(known.event.id)
-            except Unavailable as error:
+            except (Refused, Unavailable) as error:
                 # Another process is at it, or the store is away: whoever asks for the map tries again.
                 log.warning("a hall could not be opened", extra={"event": known.event.id, "code": error.code})
 

@@ -137,6 +137,26 @@ async def test_what_nobody_can_count_is_not_called_sold_out(store: Redis, tmp_pa
         assert await here.pass_a_second() == [("main", "selling", 200)]
 
 
+async def test_an_event_on_a_shard_that_is_away_silences_its_own_room_only(
+    store: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other rooms hear what is left of theirs."""
+    async with stage(store, tmp_path) as here:
+        await here.catalogue.update_event("open-air", {"room": "meadow"})
+        for event in ("summer", "winter", "open-air"):
+            await here.hall(event, free=100)
+        of = OnePlace.of
+
+        def moving(place: OnePlace, event: str) -> Place:
+            if event == "winter":
+                raise Unavailable("event-moving", "It is being moved.")
+            return of(place, event)
+
+        monkeypatch.setattr(OnePlace, "of", moving)
+
+        assert await here.pass_a_second() == [("meadow", "selling", 100)]
+
+
 async def test_a_room_that_does_not_answer_is_told_later(store: Redis, tmp_path: Path) -> None:
     """Not answered is not told; nothing else is held up, and it is counted."""
     async with stage(store, tmp_path) as here:
