@@ -152,6 +152,10 @@ export function visit(words) {
       wire.post("status", kept.text).catch(() => {});
     }
     learn(doc, answer);
+    if (tabs.leads && isAsked(doc, trip.place) && counted !== doc.census.round) {
+      counted = doc.census.round;
+      wire.post("here", "", headers()).catch(() => {});
+    }
     tabs.share({ text: answer.text, date: answer.date });
     hand.check();
     return act();
@@ -193,10 +197,6 @@ export function visit(words) {
     if (trip.place && trip.place.run !== doc.run && doc.phase !== "idle") {
       // A cache still shows the opening before ours.
       return later(2000 + 1000 * Math.random(), poll);
-    }
-    if (tabs.leads && isAsked(doc, trip.place) && counted !== doc.census.round) {
-      counted = doc.census.round;
-      wire.post("here", "", headers()).catch(() => {});
     }
     const seen = look(doc, trip.place, now);
     const lazily = () => later(nextPollMs(null, 60, Math.random(), 12), poll);
