@@ -3,10 +3,13 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psycopg
 from sqlalchemy.engine import URL, make_url
 
 PORT = 5432
@@ -105,3 +108,15 @@ def _hang_up(*lines: socket.socket) -> None:
     for line in lines:
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def schema(url: str) -> Iterator[str]:
+    """Make an empty schema of our own."""
+    name = f"cut_{threading.get_ident()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+        connection.execute(f"CREATE SCHEMA {name}")
+    yield name
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {name} CASCADE")

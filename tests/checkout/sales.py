@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from checkout.answers import Ask, Held, Wanted
+from checkout.answers import Ask, Held, PinOutcome, Wanted
 from checkout.catalogue_service import Catalogue
 from checkout.checking import _books as books_in
 from checkout.checking import judged, read_stock
@@ -22,8 +22,8 @@ from checkout.invariants import Books, Violation
 from checkout.metrics import Metrics
 from checkout.places import OnePlace, Place
 from checkout.rebuilding import Rebuilder
-from checkout.records import Record
-from checkout.reserving import Reserving, Told
+from checkout.records import US_PER_MS, Act, Answer, Operation, Record
+from checkout.reserving import ReserveOutcome, Reserving, Told
 from checkout.sales import Line, Reservation, Sale
 from checkout.sales_store import SalesStore
 from checkout.seats import Status, hold_id_of, hold_id_text, status
@@ -38,6 +38,7 @@ EVENT = "summer"
 SEATS_ALL = 45
 MOST = 4
 HOLD_MS, GRACE_MS = 180_000, 300_000
+UNTIL_MS = NOW_MS + HOLD_MS + GRACE_MS
 PRICES = {0: 4200, 1: 2500}
 """Seats 0 to 19 are of tier 0, 20 to 44 of tier 1."""
 
@@ -205,3 +206,67 @@ async def on_sale(
     finally:
         await client.aclose()
         database.close()
+
+
+class Interrupted(Timed):
+    """A store after whose pin something happens."""
+
+    then: Callable[[], Awaitable[object]] | None = None
+
+    async def pin(self, *arguments: Any, **more: Any) -> PinOutcome:
+        """Pin, and let happen what the test wants to, once."""
+        outcome = await super().pin(*arguments, **more)
+        if self.then is not None:
+            then, self.then = self.then, None
+            await then()
+        return outcome
+
+
+def interrupted(scene: Scene, then: Callable[[], Awaitable[object]]) -> Reserving:
+    """Make a worker to which something happens between pin and SQL."""
+    holds = Interrupted(scene.client)
+    holds.clock, holds.then = scene.clock, then
+    return scene.worker(place=Place("main", scene.database, holds))
+
+
+def told(outcome: ReserveOutcome) -> Told:
+    """Say that there is a reservation."""
+    assert isinstance(outcome, Told), outcome
+    return outcome
+
+
+def id_of(text: str) -> bytes:
+    """Read a hold of a hold or of a reservation."""
+    id_ = hold_id_of(text.removeprefix("R") if len(text) == 12 else text)
+    assert id_ is not None
+    return id_
+
+
+def done(act: Act, hold: str, buyer: str, at_ms: int, until_ms: int) -> Operation:
+    """Say that an act was done."""
+    at_us = at_ms * US_PER_MS
+    return Operation(act, hold, buyer, (0,), at_us, at_us + 1, Answer.DONE, until_ms)
+
+
+def using(worker: Reserving, store: type[SalesStore], scene: Scene) -> Reserving:
+    """Give a worker other statements."""
+    desk = worker._desk(worker._places.of(EVENT))
+    desk.sales = store(scene.database, desk.clock)
+    return worker
+
+
+def never_late(sale: Sale) -> Sale:
+    """Let a sale come as late as it likes."""
+    return replace(sale, late_ms=10**15)
+
+
+async def copied(client: Redis) -> dict[bytes, bytes]:
+    """Copy all keys, as a dump or a replica has them."""
+    return {key: await client.dump(key) or b"" for key in await client.keys()}
+
+
+async def restored(client: Redis, copy: dict[bytes, bytes]) -> None:
+    """Set the store back."""
+    await client.flushall()
+    for key, value in copy.items():
+        await client.restore(key, 0, value)

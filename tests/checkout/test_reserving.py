@@ -4,42 +4,39 @@ Failure rows of the workbook: H5, H8, R1, R4, seed row 41. Below stand the mutan
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from redis.asyncio import Redis
 
-from checkout.answers import Gone, HoldState, Limit, NotYours, PinOutcome
+from checkout.answers import Gone, HoldState, Limit, NotYours
 from checkout.catalogue import Prices
-from checkout.invariants import Violation
 from checkout.places import Place
-from checkout.records import US_PER_MS, Act, Answer, Loss, Operation
-from checkout.reserving import GivenBack, ReserveOutcome, Reserving, Told
-from checkout.sales import LATE_MS, Lost, Sale, reservation_id
-from checkout.sales_statements import AS_READ, IS_FREE, taking
+from checkout.reserving import GivenBack, Reserving, Told
+from checkout.sales import LATE_MS, Lost, Sale
 from checkout.sales_store import SalesStore
 from checkout.seat_rows import SeatRows
-from checkout.seats import Status, hold_id_of
+from checkout.seats import Status
 from checkout.selling import Sale as Standing
 from checkout.selling import Standing as Stands
 from checkout.tables import RESERVATIONS, SEATS
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
-from tests.checkout.catalogues import DAY_MS, NOW_MS
-from tests.checkout.sales import EVENT, GRACE_MS, HOLD_MS, MOST, Scene, on_sale
+from tests.checkout.catalogues import NOW_MS
+from tests.checkout.sales import (
+    EVENT,
+    GRACE_MS,
+    HOLD_MS,
+    MOST,
+    UNTIL_MS,
+    copied,
+    id_of,
+    interrupted,
+    on_sale,
+    restored,
+    told,
+)
 from tests.checkout.waitlists import Timed
-
-UNTIL_MS = NOW_MS + HOLD_MS + GRACE_MS
-
-
-def told(outcome: ReserveOutcome) -> Told:
-    """Say that there is a reservation."""
-    assert isinstance(outcome, Told), outcome
-    return outcome
-
 
 # ------------------------------------------------------------------------------------ reserving
 
@@ -305,7 +302,7 @@ async def test_what_is_paid_for_is_not_given_back(shop_url: str, store_url: str)
         with scene.database.writing() as connection:
             connection.execute(sa.update(RESERVATIONS).values(state="sold"))
             connection.execute(sa.update(SEATS).where(SEATS.c.seat == 0).values(status=Status.SOLD.value))
-        await scene.holds.settle(EVENT, _id(id_), "sold")
+        await scene.holds.settle(EVENT, id_of(id_), "sold")
 
         assert await scene.reserving.give_back(EVENT, "ann", id_) is GivenBack.SOLD
         assert told(await scene.reserving.reserve(EVENT, "ann", id_[1:])).paper["state"] == "sold"
@@ -355,27 +352,6 @@ async def test_whoever_has_enough_keeps_the_hold_and_reserves_nothing(shop_url: 
 
 
 # ----------------------------------------------------------------------------------- failures
-
-
-class Interrupted(Timed):
-    """A store after whose pin something happens."""
-
-    then: Callable[[], Awaitable[object]] | None = None
-
-    async def pin(self, *arguments: Any, **more: Any) -> PinOutcome:
-        """Pin, and let happen what the test wants to, once."""
-        outcome = await super().pin(*arguments, **more)
-        if self.then is not None:
-            then, self.then = self.then, None
-            await then()
-        return outcome
-
-
-def interrupted(scene: Scene, then: Callable[[], Awaitable[object]]) -> Reserving:
-    """Make a worker to which something happens between pin and SQL."""
-    holds = Interrupted(scene.client)
-    holds.clock, holds.then = scene.clock, then
-    return scene.worker(place=Place("main", scene.database, holds))
 
 
 async def test_a_worker_that_slept_reserves_nothing_of_what_others_took(
@@ -586,147 +562,14 @@ async def test_pinned_again_after_it_was_given_up_it_is_asked_for_once_more(
     """A worker pins what another has pinned before and is overtaken by the reconciler, the end, and a buyer."""
     async with on_sale(shop_url, store_url) as scene:
         hold = await scene.hold("ann", 0)
-        await scene.holds.pin(EVENT, _id(hold), "ann", GRACE_MS, HOLD_MS + GRACE_MS)
+        await scene.holds.pin(EVENT, id_of(hold), "ann", GRACE_MS, HOLD_MS + GRACE_MS)
         scene.clock.advance(HOLD_MS)
 
         async def overtake() -> None:
-            await scene.holds.settle(EVENT, _id(hold), "held")
+            await scene.holds.settle(EVENT, id_of(hold), "held")
             await scene.hold("bob", 0)
 
         assert await interrupted(scene, overtake).reserve(EVENT, "ann", hold) == Gone(HoldState.EXPIRED)
         assert scene.states() == {"ann": "released"}
         assert scene.sql_seats(0) == [Status.FREE]
         assert await scene.seats(0) == [Status.HELD]
-
-
-# -------------------------------------------------------------------------- races, and the mutants
-
-
-async def test_of_release_expiry_and_reservation_one_wins(shop_url: str, store_url: str) -> None:
-    """H8: all three run at once; the hold is a reservation, or its seats are free."""
-    async with on_sale(shop_url, store_url) as scene:
-        for round_ in range(15):
-            scene.clock.advance(DAY_MS // 1000)
-            hold = await scene.hold("ann", 0, key=f"{round_}", ttl_ms=120_000)
-            scene.clock.advance(119_999 + round_ % 2)
-
-            reserved, released, _ = await asyncio.gather(
-                scene.reserving.reserve(EVENT, "ann", hold),
-                scene.holds.release(EVENT, _id(hold), "ann"),
-                scene.holds.expire(EVENT),
-            )
-
-            is_reserved = isinstance(reserved, Told)
-            assert is_reserved is (scene.sql_seats(0) == await scene.seats(0) == [Status.RESERVED])
-            assert is_reserved or scene.sql_seats(0) == await scene.seats(0) == [Status.FREE], released
-            if is_reserved:
-                await scene.reserving.give_back(EVENT, "ann", reservation_id(hold))
-        assert await scene.violations() == []
-
-
-class NoFence(SalesStore):
-    """Takes holds of any epoch, and however old."""
-
-    take_free = taking(IS_FREE, AS_READ)
-
-    def _epoch(self, _connection: Any, sale: Sale) -> int:
-        return sale.epoch
-
-
-class NoTime(SalesStore):
-    """Never finds that it is late."""
-
-    def reserve(self, sale: Sale) -> Any:
-        """Reserve however late."""
-        return super().reserve(_never_late(sale))
-
-
-async def stale_pin(scene: Scene, store: type[SalesStore]) -> list[Violation]:
-    """Let a worker sleep between pin and SQL while the store is lost and another buyer holds the seat."""
-    clock = scene.clock
-    hold = await scene.hold("ann", 0)
-    log: list[Any] = [_done(Act.HOLD, hold, "ann", clock.now_ms(), clock.now_ms() + HOLD_MS)]
-
-    async def lose() -> None:
-        clock.advance(1000)
-        await scene.client.flushall()
-        await scene.rebuilder.rebuild(EVENT)
-        log.append(Loss((clock.now_ms() - 1) * US_PER_MS, clock.now_ms() * US_PER_MS))
-        clock.advance(1000)
-        bobs = await scene.hold("bob", 0)
-        log.append(_done(Act.HOLD, bobs, "bob", clock.now_ms(), clock.now_ms() + HOLD_MS))
-        clock.advance(1000)
-
-    outcome = await _with(interrupted(scene, lose), store, scene).reserve(EVENT, "ann", hold)
-    if isinstance(outcome, Told):
-        log.append(_done(Act.RESERVE, hold, "ann", clock.now_ms(), UNTIL_MS))
-    return await scene.violations(log)
-
-
-async def long_sleep(scene: Scene, store: type[SalesStore]) -> list[Violation]:
-    """Let a worker sleep between pin and SQL until the pin is over and another buyer holds the seat."""
-    clock = scene.clock
-    hold = await scene.hold("ann", 0)
-    log: list[Any] = [_done(Act.HOLD, hold, "ann", clock.now_ms(), clock.now_ms() + HOLD_MS)]
-
-    async def sleep() -> None:
-        clock.set(UNTIL_MS)
-        bobs = await scene.hold("bob", 0)
-        log.append(_done(Act.HOLD, bobs, "bob", clock.now_ms(), clock.now_ms() + HOLD_MS))
-        clock.advance(1000)
-
-    outcome = await _with(interrupted(scene, sleep), store, scene).reserve(EVENT, "ann", hold)
-    if isinstance(outcome, Told):
-        log.append(_done(Act.RESERVE, hold, "ann", clock.now_ms(), UNTIL_MS))
-    return await scene.violations(log)
-
-
-@pytest.mark.parametrize(
-    ("drill", "mutant"),
-    [pytest.param(stale_pin, NoFence, id="fence"), pytest.param(long_sleep, NoTime, id="time")],
-)
-@pytest.mark.parametrize("is_guarded", [True, False])
-async def test_a_stale_hold_gets_past_the_mutant_only(
-    shop_url: str, store_url: str, drill: Any, mutant: type[SalesStore], is_guarded: bool
-) -> None:
-    """With its guard the drill violates nothing; without it the checker finds what went wrong."""
-    async with on_sale(shop_url, store_url) as scene:
-        found = await drill(scene, SalesStore if is_guarded else mutant)
-
-        assert (found == []) is is_guarded, found
-
-
-# ----------------------------------------------------------------------------------------- tools
-
-
-def _id(text: str) -> bytes:
-    id_ = hold_id_of(text.removeprefix("R") if len(text) == 12 else text)
-    assert id_ is not None
-    return id_
-
-
-def _done(act: Act, hold: str, buyer: str, at_ms: int, until_ms: int) -> Operation:
-    at_us = at_ms * US_PER_MS
-    return Operation(act, hold, buyer, (0,), at_us, at_us + 1, Answer.DONE, until_ms)
-
-
-def _with(worker: Reserving, store: type[SalesStore], scene: Scene) -> Reserving:
-    desk = worker._desk(worker._places.of(EVENT))
-    desk.sales = store(scene.database, desk.clock)
-    return worker
-
-
-def _never_late(sale: Sale) -> Sale:
-    return replace(sale, late_ms=10**15)
-
-
-async def copied(client: Redis) -> dict[bytes, bytes]:
-    """Copy all keys, as a dump or a replica has them."""
-    return {key: await client.dump(key) or b"" for key in await client.keys()}
-
-
-async def restored(client: Redis, copy: dict[bytes, bytes]) -> None:
-    """Set the store back."""
-    await client.flushall()
-    for key, value in copy.items():
-        await client.restore(key, 0, value)

@@ -3,7 +3,6 @@
 Below stand the mutants: each guard is switched off, and the same check then finds what it kept out.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +25,7 @@ from checkout.tables import RESERVATIONS, SEATS, STORE_EPOCHS
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from tests.checkout.catalogues import NOW_MS
-from tests.checkout.cutting import Cutter
+from tests.checkout.cutting import Cutter, schema
 from tests.checkout.sales import EVENT, MOST, a_sale, at_once, books_of
 
 UNTIL_MS = NOW_MS + 100_000
@@ -591,15 +590,3 @@ def test_without_its_count_the_limit_is_passed(
 
 def _four(number: int) -> list[int]:
     return sorted({(number * 5 + step * 3) % 12 for step in range(4)})
-
-
-@contextmanager
-def schema(url: str) -> Iterator[str]:
-    """Make an empty schema of our own."""
-    name = f"cut_{threading.get_ident()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
-        connection.execute(f"CREATE SCHEMA {name}")
-    yield name
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA {name} CASCADE")
