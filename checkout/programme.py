@@ -22,6 +22,9 @@ ARENA = Venue("northfield-arena", "Northfield Arena", "Manchester", "GB", "Europ
 IN_THE_ARENA = "small-hours"
 IN_THREE_CURRENCIES = "northern-lights"
 
+TRIES = 20
+"""So often an event is published anew while others put the same house."""
+
 _PERCENT = {THEATRE.id: (150, 100, 80, 60), ARENA.id: (200, 120, 150, 100, 70)}
 """Price of each tier, of the price that the evening has."""
 
@@ -44,15 +47,34 @@ async def fill(catalogue: Catalogue, now_ms: int, room: str = "") -> list[str]:
     for event in wanted:
         venue = ARENA if event.slug == IN_THE_ARENA else THEATRE
         plan, layout = plans[venue.id]
-        try:
-            await catalogue.create_event(_plain(event, venue, plan, layout, now_ms, room), plan.tiers)
-        except Refused as error:
-            # Another process fills the same database.
-            if error.code != "event-exists":
-                raise
-        else:
+        if await _create(catalogue, _plain(event, venue, plan, layout, now_ms, room), plan.tiers):
             made.append(event.slug)
     return made
+
+
+async def _create(catalogue: Catalogue, plain: Mapping[str, Any], tiers: bytes) -> bool:
+    """Make an event; False if another process that fills the same database was faster."""
+    try:
+        await catalogue.create_event(plain, tiers)
+    except Refused as error:
+        if error.code == "event-exists":
+            return False
+        if error.code != "event-changed":
+            raise
+        # The other one has put the same house while this one was about to publish: a draft stands there.
+        await _publish(catalogue, plain["id"])
+    return True
+
+
+async def _publish(catalogue: Catalogue, event: str) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            await catalogue.update_event(event, {"state": State.PUBLISHED.value})
+        except Refused as error:
+            if error.code != "event-changed" or not left:
+                raise
+        else:
+            return
 
 
 def _plain(event: Event, venue: Venue, plan: Plan, layout: str, now_ms: int, room: str) -> Mapping[str, Any]:

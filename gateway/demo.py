@@ -335,7 +335,7 @@ class Installation:
         """Stop the crowd, the gate, what stands behind the gate, and the store at last."""
         patience = self._settings.drain_s + self._settings.stop_s + PATIENCE_S
         left = list(self._children)
-        for first in ("crowd", "gate", ""):
+        for first in ("crowd", "gate", "shop", ""):
             group = [child for child in left if child.name.startswith(first)]
             await asyncio.gather(*(child.stop(patience) for child in group))
             left = [child for child in left if child not in group]

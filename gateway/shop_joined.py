@@ -136,11 +136,12 @@ class JoinedShop:
 
     async def start(self) -> None:
         """Put back maps that are not there, and begin what runs in the background."""
-        if Role.MAP in self._roles:
-            self._lag.start()
-            self.live_map.start()
         if Role.BACKGROUND in self._roles:
             await self.open_halls()
+        if Role.MAP in self._roles:
+            # Only now: a loop that is busy with opening halls is not a crowd.
+            self._lag.start()
+            self.live_map.start()
         self._tasks = [
             asyncio.create_task(self._keep(name, work), name=name)
             for name, work in self._background().items()
