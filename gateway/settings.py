@@ -112,6 +112,9 @@ class Settings:
     shop_roles: tuple[str, ...] = setting(
         default=("all",), help="what this installation's shop processes answer; all: everything"
     )
+    shop_lag_ms: float = setting(
+        default=40.0, minimum=1, help="so late a shop process may be before it tells maps by sections"
+    )
     offer_s: int = setting(
         default=120, minimum=120, maximum=600, help="time that seats are kept for who is next on a waitlist"
     )

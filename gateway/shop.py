@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
+from checkout.crowding import Bounds
 from checkout.importing import Importing
 from checkout.metrics import Metrics
 from checkout.organiser_web import PREFIX, OrganiserWeb
@@ -106,6 +107,7 @@ class ShopProcess:
             offer_ms=settings.offer_s * 1000,
             roles=self._roles,
             rooms=rooms,
+            bounds=Bounds(lag_ms=settings.shop_lag_ms),
         )
         site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None

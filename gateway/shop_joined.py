@@ -13,6 +13,7 @@ from starlette.requests import Request
 from checkout.catalogue_reading import CatalogueReader
 from checkout.catalogue_web import CatalogueWeb
 from checkout.counting import Counting
+from checkout.crowding import Bounds
 from checkout.hold_service import Holding
 from checkout.holds_web import HoldsWeb
 from checkout.live_map import LiveMap
@@ -86,8 +87,12 @@ class JoinedShop:
         offer_ms: int,
         roles: Collection[Role] = EVERY,
         rooms: RoomStock | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
-        """`who` names this process for its turns; `rooms` hear what is left, if there are any."""
+        """`who` names this process for its turns; `rooms` hear what is left, if there are any.
+
+        `bounds`: what the process may be burdened with before maps become coarse.
+        """
         self.parts = parts
         self._metrics = metrics
         self._roles = frozenset(roles)
@@ -99,7 +104,7 @@ class JoinedShop:
             await rebuilder.rebuild(event)
 
         self._lag = LoopLag()
-        self.live_map = LiveMap(catalogue, shards, rebuild, clock, metrics, self._lag)
+        self.live_map = LiveMap(catalogue, shards, rebuild, clock, metrics, self._lag, bounds)
         self.holding = Holding(catalogue, shards, rebuild, hold_id, clock, metrics, self.live_map.look)
         self.reserving = Reserving(catalogue, shards, rebuilder.rebuild, clock, metrics)
         self.reconciler = Reconciler(catalogue, shards, rebuilder, clock, metrics, who)

@@ -42,8 +42,14 @@ FREE = """(count) => {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Run the demo with two gate workers and two shop workers."""
-    with demo(tmp_path_factory.mktemp("live"), "--workers", "2", "--shop-workers", "2") as shared:
+    """Run the demo with two gate workers and two shop workers.
+
+    A machine that is busy with other work must not turn maps into sections: that is another test's matter.
+    """
+    settings = tmp_path_factory.mktemp("settings") / "demo.toml"
+    settings.write_text("shop_lag_ms = 60000.0\n")
+    words = ["--workers", "2", "--shop-workers", "2", "--settings", str(settings)]
+    with demo(tmp_path_factory.mktemp("live"), *words) as shared:
         yield shared
 
 
