@@ -40,6 +40,7 @@ class Size:
 
 FULL = Size(fans=3000, arrive_s=120, per_minute=1200, ends_wait_s=250)
 SHORT = Size(fans=200, arrive_s=20, per_minute=600, ends_wait_s=0)
+MAP_FOLLOWS = "map-follows"
 FOLLOW_S = 20.0
 """Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
 
@@ -95,17 +96,21 @@ def _books(bench: Bench, name: str, installation: Demo, result: Result) -> Figur
 
 
 def _checks(bench: Bench, name: str, result: Result) -> Figure:
-    """How many of the checks of seats are green; all must have had something to judge."""
+    """How many of the checks of seats are green; all must have had something to judge.
+
+    But for one: under pressure the shop tells how much is free instead of each seat, and no copy can be compared.
+    """
     names = {check.__name__.replace("_", "-") for check in SEAT_CHECKS}
     states = {verdict.name: verdict.state for verdict in result.verdicts if verdict.name in names}
     green = sum(state is State.GREEN for state in states.values())
+    excused = states.get(MAP_FOLLOWS) is State.NOT_JUDGED
     return Figure(
         f"{name}-checks",
         green,
         "checks",
         "of seats",
-        target=f"= {len(SEAT_CHECKS)}",
-        met=green == len(SEAT_CHECKS),
+        target=f"= {len(SEAT_CHECKS)}; {MAP_FOLLOWS} only where maps were told",
+        met=green + excused == len(SEAT_CHECKS),
         conditions=results.conditions(bench, len(result.observed.fans)),
         details={verdict.name: verdict.detail for verdict in result.verdicts if verdict.name in names},
     )

@@ -80,7 +80,9 @@ async def test_a_fan_does_its_errands_as_the_pages_do(hall: str) -> None:
     assert [file.faults for file in venue.observed.fans if file.faults] == []
     assert {name: state for name, state in told.items() if state[0] is State.RED} == {}
     assert told["map-follows"][0] is told["ends-kept"][0] is told["prices-right"][0] is State.GREEN
-    books = Books(100, tuple(Seat(seat, 0, None) for seat in range(own.seats)), ())
+    assert own.first is not None
+    before = {f"sold {seat}": (seat,) for seat, status in enumerate(own.first.plain) if status}
+    books = Books(100, tuple(Seat(seat, 0, None) for seat in range(own.seats)), (), before)
     assert judged(EVENT, records(venue.observed, EVENT), books, None, 100, settled=False).violations == ()
 
 
