@@ -180,11 +180,11 @@ class Process:
 
     def _close(self) -> None:
         self._server.should_exit = True
-        self._wired.drain()
         # An orphan has no supervisor that would end it: whatever hangs while it stops must not keep it alive.
         last = threading.Timer(self._settings.stop_s + LAST_S, _end_at_once)
         last.daemon = True
         last.start()
+        self._wired.drain()
 
     def _look(self, tick: int) -> None:
         if self._when_ready is not None and self.is_ready():
