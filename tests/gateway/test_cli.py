@@ -12,11 +12,16 @@ from admission.keyring import KeyRing
 from admission.tokens import Claims, write
 from gateway.cli import main
 
-NOW_MS = time.time_ns() // 1_000_000
 
 
-def claims(*, expires_ms: int = NOW_MS + 3_600_000) -> Claims:
-    """Make the claims of an admission."""
+def now_ms() -> int:
+    """Give the time now, not the time at which this file was read: a whole run lasts longer than some papers."""
+    return time.time_ns() // 1_000_000
+
+
+def claims(*, lives_ms: int = 3_600_000) -> Claims:
+    """Make the claims of an admission that is good for so long."""
+    now = now_ms()
     return Claims(
         "waitroom",
         "http://shop",
@@ -24,9 +29,9 @@ def claims(*, expires_ms: int = NOW_MS + 3_600_000) -> Claims:
         "main",
         "run1",
         "standard",
-        NOW_MS - 5000,
-        NOW_MS - 5000,
-        expires_ms,
+        now - 5000,
+        now - 5000,
+        now + lives_ms,
     )
 
 
@@ -34,7 +39,7 @@ def claims(*, expires_ms: int = NOW_MS + 3_600_000) -> Claims:
 def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeyRing:
     """Give the key ring of an installation in a fresh data folder."""
     monkeypatch.setenv("WAITROOM_DATA", str(tmp_path))
-    return KeyRing.open(tmp_path / "keyring.json", NOW_MS)
+    return KeyRing.open(tmp_path / "keyring.json", now_ms())
 
 
 def token_of(ring: KeyRing, said: Claims) -> str:
@@ -57,11 +62,11 @@ def test_a_bad_token_tells_the_word_why(ring: KeyRing, capsys: pytest.CaptureFix
     good = token_of(ring, claims())
     cases = [
         ([good[:-8] + "AAAAAAAA"], "forged"),
-        ([token_of(ring, claims(expires_ms=NOW_MS - 1000))], "expired"),
+        ([token_of(ring, claims(lives_ms=-1000))], "expired"),
         ([good, "--audience", "http://else"], "wrong-audience"),
         ([good, "--issuer", "else"], "wrong-issuer"),
         ([good, "--room", "else"], "foreign-room"),
-        ([token_of(KeyRing.fresh(NOW_MS), claims())], "unknown-key"),
+        ([token_of(KeyRing.fresh(now_ms()), claims())], "unknown-key"),
         (["nonsense"], "malformed"),
     ]
 
@@ -212,7 +217,7 @@ def test_keys_are_listed_without_secrets_and_rotated(
     assert made != before
     assert "admission  active " in listed.replace(made, "")
     assert before in listed
-    assert not any(key.secret in listed for key in KeyRing.open(tmp_path / "keyring.json", NOW_MS).keys)
+    assert not any(key.secret in listed for key in KeyRing.open(tmp_path / "keyring.json", now_ms()).keys)
 
 
 def test_rotating_an_unknown_key_or_none_at_all_is_a_sentence(
