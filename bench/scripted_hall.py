@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from checkout import layout
-from checkout.deltas import write
-from checkout.halls import arena_60000, theatre_2000
-from checkout.plans import Plan
-from checkout.render import Event
-from checkout.seats import Status
-from checkout.sections import Row, Section
+from checkout.halls import layout
+from checkout.halls.deltas import write
+from checkout.halls.houses import arena_60000, theatre_2000
+from checkout.halls.plans import Plan
+from checkout.halls.seats import Status
+from checkout.halls.sections import Row, Section
+from checkout.site.render import Event
 
 HALLS: dict[str, Callable[[], Plan]] = {"theatre": theatre_2000, "arena": arena_60000}
 PRICES = {"theatre": (8900, 6400, 4200, 2600), "arena": (11900, 7900, 9800, 7400, 4900)}

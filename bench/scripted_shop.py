@@ -23,10 +23,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from bench.scripted_hall import Hall, Scene, now_ms, programme
-from checkout.assets import assets, version
-from checkout.render import Pages, Visit, content_security_policy
-from checkout.seats import Status
-from checkout.words import negotiate
+from checkout.halls.seats import Status
+from checkout.site.assets import assets, version
+from checkout.site.render import Pages, Visit, content_security_policy
+from checkout.site.words import negotiate
 
 __all__ = ["Scene", "Shop", "serving"]
 

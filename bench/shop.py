@@ -23,17 +23,17 @@ from bench.harness import Bench
 from bench.machine import tree
 from bench.paced import paced, request
 from bench.servers import ServerFailed, running
-from checkout.answers import Ask, Held, HoldOutcome, Wanted
-from checkout.catalogue import Organiser, Venue
-from checkout.catalogue_service import Catalogue
-from checkout.catalogue_store import CatalogueStore
+from checkout.catalogue.event import Organiser, Venue
+from checkout.catalogue.service import Catalogue
+from checkout.catalogue.store import CatalogueStore
 from checkout.database import ShopDatabase
-from checkout.halls import arena_60000
-from checkout.hold_store import HoldStore
-from checkout.layout import Layout
-from checkout.plans import Plan
-from checkout.seat_rows import SeatRows
-from checkout.sections import stretches
+from checkout.halls.houses import arena_60000
+from checkout.halls.layout import Layout
+from checkout.halls.plans import Plan
+from checkout.halls.seat_rows import SeatRows
+from checkout.halls.sections import stretches
+from checkout.holds.answers import Ask, Held, HoldOutcome, Wanted
+from checkout.holds.store import HoldStore
 from kernel.clock import SystemClock
 from kernel.store import connect
 

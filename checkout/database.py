@@ -5,8 +5,8 @@
   too, for what is rare and must not interleave).
 * ``reading()``: sees what is committed; decisions may rest on it.
 * ``listing()``: for reports, exports and layouts. It cannot write, may stand on a replica (``reading_url``) and thus
-  lag behind; no decision reads from it (``tests/checkout/test_listing.py`` names who may). Lists of events come from
-  each worker's memory, which is read by ``reading()``, twice a second, because decisions rest on it as well.
+  lag behind; no decision reads from it (``tests/checkout/catalogue/test_listing.py`` names who may). Lists of events
+  come from each worker's memory, which is read by ``reading()``, twice a second, because decisions rest on it as well.
 
 Synchronous on purpose: a commit waits for a disk. Async callers go through ``asyncio.to_thread``. What the database
 refuses becomes ``Unavailable("shop-away")`` here and nowhere else, except ``IntegrityError``: that is an answer

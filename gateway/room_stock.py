@@ -1,4 +1,4 @@
-"""Room stock: ``checkout.ports.RoomStock`` over HTTP: the operator's port hears what is left (``stock_api``).
+"""Room stock: ``checkout.stock.ports.RoomStock`` over HTTP: the operator's port hears what is left (``stock_api``).
 
 The shop is a backend like any other here: it knows an address and the backend's token. A request for each telling, at
 most one a second, in a thread: what a connection that stays would save is not worth its upkeep.
@@ -11,7 +11,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-from checkout.remaining import StockState
+from checkout.stock.remaining import StockState
 from kernel.errors import Refused, Unavailable
 
 TIMEOUT_S = 3.0

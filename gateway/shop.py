@@ -19,15 +19,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
-from checkout.crowding import Bounds
-from checkout.importing import Importing
+from checkout.catalogue.programme import fill
+from checkout.live.crowding import Bounds
 from checkout.metrics import Metrics
-from checkout.organiser_web import PREFIX, OrganiserWeb
-from checkout.organising import Organising
-from checkout.programme import fill
-from checkout.reporting import Reporting
-from checkout.roles import Role, read_roles
-from checkout.web import HEALTH, health, refusal
+from checkout.organiser.importing import Importing
+from checkout.organiser.reporting import Reporting
+from checkout.organiser.service import Organising
+from checkout.organiser.web import PREFIX, OrganiserWeb
+from checkout.site.roles import Role, read_roles
+from checkout.site.web import HEALTH, health, refusal
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms

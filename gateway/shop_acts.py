@@ -1,8 +1,8 @@
 """Shop acts: ``waitroom shop import`` and ``waitroom shop move``: what is done to the shop at the command line.
 
 ``import`` makes a layout of a seating plan and tells its id; a plan with faults leaves nothing, and each fault is told
-with its line. ``move`` brings an event to another shard while nothing is sold of it (``checkout.moving``), and tells
-each step; broken off, it says how to go on. Everything else about events is the organiser's API.
+with its line. ``move`` brings an event to another shard while nothing is sold of it (``checkout.shards.moving``), and
+tells each step; broken off, it says how to go on. Everything else about events is the organiser's API.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from gateway.options import settings_of
 from kernel.errors import Misconfigured, Refused
 
 if TYPE_CHECKING:
-    from checkout.importing import Imported, Kind
-    from checkout.moving import Moved, Progress
+    from checkout.organiser.importing import Imported, Kind
+    from checkout.shards.moving import Moved, Progress
     from gateway.settings import Settings
 
 TOLD_EVERY = 10
@@ -52,7 +52,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def import_plan(args: argparse.Namespace) -> int:
     """Make a layout of a file. Misconfigured tells every fault of it."""
-    from checkout.importing import Kind, kind_of_file
+    from checkout.organiser.importing import Kind, kind_of_file
 
     kind = Kind(args.kind) if args.kind else kind_of_file(args.file.name)
     if kind is None:
@@ -78,11 +78,11 @@ def import_plan(args: argparse.Namespace) -> int:
 
 
 async def _imported(settings: "Settings", venue: str, octets: bytes, kind: "Kind", name: str) -> "Imported":
-    from checkout.catalogue_service import Catalogue
-    from checkout.catalogue_store import CatalogueStore
+    from checkout.catalogue.service import Catalogue
+    from checkout.catalogue.store import CatalogueStore
     from checkout.database import ShopDatabase
-    from checkout.importing import Importing
-    from checkout.seat_rows import SeatRows
+    from checkout.halls.seat_rows import SeatRows
+    from checkout.organiser.importing import Importing
     from gateway.shop_parts import database_there
     from kernel.clock import SystemClock
 
@@ -107,7 +107,7 @@ class Teller:
 
     def tell(self, progress: "Progress") -> None:
         """Take a step down."""
-        from checkout.moving import Step
+        from checkout.shards.moving import Step
 
         self.is_begun = self.is_begun or progress.step not in {Step.LOOK, Step.MARK}
         part = TOLD_EVERY * progress.done // progress.all if progress.all else 0
@@ -149,11 +149,11 @@ def move_event(args: argparse.Namespace) -> int:
 async def _moved(settings: "Settings", event: str, to: str, teller: Teller) -> "Moved":
     from prometheus_client import CollectorRegistry
 
-    from checkout.catalogue_store import CatalogueStore
-    from checkout.hold_journal import HoldJournal
+    from checkout.catalogue.store import CatalogueStore
+    from checkout.holds.journal import HoldJournal
     from checkout.metrics import Metrics
-    from checkout.moving import Mover
-    from checkout.rebuilding import Rebuilder
+    from checkout.sales.rebuilding import Rebuilder
+    from checkout.shards.moving import Mover
     from gateway.shop_parts import ShopParts, database_there
 
     database_there(settings)

@@ -15,7 +15,7 @@ from gateway.shop_acts import add_acts
 from kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from checkout.records import Record
+    from checkout.audit.records import Record
 
 
 def add_shop(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def serve_shop(args: argparse.Namespace) -> int:
 
 def check_shop(args: argparse.Namespace) -> int:
     """Check what was sold."""
-    from checkout.checking import check_sale
+    from checkout.audit.checking import check_sale
     from gateway.shop_parts import events_and_addresses
 
     is_right = True
@@ -85,7 +85,7 @@ def check_shop(args: argparse.Namespace) -> int:
 
 def records_of(path: Path | None, events: Sequence[str]) -> "list[Record]":
     """Read what clients were told, of one event. Raises ``Misconfigured``."""
-    from checkout.records import read
+    from checkout.audit.records import read
 
     if path is None:
         return []

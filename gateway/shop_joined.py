@@ -10,31 +10,31 @@ from collections.abc import Awaitable, Callable, Collection
 
 from starlette.requests import Request
 
-from checkout.catalogue_reading import CatalogueReader
-from checkout.catalogue_web import CatalogueWeb
-from checkout.counting import Counting
-from checkout.crowding import Bounds
-from checkout.hold_service import Holding
-from checkout.holds_web import HoldsWeb
-from checkout.live_map import LiveMap
-from checkout.loop_lag import LoopLag
-from checkout.map_web import MapWeb
+from checkout.catalogue.reading import CatalogueReader
+from checkout.catalogue.selling import Standing, sale
+from checkout.catalogue.web import CatalogueWeb
+from checkout.holds.service import Holding
+from checkout.holds.sweeping import Sweeping
+from checkout.holds.web import HoldsWeb
+from checkout.live.counting import Counting
+from checkout.live.crowding import Bounds
+from checkout.live.loop_lag import LoopLag
+from checkout.live.service import LiveMap
+from checkout.live.web import MapWeb
 from checkout.metrics import Metrics
-from checkout.offers import Terms, terms_of
-from checkout.pages_web import PagesWeb
-from checkout.ports import RoomStock
-from checkout.rebuilding import Rebuilder
-from checkout.reconciling import Reconciler
-from checkout.reservations_web import ReservationsWeb
-from checkout.reserving import Reserving
-from checkout.roles import EVERY, Role
-from checkout.selling import Standing, sale
-from checkout.stock_store import StockStore
-from checkout.stock_watch import StockWatch
-from checkout.sweeping import Sweeping
-from checkout.waiting import Waitlist
-from checkout.waitlist_web import WaitlistWeb
-from checkout.web import Shop, routes_of
+from checkout.sales.rebuilding import Rebuilder
+from checkout.sales.reconciling import Reconciler
+from checkout.sales.service import Reserving
+from checkout.sales.web import ReservationsWeb
+from checkout.site.pages_web import PagesWeb
+from checkout.site.roles import EVERY, Role
+from checkout.site.web import Shop, routes_of
+from checkout.stock.ports import RoomStock
+from checkout.stock.store import StockStore
+from checkout.stock.watch import StockWatch
+from checkout.waitlist.offers import Terms, terms_of
+from checkout.waitlist.service import Waitlist
+from checkout.waitlist.web import WaitlistWeb
 from gateway.shop_parts import ShopParts
 from kernel.asgi import Scope
 from kernel.errors import Refused, Unavailable
@@ -49,7 +49,7 @@ Work = Callable[[], Awaitable[None]]
 
 
 class CatalogueTerms:
-    """``checkout.waiting.Programme``: what the waitlist must know, from the catalogue."""
+    """``checkout.waitlist.service.Programme``: what the waitlist must know, from the catalogue."""
 
     def __init__(self, catalogue: CatalogueReader) -> None:
         self._catalogue = catalogue

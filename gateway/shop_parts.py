@@ -10,12 +10,12 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from checkout.catalogue_service import Catalogue
-from checkout.catalogue_store import CatalogueStore
+from checkout.catalogue.service import Catalogue
+from checkout.catalogue.store import CatalogueStore
 from checkout.database import ShopDatabase
-from checkout.seat_rows import SeatRows
-from checkout.sharding import MAIN, ShardAddress, read_shards
-from checkout.shards import Shards
+from checkout.halls.seat_rows import SeatRows
+from checkout.shards.hashing import MAIN, ShardAddress, read_shards
+from checkout.shards.shards import Shards
 from gateway.settings import Settings, env
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Misconfigured

@@ -14,8 +14,8 @@ from bench.drills import results
 from bench.figure import Figure
 from bench.figures.crowd import tell
 from bench.harness import Bench
-from checkout.checking import check_sale
-from checkout.programme import IN_THE_ARENA
+from checkout.audit.checking import check_sale
+from checkout.catalogue.programme import IN_THE_ARENA
 from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, run_crowd
 from gateway.crowd.plan import DEFAULT_ERRANDS, Script

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from bench.figure import Figure, say
 from bench.harness import Bench
 from bench.shop import GROUP
-from checkout.best import Block, Index, Picture, Together
-from checkout.halls import arena_60000
-from checkout.seats import Status
-from checkout.sections import stretches
+from checkout.halls.houses import arena_60000
+from checkout.halls.seats import Status
+from checkout.halls.sections import stretches
+from checkout.holds.best import Block, Index, Picture, Together
 
 MOST_P99_MS = 10.0
 HALLS_EACH = 40

@@ -14,7 +14,7 @@ import redis
 from bench.figure import Figure, say
 from bench.harness import Bench
 from bench.shop import GROUP, Shop, on_load_core, our_shop
-from checkout.seats import Status
+from checkout.halls.seats import Status
 from kernel.clock import SystemClock
 from kernel.store import connect
 

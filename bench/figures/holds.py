@@ -19,7 +19,7 @@ from bench.harness import Bench, Side
 from bench.paced import paced
 from bench.servers import reference
 from bench.shop import GROUP, Shop, groups, on_load_core, our_shop
-from checkout.seats import Status
+from checkout.halls.seats import Status
 
 TARGET = 0.13
 LEAST_PER_S = 2000

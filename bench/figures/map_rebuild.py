@@ -17,8 +17,8 @@ from bench.harness import Bench
 from bench.paced import paced
 from bench.shop import Shop, our_shop
 from checkout.database import ShopDatabase
-from checkout.seat_rows import SeatRows
-from checkout.seats import Status, counts
+from checkout.halls.seat_rows import SeatRows
+from checkout.halls.seats import Status, counts
 
 HELD_RATIO = 0.2
 MOST_S = 2.0

@@ -12,7 +12,7 @@ from bench.figure import Figure, failed, median_ratio
 from bench.harness import Bench, Side
 from bench.servers import reference
 from bench.shop import our_shop
-from checkout.seats import Status
+from checkout.halls.seats import Status
 
 LEAST_PER_S = 500
 MOST_BYTES = 15_000

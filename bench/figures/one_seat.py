@@ -13,7 +13,7 @@ from bench.figure import Figure
 from bench.harness import Bench
 from bench.paced import paced
 from bench.shop import on_load_core, our_shop
-from checkout.seats import Status
+from checkout.halls.seats import Status
 from gateway.files import most_connections
 
 FANS = 2000

@@ -13,7 +13,7 @@ from bench.figure import Figure
 from bench.harness import Bench
 from bench.servers import ServerFailed
 from bench.shop import our_shop
-from checkout.seats import Status
+from checkout.halls.seats import Status
 
 HELD_RATIO = 0.2
 MOST_BYTES = 2_000_000

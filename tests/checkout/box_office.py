@@ -12,16 +12,16 @@ import httpx
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from checkout.answers import Loaded
-from checkout.catalogue_service import Catalogue
+from checkout.catalogue.service import Catalogue
 from checkout.database import ShopDatabase
-from checkout.hold_service import Holding
-from checkout.holds_web import HoldsWeb
+from checkout.halls.seat_rows import Done, SeatRows
+from checkout.halls.seats import status
+from checkout.holds.answers import Loaded
+from checkout.holds.places import OnePlace, Place
+from checkout.holds.service import Holding
+from checkout.holds.web import HoldsWeb
+from checkout.holds.wishes import HoldOutcome, Named, Told, Wish, read_wish
 from checkout.metrics import Metrics
-from checkout.places import OnePlace, Place
-from checkout.seat_rows import Done, SeatRows
-from checkout.seats import status
-from checkout.wishes import HoldOutcome, Named, Told, Wish, read_wish
 from kernel.asgi import Receive, Scope, Send, header, respond
 from kernel.clock import ManualClock
 from kernel.errors import Refused

@@ -1,6 +1,6 @@
 """A small catalogue that tests of the shop begin with: a hall of 45 places, a house, an event in two tiers.
 
-Not here: the demo's programme (``checkout.programme``).
+Not here: the demo's programme (``checkout.catalogue.programme``).
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from checkout.catalogue import Organiser, Venue
-from checkout.catalogue_service import Catalogue
-from checkout.catalogue_store import CatalogueStore
+from checkout.catalogue.event import Organiser, Venue
+from checkout.catalogue.service import Catalogue
+from checkout.catalogue.store import CatalogueStore
 from checkout.database import ShopDatabase
-from checkout.layout import Layout
-from checkout.plans import read_csv
-from checkout.seat_rows import SeatRows
+from checkout.halls.layout import Layout
+from checkout.halls.plans import read_csv
+from checkout.halls.seat_rows import SeatRows
 from kernel.clock import Clock
 
 NOW_MS = 1_800_000_000_000

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checkout.wishes import (
+from checkout.holds.wishes import (
     HoldOutcome,
     Told,
 )

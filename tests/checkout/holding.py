@@ -5,11 +5,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from checkout.answers import Ask, HoldRecord, HoldState, Wanted, places_of
-from checkout.deltas import RESET
-from checkout.hold_store import HoldStore, Keys
-from checkout.holds import Hall, Note
-from checkout.seats import HOLD_ID_BYTES, Status, byte, counts
+from checkout.halls.deltas import RESET
+from checkout.halls.seats import HOLD_ID_BYTES, Status, byte, counts
+from checkout.holds.answers import Ask, HoldRecord, HoldState, Wanted, places_of
+from checkout.holds.hall import Hall, Note
+from checkout.holds.store import HoldStore, Keys
 
 EVENT = "night"
 NOW_MS = 1_800_000_000_000

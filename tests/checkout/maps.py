@@ -16,15 +16,15 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from checkout import deltas
-from checkout.answers import Held, Missing, Seen
-from checkout.crowding import ENTER_MS, STAY_MS, Bounds
-from checkout.feeds import TICK_MS
-from checkout.hold_store import HoldStore
-from checkout.layout import Kind, Layout, Section, Stage
-from checkout.live_map import LiveMap, Viewer
+from checkout.halls import deltas
+from checkout.halls.layout import Kind, Layout, Section, Stage
+from checkout.holds.answers import Held, Missing, Seen
+from checkout.holds.places import OnePlace, Place
+from checkout.holds.store import HoldStore
+from checkout.live.crowding import ENTER_MS, STAY_MS, Bounds
+from checkout.live.feeds import TICK_MS
+from checkout.live.service import LiveMap, Viewer
 from checkout.metrics import Metrics
-from checkout.places import OnePlace, Place
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.checkout.holding import EMPTY, EVENT, NOW_MS, ask

@@ -7,17 +7,17 @@ from typing import Any
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from checkout.answers import Held, Seen
-from checkout.catalogue_store import CatalogueStore
-from checkout.hold_journal import HoldJournal
-from checkout.hold_store import HoldStore
-from checkout.inventory import TABLES, Inventory, Summary
+from checkout.catalogue.store import CatalogueStore
+from checkout.halls.seat_rows import SeatRows
+from checkout.holds.answers import Held, Seen
+from checkout.holds.inventory import TABLES, Inventory, Summary
+from checkout.holds.journal import HoldJournal
+from checkout.holds.places import Place
+from checkout.holds.store import HoldStore
 from checkout.metrics import Metrics
-from checkout.moving import CLEAR_MS, Moved, Mover, Progress, Step
-from checkout.places import Place
-from checkout.rebuilding import Rebuilder
-from checkout.seat_rows import SeatRows
-from checkout.shards import Shards
+from checkout.sales.rebuilding import Rebuilder
+from checkout.shards.moving import CLEAR_MS, Moved, Mover, Progress, Step
+from checkout.shards.shards import Shards
 from checkout.tables import HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS, WAITLIST
 from tests.checkout.sharded import Fleet
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import httpx
 
-from checkout.answers import Ask, HoldOutcome, Loaded, Wanted
-from checkout.catalogue_service import Catalogue
+from checkout.catalogue.service import Catalogue
 from checkout.database import ShopDatabase
-from checkout.importing import Importing
-from checkout.organiser_web import PREFIX, OrganiserWeb
-from checkout.organising import Organising
-from checkout.places import OnePlace, Place
-from checkout.reporting import Reporting
-from checkout.seat_rows import SeatRows
-from checkout.seats import Status, statuses
+from checkout.halls.seat_rows import SeatRows
+from checkout.halls.seats import Status, statuses
+from checkout.holds.answers import Ask, HoldOutcome, Loaded, Wanted
+from checkout.holds.places import OnePlace, Place
+from checkout.organiser.importing import Importing
+from checkout.organiser.reporting import Reporting
+from checkout.organiser.service import Organising
+from checkout.organiser.web import PREFIX, OrganiserWeb
 from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.checkout.catalogues import catalogue_of, with_event

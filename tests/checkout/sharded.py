@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from checkout.answers import Ask, HoldOutcome, Loaded, Wanted
-from checkout.catalogue_service import Catalogue
-from checkout.catalogue_store import CatalogueStore
+from checkout.catalogue.service import Catalogue
+from checkout.catalogue.store import CatalogueStore
 from checkout.database import ShopDatabase
-from checkout.seat_rows import SeatRows
-from checkout.sharding import Override, ShardAddress
-from checkout.shards import Shards
+from checkout.halls.seat_rows import SeatRows
+from checkout.holds.answers import Ask, HoldOutcome, Loaded, Wanted
+from checkout.shards.hashing import Override, ShardAddress
+from checkout.shards.shards import Shards
 from checkout.tables import STORE_EPOCHS
 from kernel.clock import ManualClock
 from tests.checkout.catalogues import event_fields, with_event

@@ -1,14 +1,14 @@
 """Viewing: what the tests of the live map look with: a viewer's end of a stream, and the hall that it should see.
 
-The viewer does as ``checkout/static/live.js`` does: one snapshot, then messages onto its copy; what makes the copy lost
-makes it fetch the map again.
+The viewer does as ``checkout/site/static/live.js`` does: one snapshot, then messages onto its copy; what makes the copy
+lost makes it fetch the map again.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from checkout.deltas import Copy, Step, Version, mark, put, version, write
+from checkout.halls.deltas import Copy, Step, Version, mark, put, version, write
 
 
 class Heard(NamedTuple):

@@ -7,15 +7,15 @@ from hashlib import sha256
 
 import sqlalchemy as sa
 
-from checkout.answers import Ask, Held, HoldOutcome, Wanted
+from checkout.catalogue.selling import State, Window
 from checkout.database import ShopDatabase
-from checkout.hold_store import HoldStore
-from checkout.offers import Terms
-from checkout.seats import Status, byte, hold_id_of, hold_id_text, status
-from checkout.selling import State, Window
+from checkout.halls.seats import Status, byte, hold_id_of, hold_id_text, status
+from checkout.holds.answers import Ask, Held, HoldOutcome, Wanted
+from checkout.holds.store import HoldStore
 from checkout.tables import RESERVATIONS, WAITLIST
-from checkout.waiting import Line, Stepped, Waitlist
-from checkout.waitlist_store import KeptStore, WaitlistRows
+from checkout.waitlist.offers import Terms
+from checkout.waitlist.service import Line, Stepped, Waitlist
+from checkout.waitlist.store import KeptStore, WaitlistRows
 from kernel.clock import ManualClock
 from kernel.lua import Script
 from kernel.store import connect

@@ -15,7 +15,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from checkout.metrics import Metrics
-from checkout.roles import EVERY, Role
+from checkout.site.roles import EVERY, Role
 from gateway.settings import Settings
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts

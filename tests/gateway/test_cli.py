@@ -13,7 +13,6 @@ from admission.tokens import Claims, write
 from gateway.cli import main
 
 
-
 def now_ms() -> int:
     """Give the time now, not the time at which this file was read: a whole run lasts longer than some papers."""
     return time.time_ns() // 1_000_000

@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio import Redis
 
-from checkout.remaining import StockState
+from checkout.stock.remaining import StockState
 from gateway.room_stock import OperatorsRooms
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable

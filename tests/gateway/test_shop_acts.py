@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from checkout.catalogue_store import CatalogueStore
+from checkout.catalogue.store import CatalogueStore
 from checkout.database import ShopDatabase
-from checkout.inventory import Inventory
-from checkout.layout import read
-from checkout.seat_rows import SeatRows
-from checkout.sharding import Override
-from checkout.shards import OverrideRows
+from checkout.halls.layout import read
+from checkout.halls.seat_rows import SeatRows
+from checkout.holds.inventory import Inventory
+from checkout.shards.hashing import Override
+from checkout.shards.shards import OverrideRows
 from gateway.cli import main
 from gateway.options import NO, WRONG
 from kernel.clock import ManualClock
@@ -27,8 +27,8 @@ from tests.checkout.catalogues import (
     with_event,
 )
 from tests.checkout.conftest import second_store_url
-from tests.checkout.test_plans import GOOD
-from tests.checkout.test_plans_pretix import pretix_plan
+from tests.checkout.halls.test_plans import GOOD
+from tests.checkout.halls.test_plans_pretix import pretix_plan
 
 __all__ = ["second_store_url"]
 
@@ -203,8 +203,8 @@ def test_an_event_is_moved_and_each_step_is_told(
     shards: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seed row 63 at the command line; a second time it says where the event is."""
-    monkeypatch.setattr("checkout.moving.SETTLE_MS", 1)
-    monkeypatch.setattr("checkout.moving._REST_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving.SETTLE_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving._REST_MS", 1)
 
     assert _move(shards, "summer", "b") == 0
 
@@ -240,8 +240,8 @@ def test_a_move_that_is_broken_off_says_how_to_go_on(
     shards: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the middle: the event is nobody's until the same command has run again."""
-    monkeypatch.setattr("checkout.moving.SETTLE_MS", 1)
-    monkeypatch.setattr("checkout.moving._REST_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving.SETTLE_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving._REST_MS", 1)
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -257,8 +257,8 @@ def test_a_move_that_is_broken_off_says_how_to_go_on(
 
 def test_the_event_is_found_by_whoever_starts_next(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row in the main database says it."""
-    monkeypatch.setattr("checkout.moving.SETTLE_MS", 1)
-    monkeypatch.setattr("checkout.moving._REST_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving.SETTLE_MS", 1)
+    monkeypatch.setattr("checkout.shards.moving._REST_MS", 1)
     assert _move(shards, "summer", "b") == 0
 
     database = ShopDatabase(f"sqlite:///{shards}/shop.db")

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
 
-from checkout.assets import address, assets
-from checkout.roles import Role
+from checkout.site.assets import address, assets
+from checkout.site.roles import Role
 from checkout.tables import HOLD_JOURNAL
 from tests.checkout.catalogues import statements
 from tests.checkout.conftest import postgres_url, shop_url

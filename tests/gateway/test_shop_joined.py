@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from checkout.seats import Status
-from checkout.selling import State
+from checkout.catalogue.selling import State
+from checkout.halls.seats import Status
 from gateway import shop_joined
 from gateway.shop_joined import CatalogueTerms, hold_ids
 from tests.gateway.shopfront import API, EVENT, PAGE, front

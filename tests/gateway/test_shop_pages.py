@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from checkout.seats import Status
+from checkout.halls.seats import Status
 from tests.gateway.shopfront import EVENT, PAGE, Front, front
 
 HOUR_MS = 3_600_000
@@ -235,7 +235,7 @@ async def test_a_page_of_another_site_can_hold_and_end_nothing(
         hold = (await best(shop.client)).headers["location"].partition("hold=")[2]
         ended = await foreign.post(f"{PAGE}/hold/{hold}/release")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("checkout.pages_web.same_site", lambda _scope: None)
+            patch.setattr("checkout.site.pages_web.same_site", lambda _scope: None)
             through = await foreign.post(f"{PAGE}/hold/{hold}/release")
 
     assert (refused.status_code, ended.status_code, through.status_code) == (403, 403, 303)

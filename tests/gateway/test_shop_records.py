@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.records import Act, Answer, Operation, write
+from checkout.audit.records import Act, Answer, Operation, write
 from gateway.shop_command import records_of
 from kernel.errors import Misconfigured
 

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from checkout.metrics import Metrics
-from checkout.roles import EVERY, Role, answers, role_of
-from checkout.web import Shop
+from checkout.site.roles import EVERY, Role, answers, role_of
+from checkout.site.web import Shop
 from gateway.cli import build_parser
 from gateway.settings import Settings
 from gateway.shop import ShopProcess
@@ -102,7 +102,7 @@ async def test_a_table_that_forgot_a_role_would_be_found(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant: an application that does not ask for roles answers what is another's."""
-    monkeypatch.setattr("checkout.web.answers", lambda _roles, _path: True)
+    monkeypatch.setattr("checkout.site.web.answers", lambda _roles, _path: True)
     async with front(store_url, tmp_path, roles={Role.HOLDS}) as own:
         answer = await own.client.get("/api/events")
 

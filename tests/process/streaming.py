@@ -16,12 +16,12 @@ import httpx
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from checkout import deltas
-from checkout.hold_store import HoldStore
-from checkout.live_map import LiveMap
-from checkout.map_web import MapWeb
+from checkout.halls import deltas
+from checkout.holds.places import OnePlace, Place
+from checkout.holds.store import HoldStore
+from checkout.live.service import LiveMap
+from checkout.live.web import MapWeb
 from checkout.metrics import Metrics
-from checkout.places import OnePlace, Place
 from gateway.http import http
 from kernel.asgi import Receive, Scope, Send, respond
 from kernel.clock import SystemClock

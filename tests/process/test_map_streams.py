@@ -11,12 +11,12 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from checkout import deltas
-from checkout.answers import Seen
-from checkout.deltas import Version
-from checkout.following import MESSAGE_MOST_BYTES, Bookmark, Follower
-from checkout.hold_store import HoldStore
-from checkout.seats import Status
+from checkout.halls import deltas
+from checkout.halls.deltas import Version
+from checkout.halls.seats import Status
+from checkout.holds.answers import Seen
+from checkout.holds.store import HoldStore
+from checkout.live.following import MESSAGE_MOST_BYTES, Bookmark, Follower
 from tests.checkout.holding import EMPTY, EVENT, ask
 from tests.checkout.viewing import Watch
 from tests.process.streaming import BUFFER_BYTES, MOST_HEADER_BYTES, Fan, Served, served, wait_until

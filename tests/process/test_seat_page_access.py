@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bench import axe
 from bench.scripted_shop import Scene, Shop, serving
-from checkout.assets import SEAT_MODULES, assets
+from checkout.site.assets import SEAT_MODULES, assets
 from tests.process.seating import LIVE, PITCH, PLACE, SEATS, click, open_seats
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]

@@ -1,5 +1,5 @@
 // Second implementation of the seat map's deltas, for its test vectors. Written from docs/seat-map.md, shares no code
-// and no form with checkout/deltas.py or the shop's script: here a map is an array of single seats, a delta is taken apart
+// and no form with checkout/halls/deltas.py or the shop's script: here a map is an array of single seats, a delta is taken apart
 // letter by letter, and the mark is the bitwise CRC-32 of IEEE 802.3.
 //
 // Run: node tests/vectors/make_deltas.mjs      writes deltas.json next to this file.

@@ -1,5 +1,5 @@
 // Second implementation of an event's shard, for its test vectors. Written from docs/shards.md, shares no code and no form
-// with checkout/shards.py: here a weight is sixteen hexadecimal digits that are compared as text.
+// with checkout/shards/shards.py: here a weight is sixteen hexadecimal digits that are compared as text.
 //
 // Run: node tests/vectors/make_shards.mjs      writes shards.json next to this file.
 

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from checkout.deltas import version
-from checkout.records import Act
+from checkout.audit.records import Act
+from checkout.halls.deltas import version
 from gateway.crowd.browser import RETRY_GROWTH, RETRY_LEAST_S, RETRY_MOST_S, Ended, members
 from gateway.crowd.fan import Fan
 from gateway.crowd.observed import Outcome, Route

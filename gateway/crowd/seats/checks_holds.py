@@ -7,10 +7,10 @@ favour, unless the plan says that the crowd is alone.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from checkout.history import Unexplained, unexplained
-from checkout.invariants import within_limits
-from checkout.records import Answer, Loss, Record
-from checkout.seats import Status
+from checkout.audit.history import Unexplained, unexplained
+from checkout.audit.invariants import within_limits
+from checkout.audit.records import Answer, Loss, Record
+from checkout.halls.seats import Status
 from gateway.crowd.observed import Observed
 from gateway.crowd.seats.lives import Life, lives
 from gateway.crowd.seats.noted import Mine, Tried

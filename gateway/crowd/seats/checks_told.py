@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from statistics import median
 
-from checkout.invariants import followed
-from checkout.records import US_PER_MS, Act, Delta
+from checkout.audit.invariants import followed
+from checkout.audit.records import US_PER_MS, Act, Delta
 from gateway.crowd.observed import Observed
 from gateway.crowd.seats.hall import Hall
 from gateway.crowd.seats.lives import Life, lives

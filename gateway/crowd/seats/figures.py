@@ -7,7 +7,7 @@ because somebody else had one of the seats.
 from collections import Counter
 from dataclasses import dataclass
 
-from checkout.records import US_PER_MS, Act
+from checkout.audit.records import US_PER_MS, Act
 from gateway.crowd.figures import Spread, per_second, spread
 from gateway.crowd.observed import Observed
 from gateway.crowd.plan import Errand

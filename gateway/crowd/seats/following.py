@@ -1,8 +1,8 @@
 """Following: a viewer keeps a copy of the hall by the stream of changes, and holds it against a fresh map in the end.
 
-The copy is kept as the page keeps it (``checkout.deltas``). Everything that was told is noted as well, so that a second
-implementation can read it again (``checkout.invariants``). A copy that notices itself that it is lost is made anew, as
-pages do; what must never be is one that is wrong and does not know.
+The copy is kept as the page keeps it (``checkout.halls.deltas``). Everything that was told is noted as well, so that a
+second implementation can read it again (``checkout.audit.invariants``). A copy that notices itself that it is lost is
+made anew, as pages do; what must never be is one that is wrong and does not know.
 
 A fresh map may be of a version in the middle of a message, since a message joins what came in some tenths of a second.
 A message says what seats *are* after it, all that changed within it; so the map and every message after it must give
@@ -12,8 +12,8 @@ the copy as it is now.
 import asyncio
 from contextlib import suppress
 
-from checkout.deltas import RESET, Copy, Step, Version, put, version
-from checkout.records import Delta, Snapshot
+from checkout.audit.records import Delta, Snapshot
+from checkout.halls.deltas import RESET, Copy, Step, Version, put, version
 from gateway.crowd.browser import Ended, Listening
 from gateway.crowd.observed import Outcome, Route
 from gateway.crowd.seats.buying import Buyer

@@ -18,10 +18,10 @@ from zlib import crc32
 
 import orjson
 
-from checkout.deltas import Version
-from checkout.layout import Layout, stretches, where
-from checkout.seats import Status, statuses
-from checkout.sections import Kind
+from checkout.halls.deltas import Version
+from checkout.halls.layout import Layout, stretches, where
+from checkout.halls.seats import Status, statuses
+from checkout.halls.sections import Kind
 
 SIZES, WEIGHTS = (1, 2, 3, 4, 5, 6), (20, 40, 12, 18, 5, 5)
 """How many people come together, and how often."""

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from checkout.records import US_PER_MS, Act, Answer, Loss, Operation
+from checkout.audit.records import US_PER_MS, Act, Answer, Loss, Operation
 
 ENDING = frozenset({Act.RELEASE, Act.CANCEL})
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from checkout.records import Act, Delta, Snapshot
+from checkout.audit.records import Act, Delta, Snapshot
 from gateway.crowd.plan import Errand
 from gateway.crowd.seats.hall import Hall, Wish
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from checkout.layout import Layout
-from checkout.layout import read as read_layout
+from checkout.halls.layout import Layout
+from checkout.halls.layout import read as read_layout
 from gateway.crowd.fan import Fan
 from gateway.crowd.observed import Route
 from gateway.crowd.seats.buying import PACKED, Buyer, Cut, ask, shows_room, unpacked

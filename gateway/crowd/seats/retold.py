@@ -1,4 +1,5 @@
-"""Retold: what the crowd noted of an event, as the records that the shop's own checker reads (``checkout.records``).
+"""Retold: what the crowd noted of an event, as the records that the shop's own checker reads
+(``checkout.audit.records``).
 
 The checker decides whether seats were given once (I2), limits kept (I9), maps right (I10); here facts get its form:
 
@@ -14,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from checkout.records import Act, Answer, Loss, Operation, Record, Snapshot, write
+from checkout.audit.records import Act, Answer, Loss, Operation, Record, Snapshot, write
 from gateway.crowd.observed import Observed
 from gateway.crowd.seats.noted import Acted, Shop, Tried
 

@@ -7,8 +7,8 @@ for most (``wanting``): what looks free on the map as this fan saw it, or the be
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-from checkout.records import Act
-from checkout.seats import Status
+from checkout.audit.records import Act
+from checkout.halls.seats import Status
 from gateway.crowd.browser import Ended, both
 from gateway.crowd.fan import Fan
 from gateway.crowd.observed import Outcome

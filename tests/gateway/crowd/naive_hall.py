@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from checkout.sections import Counted, Even, Kind, Layout, Row, Section, Stage
+from checkout.halls.sections import Counted, Even, Kind, Layout, Row, Section, Stage
 
 EVENT = "night"
 PRICES = {0: 5000, 1: 3000, 2: 2000}

@@ -11,10 +11,10 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from checkout import layout
-from checkout.deltas import coalesce, write
-from checkout.seats import Status
-from checkout.sections import Layout
+from checkout.halls import layout
+from checkout.halls.deltas import coalesce, write
+from checkout.halls.seats import Status
+from checkout.halls.sections import Layout
 from gateway.crowd.browser import Listening
 from gateway.crowd.wire import Broken, NoAnswer
 from tests.gateway.crowd.naive_hall import EVENT, GRACE_S, MOST, PRICES, Books, Held, ShopFault, hall

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.records import read
+from checkout.audit.records import read
 from gateway.crowd import command
 from gateway.crowd.command import GREEN, RED, WRONG, Harm, add_arguments, drills_of, plan_of, run
 from gateway.crowd.crowd import Hooks, Result

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from checkout.deltas import version
-from checkout.halls import arena_60000, theatre_2000
-from checkout.seats import Status
+from checkout.halls.deltas import version
+from checkout.halls.houses import arena_60000, theatre_2000
+from checkout.halls.seats import Status
 from gateway.crowd.clock import SLACK_US, WallClock
 from gateway.crowd.seats.buying import taken_of, unpacked
 from gateway.crowd.seats.hall import Hall, Seen, Wish

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from checkout.checking import judged
-from checkout.invariants import Books, Seat
-from checkout.records import Act, Answer, Delta, Operation, Snapshot, read
+from checkout.audit.checking import judged
+from checkout.audit.invariants import Books, Seat
+from checkout.audit.records import Act, Answer, Delta, Operation, Snapshot, read
 from gateway.crowd.plan import Errand
 from gateway.crowd.report import as_dict, table
 from gateway.crowd.report_page import page

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from bench.scripted_shop import Scene, Shop, serving
-from checkout.checking import judged
-from checkout.invariants import Books, Seat
+from checkout.audit.checking import judged
+from checkout.audit.invariants import Books, Seat
 from gateway.crowd.browser import Venue
 from gateway.crowd.clock import WallClock
 from gateway.crowd.fan import Fan

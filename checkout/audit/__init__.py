@@ -1,0 +1,1 @@
+"""Audit: what must be true of a sale, checked over records, store and database."""

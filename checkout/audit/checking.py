@@ -1,0 +1,190 @@
+"""Check: one program looks at a whole sale, in SQL, in the store and in what clients saw.
+
+It reads and never writes: SQL through a connection that cannot, the store by one transaction of reads. Where the sale
+is still under way (`settled` is False) what SQL and the store say of each other is left out: a hold that is being
+reserved is in the store first, and one that is over is in SQL later. Not here: what is right (``audit.invariants``).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from checkout.audit import invariants
+from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock, Violation
+from checkout.audit.records import Record
+from checkout.database import ShopDatabase
+from checkout.halls.seats import Status
+from checkout.holds.answers import HoldRecord, places_of
+from checkout.holds.store import Keys
+from checkout.tables import EVENTS, HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS
+from kernel.errors import Misconfigured
+from kernel.store import Store, connect, translated
+
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was looked at, and everything that is not true."""
+
+    event: str
+    looked_at: Mapping[str, int]
+    violations: tuple[Violation, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """True when nothing was found."""
+        return not self.violations
+
+    def lines(self) -> Iterable[str]:
+        """Tell it to people: what was looked at, then a line for each finding."""
+        told = ", ".join(f"{count:,} {what}" for what, count in self.looked_at.items())
+        yield f"{self.event}: {told}"
+        yield from (f"{found.invariant}: {found.sentence}" for found in self.violations)
+        yield "every invariant holds" if self.is_right else f"{len(self.violations)} violations"
+
+
+def check_sale(
+    sql_url: str,
+    store_url: str,
+    event: str,
+    records: Iterable[Record] = (),
+    *,
+    catalogue_url: str = "",
+    settled: bool = True,
+) -> Verdict:
+    """Check an event: `sql_url` is its shard's database, `catalogue_url` the main one if that is another.
+
+    Raises ``Misconfigured`` when there is no such event, ``Unavailable`` when something cannot be reached.
+    """
+    most, books = read_books(sql_url, event, catalogue_url or sql_url)
+    stock = asyncio.run(_stock(store_url, event))
+    return judged(event, list(records), books, stock, most, settled=settled)
+
+
+def judged(
+    event: str, records: list[Record], books: Books, stock: Stock | None, most: int, *, settled: bool
+) -> Verdict:
+    """Put all invariants to what was read; without a map in the store only SQL and the records are looked at."""
+    capacity = len(books.seats)
+    found = invariants.sold_once(books)
+    found += invariants.held_once(records, books)
+    found += invariants.adds_up(records, stock, capacity)
+    found += invariants.within_limits(records, books, stock, most)
+    found += invariants.followed(records, stock if settled else None)
+    if stock is not None:
+        found += invariants.owners_agree(stock)
+        if settled:
+            found += invariants.store_agrees(books, stock)
+            found += invariants.sums_agree(books, stock)
+    elif settled:
+        found.append(Violation("I8", "the store has no map of the event"))
+    looked_at = {
+        "seats": capacity,
+        "reservations": len(books.reservations),
+        "holds in the store": 0 if stock is None else len(stock.holds),
+        "records": len(records),
+    }
+    return Verdict(event, looked_at, tuple(found))
+
+
+# --------------------------------------------------------------------------------- reading
+
+
+def read_books(sql_url: str, event: str, catalogue_url: str) -> tuple[int, Books]:
+    """Read an event's rows as of one moment; the limit comes first."""
+    database, catalogue = ShopDatabase(sql_url), ShopDatabase(catalogue_url)
+    try:
+        with catalogue.listing() as connection:
+            most = connection.scalar(sa.select(EVENTS.c.max_per_buyer).where(EVENTS.c.id == event))
+        if most is None:
+            raise Misconfigured([f"The shop has no event {event}."])
+        with database.listing() as connection:
+            if connection.dialect.name == "postgresql":
+                # On SQLite a transaction sees one moment anyway.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            return most, _books(connection, event, most)
+    finally:
+        database.close()
+        catalogue.close()
+
+
+def _books(connection: Connection, event: str, most: int) -> Books:
+    active: dict[str, list[int]] = defaultdict(list)
+    sums: dict[str, int] = defaultdict(int)
+    columns = RESERVATION_SEATS.c
+    places = sa.select(columns.reservation_id, columns.seat, columns.price_minor, columns.active)
+    for sale, seat, price_minor, is_active in connection.execute(places.where(columns.event_id == event)):
+        sums[sale] += price_minor
+        if is_active:
+            active[sale].append(seat)
+    seats = sa.select(SEATS.c.seat, SEATS.c.status, SEATS.c.reservation_id)
+    seats = seats.where(SEATS.c.event_id == event).order_by(SEATS.c.seat)
+    sales = sa.select(RESERVATIONS).where(RESERVATIONS.c.event_id == event).order_by(RESERVATIONS.c.id)
+    holds = sa.select(HOLD_JOURNAL.c.hold_id, HOLD_JOURNAL.c.seats).where(HOLD_JOURNAL.c.event_id == event)
+    return Books(
+        max_per_buyer=most,
+        seats=tuple(Seat(*row) for row in connection.execute(seats)),
+        reservations=tuple(
+            Reservation(
+                id=row.id,
+                buyer=row.buyer,
+                hold=row.hold_id,
+                state=row.state,
+                total_minor=row.total_minor,
+                seats=tuple(sorted(active[row.id])),
+                sum_minor=sums[row.id],
+            )
+            for row in connection.execute(sales)
+        ),
+        holds={hold: tuple(seat for seat, _ in places_of(text)) for hold, text in connection.execute(holds)},
+    )
+
+
+async def _stock(store_url: str, event: str) -> Stock | None:
+    client = connect(store_url, timeout_s=TIMEOUT_S, max_connections=2)
+    try:
+        return await read_stock(client, event)
+    finally:
+        await client.aclose()
+
+
+async def read_stock(client: Store, event: str) -> Stock | None:
+    """Read all that the store keeps of an event, at one moment; None when there is no map."""
+    keys = Keys(event)
+    pipe = client.pipeline(transaction=True)
+    pipe.get(keys.map)
+    pipe.get(keys.owner)
+    pipe.hgetall(keys.head)
+    pipe.hgetall(keys.holds)
+    pipe.zrange(keys.expiry, 0, -1)
+    pipe.hgetall(keys.buyers)
+    pipe.xrevrange(keys.deltas, count=1)
+    with translated():
+        hall, owner, head, holds, ends, buyers, last = await pipe.execute()
+    if hall is None or not head:
+        return None
+    return Stock(
+        version=f"{_int(head, b'epoch')}:{last[0][0].decode() if last else '0-0'}",
+        map=hall,
+        owner=owner or b"",
+        counts=tuple(_int(head, b"count:%d" % status) for status in Status),
+        capacity=_int(head, b"seats"),
+        holds={id_: _kept(text) for id_, text in holds.items()},
+        due=frozenset(ends),
+        buyers={buyer.decode(): int(value.split(b" ")[0]) for buyer, value in buyers.items()},
+    )
+
+
+def _kept(text: bytes) -> KeptHold:
+    record = HoldRecord.of(text)
+    return KeptHold(record.buyer, record.is_live, tuple(seat for seat, _ in record.seats))
+
+
+def _int(head: Mapping[bytes, Any], name: bytes) -> int:
+    return int(head.get(name, -1))

@@ -1,0 +1,1 @@
+"""Catalogue: organisers, venues, events, prices, windows and allocations; lists, search and details."""

@@ -1,0 +1,1 @@
+"""Organiser: imports, changes in bulk, reports, and the interface of whoever sells by this shop."""

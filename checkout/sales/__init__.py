@@ -1,0 +1,1 @@
+"""Sales: the durable reservation, and what mends a store or a database that disagrees with the other."""

@@ -1,0 +1,227 @@
+"""Render: the shop's pages as text, from plain dicts and a language. Pure of HTTP, of the store and of the clock.
+
+``Pages`` has one method for each page; what a template needs stands in the comment at its head and comes as plain
+dicts, mostly an *event* as `Event` lists it. What follows from an event and the time (which season of its sale it
+is) is derived here, so that a page and its sentence never disagree.
+
+Not here: cookies, headers, which event is meant (``web``); the texts (``words``).
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, TypedDict
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from checkout.site.assets import SEAT_MODULES, address, assets
+from checkout.site.words import Catalogue, languages
+
+FEW_RATIO = 0.2
+"""Below this share of free seats a card says so in its other colour."""
+
+
+class Tier(TypedDict):
+    """A price category; `price_minor` in the event's currency, None while it has none."""
+
+    tier: int
+    name: str
+    price_minor: int | None
+
+
+class Event(TypedDict):
+    """What pages show of an event. `free` is None where nobody has counted; `layout_url` is what the map draws.
+
+    `sale_from_ms` and `sale_until_ms` are 0 for "no bound". `zone` is the venue's IANA time zone.
+    """
+
+    id: str
+    title: str
+    subtitle: str
+    about: str
+    motif: str
+    venue: str
+    city: str
+    zone: str
+    starts_ms: int
+    sale_from_ms: int
+    sale_until_ms: int
+    state: str
+    currency: str
+    max_per_buyer: int
+    tiers: Sequence[Tier]
+    seats: int
+    free: int | None
+    layout_url: str
+
+
+class Season(StrEnum):
+    """Which time of its sale an event is in."""
+
+    BEFORE = "before"
+    OPEN = "open"
+    SOLDOUT = "soldout"
+    OVER = "over"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who looks, and when: the language, the server's time, and what the gate told of a session (or empty)."""
+
+    language: str
+    now_ms: int
+    session: str = ""
+    lane: str = ""
+
+
+def season(event: Event, now_ms: int) -> Season:
+    """Tell the season of an event's sale; the bounds are half-open."""
+    if event["state"] == "cancelled":
+        return Season.CANCELLED
+    if event["sale_from_ms"] and now_ms < event["sale_from_ms"]:
+        return Season.BEFORE
+    if event["sale_until_ms"] and now_ms >= event["sale_until_ms"]:
+        return Season.OVER
+    return Season.SOLDOUT if event["free"] == 0 else Season.OPEN
+
+
+def content_security_policy(*, standalone: bool = False) -> str:
+    """Return the policy of our pages; a page that stands alone carries its style in itself, by its hash."""
+    style = "'self'"
+    if standalone:
+        digest = base64.b64encode(sha256(assets()["shop.css"].body).digest()).decode()
+        style = f"'sha256-{digest}'"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src {style}",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class Pages:
+    """The shop's pages."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("checkout.site", "pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {
+            "asset": address,
+            "mark": Markup(assets()["aurora.svg"].body.decode()),  # noqa: S704 - our own file
+            "style": Markup(assets()["shop.css"].body.decode()),  # noqa: S704 - the same
+            "seat_modules": [f"{name}.js" for name in SEAT_MODULES],
+            "few": FEW_RATIO,
+        }
+
+    def programme(
+        self,
+        visit: Visit,
+        events: Sequence[Event],
+        *,
+        query: str = "",
+        city: str = "",
+        cities: Sequence[str] = (),
+        after: str = "",
+    ) -> str:
+        """List events, found or all; `after` is where the next page of them begins, empty for none."""
+        more = urlencode(
+            {key: value for key, value in (("q", query), ("city", city)) if value} | {"after": after}
+        )
+        return self._page(
+            "evenings.html",
+            visit,
+            events=events,
+            query=query,
+            city=city,
+            cities=cities,
+            more=f"/?{more}" if after else "",
+        )
+
+    def event(self, visit: Visit, event: Event, form_key: str) -> str:
+        """Show one event; `form_key` is a fresh idempotency key for the form without JavaScript."""
+        return self._page(
+            "evening.html", visit, event=event, season=season(event, visit.now_ms), form_key=form_key
+        )
+
+    def seats(self, visit: Visit, event: Event, form_key: str) -> str:
+        """Show the seat page: a frame that its script fills; without it, the plain form."""
+        words = languages()[visit.language]
+        return self._page(
+            "seats.html",
+            visit,
+            event=event,
+            season=season(event, visit.now_ms),
+            form_key=form_key,
+            facts=json.dumps(facts(words, event, visit.now_ms), ensure_ascii=False, separators=(",", ":")),
+        )
+
+    def hold(self, visit: Visit, event: Event, hold: Mapping[str, Any] | None, form_key: str) -> str:
+        """Show a hold without JavaScript, as `POST …/holds` answers it; None where nothing is held."""
+        return self._page("hold.html", visit, event=event, hold=hold, form_key=form_key)
+
+    def reservation(self, visit: Visit, event: Event, reservation: Mapping[str, Any]) -> str:
+        """Show a reservation, as `GET …/reservations/{id}` answers it, with its `state`."""
+        return self._page("reserved.html", visit, event=event, reservation=reservation)
+
+    def trouble(self, visit: Visit, event: Event | None, code: str, **values: float) -> str:
+        """Tell why a form without JavaScript did not work, in the words that the seat page has for the code."""
+        return self._page(
+            "trouble.html", visit, event=event, code=code, values={"n": 1, "seats": "", **values}
+        )
+
+    def finish(self, visit: Visit) -> str:
+        """Say goodbye. The page stands alone: what it asked for afterwards would be asked for without a session."""
+        return self._page("goodbye.html", visit, standalone=True)
+
+    def missing(self, visit: Visit) -> str:
+        """Say that there is no such page."""
+        return self._page("nowhere.html", visit)
+
+    def _page(self, name: str, visit: Visit, **values: Any) -> str:
+        words = languages()[visit.language]
+        inside = {"session": visit.session[:8], "lane": visit.lane} if visit.session else None
+        return self._environment.get_template(name).render(
+            {"words": words, "t": words.text, "now_ms": visit.now_ms, "inside": inside, "standalone": False}
+            | values
+        )
+
+
+def facts(words: Catalogue, event: Event, now_ms: int) -> dict[str, Any]:
+    """Gather what the seat page's script must know of an event."""
+    zone = event["zone"]
+    form, digits = words.money_form(event["currency"])
+    return {
+        "event": event["id"],
+        "api": f"/api/events/{event['id']}",
+        "reservation": f"/events/{event['id']}/reservation/",
+        "layout": event["layout_url"],
+        "state": event["state"],
+        "currency": event["currency"],
+        "money": {"currency": event["currency"], "form": form, "digits": digits},
+        "max": event["max_per_buyer"],
+        "tiers": [
+            {"tier": one["tier"], "name": one["name"], "price": one["price_minor"]} for one in event["tiers"]
+        ],
+        "sale_from_ms": event["sale_from_ms"],
+        "sale_until_ms": event["sale_until_ms"],
+        "sale_from_text": words.moment(event["sale_from_ms"], zone) if event["sale_from_ms"] else "",
+        "sale_until_text": words.moment(event["sale_until_ms"], zone) if event["sale_until_ms"] else "",
+        "now_ms": now_ms,
+    }

@@ -1,0 +1,1 @@
+"""Stock: what is left, told to whoever keeps the line."""

@@ -1,0 +1,1 @@
+"""Waitlist: who waits for seats that come back, and the offers made to them."""
