@@ -49,6 +49,7 @@ class Keeper:
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._away = False
+        self._behind: set[str] = set()
         self.ready = False
 
     async def restore(self) -> None:
@@ -79,13 +80,28 @@ class Keeper:
             log.warning("the journal misses the last moments; the store still has them")
 
     async def beat(self) -> None:
-        """Do one round over all rooms."""
+        """Do one round over all rooms, then raise what kept one of them from its turn (Unavailable).
+
+        A room may need what is away (the journal, when it is seen for the first time) while others do not: who
+        failed last time comes last, and the first of them that fails again ends the round, because each try may
+        wait long.
+        """
         await self._waitroom.refresh()
-        for room in list(self._waitroom.readings):
-            if await self._restorer.mend(room):
-                await self._waitroom.keep(room)
-                await self._pace(room)
+        away: Unavailable | None = None
+        for room in sorted(self._waitroom.readings, key=self._behind.__contains__):
+            try:
+                if await self._restorer.mend(room):
+                    await self._waitroom.keep(room)
+                    await self._pace(room)
+                self._behind.discard(room)
+            except Unavailable as reason:
+                away = away or reason
+                if room in self._behind:
+                    break
+                self._behind.add(room)
         self._waitroom.observe()
+        if away is not None:
+            raise away
         self.ready = True
 
     async def drain(self, *, lease: bool = True) -> None:

@@ -1,5 +1,4 @@
-"""Retold: what the crowd noted of an event, as the records that the shop's own checker reads
-(``checkout.audit.records``).
+"""Retold: what the crowd noted of an event, as the records that ``checkout.audit`` reads.
 
 The checker decides whether seats were given once (I2), limits kept (I9), maps right (I10); here facts get its form:
 

@@ -1,0 +1,97 @@
+"""A beat: what one room needs and cannot have costs no other room its turn."""
+
+from typing import Any
+
+import pytest
+
+from gateway.keeper import Keeper
+from kernel.clock import SystemClock
+from kernel.errors import Unavailable
+
+
+class Rooms:
+    """Rooms, restorer and pace of a worker; rooms in `stuck` need a journal that is away."""
+
+    def __init__(self, *rooms: str) -> None:
+        """Note who was tried, and who had a turn."""
+        self.readings = dict.fromkeys(rooms)
+        self.stuck: set[str] = set()
+        self.tried: list[str] = []
+        self.paced: list[str] = []
+
+    async def refresh(self) -> None:
+        """Begin a round."""
+        self.tried, self.paced = [], []
+
+    async def mend(self, room: str) -> bool:
+        """Ask the journal, or find nothing to do."""
+        self.tried.append(room)
+        if room in self.stuck:
+            raise Unavailable("journal-away", "The journal cannot be reached.")
+        return True
+
+    async def keep(self, room: str) -> None:
+        """Do what the schedule asks."""
+
+    async def pace(self, room: str) -> None:
+        """Let the door call the next."""
+        self.paced.append(room)
+
+    def observe(self) -> None:
+        """Set the gauges."""
+
+
+def keeper_of(rooms: Any) -> Keeper:
+    """Make the heartbeat of these rooms."""
+    return Keeper(rooms, rooms, rooms, rooms.pace, dict, lambda _: None, SystemClock())
+
+
+async def beat(worker: Keeper) -> str:
+    """Beat once and return what was away."""
+    try:
+        await worker.beat()
+    except Unavailable as reason:
+        return reason.code
+    return ""
+
+
+async def test_rooms_after_one_that_waits_for_the_journal_have_their_turn() -> None:
+    """The door of "b" and "d" goes on; a round that was not whole does not make the worker ready."""
+    rooms = Rooms("a", "b", "c", "d")
+    rooms.stuck = {"a", "c"}
+    worker = keeper_of(rooms)
+
+    assert await beat(worker) == "journal-away"
+    assert (rooms.paced, worker.ready) == (["b", "d"], False)
+
+
+async def test_a_round_waits_for_one_that_failed_before_and_not_for_all_of_them() -> None:
+    """Each try may last as long as a connection takes to fail: the next round tries one of them, last."""
+    rooms = Rooms("a", "b", "c", "d")
+    rooms.stuck = {"a", "c"}
+    worker = keeper_of(rooms)
+    await beat(worker)
+
+    assert await beat(worker) == "journal-away"
+    assert rooms.tried == ["b", "d", "a"]
+
+    rooms.stuck = {"c"}
+    assert await beat(worker) == "journal-away"
+    assert rooms.paced == ["b", "d", "a"]
+
+    rooms.stuck = set()
+    assert await beat(worker) == ""
+    assert (rooms.paced, worker.ready) == (["a", "b", "d", "c"], True)
+
+
+async def test_what_is_no_absence_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours ends the round at once and is told with its traceback by the loop."""
+    rooms = Rooms("a", "b")
+    worker = keeper_of(rooms)
+
+    async def broken(room: str) -> bool:
+        raise KeyError(room)
+
+    monkeypatch.setattr(rooms, "mend", broken)
+    with pytest.raises(KeyError):
+        await worker.beat()
