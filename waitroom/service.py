@@ -186,7 +186,8 @@ class Waitroom:
     async def join(self, reading: Reading, once: str, now_ms: int) -> tuple[str, int]:
         """Give the visitor the next number; return the ticket's text and the number.
 
-        `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a minute.
+        `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a
+        quarter of an hour (``JOIN_KEPT_MS``).
         Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):

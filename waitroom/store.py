@@ -24,7 +24,9 @@ from waitroom.line import CHUNK, LEAF_BYTES, Line, Void, without_void
 from waitroom.schedule import Phase
 
 CALLS_KEPT = 4096
-JOIN_KEPT_MS = 60_000
+JOIN_KEPT_MS = 900_000
+"""A page asks again under its key until it is answered: longer than a tunnel or a bucket that refuses it for a while."""
+BATCH_KEPT_MS = 60_000
 CARRY_SLACK_MS = 60_000
 """A parcel is cleared away so long after the rule has refused it."""
 
@@ -162,6 +164,7 @@ class LineStore:
             -1 if max_waiting is None else max_waiting,
             len(once),
             JOIN_KEPT_MS,
+            BATCH_KEPT_MS,
             *leaves,
         ]
         with translated():

@@ -1,8 +1,9 @@
 """The figure memory-per-fan: what a million waiting cost the store.
 
 The joins go through the service's own store method and script, in batches as the service makes them, while
-`waitroom serve` runs on the same store and drains its journal. They carry no idempotency keys: such keys and the
-batches' answers live for a minute by design, so the store is read after that minute. Where it stands is
+`waitroom serve` runs on the same store and drains its journal. They carry no idempotency keys: such a key is
+kept for a quarter of an hour by design (some 130 bytes each), a batch's answer for a minute, so the store is read after
+that minute. Where it stands is
 ``used_memory``, so fragmentation and copies for persistence are not in it. Identity tags are not in use here.
 """
 

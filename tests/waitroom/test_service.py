@@ -49,7 +49,7 @@ async def test_joins_get_consecutive_numbers_in_the_order_of_asking(
 async def test_the_same_key_gives_the_same_place_also_through_another_worker(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
-    """A lost answer, asked for again within a minute, is the same number and the same leaf."""
+    """A lost answer, asked for again, is the same number and the same leaf."""
     async with house(store, clock, tmp_path) as here:
         await here.set_up()
         other = worker(store, here.journal, clock)
@@ -62,6 +62,25 @@ async def test_the_same_key_gives_the_same_place_also_through_another_worker(
         signer = here.waitroom.signer
         assert number == same == 0
         assert ticket.read(signer, first, ROOM).leaf == ticket.read(signer, again, ROOM).leaf
+    await store.aclose()
+
+
+async def test_a_fan_who_was_away_for_ten_minutes_finds_the_place_of_the_lost_answer(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The page asks under one key until it is answered. What was short-lived in the store is gone by then."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        _, number = await here.join("k" * 22)
+        await here.join()
+
+        for key in [key async for key in store.scan_iter("wr:*")]:
+            lives_ms = await store.pttl(key)
+            if lives_ms > 0:
+                await store.pexpire(key, lives_ms - 600_000)
+
+        assert [key async for key in store.scan_iter("wr:*:batch:*")] == []
+        assert (await here.join("k" * 22))[1] == number
     await store.aclose()
 
 

@@ -1,20 +1,21 @@
 -- join: give the next numbers to a batch of joins and keep their leaves.
 -- The first `keyed` joins of the batch each have a key in `once`, which remembers their number for `keep_ms`;
--- the batch as a whole is remembered under `batch` ('' when every join has a key of its own).
+-- the batch as a whole is remembered under `batch` for `batch_ms` (not when every join has a key of its own).
 -- `leaves` is the prefix of the chunks' names: which chunk a number falls into is known only here.
 -- KEYS: line, leaves, batch, once...
--- ARGV: run, lane, max_waiting, keyed, keep_ms, leaf...
+-- ARGV: run, lane, max_waiting, keyed, keep_ms, batch_ms, leaf...
 -- RETURNS: {'joined', epoch, number...} (-1 = the room is full) | {'stale', run}
 --   | {'closed', phase, number...} (of each keyed join what it was given before, -1 = nothing)
 local line, leaves, batch = KEYS[1], KEYS[2], KEYS[3]
-local run, lane, max_waiting, keyed, keep_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local run, lane, max_waiting, keyed = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local keep_ms, batch_ms = ARGV[5], ARGV[6]
 local CHUNK, LEAF = 65536, 16
 
 local old = redis.call('HMGET', line, 'run', 'phase', 'issued', 'epoch', 'serving:standard', 'void', 'last_ms', 'frozen')
 if old[1] ~= run then
   return {'stale', old[1] or ''}
 end
-local count = #ARGV - 5
+local count = #ARGV - 6
 if keyed < count then
   local before = redis.call('GET', batch)
   if before then
@@ -54,7 +55,7 @@ for i = 1, count do
     number = issued
   end
   if number == issued then
-    fresh[#fresh + 1] = ARGV[5 + i]
+    fresh[#fresh + 1] = ARGV[6 + i]
     issued = issued + 1
   end
   answer[2 + i] = number
@@ -78,6 +79,6 @@ if issued > first then
   end
 end
 if keyed < count then
-  redis.call('SET', batch, cjson.encode(answer), 'PX', keep_ms)
+  redis.call('SET', batch, cjson.encode(answer), 'PX', batch_ms)
 end
 return answer
