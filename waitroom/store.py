@@ -25,7 +25,7 @@ from waitroom.schedule import Phase
 
 CALLS_KEPT = 4096
 JOIN_KEPT_MS = 900_000
-"""A page asks again under its key until it is answered: longer than a tunnel or a bucket that refuses it for a while."""
+"""A page asks again under its key until it is answered, which a tunnel or a full bucket can put off for minutes."""
 BATCH_KEPT_MS = 60_000
 CARRY_SLACK_MS = 60_000
 """A parcel is cleared away so long after the rule has refused it."""

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.database import ShopDatabase
-from checkout.halls.seats import hold_id_text
+from checkout.halls.seats import HOLD_ID_BYTES, hold_id_text
 from checkout.holds.answers import LIVE
 from checkout.holds.places import Place
 from checkout.holds.store import HoldStore
@@ -64,24 +64,32 @@ class Read(NamedTuple):
         return all(len(notes) < BATCH for notes in self.notes.values())
 
 
+def told(fields: Mapping[bytes, bytes]) -> tuple[bytes, str, str, str]:
+    """Take a note apart: the hold's id, what happened, when (ms), and the hold's record as text."""
+    text = fields[b"n"]
+    what, at_ms, record = text[HOLD_ID_BYTES:].decode().split(" ", 2)
+    return text[:HOLD_ID_BYTES], what, at_ms, record
+
+
 def row_of(note: Note) -> dict[str, Any]:
     """Make the row that a note asks for."""
     ms, _, sequence = note.id.partition(b"-")
-    told = note.fields
+    hold, _, at, text = told(note.fields)
+    state, fence, epoch, until, _, extended, back, version, currency, buyer, _, seats = text.split(" ")
     return {
         "event_id": note.event,
-        "hold_id": hold_id_text(told[b"id"]),
-        "buyer": told[b"buyer"].decode(),
-        "state": told[b"state"].decode(),
-        "epoch": int(told[b"epoch"]),
-        "fence": int(told[b"fence"]),
-        "price_version": int(told[b"price_version"]),
-        "currency": told[b"currency"].decode(),
-        "back": int(told[b"back"]),
-        "until_ms": int(told[b"until"]),
-        "extended": told[b"extended"] == b"1",
-        "seats": told[b"seats"].decode(),
-        "at_ms": int(told[b"at"]),
+        "hold_id": hold_id_text(hold),
+        "buyer": buyer,
+        "state": state,
+        "epoch": int(epoch),
+        "fence": int(fence),
+        "price_version": int(version),
+        "currency": currency,
+        "back": int(back),
+        "until_ms": int(until),
+        "extended": extended == "1",
+        "seats": seats,
+        "at_ms": int(at),
         "note": int(ms) << _SEQUENCE_BITS | min(int(sequence), (1 << _SEQUENCE_BITS) - 1),
     }
 

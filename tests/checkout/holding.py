@@ -7,8 +7,9 @@ from redis.asyncio import Redis
 
 from checkout.halls.deltas import RESET
 from checkout.halls.seats import HOLD_ID_BYTES, Status, byte, counts
-from checkout.holds.answers import Ask, HoldRecord, HoldState, Wanted, places_of
+from checkout.holds.answers import Ask, HoldRecord, Wanted
 from checkout.holds.hall import Hall, Note
+from checkout.holds.journal import told
 from checkout.holds.store import HoldStore, Keys
 
 EVENT = "night"
@@ -119,7 +120,7 @@ def known(hall: Hall) -> Stored:
         expiry=hall.expiry(),
         buyers={name: (hall.has(name), frozenset(hall.live_of(name))) for name in names if hall.has(name)},
         deltas=hall.deltas,
-        journal=tuple(_as_told(note) for note in hall.journal),
+        journal=hall.journal,
     )
 
 
@@ -141,26 +142,6 @@ def _buyer(value: bytes) -> tuple[int, frozenset[bytes]]:
     return int(count), frozenset(ids[at : at + HOLD_ID_BYTES] for at in range(0, len(ids), HOLD_ID_BYTES))
 
 
-def _as_told(note: Note) -> Note:
-    """Leave out what a note does not tell."""
-    record = replace(note.record, end_ms=0, body="-")
-    return replace(note, record=record)
-
-
 def _note(fields: dict[bytes, bytes]) -> Note:
-    told = {name.decode(): value for name, value in fields.items()}
-    record = HoldRecord(
-        state=HoldState(told["state"].decode()),
-        fence=int(told["fence"]),
-        epoch=int(told["epoch"]),
-        until_ms=int(told["until"]),
-        end_ms=0,
-        extended=told["extended"] == b"1",
-        back=Status(int(told["back"])),
-        price_version=int(told["price_version"]),
-        currency=told["currency"].decode(),
-        buyer=told["buyer"].decode(),
-        body="-",
-        seats=places_of(told["seats"].decode()),
-    )
-    return Note(told["what"].decode(), told["id"], record)
+    hold, what, _, text = told(fields)
+    return Note(what, hold, HoldRecord.of(text))

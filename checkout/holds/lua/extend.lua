@@ -22,7 +22,6 @@ if record.extended == 1 then
   return {'again', record.until_ms}
 end
 record.until_ms, record.extended = record.until_ms + ttl_ms, 1
-keep(id, record)
-note('extended', id, record)
+keep(id, record, 'extended')
 commit()
 return {'extended', record.until_ms}

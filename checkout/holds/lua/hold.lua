@@ -39,7 +39,7 @@ for item in string.gmatch(wanted, '[^,]+') do
     count = count + tonumber(most)
   end
 end
-if #seats > 0 and seats[#seats] - seats[1] < 256 then
+if #seats > 0 and seats[#seats] - seats[1] < NEAR then
   fetch(seats[1], seats[#seats])
 end
 
@@ -132,8 +132,7 @@ end
 local record = {state = 'held', fence = fence, epoch = tonumber(epoch), until_ms = now + ttl_ms, end_ms = 0, extended = 0,
   back = back, price_version = price_version, currency = currency, buyer = buyer, body = body,
   seats = table.concat(texts, ',')}
-keep(id, record)
+keep(id, record, 'held')
 put_buyer(buyer, has + count, ids .. id)
-note('held', id, record)
 commit()
 return {'held', fence, record.until_ms, record.epoch, record.seats}

@@ -24,9 +24,15 @@ end
 for number = 6, #ARGV, 2 do
   local id, record = ARGV[number], record_of(ARGV[number + 1])
   local buyer = record.buyer
-  for seat in string.gmatch(record.seats, '(%d+)%.') do
-    redis.call('SETRANGE', owner, tonumber(seat) * 8, id)
-    has[buyer] = (has[buyer] or 0) + 1
+  local first, length = nil, 0
+  for text in string.gmatch(record.seats .. ',.', '(%d*)%.') do
+    local seat = tonumber(text)
+    if first and seat ~= first + length then
+      redis.call('SETRANGE', owner, first * 8, string.rep(id, length))
+      has[buyer] = (has[buyer] or 0) + length
+      first, length = nil, 0
+    end
+    first, length = first or seat, length + 1
   end
   ids[buyer] = (ids[buyer] or '') .. id
   fence = math.max(fence, record.fence)

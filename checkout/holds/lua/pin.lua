@@ -25,8 +25,7 @@ if record.state == 'held' then
   move(record.seats, RESERVED, nil)
   record.state, record.end_ms = 'pinned', record.until_ms
   record.until_ms = math.min(record.until_ms + grace_ms, now + longest_ms)
-  keep(id, record)
-  note('pinned', id, record)
+  keep(id, record, 'pinned')
   commit()
 end
 return {word, record.fence, record.until_ms, record.epoch, tonumber(record.price_version), record.seats, record.currency}

@@ -17,13 +17,11 @@ elseif to == 'sold' then
   move(record.seats, SOLD, NOBODY)
   drop_from_buyer(record, id, 0)
   record.state, record.until_ms, record.end_ms = 'sold', now, 0
-  keep(id, record)
-  note('settled', id, record)
+  keep(id, record, 'settled')
 elseif record.state == 'pinned' then
   move(record.seats, HELD, nil)
   record.state, record.until_ms, record.end_ms = 'held', record.end_ms, 0
-  keep(id, record)
-  note('settled', id, record)
+  keep(id, record, 'settled')
 end
 commit()
 return {'settled'}

@@ -100,12 +100,8 @@ async def test_it_may_be_written_twice_and_by_two_at_once(shop_url: str, store_u
 
 def a_note(hold: int, epoch: int, fence: int, at: int) -> Note:
     """Make a note that says who it is."""
-    fields = {
-        b"what": b"held", b"id": b"hold%04d" % hold, b"state": b"held", b"buyer": b"ann", b"epoch": b"%d" % epoch,
-        b"fence": b"%d" % fence, b"until": b"1", b"extended": b"0", b"seats": b"1.0", b"back": b"0",
-        b"price_version": b"1", b"currency": b"EUR", b"at": b"1",
-    }  # fmt: skip
-    return Note(EVENT, b"%d-%d" % divmod(at, 3), fields)
+    text = b"hold%04dheld 1 held %d %d 1 0 0 0 1 EUR ann - 1.0" % (hold, fence, epoch)
+    return Note(EVENT, b"%d-%d" % divmod(at, 3), {b"n": text})
 
 
 NOTES = st.builds(a_note, st.integers(0, 2), st.integers(1, 2), st.integers(1, 2), st.integers(0, 40))

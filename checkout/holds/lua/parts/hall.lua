@@ -6,7 +6,7 @@ local map, owner, holds, expiry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local buyers, head, deltas, journal = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local FREE, HELD, RESERVED, SOLD, BLOCKED, KEPT = 0, 1, 2, 3, 4, 5
 local NOBODY = string.rep('\0', 8)
-local FORGET_MS, LAZY_MOST, DELTAS_KEPT = 600000, 100, 20000
+local FORGET_MS, LAZY_MOST, DELTAS_KEPT, NEAR = 600000, 100, 20000, 256
 
 local facts = redis.call('HMGET', head, 'epoch', 'fence', 'last_ms', 'open', 'waiting',
   'count:0', 'count:1', 'count:2', 'count:3', 'count:4', 'count:5')
@@ -14,10 +14,12 @@ local epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] ==
 local now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
 local byte_of, owner_of, changed, shift = {}, {}, {}, {}
 
+-- reads bytes of the map; what this script has changed already stays
 local function fetch(first, last)
   local got = redis.call('GETRANGE', map, first, last)
   for at = 1, #got do
-    byte_of[first + at - 1] = string.byte(got, at)
+    local seat = first + at - 1
+    byte_of[seat] = byte_of[seat] or string.byte(got, at)
   end
 end
 
@@ -40,15 +42,19 @@ end
 
 -- seats of a text `120.0,121.0` take a status; `who` is the new owner, nil leaves it (for all seats of one commit)
 local function move(seats, status, who)
-  local count = 0
+  local all = {}
   for text in string.gmatch(seats, '(%d+)%.') do
-    local seat = tonumber(text)
+    all[#all + 1] = tonumber(text)
+  end
+  if all[#all] - all[1] < NEAR then
+    fetch(all[1], all[#all])
+  end
+  for _, seat in ipairs(all) do
     local byte = at(seat)
     put_byte(seat, byte - byte % 16 + status)
     owner_of[seat] = who
-    count = count + 1
   end
-  return count
+  return #all
 end
 
 local function commit()
@@ -116,19 +122,16 @@ local function is_due(record)
   return record.is_live and record.until_ms <= now
 end
 
-local function keep(id, record)
-  redis.call('HSET', holds, id, table.concat({record.state, record.fence, record.epoch, record.until_ms, record.end_ms,
-    record.extended, record.back, record.price_version, record.currency, record.buyer, record.body, record.seats}, ' '))
+-- keeps a hold's record; `what` happened to it is a note for SQL, nil when SQL knows: id, what, now and the record
+local function keep(id, record, what)
+  local text = table.concat({record.state, record.fence, record.epoch, record.until_ms, record.end_ms, record.extended,
+    record.back, record.price_version, record.currency, record.buyer, record.body, record.seats}, ' ')
+  redis.call('HSET', holds, id, text)
   local live = record.state == 'held' or record.state == 'pinned'
   redis.call('ZADD', expiry, live and record.until_ms or record.until_ms + FORGET_MS, id)
-end
-
--- a line for SQL
-local function note(what, id, record)
-  redis.call('XADD', journal, '*', 'what', what, 'id', id, 'state', record.state, 'buyer', record.buyer,
-    'fence', record.fence, 'epoch', record.epoch, 'until', record.until_ms, 'extended', record.extended,
-    'seats', record.seats, 'back', record.back, 'price_version', record.price_version, 'currency', record.currency,
-    'at', now)
+  if what then
+    redis.call('XADD', journal, '*', 'n', id .. what .. ' ' .. string.format('%d', now) .. ' ' .. text)
+  end
 end
 
 -- a buyer's value: the number of seats, and after a space the ids of the live holds
@@ -169,8 +172,7 @@ local function let_go(id, record, word, what)
   local count = move(record.seats, back, NOBODY)
   drop_from_buyer(record, id, count)
   record.state, record.until_ms, record.end_ms, record.is_live = word, now, 0, false
-  keep(id, record)
-  note(what or word, id, record)
+  keep(id, record, what or word)
   return count
 end
 
