@@ -50,6 +50,7 @@ class Scene:
     lose_answers: int = 0
     """So many holds are made without the answer arriving."""
     cut: bool = False
+    is_over: bool = False
     """Streams end and no new one is taken."""
     refusals: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """What the next holds are answered instead."""

@@ -177,7 +177,9 @@ class Shop(Hall):
     async def stream(self, request: Request) -> Response:
         """Send what changes."""
         self.scene.seen["stream"] += 1
-        if self.scene.cut or self.scene.away:
+        while self.scene.cut and not self.scene.is_over:
+            await asyncio.sleep(BEAT_S)  # a line that is cut refuses nobody: nothing comes
+        if self.scene.away or self.scene.is_over:
             return Response(status_code=503)
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
         if request.headers.get("last-event-id"):
@@ -323,6 +325,6 @@ def serving(scene: Scene) -> Iterator[tuple[Shop, str]]:
     try:
         yield shop, f"http://127.0.0.1:{port}"
     finally:
-        scene.cut = True
+        scene.cut = scene.is_over = True
         server.should_exit = server.force_exit = True
         thread.join(5)
