@@ -50,8 +50,8 @@ class Scene:
     lose_answers: int = 0
     """So many holds are made without the answer arriving."""
     cut: bool = False
+    """Streams end, and on a new one nothing comes."""
     is_over: bool = False
-    """Streams end and no new one is taken."""
     refusals: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """What the next holds are answered instead."""
     seen: Counter[str] = field(default_factory=Counter)
