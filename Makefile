@@ -26,6 +26,8 @@ FANS ?= 2000
 # Of a demo on this machine the crowd also checks limits and sessions: it may ask the operator's port and the journal.
 WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-file "$(DATA)/operator-token" \
 	--journal-url "sqlite:///$(DATA)/journal.db"
+# test: so many files at a time
+SPLIT ?= 2
 # drill: FORM=--short takes tens of seconds
 FORM ?=
 # screenshots
@@ -52,8 +54,8 @@ demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8
 	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --operator-port "$(OPERATOR_PORT)" --shop-port "$(SHOP_PORT)" \
 		--data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
 
-test: setup ## run every test (below 15 minutes)
-	@"$(BIN)/python" -m pytest -q
+test: setup ## run every test (below 15 minutes on two cores; SPLIT=0 one after another)
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
 	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"

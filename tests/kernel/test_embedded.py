@@ -135,7 +135,10 @@ def test_without_the_check_a_leftover_would_go_unseen(
     second.stop()
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "1", "999999999", "-5", "", "no number"])
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(str(os.getpid()), id="ours"), "1", "999999999", "-5", "", "no number"],
+)
 def test_a_pid_file_of_another_process_is_no_leftover(folder: Path, content: str) -> None:
     """Process ids are reused, above all in containers: the command line must name the folder."""
     folder.mkdir()
