@@ -177,8 +177,9 @@ class Shop(Hall):
     async def stream(self, request: Request) -> Response:
         """Send what changes."""
         self.scene.seen["stream"] += 1
-        while self.scene.cut and not self.scene.is_over:
-            await asyncio.sleep(BEAT_S)  # a line that is cut refuses nobody: nothing comes
+        # A line that is cut refuses nobody: nothing comes.
+        while self.scene.cut and not self.scene.is_over:  # noqa: ASYNC110 - other threads set it
+            await asyncio.sleep(BEAT_S)
         if self.scene.away or self.scene.is_over:
             return Response(status_code=503)
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
