@@ -74,7 +74,7 @@ lint: $(VENV)/.all ## check style, format, types and the walls between packages
 bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
 	@"$(BIN)/python" -m bench "$(NAME)"
 
-drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale FORM=--short)
+drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck FORM=--short)
 	@"$(BIN)/python" -m bench.drills $(FORM) "$(NAME)"
 
 crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA=) and check what they saw

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     derive_private_key,
     generate_private_key,
 )
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from kernel.signing import b64url, from_b64url
@@ -38,8 +38,10 @@ def generate() -> PrivateKey:
 
 def sign_raw(key: PrivateKey, message: bytes) -> bytes:
     """Sign a message; the same key and message give the same 64 bytes."""
-    r, s = decode_dss_signature(key.sign(message, _SIGN))
-    return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
+    # DER: 30 length 02 length r 02 length s; both have as many bytes as they need, and one more if they look negative.
+    der = key.sign(message, _SIGN)
+    middle = 4 + der[3]
+    return der[4:middle][-_HALF:].rjust(_HALF, b"\0") + der[middle + 2 :][-_HALF:].rjust(_HALF, b"\0")
 
 
 def verify_raw(key: PublicKey, message: bytes, signature: bytes) -> bool:

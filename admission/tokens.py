@@ -92,6 +92,7 @@ def session_id(secret: bytes, room: str, run: str, number: int, ticket_id: str) 
     return b64url(_mac(secret)(message)[:16])
 
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
 _mac = lru_cache(maxsize=8)(keyed)
 
 
@@ -111,7 +112,7 @@ def jwt_head(kid: str, typ: str) -> bytes:
 
 def write(key: es256.PrivateKey, head: bytes, members: Mapping[str, object]) -> str:
     """Sign a JWT; `head` comes from ``jwt_head``."""
-    signed = head + b64url(json.dumps(members, separators=(",", ":")).encode()).encode()
+    signed = head + b64url(_json(members).encode()).encode()
     return f"{signed.decode()}.{b64url(es256.sign_raw(key, signed))}"
 
 

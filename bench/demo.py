@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,7 +76,14 @@ class Demo:
 
     def workers(self) -> list[int]:
         """Return the process ids of the gate's workers."""
-        return [pid for pid in _children(self.pid) if "worker gate" in _command(pid)]
+        return self._of_role("gate")
+
+    def shop_workers(self) -> list[int]:
+        """Return the process ids of the shop's workers."""
+        return self._of_role("shop")
+
+    def _of_role(self, role: str) -> list[int]:
+        return [pid for pid in _children(self.pid) if f"worker {role}" in _command(pid)]
 
     def store_pid(self) -> int:
         """Return the store's process id, which must be a child of this installation."""
@@ -107,10 +114,29 @@ class Demo:
         finally:
             await client.aclose()
         os.kill(self.store_pid(), signal.SIGKILL)
-        for pid in self.workers():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _end(self.workers())
         await asyncio.sleep(3)
+
+    async def kill_shop(self) -> None:
+        """End all workers of the shop without a word; the supervisor starts others."""
+        _end(self.shop_workers())
+        await asyncio.sleep(1)
+
+    async def kill_store(self) -> None:
+        """End the store without a word; it comes back with its file, in which everything is that it has answered."""
+        os.kill(self.store_pid(), signal.SIGKILL)
+        await asyncio.sleep(1)
+
+    async def lose_everything_and_shop(self) -> None:
+        """Lose the store and the gate's workers, and the shop's in the same moment."""
+        _end(self.shop_workers())
+        await self.lose_everything()
+
+
+def _end(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.tasks import is_ending
 from waitroom.drain import Drain
 from waitroom.restoring import Restorer
 from waitroom.rooms import Room
@@ -123,7 +124,7 @@ class Keeper:
 
     async def _loop(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
         """Repeat `step` at the full multiples of `every_s`; a failure costs one round, never the loop."""
-        while True:
+        while not is_ending():
             await asyncio.sleep(every_s - self._clock.now_ms() / 1000 % every_s)
             try:
                 await step()

@@ -39,6 +39,7 @@ from gateway.shop_parts import ShopParts
 from kernel.asgi import Scope
 from kernel.errors import Refused, Unavailable
 from kernel.signing import keyed
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class JoinedShop:
 
     async def _keep(self, name: str, work: Work) -> None:
         """Do a piece of background work for ever: it begins anew when something has ended it that nobody foresaw."""
-        while True:
+        while not is_ending():
             try:
                 await work()
             except Exception:

@@ -48,6 +48,7 @@ from kernel.metrics import render
 from kernel.problems import raw_problem
 from kernel.signing import b64url
 from kernel.store import check, connect
+from kernel.tasks import is_ending
 from waitroom.carry_web import CarryWeb
 from waitroom.configure import Configurations
 from waitroom.drain import Drain
@@ -249,7 +250,7 @@ class OperatorProcess:
         self.ready = True
 
     async def _keep_looking(self) -> None:
-        while True:
+        while not is_ending():
             await asyncio.sleep(LOOK_S)
             try:
                 await self._look()

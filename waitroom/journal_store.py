@@ -51,8 +51,8 @@ from waitroom.journal_tables import (
     LEAVES,
     LOCK,
     entry_of,
+    insert_entries,
     octets_of,
-    row_of,
 )
 from waitroom.migrations import upgrade
 from waitroom.recovery import RecoveryState, fold
@@ -186,7 +186,7 @@ class JournalStore:
         if not fresh:
             return Appended((), 0)
         placed = chain(fresh, *_end(connection))
-        connection.execute(sa.insert(ENTRIES), [row_of(entry) for entry in placed])
+        insert_entries(connection, placed)
         if rows:
             connection.execute(sa.insert(LEAVES), rows)
         self._seal(connection, max(entry.at_ms for entry in placed), at_once=False)

@@ -58,7 +58,10 @@ if stored ~= leaf then
   redis.call('SETRANGE', leaves, leaf_offset, leaf)
 end
 
-local called, late_called = redis.call('ZCARD', next), redis.call('ZCARD', recall)
+local called, late_called = 0, 0
+if redis.call('EXISTS', next, recall) > 0 then
+  called, late_called = redis.call('ZCARD', next), redis.call('ZCARD', recall)
+end
 local class, is_new = late == '1' and recall or next, true
 -- the first attempt decides the class
 if called > 0 and redis.call('ZSCORE', next, sid) then
@@ -72,7 +75,8 @@ end
 local now_us = now * 1000
 local tat_us = math.min(tonumber(state[2] or 0), now_us + interval_us * burst)
 local has_budget = paused ~= '1' and tat_us - interval_us * (burst - 1) <= now_us
-  and redis.call('ZCOUNT', sessions, string.format('(%.0f', now), '+inf') < total_active_users
+  and (redis.call('ZCARD', sessions) < total_active_users
+    or redis.call('ZCOUNT', sessions, string.format('(%.0f', now), '+inf') < total_active_users)
 local its_rank, its_lane = string.format('%.0f', rank), lane
 local due = tonumber(state[3] or 0)
 

@@ -22,8 +22,9 @@ NAMES = {
     "step": "ten times as many within a second, held for a minute",
     "sockets": "20,000 open sockets wait for the start",
     "sale": "a crowd buys seats in an arena of 60,000",
+    "wreck": "the same, while shop, store and gate are killed and the store is wiped",
 }
-MODULES = {"flash": "window", "match": "window"}
+MODULES = {"flash": "window", "match": "window", "wreck": "sale"}
 
 
 def main(args: list[str]) -> int:

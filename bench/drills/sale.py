@@ -3,6 +3,10 @@
 All want the same evening and nobody else buys, so a refusal that no fan explains counts against the shop too. The crowd
 judges what it was told; afterwards the shop's own checker reads SQL, the store and the crowd's records together. In the
 full form fans wait for the ends of their holds, so it lasts some minutes after the last of them came.
+
+**wreck** is the same sale on a bad day: the shop's workers are killed, the store is killed, and then the store is wiped
+and everything is killed at once. A hold may be lost with the store (never more), a reservation may not, and nothing may
+be given twice.
 """
 
 import asyncio
@@ -18,7 +22,7 @@ from checkout.audit.checking import check_sale
 from checkout.catalogue.programme import IN_THE_ARENA
 from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, run_crowd
-from gateway.crowd.plan import DEFAULT_ERRANDS, Script
+from gateway.crowd.plan import DEFAULT_ERRANDS, Drill, Script
 from gateway.crowd.seats.checks import SEAT_CHECKS
 from gateway.crowd.seats.figures import SeatFigures, seat_figures
 from gateway.crowd.seats.retold import records
@@ -36,11 +40,14 @@ class Size:
     arrive_s: float
     per_minute: int
     ends_wait_s: float
+    breaks_s: tuple[float, float, float]
+    """When the shop's workers are killed, then the store, then everything."""
 
 
-FULL = Size(fans=3000, arrive_s=120, per_minute=1200, ends_wait_s=250)
-SHORT = Size(fans=200, arrive_s=20, per_minute=600, ends_wait_s=0)
+FULL = Size(fans=3000, arrive_s=120, per_minute=1200, ends_wait_s=250, breaks_s=(30, 60, 90))
+SHORT = Size(fans=200, arrive_s=20, per_minute=600, ends_wait_s=0, breaks_s=(6, 10, 16))
 MAP_FOLLOWS = "map-follows"
+GRACE_S = 20.0
 FOLLOW_S = 20.0
 """Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
 
@@ -56,7 +63,8 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
             errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX,
             ends_wait_s=size.ends_wait_s, follow_s=FOLLOW_S,
         )  # fmt: skip
-        hooks = Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
+        drills = _breaks(installation, size) if name == "wreck" else []
+        hooks = Hooks(drills=drills, journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
         result = asyncio.run(run_crowd(plan, hooks))
         books = _books(bench, name, installation, result)
     yield results.crowd(bench, name, result)
@@ -66,6 +74,21 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     if shown is not None:
         yield from _seats(bench, name, size, shown)
     yield books
+
+
+def _breaks(installation: Demo, size: Size) -> list[Drill]:
+    shop_s, store_s, all_s = size.breaks_s
+    return [
+        Drill(at_s=shop_s, name="the shop's workers killed", act=installation.kill_shop),
+        Drill(at_s=store_s, name="the store killed", act=installation.kill_store),
+        Drill(
+            at_s=all_s,
+            name="store wiped; store, gate and shop killed",
+            act=installation.lose_everything_and_shop,
+            loses_store=True,
+            grace_s=GRACE_S,
+        ),
+    ]
 
 
 def _books(bench: Bench, name: str, installation: Demo, result: Result) -> Figure:

@@ -26,6 +26,7 @@ from checkout.holds.places import Place, Places
 from checkout.metrics import Metrics
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Sweeping:
         self, work: str, act: Callable[[Place], Awaitable[int]], place: Place, every_s: float
     ) -> None:
         is_failing = False
-        while not _is_ending():
+        while not is_ending():
             try:
                 await act(place)
                 is_failing = False
@@ -160,9 +161,3 @@ class Sweeping:
             return False
         self._next_ms[work, place.name] = now_ms + every_ms
         return True
-
-
-def _is_ending() -> bool:
-    """Tell whether this task was asked to end: below the store's client Python 3.11's ``wait_for`` may swallow it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -31,6 +31,7 @@ from checkout.live.following import Bookmark, Stretch
 from checkout.metrics import Metrics
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +252,7 @@ class LiveMap:
     async def run(self) -> None:
         """Step for ever. A millisecond is added, so that in whole milliseconds no tick is too early."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not is_ending():
             next_s = loop.time() + (TICK_MS + 1) / 1000
             await self.step()
             await asyncio.sleep(max(0.0, next_s - loop.time()))

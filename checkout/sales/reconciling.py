@@ -43,6 +43,7 @@ from checkout.sales.reservation import LATE_MS, SaleState
 from checkout.sales.store import SalesStore
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Reconciler:
 
     async def run(self, every_s: float = 5.0) -> None:
         """Look at every hall, for ever; the first look is what a start after a crash needs."""
-        while True:
+        while not is_ending():
             try:
                 await self.pass_by()
             except Unavailable as error:

@@ -67,6 +67,7 @@ from checkout.sales.reservation import (
 from checkout.sales.store import LAPSE_MOST
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ class Reserving:
 
     async def reap(self, every_s: float = 1.0) -> None:
         """End the reservations whose time is over, for ever."""
-        while True:
+        while not is_ending():
             for place in self._places.all():
                 try:
                     await self.lapse(place)

@@ -31,6 +31,7 @@ from checkout.waitlist.store import KeptStore, WaitlistRows
 from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.store import connect
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Shards:
 
     async def run(self, every_s: float = CHECK_S) -> None:
         """Read the overrides again and again, for ever."""
-        while True:
+        while not is_ending():
             await self.refresh()
             await asyncio.sleep(every_s)
 

@@ -22,6 +22,7 @@ from checkout.stock.remaining import left_of, stock
 from checkout.stock.store import StockStore
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class StockWatch:
 
     async def run(self, every_s: float = LOOK_S) -> None:
         """Look for ever."""
-        while True:
+        while not is_ending():
             try:
                 await self.step()
             except Unavailable as error:

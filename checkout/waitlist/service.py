@@ -27,6 +27,7 @@ from checkout.waitlist.offers import Offer, Terms, Wish
 from checkout.waitlist.store import Entry, EntryState, KeptStore, WaitlistRows
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +211,7 @@ class Waitlist:
 
     async def run(self, every_s: float = 1.0) -> None:
         """Step every event with a waitlist, for ever."""
-        while True:
+        while not is_ending():
             try:
                 await self.pass_by()
             except Unavailable as error:

@@ -29,6 +29,7 @@ from gateway.crowd.traces import arrivals
 from gateway.crowd.verdict import State, Verdict
 from gateway.crowd.watch import TIMEOUT_S, Watch
 from gateway.crowd.wire import NoAnswer, Wire
+from kernel.tasks import is_ending
 
 PULSE_S = 1.0
 LAG_EVERY_S = 0.05
@@ -227,7 +228,7 @@ class _Field:
 
     async def _keep_time(self) -> None:
         """Measure how late this process wakes up: its own share in what looks like the room's slowness."""
-        while True:
+        while not is_ending():
             due_s = self._venue.seconds() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
             self._venue.observed.lags_ms.append(max(0.0, self._venue.seconds() - due_s) * 1000)
@@ -235,7 +236,7 @@ class _Field:
     async def _feel_the_pulse(self) -> None:
         if self._hooks.pulse is None:
             return
-        while True:
+        while not is_ending():
             await asyncio.sleep(PULSE_S)
             self._hooks.pulse(self._now())
 

@@ -270,3 +270,17 @@ def test_base64_has_one_spelling() -> None:
     """The last character of a sid cannot be varied."""
     with pytest.raises(ValueError, match="base64url"):
         from_b64url("A" * 21 + "B")
+
+
+def test_a_signature_has_64_bytes_also_where_its_numbers_are_small() -> None:
+    """One in 128 has a number below 2**248; it is filled up on the left, as RFC 7518, 3.4 asks."""
+    key = es256.read_private(b64url(bytes(31) + b"\7"))
+    messages = [b"%d" % number for number in range(1500)]
+
+    signatures = [es256.sign_raw(key, message) for message in messages]
+
+    assert {len(signature) for signature in signatures} == {es256.SIGNATURE_BYTES}
+    small = [at for at, signature in enumerate(signatures) if 0 in {signature[0], signature[32]}]
+    assert len(small) > 3
+    for at in (*small, *range(20)):
+        assert es256.verify_raw(key.public_key(), messages[at], signatures[at])

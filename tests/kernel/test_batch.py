@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as StoreAway
 from redis.exceptions import ResponseError
 
+from kernel import batch as batching
 from kernel.batch import MOST_AT_ONCE, Batch
 from kernel.lua import Script, load
 from kernel.store import connect
@@ -41,22 +42,10 @@ class Trips:
         """Wrap a real one."""
         self.client, self.sizes = client, list[int]()
 
-    def pipeline(self, transaction: bool) -> Any:
-        """Count what travels."""
-        pipe = self.client.pipeline(transaction=transaction)
-        execute = pipe.execute
-
-        async def counted(raise_on_error: bool) -> Any:
-            self.sizes.append(len(pipe.command_stack))
-            return await execute(raise_on_error=raise_on_error)
-
-        pipe.execute = counted  # type: ignore[method-assign]
-        return pipe
-
-    async def evalsha(self, *command: Any) -> Any:
-        """Count a lone one."""
-        self.sizes.append(1)
-        return await self.client.evalsha(*command)
+    async def evalsha(self, sha1: str, keys: int, *rest: Any) -> Any:
+        """Count what travels: each call has one key."""
+        self.sizes.append(keys)
+        return await self.client.evalsha(sha1, keys, *rest)
 
     async def script_load(self, text: str) -> Any:
         """Load."""
@@ -70,10 +59,10 @@ async def test_calls_that_arrive_together_travel_together(store: Redis, script: 
     await batch.call(["n"], [0], None)
     trips.sizes.clear()
 
-    answers = await asyncio.gather(*(batch.call(["n"], [1], 5 + step) for step in range(100)))
+    answers = await asyncio.gather(*(batch.call(["n"], [1], 5 + step) for step in range(60)))
 
-    assert answers == [["added", step + 1, 5 + step] for step in range(100)]
-    assert trips.sizes == [100]
+    assert answers == [["added", step + 1, 5 + step] for step in range(60)]
+    assert trips.sizes == [60]
 
 
 async def test_what_comes_during_a_trip_takes_the_next_one(store: Redis, script: Script) -> None:
@@ -89,7 +78,7 @@ async def test_what_comes_during_a_trip_takes_the_next_one(store: Redis, script:
     await asyncio.gather(first, *(batch.call(["n"], [1], None) for _ in range(MOST_AT_ONCE + 3)))
 
     assert trips.sizes == [1, MOST_AT_ONCE, 3]
-    assert await store.get("n") == b"260"
+    assert await store.get("n") == str(MOST_AT_ONCE + 4).encode()
 
 
 @pytest.mark.parametrize("count", [1, 50])
@@ -115,6 +104,33 @@ async def test_a_call_that_fails_fails_alone(store: Redis, script: Script) -> No
     assert isinstance(bad, ResponseError)
     assert (good, other) != (bad, bad)
     assert await store.get("n") == b"2"
+
+
+async def test_a_call_that_breaks_inside_the_script_breaks_alone(store: Redis, script: Script) -> None:
+    """Not an answer that says so, but a fault: a key of another kind, a program that cannot go on."""
+    batch = Batch(store, script)
+    await store.rpush("list", "x")
+
+    calls = [("n", 1), ("list", 1), ("n", "one"), ("n", 1)]
+    good, wrong, broken, other = await asyncio.gather(
+        *(batch.call([key], [amount], None) for key, amount in calls), return_exceptions=True
+    )
+
+    assert "WRONGTYPE" in str(wrong)
+    assert isinstance(broken, ResponseError)
+    assert good[:2] == ["added", 1]  # type: ignore[index]
+    assert other[:2] == ["added", 2]  # type: ignore[index]
+
+
+async def test_without_its_net_one_fault_takes_all_along(
+    store: Redis, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: the script runs for each without ``pcall``."""
+    monkeypatch.setattr(
+        batching, "_EACH", batching._EACH.replace("pcall(one, keys, argv)", "true, one(keys, argv)")
+    )
+    with pytest.raises((AssertionError, TypeError, ResponseError)):
+        await test_a_call_that_breaks_inside_the_script_breaks_alone(store, script)
 
 
 async def test_when_the_trip_fails_every_caller_is_told_and_the_next_trip_is_made(script: Script) -> None:

@@ -1,7 +1,4 @@
-"""The statements that reserve: all or nothing, once, in an order that cannot lock itself, whatever breaks in between.
-
-Below stand the mutants: each guard is switched off, and the same check then finds what it kept out.
-"""
+"""The statements that reserve: all or nothing, once, whatever breaks; each guard switched off is found missing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
