@@ -133,7 +133,14 @@ class JoinedShop:
                 ("GET", "layout"): listed.layout,
             },
             PagesWeb(
-                catalogue, Counting(shards, clock), self.holding, self.reserving, buyer_of, clock, metrics
+                catalogue,
+                Counting(shards, clock),
+                self.holding,
+                self.reserving,
+                self.waitlist,
+                buyer_of,
+                clock,
+                metrics,
             ),
             WaitlistWeb(self.waitlist, buyer).routes,
             self._roles,

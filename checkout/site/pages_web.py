@@ -5,6 +5,7 @@
     POST /events/{event}/hold                          the best seats      GET …/hold     what is held
     POST /events/{event}/hold/{hold}/reserve           take them to pay    POST …/release
     GET  /events/{event}/reservation/{reservation}     what is reserved    POST …/release
+    GET  /events/{event}/waitlist                      how it stands       POST, POST …/leave
     GET, POST /finish                                  goodbye: the place is free for the next (``revoke``)
 
 A form is answered with a redirect, so that a reload repeats nothing, or with a page that says in words what is in the
@@ -46,6 +47,9 @@ from checkout.site import render
 from checkout.site.forms import amount, html, one, read_form
 from checkout.site.render import Pages, Visit, content_security_policy
 from checkout.site.words import negotiate
+from checkout.waitlist.service import Waitlist
+from checkout.waitlist.store import EntryState
+from checkout.waitlist.web import joined
 from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
@@ -67,6 +71,7 @@ class PagesWeb:
         counting: Counting,
         holding: Holding,
         reserving: Reserving,
+        waitlist: Waitlist,
         buyer_of: Callable[[Scope], str],
         clock: Clock,
         metrics: Metrics,
@@ -76,6 +81,7 @@ class PagesWeb:
         self._counting = counting
         self._holding = holding
         self._reserving = reserving
+        self._waitlist = waitlist
         self._buyer_of = buyer_of
         self._clock = clock
         self._metrics = metrics
@@ -91,6 +97,9 @@ class PagesWeb:
             (f"{event}/hold/{{hold}}/release", self.release, ["POST"]),
             (f"{event}/reservation/{{reservation}}", self.reservation, ["GET"]),
             (f"{event}/reservation/{{reservation}}/release", self.give_back, ["POST"]),
+            (f"{event}/waitlist", self.waits, ["GET"]),
+            (f"{event}/waitlist", self.wait, ["POST"]),
+            (f"{event}/waitlist/leave", self.leave, ["POST"]),
             ("/finish", self.finish, ["GET", "POST"]),
         ]
         router = Router(
@@ -214,6 +223,33 @@ class PagesWeb:
         if given is GivenBack.UNKNOWN:
             raise HTTPException(404)
         return _to(f"/events/{event}/reservation/{name}")
+
+    async def wait(self, request: Request) -> Response:
+        """Put the buyer onto the waitlist."""
+        event = _id(request)
+        buyer, form = await self._form(request)
+        count = amount(one(form, "count"))
+        if not count:
+            raise Refused("wish-invalid", "Say how many seats.", 422)
+        joined(await self._waitlist.join(event, buyer, count, None))
+        return _to(f"/events/{event}/waitlist")
+
+    async def waits(self, request: Request) -> Response:
+        """Show how the buyer stands there; who is offered seats is led to them."""
+        event = await self._event(request)
+        line = await self._waitlist.mine(event["id"], self._buyer_of(request.scope))
+        if line is not None and line.entry.state is EntryState.OFFERED:
+            return _to(f"/events/{event['id']}/hold?hold={line.entry.hold}")
+        still = "still" in request.query_params
+        before = None if line is None else line.before
+        return html(request.scope, self._pages.waiting(self._visit(request), event, before, still=still))
+
+    async def leave(self, request: Request) -> Response:
+        """Leave the waitlist; who is not on it has left."""
+        event = _id(request)
+        buyer, _ = await self._form(request)
+        await self._waitlist.leave(event, buyer)
+        return _to(f"/events/{event}/waitlist")
 
     async def _form(self, request: Request) -> tuple[str, Mapping[str, Sequence[str]]]:
         """Read who sends a form, and what stands in it."""

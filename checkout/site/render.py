@@ -176,6 +176,10 @@ class Pages:
         """Show a hold without JavaScript, as `POST …/holds` answers it; None where nothing is held."""
         return self._page("hold.html", visit, event=event, hold=hold, form_key=form_key)
 
+    def waiting(self, visit: Visit, event: Event, before: int | None, *, still: bool = False) -> str:
+        """Show who is on the waitlist without JavaScript how it stands; `before` is None for who is not on it."""
+        return self._page("waiting.html", visit, event=event, before=before, still=still)
+
     def reservation(self, visit: Visit, event: Event, reservation: Mapping[str, Any]) -> str:
         """Show a reservation, as `GET …/reservations/{id}` answers it, with its `state`."""
         return self._page("reserved.html", visit, event=event, reservation=reservation)

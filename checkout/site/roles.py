@@ -45,6 +45,7 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     # Pages that hold and reserve for a browser without scripts.
     ("/events/{event}/hold/*", Role.HOLDS),
     ("/events/{event}/reservation/*", Role.HOLDS),
+    ("/events/{event}/waitlist/*", Role.HOLDS),
     ("/organiser/*", Role.ORGANISER),
     ("/api/events", Role.CATALOGUE),
     ("/api/events/{event}", Role.CATALOGUE),

@@ -33,6 +33,7 @@ SOURCE = "en"
 
 SERVER_ONLY = (
     "event.", "finish.", "language.", "missing.", "page.", "plain.", "programme.", "reserved.", "seats.", "trouble.",
+    "waitlist.plain-",
 )  # fmt: skip
 """Keys that only pages made by the server need; the browser does not get them."""
 

@@ -57,7 +57,7 @@ class WaitlistWeb:
         event = _event(request)
         same_site(request.scope)
         wanted, tier = await _wish(request)
-        line = _joined(await self._waitlist.join(event, await self._buyer_of(request), wanted, tier))
+        line = joined(await self._waitlist.join(event, await self._buyer_of(request), wanted, tier))
         return _told(line, 201 if line.is_new else 200)
 
     async def mine(self, request: Request) -> Response:
@@ -77,7 +77,8 @@ class WaitlistWeb:
         return Response(status_code=204, headers={"cache-control": "no-store"})
 
 
-def _joined(outcome: JoinOutcome) -> Line:
+def joined(outcome: JoinOutcome) -> Line:
+    """Return the place in the line, or raise why there is none (``Refused``)."""
     match outcome:
         case Line():
             return outcome

@@ -30,7 +30,7 @@ def seat_once(observed: Observed) -> Verdict:
     found: list[str] = []
     may_be_others = not observed.alone or blind(shop) > 0
     for event, hall in shop.halls.items():
-        acts = list(operations(shop, event))
+        acts = list(operations(shop, event, losses(observed)))
         count += len(acts)
         before = (
             {seat: STRANGER for seat, status in enumerate(hall.first.plain) if status} if hall.first else {}
@@ -112,7 +112,7 @@ def limit_kept(observed: Observed) -> Verdict:
     found: list[str] = []
     most: set[int] = set()
     for event, hall in shop.halls.items():
-        records: list[Record] = [*operations(shop, event), *losses(observed)]
+        records: list[Record] = [*operations(shop, event, losses(observed)), *losses(observed)]
         found += [f"{event}: {fault.sentence}" for fault in within_limits(records, None, None, hall.most)]
         most.add(hall.most)
     refusals = [one for one in shop.tried if one.code == "limit-reached"]
@@ -185,7 +185,7 @@ def refusal_tells(observed: Observed) -> Verdict:
     found: list[str] = []
     for event in shop.halls:
         by_seat: dict[int, list[Life]] = defaultdict(list)
-        for life in lives(operations(shop, event), losses(observed)):
+        for life in lives(operations(shop, event, losses(observed)), losses(observed)):
             for seat in life.seats:
                 by_seat[seat].append(life)
         for one in shop.tried:

@@ -62,7 +62,7 @@ def ends_kept(observed: Observed) -> Verdict:
 def _missing(observed: Observed, event: str) -> Iterator[str]:
     """Holds that surely were alive, and that the shop did not list when their buyers asked."""
     alive: dict[str, list[Life]] = defaultdict(list)
-    for life in lives(operations(observed.shop, event), losses(observed)):
+    for life in lives(operations(observed.shop, event, losses(observed)), losses(observed)):
         alive[life.buyer].append(life)
     for mine in observed.shop.mines:
         if mine.event != event:

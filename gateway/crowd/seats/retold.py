@@ -30,14 +30,23 @@ def records(observed: Observed, event: str) -> list[Record]:
     """Give everything that is known of an event, in the order of its beginnings."""
     shop = observed.shop
     hall = shop.halls[event]
-    found: list[Record] = [*operations(shop, event), *losses(observed), *shop.looks.get(event, ())]
+    found: list[Record] = [
+        *operations(shop, event, losses(observed)),
+        *losses(observed),
+        *shop.looks.get(event, ()),
+    ]
     if hall.first is not None:
         found.append(Snapshot("", 0, str(hall.first.version), hall.first.octets))
     return sorted(found, key=_begins_us)
 
 
-def operations(shop: Shop, event: str) -> Iterator[Operation]:
-    """Give the requests that may have changed a seat."""
+def operations(shop: Shop, event: str, losses: Sequence[Loss] = ()) -> Iterator[Operation]:
+    """Give the requests that may have changed a seat, and the refusals that say something of one.
+
+    A wish for "the best" whose answer was lost, and then its hold with the store, had seats that nobody ever heard of:
+    its repeat got others. While it may have been there a refusal because of a seat says nothing.
+    """
+    hidden = _hidden(shop, event, losses)
     tried = [one for one in shop.tried if one.event == event]
     holds = {(one.buyer, one.key): one.paper for one in tried if one.key and one.paper is not None}
     hold_ms = min(shop.halls[event].hold_s) * 1000
@@ -51,13 +60,34 @@ def operations(shop: Shop, event: str) -> Iterator[Operation]:
             until_ms = one.asked_us // 1000 + hold_ms
             if seats:
                 yield Operation(Act.HOLD, name, one.buyer, seats, one.asked_us, None, None, until_ms)
-        elif one.code == "seats-taken" and one.wish.seats:
+        elif one.code == "seats-taken" and one.wish.seats and not _met(one, hidden):
             yield Operation(
                 Act.HOLD, f"refused {one.key}", one.buyer, one.wish.seats, one.asked_us, one.answered_us,
                 Answer.TAKEN, taken=one.taken,
             )  # fmt: skip
     seats_of = {one.paper.id: one.paper.seats for one in tried if one.paper is not None}
     yield from _acts(shop, event, seats_of)
+
+
+def _hidden(shop: Shop, event: str, losses: Sequence[Loss]) -> list[tuple[int, int]]:
+    """Return from when to when there may have been a hold that went with the store before anybody heard of it."""
+    heard: dict[tuple[str, str], int] = {}
+    for one in shop.tried:
+        if one.paper is not None and one.answered_us is not None:
+            at_us = heard.setdefault((one.buyer, one.key), one.answered_us)
+            heard[one.buyer, one.key] = min(at_us, one.answered_us)
+    return [
+        (one.asked_us, loss.until_us)
+        for one in shop.tried
+        if one.event == event and one.is_lost and not one.wish.seats
+        for loss in losses
+        if one.asked_us <= loss.until_us and heard.get((one.buyer, one.key), loss.until_us) >= loss.from_us
+    ]
+
+
+def _met(one: Tried, hidden: Sequence[tuple[int, int]]) -> bool:
+    answered_us = one.asked_us if one.answered_us is None else one.answered_us
+    return any(from_us <= answered_us and one.asked_us <= until_us for from_us, until_us in hidden)
 
 
 def blind(shop: Shop) -> int:

@@ -65,6 +65,9 @@ def every_page(visit: Visit) -> dict[str, str]:
         "search": pages.programme(visit, [], query='"><b>', city="Bremen", cities=("Bremen",)),
         "hold": pages.hold(visit, EVENT, HOLD, "key"),
         "no hold": pages.hold(visit, EVENT, None, "key"),
+        "waiting": pages.waiting(visit, EVENT, 2),
+        "waiting still": pages.waiting(visit, EVENT, 0, still=True),
+        "not waiting": pages.waiting(visit, EVENT, None),
         "finish": pages.finish(visit),
         "missing": pages.missing(visit),
         "trouble": pages.trouble(visit, EVENT, "limit-reached", n=4),
@@ -95,7 +98,7 @@ def test_no_page_carries_a_script_a_style_or_a_handler_of_its_own_or_asks_elsewh
         assert not re.search(r"<script(?![^>]*\ssrc=)", page), name
         assert not re.search(r"\s(style|on[a-z]+)=", page), name
         assert ("<style>" in page) is (name == "finish"), name
-        assert "http" not in page.replace("http://www.w3.org/2000/svg", ""), name
+        assert "http" not in re.sub(r"http://www\.w3\.org/2000/svg|http-equiv", "", page), name
     assert "unsafe" not in content_security_policy() + content_security_policy(standalone=True)
     assert "'sha256-" in content_security_policy(standalone=True)
 
@@ -145,7 +148,8 @@ def test_each_season_offers_what_can_be_done_in_it() -> None:
     assert 'action="/events/northern-lights/hold"' in made["event open"]
     assert f'data-until="{NOW_MS + HOUR_MS}"' in made["event before"]
     assert "To the waitlist" in made["event soldout"]
-    for name in ("before", "soldout", "over", "cancelled"):
+    assert 'action="/events/northern-lights/waitlist"' in made["event soldout"]
+    for name in ("before", "over", "cancelled"):
         assert "<form" not in made[f"event {name}"]
     assert "09:00" in made["event over"]
     assert "CET" in made["event over"]

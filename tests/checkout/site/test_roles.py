@@ -17,6 +17,8 @@ from kernel.errors import Misconfigured
         ("/events/summer/hold", Role.HOLDS),
         ("/events/summer/hold/AAAA/reserve", Role.HOLDS),
         ("/events/summer/reservation/RAAAA", Role.HOLDS),
+        ("/events/summer/waitlist", Role.HOLDS),
+        ("/events/summer/waitlist/leave", Role.HOLDS),
         ("/static/map.js", Role.CATALOGUE),
         ("/layouts/0123456789abcdef.json", Role.CATALOGUE),
         ("/api/events", Role.CATALOGUE),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from checkout.audit.checking import judged
 from checkout.audit.invariants import Books, Seat
-from checkout.audit.records import Act, Answer, Delta, Operation, Snapshot, read
+from checkout.audit.records import Act, Answer, Delta, Loss, Operation, Snapshot, read
 from gateway.crowd.plan import Errand
 from gateway.crowd.report import as_dict, table
 from gateway.crowd.report_page import page
@@ -107,3 +107,32 @@ def test_a_shop_that_was_not_found_is_remarked_on() -> None:
     result = crowd_before(NaiveShop, replace(PLAN, event="another-night"))
 
     assert "No seats were asked for: the event another-night is not on sale" in table(result, colour=False)
+
+
+def test_a_refusal_because_of_a_hold_that_went_with_the_store_says_nothing() -> None:
+    """A wish for "the best" got no answer, and the store was lost: nobody will ever know which seats it had."""
+    result = crowd_before(NaiveShop, only(Errand.RESERVE))
+    shop = result.observed.shop
+    named = next(one for one in shop.tried if one.wish.seats)
+    best = named._replace(key="the-best", wish=replace(named.wish, seats=()), paper=None)
+    shop.tried[:] = [
+        best._replace(asked_us=1000, answered_us=None),
+        named._replace(
+            key="other", asked_us=1500, answered_us=1600, status=409, code="seats-taken", paper=None,
+            taken=((named.wish.seats[0], 1),),
+        ),
+        named._replace(
+            key="late", asked_us=5500, answered_us=5600, status=409, code="seats-taken", paper=None,
+            taken=((named.wish.seats[0], 1),),
+        ),
+        best._replace(asked_us=9000, answered_us=9100, status=201, paper=named.paper),
+    ]  # fmt: skip
+    shop.acted.clear()
+
+    def refusals(*lost: Loss) -> list[str]:
+        told = operations(shop, EVENT, lost)
+        return [one.hold for one in told if one.answer is Answer.TAKEN]
+
+    assert refusals() == ["refused other", "refused late"]
+    assert refusals(Loss(2000, 3000)) == ["refused late"]
+    assert refusals(Loss(10_000, 11_000)) == ["refused other", "refused late"]
