@@ -28,12 +28,14 @@ WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-fi
 	--journal-url "sqlite:///$(DATA)/journal.db"
 # test: so many files at a time
 SPLIT ?= 2
+# races
+ROUNDS ?= 10000
 # drill: FORM=--short takes tens of seconds
 FORM ?=
 # screenshots
 OUT ?= report/screens
 
-.PHONY: help venv setup demo test test-fast coverage lint bench drill crowd screenshots docs docker-lint clean
+.PHONY: help venv setup demo test test-fast coverage lint bench drill races crowd screenshots docs docker-lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,7 +57,7 @@ demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8
 		--data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
 
 test: setup ## run every test (below 15 minutes on two cores; SPLIT=0 one after another)
-	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
 	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"
@@ -76,6 +78,9 @@ bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists 
 
 drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck FORM=--short)
 	@"$(BIN)/python" -m bench.drills $(FORM) "$(NAME)"
+
+races: $(VENV)/.all ## race release, expiry and reservation for one hold (ROUNDS=10000, on SQLite and PostgreSQL)
+	@RACE_ROUNDS="$(ROUNDS)" "$(BIN)/python" -m pytest -q tests/checkout/sales/test_reserving_races.py -k one_wins
 
 crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA=) and check what they saw
 	@mkdir -p report

@@ -32,6 +32,7 @@ NAMES = {
     "expiry-15k": "seconds until all seats of some 13,000 holds that end together are free",
     "map-snapshot": "maps of 60,000 places a second, against raw ASGI of as many bytes",
     "delta": "p99 in ms from a hold to 2,000 viewers, at 500 holds a second",
+    "map-crowded": "p99 in ms of a hold while twice as many look at the map as a worker can serve",
     "best-available": "p99 in ms of choosing four seats side by side of 60,000",
     "map-rebuild": "seconds from an emptied store to the whole map",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",

@@ -8,6 +8,7 @@ Not here: the tables.
 
 import sqlite3
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def engine(url: URL, what: str, *, pool: int = POOL) -> Engine:
 def begin_writing(connection: Connection) -> None:
     """Mark the next transaction of a connection as one that writes; SQLite then waits for its turn."""
     connection.execution_options(**{_WRITES: True})
+
+
+def insert_many(connection: Connection, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of one shape by the driver itself: for journals, which get thousands a second.
+
+    Values go to it as they are: numbers, texts, octets and flags, but nothing that a column's type would convert.
+    """
+    compiled = statement.compile(connection.engine, column_keys=list(rows[0]))
+    order = compiled.positiontup
+    given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+    connection.exec_driver_sql(compiled.string, given)
 
 
 def take_turn(connection: Connection, lock: int) -> None:

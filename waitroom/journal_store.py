@@ -26,7 +26,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from kernel.database import Busy, address, begin_writing, engine, into_wal_mode, take_turn
+from kernel.database import Busy, address, begin_writing, engine, insert_many, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 from waitroom.journal import (
@@ -51,8 +51,8 @@ from waitroom.journal_tables import (
     LEAVES,
     LOCK,
     entry_of,
-    insert_entries,
     octets_of,
+    row_of,
 )
 from waitroom.migrations import upgrade
 from waitroom.recovery import RecoveryState, fold
@@ -186,7 +186,7 @@ class JournalStore:
         if not fresh:
             return Appended((), 0)
         placed = chain(fresh, *_end(connection))
-        insert_entries(connection, placed)
+        insert_many(connection, sa.insert(ENTRIES), [row_of(entry) for entry in placed])
         if rows:
             connection.execute(sa.insert(LEAVES), rows)
         self._seal(connection, max(entry.at_ms for entry in placed), at_once=False)

@@ -5,12 +5,11 @@ The tables are made by ``migrations``; the definitions here only name their colu
 behaves (``kernel.database``).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Row
 
 from waitroom.journal import Entry, body_text, kind_of
 
@@ -33,7 +32,6 @@ ENTRIES = sa.Table(
     sa.Column("prev", sa.LargeBinary),
     sa.Column("hash", sa.LargeBinary),
 )
-_INSERT = sa.insert(ENTRIES).values({column.name: sa.bindparam(column.name) for column in ENTRIES.columns})
 LEAVES = sa.Table(
     "journal_leaves",
     META,
@@ -81,14 +79,6 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "prev": entry.prev,
         "hash": entry.hash,
     }
-
-
-def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Insert entries, by the driver itself: thousands a second come at a sale's start, all of one known shape."""
-    statement = _INSERT.compile(connection.engine)
-    text, order = statement.string, statement.positiontup
-    rows: Any = [row_of(entry) for entry in entries]
-    connection.exec_driver_sql(text, rows if order is None else [tuple(map(row.get, order)) for row in rows])
 
 
 def entry_of(row: Row[Any]) -> Entry:

@@ -79,13 +79,14 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
 def _breaks(installation: Demo, size: Size) -> list[Drill]:
     shop_s, store_s, all_s = size.breaks_s
     return [
-        Drill(at_s=shop_s, name="the shop's workers killed", act=installation.kill_shop),
+        Drill(at_s=shop_s, name="the shop's workers killed", act=installation.kill_shop, harms_origin=True),
         Drill(at_s=store_s, name="the store killed", act=installation.kill_store),
         Drill(
             at_s=all_s,
             name="store wiped; store, gate and shop killed",
             act=installation.lose_everything_and_shop,
             loses_store=True,
+            harms_origin=True,
             grace_s=GRACE_S,
         ),
     ]

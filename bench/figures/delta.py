@@ -42,6 +42,8 @@ class Board:
 
     arrivals: list[tuple[bytes, float]] = field(default_factory=list)
     resets: int = 0
+    sections: int = 0
+    """Messages that told how much is free in each section, instead of seats."""
 
     def take(self, message: bytes, now_s: float) -> None:
         """Note a message."""
@@ -49,6 +51,8 @@ class Board:
             return
         if b"event: reset" in message:
             self.resets += 1
+        if b"event: counts" in message:
+            self.sections += 1
         found = _ID.search(message)
         if found is None or b"event:" in message:
             return
@@ -106,9 +110,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
         shop.welcome(fans)
         with on_load_core(bench):
             say("one viewer")
-            alone = asyncio.run(_watch(shop, shop.events[0], fans, 1, seconds))
+            alone = asyncio.run(watch(shop, shop.events[0], fans, 1, seconds))
             say(f"{VIEWERS:,} viewers")
-            crowd = asyncio.run(_watch(shop, shop.events[1], fans, VIEWERS, seconds))
+            crowd = asyncio.run(watch(shop, shop.events[1], fans, VIEWERS, seconds))
     latencies, lone = crowd.board.latencies_ms(), alone.board.latencies_ms()
     p99, lone_p99 = _percentile(latencies, 0.99), _percentile(lone, 0.99)
     each_per_s = max(crowd.messages) / (seconds + TAIL_S)
@@ -155,7 +159,10 @@ class Watched:
     hold_p99_ms: float
 
 
-async def _watch(shop: Shop, event: str, fans: Sequence[str], viewers: int, seconds: int) -> Watched:
+async def watch(
+    shop: Shop, event: str, fans: Sequence[str], viewers: int, seconds: int, *, per_s: int = HOLDS_PER_S
+) -> Watched:
+    """Have so many look at an event while `per_s` holds a second are made there."""
     loop, board = asyncio.get_running_loop(), Board()
     host, _, port = shop.url.removeprefix("http://").partition(":")
     streams: list[Viewer] = []
@@ -172,7 +179,7 @@ async def _watch(shop: Shop, event: str, fans: Sequence[str], viewers: int, seco
         )
         streams += [viewer for _, viewer in made]
     await asyncio.sleep(1)
-    wanted = groups(shop.plan.layout)[: HOLDS_PER_S * seconds]
+    wanted = groups(shop.plan.layout)[: per_s * seconds]
     asked = [
         shop.hold(event, fans[number % len(fans)], f"delta-{viewers}-{number}", {"seats": seats})
         for number, seats in enumerate(wanted)
@@ -181,8 +188,8 @@ async def _watch(shop: Shop, event: str, fans: Sequence[str], viewers: int, seco
     await load.connect(shop.url, 64)
     began_s = loop.time()
     for number, seats in enumerate(wanted):
-        board.due_s[seats[0]] = began_s + number / HOLDS_PER_S
-    seen = await load.run(asked, HOLDS_PER_S)
+        board.due_s[seats[0]] = began_s + number / per_s
+    seen = await load.run(asked, per_s)
     await asyncio.sleep(TAIL_S)
     lost = sum(viewer.is_lost for viewer in streams)
     for viewer in streams:

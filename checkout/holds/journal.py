@@ -29,6 +29,7 @@ from checkout.holds.places import Place
 from checkout.holds.store import HoldStore
 from checkout.metrics import Metrics
 from checkout.tables import HOLD_JOURNAL
+from kernel.database import insert_many
 from kernel.errors import Unavailable
 from kernel.store import translated
 
@@ -169,7 +170,7 @@ class JournalRows:
         # In one order, so that two workers may wait for each other but not for ever.
         rows = [newest[key] for key in sorted(newest)]
         with self._database.writing() as connection:
-            connection.execute(_UPSERTS[self._database.dialect], rows)
+            insert_many(connection, _UPSERTS[self._database.dialect], rows)
 
     def forget(self, now_ms: int) -> int:
         """Take the rows of holds out that were over long ago; returns how many."""

@@ -186,7 +186,7 @@ def drills_of(text: str | None, harms: Mapping[str, Harm]) -> list[Drill]:
         except ValueError as error:
             raise ValueError(f"The drill {part!r} needs NAME@SECONDS.") from error
         harm = harms[name]
-        drills.append(Drill(at_s, name, harm.act, harm.loses_store, harm.grace_s))
+        drills.append(Drill(at_s, name, harm.act, harm.loses_store, grace_s=harm.grace_s))
     return drills
 
 

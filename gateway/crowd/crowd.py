@@ -221,10 +221,10 @@ class _Field:
         outages = self._venue.observed.outages
         await asyncio.sleep(max(0.0, drill.at_s - self._venue.seconds()))
         since_s, place = self._venue.seconds(), len(outages)
-        outages.append(Outage(drill.name, since_s, float("inf"), drill.loses_store))
+        outages.append(Outage(drill.name, since_s, float("inf"), drill.loses_store, drill.harms_origin))
         await drill.act()
         until_s = self._venue.seconds() + drill.grace_s
-        outages[place] = Outage(drill.name, since_s, until_s, drill.loses_store)
+        outages[place] = Outage(drill.name, since_s, until_s, drill.loses_store, drill.harms_origin)
 
     async def _keep_time(self) -> None:
         """Measure how late this process wakes up: its own share in what looks like the room's slowness."""

@@ -198,6 +198,7 @@ class Outage(NamedTuple):
     since_s: float
     until_s: float
     loses_store: bool
+    harms_origin: bool = False
 
 
 class Sample(NamedTuple):
@@ -269,6 +270,10 @@ class Observed:
     lags_ms: "array[float]" = field(default_factory=lambda: array("f"))  # of the crowd's own event loop
     cpu_s: float = 0.0  # of the crowd's process
 
-    def in_outage(self, since_s: float, until_s: float) -> bool:
-        """True when the time touches one in which the room was harmed on purpose or getting up from it."""
-        return any(outage.since_s <= until_s and since_s < outage.until_s for outage in self.outages)
+    def in_outage(self, since_s: float, until_s: float, *, of_origin: bool = False) -> bool:
+        """True when the time touches one in which the room (its origin) was harmed on purpose or getting up from it."""
+        return any(
+            outage.since_s <= until_s and since_s < outage.until_s
+            for outage in self.outages
+            if outage.harms_origin or not of_origin
+        )

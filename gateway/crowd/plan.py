@@ -98,13 +98,14 @@ class Drill:
 
     From its start until ``grace_s`` after its end the room may answer 503 with Retry-After and connections may
     break: that is counted apart. ``loses_store`` says that the store's state is gone afterwards, so that one more
-    burst may be admitted.
+    burst may be admitted; ``harms_origin`` that the gate may answer 502 for a site that went in the middle of it.
     """
 
     at_s: float
     name: str
     act: Callable[[], Awaitable[None]]
     loses_store: bool = False
+    harms_origin: bool = False
     grace_s: float = 10.0
 
 

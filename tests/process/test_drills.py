@@ -75,25 +75,6 @@ def test_a_thousand_open_sockets_wait_for_the_start() -> None:
     assert told["sockets-early"]["value"] == 0
 
 
-def test_a_seat_is_sold_once_while_everything_is_killed() -> None:
-    """Shop, store and gate are killed and the store is wiped under holds: SQL, store and records still agree."""
-    told = play("wreck")
-
-    assert told["wreck-violations"]["value"] == 0
-    assert told["wreck-places-lost"]["value"] == 0
-    assert told["wreck-holds"]["details"]["reserved"] > 20
-
-
-def test_every_seat_of_an_arena_is_sold_once() -> None:
-    """200 fans in a hall of 60,000: holds, conflicts, reservations; SQL, store and records agree."""
-    told = play("sale")
-
-    assert told["sale-crowd"]["value"] == 200
-    assert told["sale-checks"]["value"] >= 8
-    assert told["sale-holds"]["value"] > 120
-    assert told["sale-violations"]["details"]["looked_at"]["seats"] == 60_000
-
-
 def test_a_drill_that_is_not_known_is_refused_with_those_that_are() -> None:
     """A wrong NAME lists them and ends with 2."""
     done = subprocess.run(

@@ -41,6 +41,7 @@ end
 for buyer, seats in pairs(has) do
   put_buyer(buyer, seats, ids[buyer])
 end
+flush()
 redis.call('HSET', head, 'epoch', new_epoch, 'fence', fence, 'seats', #hall, 'last_ms', now, 'open', open,
   'waiting', waits, 'count:0', counts[0], 'count:1', counts[1], 'count:2', counts[2], 'count:3', counts[3],
   'count:4', counts[4], 'count:5', counts[5])

@@ -1,6 +1,7 @@
 """Reserving against time: of all who end a hold one wins, and the mutants that a stale hold gets past."""
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -26,11 +27,14 @@ from tests.checkout.reservations import (
     using,
 )
 
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "15"))
+"""How often each race is run; ``make races`` runs it ten thousand times."""
+
 
 async def test_of_release_expiry_and_reservation_one_wins(shop_url: str, store_url: str) -> None:
     """H8: all three run at once; the hold is a reservation, or its seats are free."""
     async with on_sale(shop_url, store_url) as scene:
-        for round_ in range(15):
+        for round_ in range(ROUNDS):
             scene.clock.advance(DAY_MS // 1000)
             hold = await scene.hold("ann", 0, key=f"{round_}", ttl_ms=120_000)
             scene.clock.advance(119_999 + round_ % 2)

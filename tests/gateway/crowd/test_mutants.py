@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.crowd.checks_answers import no_failures
 from gateway.crowd.crowd import Hooks, Result, run_crowd
+from gateway.crowd.observed import Failed, Outage, Route
 from gateway.crowd.plan import Drill, Limits, Plan
 from gateway.crowd.verdict import State
 from tests.gateway.crowd.naive_room import Fault, NaiveRoom
@@ -137,3 +139,17 @@ def test_failures_are_not_excused_outside_of_a_drill() -> None:
 def test_every_fault_of_the_naive_room_has_its_check() -> None:
     """No fault is left without a check that names it."""
     assert CAUGHT_BY.keys() | {Fault.NEW_LINE} == set(Fault)
+
+
+@pytest.mark.parametrize(
+    ("harms_origin", "at_s", "expected"), [(True, 9.0, True), (False, 9.0, False), (True, 99.0, False)]
+)
+def test_a_502_is_excused_only_while_the_site_behind_is_harmed(
+    harms_origin: bool, at_s: float, expected: bool
+) -> None:
+    """A site that is killed cannot end its answer; the gate says so, and must not say so at any other time."""
+    observed = crowd_before(PLAN).observed
+    observed.outages[:] = [Outage("killed", 8.0, 12.0, loses_store=False, harms_origin=harms_origin)]
+    observed.failures[:] = [Failed(1, Route.PAGE, "502", retry_told=False, since_s=at_s, until_s=at_s)]
+
+    assert (no_failures(observed).state is State.GREEN) is expected

@@ -1,18 +1,20 @@
 -- hall: what every transition of a hall does alike. No script by itself; it stands in front of each.
 --
--- Changes of seats are collected and written by `commit`, in runs, together with their delta and the counts. A
--- script that answers without `commit` has changed nothing. KEYS are the same eight for all.
+-- Changes are collected and written by `commit`: seats in runs, with their delta and the counts; records, ends and
+-- buyers of all holds by one command each. A call of the store costs more than what it does. A script that answers
+-- without `commit` has changed nothing. KEYS are the same eight for all.
 local map, owner, holds, expiry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local buyers, head, deltas, journal = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local FREE, HELD, RESERVED, SOLD, BLOCKED, KEPT = 0, 1, 2, 3, 4, 5
 local NOBODY = string.rep('\0', 8)
-local FORGET_MS, LAZY_MOST, DELTAS_KEPT, NEAR = 600000, 100, 20000, 256
+local FORGET_MS, LAZY_MOST, DELTAS_KEPT, NEAR, MANY, PIECE = 600000, 100, 20000, 256, 8, 1000
 
 local facts = redis.call('HMGET', head, 'epoch', 'fence', 'last_ms', 'open', 'waiting',
   'count:0', 'count:1', 'count:2', 'count:3', 'count:4', 'count:5')
 local epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] == '1', facts[5] == '1'
 local now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
 local byte_of, owner_of, changed, shift = {}, {}, {}, {}
+local kept, ends, notes, bought, whole = {}, {}, {}, {}, nil
 
 -- reads bytes of the map; what this script has changed already stays
 local function fetch(first, last)
@@ -26,7 +28,11 @@ end
 -- the byte of a seat as it is after the changes so far; nil outside the hall
 local function at(seat)
   if not byte_of[seat] then
-    fetch(seat, seat)
+    if whole then
+      byte_of[seat] = string.byte(whole, seat + 1)
+    else
+      fetch(seat, seat)
+    end
   end
   return byte_of[seat]
 end
@@ -46,7 +52,7 @@ local function move(seats, status, who)
   for text in string.gmatch(seats, '(%d+)%.') do
     all[#all + 1] = tonumber(text)
   end
-  if all[#all] - all[1] < NEAR then
+  if not whole and all[#all] - all[1] < NEAR then
     fetch(all[1], all[#all])
   end
   for _, seat in ipairs(all) do
@@ -57,7 +63,35 @@ local function move(seats, status, who)
   return #all
 end
 
+local function in_pieces(command, key, values)
+  for from = 1, #values, PIECE do
+    redis.call(command, key, unpack(values, from, math.min(#values, from + PIECE - 1)))
+  end
+end
+
+-- writes what was collected of holds and buyers
+local function flush()
+  in_pieces('HSET', holds, kept)
+  in_pieces('ZADD', expiry, ends)
+  for _, text in ipairs(notes) do
+    redis.call('XADD', journal, '*', 'n', text)
+  end
+  local have, left = {}, {}
+  for buyer, value in pairs(bought) do
+    if value.count == 0 then
+      left[#left + 1] = buyer
+    elseif value.count then
+      have[#have + 1] = buyer
+      have[#have + 1] = value.ids == '' and value.count or value.count .. ' ' .. value.ids
+    end
+  end
+  in_pieces('HSET', buyers, have)
+  in_pieces('HDEL', buyers, left)
+  kept, ends, notes, bought = {}, {}, {}, {}
+end
+
 local function commit()
+  flush()
   local write = {'last_ms', now}
   for status, by in pairs(shift) do
     if by ~= 0 then
@@ -126,16 +160,22 @@ end
 local function keep(id, record, what)
   local text = table.concat({record.state, record.fence, record.epoch, record.until_ms, record.end_ms, record.extended,
     record.back, record.price_version, record.currency, record.buyer, record.body, record.seats}, ' ')
-  redis.call('HSET', holds, id, text)
   local live = record.state == 'held' or record.state == 'pinned'
-  redis.call('ZADD', expiry, live and record.until_ms or record.until_ms + FORGET_MS, id)
+  kept[#kept + 1] = id
+  kept[#kept + 1] = text
+  ends[#ends + 1] = live and record.until_ms or record.until_ms + FORGET_MS
+  ends[#ends + 1] = id
   if what then
-    redis.call('XADD', journal, '*', 'n', id .. what .. ' ' .. string.format('%d', now) .. ' ' .. text)
+    notes[#notes + 1] = id .. what .. ' ' .. string.format('%d', now) .. ' ' .. text
   end
 end
 
 -- a buyer's value: the number of seats, and after a space the ids of the live holds
 local function seats_of(buyer)
+  local new = bought[buyer]
+  if new then
+    return new.count, new.ids
+  end
   local value = redis.call('HGET', buyers, buyer)
   if not value then
     return 0, ''
@@ -145,11 +185,7 @@ local function seats_of(buyer)
 end
 
 local function put_buyer(buyer, count, ids)
-  if count == 0 then
-    redis.call('HDEL', buyers, buyer)
-  else
-    redis.call('HSET', buyers, buyer, ids == '' and count or count .. ' ' .. ids)
-  end
+  bought[buyer] = {count = count, ids = ids}
 end
 
 local function drop_from_buyer(record, id, seats)
@@ -178,20 +214,26 @@ end
 
 -- frees what is over or forgets it, `most` at once
 local function sweep(most)
-  local freed, seats = 0, 0
+  local freed, seats, forgotten = 0, 0, {}
   local ids = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, most)
-  for _, id in ipairs(ids) do
-    local record = find(id)
+  if #ids == 0 then
+    return 0, 0, 0
+  end
+  if #ids >= MANY then
+    whole = redis.call('GET', map)
+  end
+  for place, text in ipairs(redis.call('HMGET', holds, unpack(ids))) do
+    local record = record_of(text)
     if record.is_live then
-      seats = seats + let_go(id, record, 'expired')
+      seats = seats + let_go(ids[place], record, 'expired')
       freed = freed + 1
     else
-      redis.call('HDEL', holds, id)
-      redis.call('ZREM', expiry, id)
+      forgotten[#forgotten + 1] = ids[place]
     end
   end
-  if #ids > 0 then
-    commit()
-  end
+  in_pieces('HDEL', holds, forgotten)
+  in_pieces('ZREM', expiry, forgotten)
+  commit()
+  whole = nil
   return freed, seats, #ids
 end

@@ -1,0 +1,29 @@
+"""The drills of the shop in their short form: a sale, and the same sale while everything is killed.
+
+Apart from ``test_drills``, so that two processes can play them side by side.
+"""
+
+import pytest
+
+from tests.process.test_drills import play
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+
+def test_a_seat_is_sold_once_while_everything_is_killed() -> None:
+    """Shop, store and gate are killed and the store is wiped under holds: SQL, store and records still agree."""
+    told = play("wreck")
+
+    assert told["wreck-violations"]["value"] == 0
+    assert told["wreck-places-lost"]["value"] == 0
+    assert told["wreck-holds"]["details"]["reserved"] > 20
+
+
+def test_every_seat_of_an_arena_is_sold_once() -> None:
+    """200 fans in a hall of 60,000: holds, conflicts, reservations; SQL, store and records agree."""
+    told = play("sale")
+
+    assert told["sale-crowd"]["value"] == 200
+    assert told["sale-checks"]["value"] >= 8
+    assert told["sale-holds"]["value"] > 120
+    assert told["sale-violations"]["details"]["looked_at"]["seats"] == 60_000
