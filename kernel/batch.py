@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from kernel.lua import Scalar, Script
+from kernel.lua import PRELUDE, START, Scalar, Script
 
 MOST_AT_ONCE = 64
 """Some milliseconds of the store's time, in which it answers nobody else."""
@@ -52,7 +52,9 @@ def each(script: Script) -> Script:
     KEYS: those of all calls. ARGV: how many keys and how many arguments a call has, then the arguments of all calls.
     What the other calls KEYS and ARGV are the call's own; its first line stays the first.
     """
-    text = f"local function one(KEYS, ARGV) {script.text}{_EACH}"
+    before, start, body = script.text.rpartition(START)
+    once = before.removeprefix(PRELUDE)
+    text = f"{once} local function one(KEYS, ARGV) {PRELUDE}{start}{body.removeprefix(PRELUDE)}{_EACH}"
     return replace(script, text=text, sha1=sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

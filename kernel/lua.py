@@ -44,6 +44,10 @@ PRELUDE = (
     "else now_ms = tonumber(now_ms) end "
 )
 
+START = " start(KEYS, now_ms) "
+"""Ends what a script may have in front of it: functions that are made once, the last of them ``start``, which begins a
+call. Where one command runs a script many times (``kernel.batch``) they are made once for all of them."""
+
 Scalar = str | int | bytes
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

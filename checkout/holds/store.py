@@ -54,7 +54,7 @@ from checkout.holds.answers import (
     places_of,
 )
 from kernel.batch import Batch
-from kernel.lua import PRELUDE, Scalar, Script, fast_call, load
+from kernel.lua import PRELUDE, START, Scalar, Script, fast_call, load
 from kernel.store import translated
 
 SCRIPTS = (
@@ -110,7 +110,7 @@ def load_script(name: str) -> Script:
     script = load(LUA / f"{name}.lua")
     part = (LUA / "parts" / "hall.lua").read_text(encoding="utf-8")
     line = " ".join(row.strip() for row in part.splitlines() if not _COMMENT.match(row))
-    text = f"{PRELUDE}{line} {script.text.removeprefix(PRELUDE)}"
+    text = f"{PRELUDE}{line}{START}{script.text.removeprefix(PRELUDE)}"
     return replace(script, text=text, sha1=sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -25,6 +25,7 @@ Every worker runs it, one works (a lease). Not here: what is put back (``sales.r
 import asyncio
 import logging
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,6 +52,12 @@ WORK = "reconciling"
 LEASE_MS = 20_000
 APART_MS = 2_000
 ABANDONED_MS = 3 * LATE_MS
+REST = 20
+"""So many times as long as a look took is rested after it. A look at a large hall takes some 50 ms, and many such halls
+would take all of a worker: so each is looked at every five seconds while that is a twentieth of the time at most."""
+
+LONGEST_REST_S = 5.0
+
 AFTER_SALE_MS = 86_400_000
 """So long after the end of a sale its hall is still looked at."""
 
@@ -126,22 +133,25 @@ class Reconciler:
         """Look at every hall, for ever; the first look is what a start after a crash needs."""
         while not is_ending():
             try:
-                await self.pass_by()
+                await self.pass_by(REST)
             except Unavailable as error:
                 self._failed(error)
             await asyncio.sleep(every_s)
 
-    async def pass_by(self) -> None:
-        """Look at every hall whose sale has begun or is over since not long."""
+    async def pass_by(self, rest: float = 0) -> None:
+        """Look at every hall whose sale has begun or is over since not long; rest so many times as long after each."""
         now_ms = self._clock.now_ms()
         for known in await self._catalogue.all():
             event = known.event
             if event.state is not State.DRAFT and now_ms < event.sale_until_ms + AFTER_SALE_MS:
+                began_s = time.monotonic()
                 try:
                     await self.look(event.id)
                 except (Unavailable, Refused) as error:
                     # One shard that is away, or an event on its way, holds up no other.
                     self._failed(error)
+                if rest:
+                    await asyncio.sleep(min(LONGEST_REST_S, rest * (time.monotonic() - began_s)))
 
     async def look(self, event: str) -> Looked | None:
         """Compare an event's hall, and repair what has not mended itself; None while another worker does so."""

@@ -189,6 +189,8 @@ async def test_a_hall_that_was_lost_in_the_middle_keeps_them_too(store: Store) -
     assert await lived(store, is_lost=True) == set()
 
 
+TRIES = 5
+
 MUTANTS = {
     "no lock": ("hold", "if #taken > 0 then", "if false then", "I2"),
     "no limit": ("hold", "tonumber(ARGV[4]), tonumber(ARGV[5])", "tonumber(ARGV[4]), 1000", "I9"),
@@ -220,4 +222,9 @@ async def test_a_hall_without_one_of_its_guards_is_noticed(name: str, store: Sto
         mutants["expire"] = load_script("expire").mutated("looked_at = sweep(most)", "looked_at = 0, 0, 0")
         mutants["hold"] = mutants["hold"].mutated("sweep(LAZY_MOST)\n  has, ids", "has, ids")
 
-    assert caught_by in await lived(store, mutants)
+    # What overlaps is for the machine to decide: what one life does not show, the next one does.
+    for _ in range(TRIES):
+        await store.flushall()
+        if caught_by in (found := await lived(store, mutants)):
+            return
+    raise AssertionError(f"{name} was not noticed: {found}")

@@ -466,7 +466,8 @@ async def test_the_first_look_comes_at_the_start(
         reconciler = reconciler_of(scene)
         passes, is_second = [0], asyncio.Event()
 
-        async def pass_by() -> None:
+        async def pass_by(rest: float) -> None:
+            assert rest > 0
             passes.append(0)
             if passes == [0, 0, 0]:
                 is_second.set()

@@ -1,20 +1,29 @@
 -- hall: what every transition of a hall does alike. No script by itself; it stands in front of each.
 --
+-- `start` begins a call. All else is made once, also where one command carries many calls (`kernel.batch`): to make these
+-- functions anew for each of them would cost as much as half a hold.
 -- Changes are collected and written by `commit`: seats in runs, with their delta and the counts; records, ends and
 -- buyers of all holds by one command each. A call of the store costs more than what it does. A script that answers
 -- without `commit` has changed nothing. KEYS are the same eight for all.
-local map, owner, holds, expiry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local buyers, head, deltas, journal = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local FREE, HELD, RESERVED, SOLD, BLOCKED, KEPT = 0, 1, 2, 3, 4, 5
 local NOBODY = string.rep('\0', 8)
 local FORGET_MS, LAZY_MOST, DELTAS_KEPT, NEAR, MANY, PIECE = 600000, 100, 20000, 256, 8, 1000
 
-local facts = redis.call('HMGET', head, 'epoch', 'fence', 'last_ms', 'open', 'waiting',
-  'count:0', 'count:1', 'count:2', 'count:3', 'count:4', 'count:5')
-local epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] == '1', facts[5] == '1'
-local now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
-local byte_of, owner_of, changed, shift = {}, {}, {}, {}
-local kept, ends, notes, bought, whole = {}, {}, {}, {}, nil
+local map, owner, holds, expiry, buyers, head, deltas, journal
+local facts, epoch, fence, is_open, waiting, now, known_fence
+local byte_of, owner_of, changed, shift
+local kept, ends, notes, bought, whole
+
+local function start(keys, now_ms)
+  map, owner, holds, expiry = keys[1], keys[2], keys[3], keys[4]
+  buyers, head, deltas, journal = keys[5], keys[6], keys[7], keys[8]
+  facts = redis.call('HMGET', head, 'epoch', 'fence', 'last_ms', 'open', 'waiting',
+    'count:0', 'count:1', 'count:2', 'count:3', 'count:4', 'count:5')
+  epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] == '1', facts[5] == '1'
+  now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
+  byte_of, owner_of, changed, shift = {}, {}, {}, {}
+  kept, ends, notes, bought, whole = {}, {}, {}, {}, nil
+end
 
 -- reads bytes of the map; what this script has changed already stays
 local function fetch(first, last)
