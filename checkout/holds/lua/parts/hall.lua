@@ -12,7 +12,7 @@ local FORGET_MS, LAZY_MOST, DELTAS_KEPT, NEAR, MANY, PIECE = 600000, 100, 20000,
 local map, owner, holds, expiry, buyers, head, deltas, journal
 local facts, epoch, fence, is_open, waiting, now, known_fence
 local byte_of, owner_of, changed, shift
-local kept, ends, notes, bought, whole
+local kept, ends, notes, bought, whole, told_of
 
 local function start(keys, now_ms)
   map, owner, holds, expiry = keys[1], keys[2], keys[3], keys[4]
@@ -22,7 +22,7 @@ local function start(keys, now_ms)
   epoch, fence, is_open, waiting = facts[1], tonumber(facts[2]), facts[4] == '1', facts[5] == '1'
   now, known_fence = math.max(now_ms, tonumber(facts[3]) or 0), fence
   byte_of, owner_of, changed, shift = {}, {}, {}, {}
-  kept, ends, notes, bought, whole = {}, {}, {}, {}, nil
+  kept, ends, notes, bought, whole, told_of = {}, {}, {}, {}, nil, {}
 end
 
 -- reads bytes of the map; what this script has changed already stays
@@ -185,7 +185,10 @@ local function seats_of(buyer)
   if new then
     return new.count, new.ids
   end
-  local value = redis.call('HGET', buyers, buyer)
+  local value = told_of[buyer]
+  if value == nil then
+    value = redis.call('HGET', buyers, buyer)
+  end
   if not value then
     return 0, ''
   end
@@ -231,18 +234,31 @@ local function sweep(most)
   if #ids >= MANY then
     whole = redis.call('GET', map)
   end
+  local over, who, names = {}, {}, {}
   for place, text in ipairs(redis.call('HMGET', holds, unpack(ids))) do
     local record = record_of(text)
     if record.is_live then
-      seats = seats + let_go(ids[place], record, 'expired')
-      freed = freed + 1
+      over[#over + 1] = {ids[place], record}
+      if not who[record.buyer] then
+        who[record.buyer] = true
+        names[#names + 1] = record.buyer
+      end
     else
       forgotten[#forgotten + 1] = ids[place]
     end
   end
+  if #names > 0 then
+    for place, value in ipairs(redis.call('HMGET', buyers, unpack(names))) do
+      told_of[names[place]] = value
+    end
+  end
+  for _, one in ipairs(over) do
+    seats = seats + let_go(one[1], one[2], 'expired')
+  end
+  freed = #over
   in_pieces('HDEL', holds, forgotten)
   in_pieces('ZREM', expiry, forgotten)
   commit()
-  whole = nil
+  whole, told_of = nil, {}
   return freed, seats, #ids
 end
