@@ -27,6 +27,7 @@ CONNECTING = 100
 TAIL_S = 2.0
 
 _ID = re.compile(rb"id: ?(\S+)")
+_CHUNK = re.compile(rb"^(?:\r\n)*[0-9a-fA-F]+\r\n")
 _RUN = re.compile(r"(\d+)(?:\+(\d+))?=(\w\w)")
 
 
@@ -93,7 +94,7 @@ class Viewer(asyncio.Protocol):
         for message in whole:
             if b"data:" in message:
                 self.messages += b"event:" not in message
-                self._board.take(message.lstrip(b"\r\n0123456789abcdefABCDEF"), now_s)
+                self._board.take(_CHUNK.sub(b"", message), now_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the stream ended."""

@@ -71,7 +71,7 @@ SCRIPTS = (
     "sale",
     "mine",
 )
-EXPIRE_MOST = 40
+EXPIRE_MOST = 60
 """Holds that one call of ``expire`` frees at most: some milliseconds of the store's time."""
 
 MARK_MOST = 8192
