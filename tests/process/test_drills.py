@@ -13,7 +13,7 @@ import pytest
 
 from bench.drills.__main__ import NAMES
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 240
