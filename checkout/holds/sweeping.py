@@ -65,14 +65,20 @@ class Sweeping:
         self._next_ms: dict[tuple[str, str], int] = {}
 
     async def run(self) -> None:
-        """Work for ever, at all places side by side."""
+        """Work for ever, at all places side by side; told to end, it ends when all of it has ended."""
         # Not a TaskGroup: it hands a cancellation on once, and a step that waits for a socket may lose it.
         works = [
-            self._forever(work, act, place, every_s)
+            asyncio.create_task(self._forever(work, act, place, every_s))
             for place in self._places.all()
             for work, act, every_s in (("sweep", self.sweep, SWEEP_S), ("drain", self.drain, DRAIN_S))
         ]
-        await asyncio.gather(*works)
+        try:
+            await asyncio.gather(*works)
+        finally:
+            # ``gather`` is over with the first that ends; what still works would find store and database closed.
+            for work in works:
+                work.cancel()
+            await asyncio.wait(works)
 
     async def sweep(self, place: Place) -> int:
         """Free what is over at a place; returns how many holds that were."""

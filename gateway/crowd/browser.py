@@ -77,7 +77,7 @@ class Venue:
     seconds: Callable[[], float]  # the crowd's clock
     wall: WallClock
     programme: Programme = field(default_factory=Programme)
-    library: Library = field(default_factory=Library)
+    archive: Library = field(default_factory=Library)
     observed: Observed = field(default_factory=Observed)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     sleepers: set["asyncio.Task[Any]"] = field(default_factory=set)

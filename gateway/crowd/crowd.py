@@ -132,7 +132,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     venue.observed.alone = plan.alone
     watch = Watch(_operator_wire(plan), plan, venue)
     try:
-        venue.library.keys = await _knock(venue)
+        venue.archive.keys = await _knock(venue)
         venue.observed.limits = _limits(plan.limits, await watch.limits())
         zero, cpu_s = hooks.seconds(), time.process_time()
         venue.observed.wall_ms = hooks.wall_ms()
@@ -146,7 +146,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     finally:
         await watch.close()
         await wire.close()
-    venue.observed.documents = venue.library.seen
+    venue.observed.documents = venue.archive.seen
     venue.observed.ended_s = venue.seconds()
     venue.observed.shop.clock_jump_ms = venue.wall.jump_ms
     venue.observed.cpu_s = time.process_time() - cpu_s
@@ -299,14 +299,14 @@ async def _last_look(venue: Venue) -> None:
     try:
         answer = await venue.wire.ask(b"GET", venue.room_path + b"/status")
         if answer.status == 200:
-            venue.library.document(answer.body, venue.seconds())
+            venue.archive.document(answer.body, venue.seconds())
     except (NoAnswer, ValueError) as error:
         venue.observed.garbled.append(f"no last document: {error}")
 
 
 async def _read_draw(venue: Venue) -> None:
     """Read the published draw of a line that has one, with all its leaves."""
-    if not any(document.draw.commitment for _, document in venue.library.seen):
+    if not any(document.draw.commitment for _, document in venue.archive.seen):
         return
     try:
         said = members(await venue.wire.ask(b"GET", venue.room_path + b"/draw"))

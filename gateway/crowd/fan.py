@@ -123,7 +123,7 @@ class Fan(Browser):
         page.wait_s = RETRY_LEAST_S
         if answer.status == 200:
             try:
-                document = self.venue.library.document(answer.body, answer.answered_at)
+                document = self.venue.archive.document(answer.body, answer.answered_at)
                 self.is_closing = self.is_closing or document.phase in {"draining", "ended"}
             except ValueError as error:
                 self.notes.garbled.append(str(error))
@@ -150,7 +150,7 @@ class Fan(Browser):
             if await self.look(page) and (document := page.document) is not None:
                 if document.phase == "ended" or document.run not in {"", file.run}:
                     raise self._over(document)
-                rank = self.venue.library.rank(document, file.number or 0)
+                rank = self.venue.archive.rank(document, file.number or 0)
                 self._place(page, document, rank)
                 if document.draw.seed and file.index % RECEIPT_EVERY == 0:
                     await self.read_receipt()

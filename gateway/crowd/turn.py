@@ -101,7 +101,7 @@ def _read(token: str) -> dict[str, Any]:
 
 
 def _verifies(fan: Fan, token: str) -> bool:
-    keys = fan.venue.library.keys
+    keys = fan.venue.archive.keys
     if not keys:
         return True
     try:
