@@ -77,7 +77,8 @@ class Sweeping:
         finally:
             # ``gather`` is over with the first that ends; what still works would find store and database closed.
             for work in works:
-                work.cancel()
+                if not work.cancelling():
+                    work.cancel()
             await asyncio.wait(works)
 
     async def sweep(self, place: Place) -> int:

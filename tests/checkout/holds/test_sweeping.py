@@ -302,7 +302,13 @@ async def test_it_has_ended_when_all_of_it_has(
                 ended.set()
             return 0
 
+        async def quick(place: Place) -> int:
+            del place
+            await asyncio.Event().wait()
+            return 0
+
         monkeypatch.setattr(worker, "drain", slow)
+        monkeypatch.setattr(worker, "sweep", quick)
         running = asyncio.create_task(worker.run())
         await under_way.wait()
         running.cancel()
