@@ -24,6 +24,8 @@ from tests.process.streaming import BUFFER_BYTES, MOST_HEADER_BYTES, Fan, Served
 
 pytestmark = pytest.mark.process
 
+LIVES = 5
+
 SERVERS_MOST_BYTES = 65_536
 """Above this uvicorn asks whoever writes to wait."""
 
@@ -99,7 +101,10 @@ async def test_viewers_that_come_and_go_see_the_hall_in_the_end(store: Redis, st
 async def test_the_test_above_notices_a_stream_that_forgets_where_it_stopped(
     store: Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mutant: whoever comes back begins with what comes now. The mark saves the viewers, but maps are fetched."""
+    """Mutant: whoever comes back begins with what comes now. The mark saves the viewers, but maps are fetched.
+
+    Whether somebody was away just when something was told is chance on a busy machine: it has five lives.
+    """
     place = Follower.place
 
     def forgetful(own: Follower, bookmark: Bookmark, at: Version | None) -> bool:
@@ -107,8 +112,13 @@ async def test_the_test_above_notices_a_stream_that_forgets_where_it_stopped(
         return place(own, bookmark, None)
 
     monkeypatch.setattr(Follower, "place", forgetful)
-    with pytest.raises(AssertionError):
-        await test_viewers_that_come_and_go_see_the_hall_in_the_end(store, store_url)
+    for _ in range(LIVES):
+        await store.flushall()
+        try:
+            await test_viewers_that_come_and_go_see_the_hall_in_the_end(store, store_url)
+        except AssertionError:
+            return
+    pytest.fail("nobody noticed")
 
 
 async def test_a_second_worker_goes_on_where_the_first_stopped(store: Redis, store_url: str) -> None:
