@@ -35,12 +35,13 @@ class Once(Generic[Key, Value]):
         self._kept: OrderedDict[Key, tuple[int, Value]] = OrderedDict()
         self._making: dict[Key, asyncio.Task[Value]] = {}
 
-    async def get(self, key: Key) -> Value:
-        """Give the thing."""
+    async def get(self, key: Key, within_ms: int | None = None) -> Value:
+        """Give the thing; `within_ms`: one that is no older than this, 0 for one that is being made at this moment."""
         found = self._kept.get(key)
+        keep_ms = self._keep_ms if within_ms is None else within_ms
         if found is not None:
             age_ms = self._clock.now_ms() - found[0]
-            if self._keep_ms is None or 0 <= age_ms < self._keep_ms:
+            if keep_ms is None or 0 <= age_ms < keep_ms:
                 self._kept.move_to_end(key)
                 return found[1]
         making = self._making.get(key)

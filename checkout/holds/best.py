@@ -192,11 +192,13 @@ class Picture:
                         # A place to stand is in no stretch; its 0 is the margin, which is taken anyway.
                         text[part.text_at[at]] = _TAKEN
 
-    def best(self, wish: Together, start: int = 0) -> Block | Places | None:
+    def best(self, wish: Together, start: int = 0, *, anywhere: bool = False) -> Block | Places | None:
         """Choose; None when there is no such block.
 
-        `start` passes over so many stretches behind the best block's, if there are others behind: who lost a
-        block to somebody faster looks elsewhere than all the others who did.
+        `start` passes over so many stretches behind the best block's, from the last one back to the first: who lost
+        a block to somebody faster looks elsewhere than all the others who did. `anywhere`: it passes over so many
+        seats instead, and the next block is taken, though a nearer one may be beside it; who has lost twice wants
+        seats more than the best of them.
         """
         part = self._index.part(wish.section)
         if part is None:
@@ -205,7 +207,13 @@ class Picture:
             for with_apart in (False, True) if part.apart else (False,):
                 text = self._text(wish, part, with_apart=with_apart)
                 for leaves_none in (True, False):
-                    seat = _nearest(text, part, self._index.sums, wish.count, start, leaves_none=leaves_none)
+                    seat = (
+                        _any(text, part, wish.count, start, leaves_none=leaves_none)
+                        if anywhere
+                        else _nearest(
+                            text, part, self._index.sums, wish.count, start, leaves_none=leaves_none
+                        )
+                    )
                     if seat is not None:
                         return Block(tuple(range(seat, seat + wish.count)))
         names_none = wish.tier is None and wish.section is None
@@ -289,11 +297,24 @@ def _nearest(
     if first < 0:
         return None
     if start:
-        number = part.span_at[first] + start
-        if number < len(part.starts):
-            begin = _next_block(text, part.starts[number], count, leaves_none=leaves_none)
-            first = begin if begin >= 0 else first
+        nearest, furthest = part.span_at[first], part.span_at[text.rfind(b"f" * count)]
+        begin = part.starts[nearest + start % (furthest - nearest + 1)]
+        if begin > first:
+            found = _next_block(text, begin, count, leaves_none=leaves_none)
+            first = found if found >= 0 else first
     return _search(text, part, sums, count, first, leaves_none=leaves_none)
+
+
+def _any(text: bytearray, part: Part, count: int, start: int, *, leaves_none: bool) -> int | None:
+    """Return the first seat of a block so many places behind the nearest stretch that has one, or of that one."""
+    first = _next_block(text, 0, count, leaves_none=leaves_none)
+    if first < 0:
+        return None
+    begin = first + start % (text.rfind(b"f" * count) - first + 1)
+    found = _next_block(text, begin, count, leaves_none=leaves_none)
+    at = found if found >= 0 else first
+    number = part.span_at[at]
+    return at + part.spans[number][0] - part.starts[number]
 
 
 def _next_block(text: bytearray, begin: int, count: int, *, leaves_none: bool) -> int:

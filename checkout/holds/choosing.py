@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterable
 from zlib import crc32
 
 from checkout.holds.answers import Seen
-from checkout.holds.best import Index, Picture
+from checkout.holds.best import Block, Index, Picture, Places, Together
 
 PICTURE_MS = 1_000
 """So long a picture is used while the map does not change; then what was chosen and not granted is to be had again."""
 
 SPREAD_MOST = 512
+
+ANYWHERE_AFTER = 2
+"""Who has lost so often is shown the map anew, and sent to any seats that fit."""
+
+CALM_MS = 100
+"""In such a time half of what was lost is forgotten."""
 
 
 class Choosing:
@@ -31,6 +37,7 @@ class Choosing:
         self._granted: set[int] = set()
         self._granted_before: set[int] = set()
         self._lost = 0
+        self._calmer_ms = 0
 
     def picture(self, seen: Seen, of: str, octets: Callable[[], bytes], now_ms: int) -> Picture:
         """Return the picture of a map, for one allocation's seats, or for everybody if `of` is ''.
@@ -40,7 +47,8 @@ class Choosing:
         if seen.version != self._version or now_ms >= self._until_ms:
             self._version, self._until_ms = seen.version, now_ms + PICTURE_MS
             self._pictures = {}
-            self._lost //= 2
+            if not 0 <= now_ms - self._calmer_ms < CALM_MS:
+                self._lost, self._calmer_ms = self._lost // 2, now_ms
             # The map may have been read before these were granted.
             self._granted_before, self._granted = self._granted, set()
         picture = self._pictures.get(of)
@@ -49,10 +57,12 @@ class Choosing:
             picture.take(self._under_way | self._granted_before | self._granted)
         return picture
 
-    def further(self, hold_id: bytes, attempt: int) -> int:
-        """Tell how many stretches to pass over."""
-        spread = min(self._lost, SPREAD_MOST)
-        return crc32(hold_id + bytes((attempt,))) % (spread + 1)
+    def best(self, picture: Picture, wish: Together, hold_id: bytes, attempt: int) -> Block | Places | None:
+        """Choose: the best; or so far behind it as others lately lost; or, after two losses, anywhere."""
+        dice = crc32(hold_id + bytes((attempt,)))
+        if attempt >= ANYWHERE_AFTER:
+            return picture.best(wish, dice, anywhere=True)
+        return picture.best(wish, dice % (min(self._lost, SPREAD_MOST) + 1))
 
     def sent(self, picture: Picture, seats: Iterable[int]) -> None:
         """Keep others from where somebody is sent now."""

@@ -1,8 +1,8 @@
 """Seeking: finds the seats to ask the store for, where the buyer has not named them.
 
 What a worker keeps ready for that: the index and the floors of each layout (for good), the last map of each event
-(``LOOK_MS``, one read of the store for all who ask), and which seats belong to an allocation (``ALLOCATION_MS``, from
-SQL). So many of each at most; what was needed least lately goes first.
+(``LOOK_MS``, one read of the store for all who ask; who has lost twice waits for the next one), and which seats belong
+to an allocation (``ALLOCATION_MS``, from SQL). So many of each at most; what was needed least lately goes first.
 
 How old an allocation may be: a seat that was added to it is found a second later at most; one that was put on sale for
 all is refused by the store at once, because it is blocked no more; only one that moves from one allocation to
@@ -21,7 +21,7 @@ from checkout.halls.seat_rows import SeatRows
 from checkout.halls.sections import Kind
 from checkout.holds.answers import Few, Held, HoldOutcome, Missing, Seen, Taken, Wanted
 from checkout.holds.best import Block, Index, Picture, Places, Together, as_free
-from checkout.holds.choosing import Choosing
+from checkout.holds.choosing import ANYWHERE_AFTER, Choosing
 from checkout.holds.places import Places as Shards
 from checkout.metrics import Metrics
 from checkout.once import Once
@@ -31,8 +31,8 @@ LOOK_MS = 100
 ALLOCATION_MS = 1_000
 MOST_LAYOUTS, MOST_EVENTS, MOST_ALLOCATIONS = 16, 128, 64
 
-Look = Callable[[str], Awaitable[Seen | Missing]]
-"""Gives an event's map, not much older than now."""
+Look = Callable[[str, int], Awaitable[Seen | Missing]]
+"""Gives an event's map; so many milliseconds old at most, 0 for one that is read at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ class Seeking:
         """
         index = await self._indexes.get(event.layout_id)
         mask = await self.mask(event, allocation) if allocation else b""
-        seen = await self._look(event.id)
+        seen = await self._look(event.id, 0 if attempt >= ANYWHERE_AFTER else LOOK_MS)
         if isinstance(seen, Missing):
             return seen
         choosing = self._choosing_of(event.id, index)
         picture = choosing.picture(
             seen, allocation, lambda: as_free(seen.map, mask) if mask else seen.map, self._clock.now_ms()
         )
-        found = picture.stand(wish) if stands else picture.best(wish, choosing.further(hold_id, attempt))
+        found = picture.stand(wish) if stands else choosing.best(picture, wish, hold_id, attempt)
         match found:
             case Block(seats):
                 choosing.sent(picture, seats)
@@ -123,8 +123,8 @@ class Seeking:
         self._choosing.move_to_end(event)
         return choosing
 
-    async def _own_look(self, event: str) -> Seen | Missing:
-        seen = await self._maps.get(event)
+    async def _own_look(self, event: str, within_ms: int) -> Seen | Missing:
+        seen = await self._maps.get(event, within_ms)
         if isinstance(seen, Missing):
             # Nobody shall hear of the loss after it is mended.
             self._maps.forget(event)

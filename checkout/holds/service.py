@@ -66,7 +66,7 @@ from checkout.metrics import Metrics
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 
-TRIES = 5
+TRIES = 8
 
 Rebuild = Callable[[str], Awaitable[object]]
 """Puts an event's map back into a store that lost it."""

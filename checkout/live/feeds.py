@@ -1,6 +1,7 @@
 """Feed: what a worker has of one event's hall: a copy that is read on while anybody looks, and ready answers from it.
 
-The store is read at most once in ``FRESH_MS``, however many ask; whoever comes in the meantime waits for the same
+The store is read at most once in ``FRESH_MS``, however many ask, and one reading at a time for who must know better
+(a buyer who lost the seats that were chosen); whoever comes in the meantime waits for the same
 reading. What is read is the stream of deltas after the last one known. Only where the copy cannot go on from there
 (the first time, after a loss, after ``READ_MOST`` deltas) the whole map is read.
 
@@ -105,10 +106,10 @@ class Feed:
 
     # ------------------------------------------------------------------------------- reading
 
-    async def fresh(self) -> None:
-        """See to it that the copy is at most ``FRESH_MS`` old, if that can be had in time."""
+    async def fresh(self, within_ms: int | None = None) -> None:
+        """See to it that the copy is ``FRESH_MS`` old at most, or so old (0: read at this moment), if that can be."""
         now_ms = self.asked_ms = self._clock.now_ms()
-        if _is_within(self.read_ms, now_ms, FRESH_MS):
+        if _is_within(self.read_ms, now_ms, FRESH_MS if within_ms is None else within_ms):
             return
         if self._reading is None or self._reading.done():
             if _is_within(self._failed_ms, now_ms, AGAIN_MS):

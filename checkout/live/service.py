@@ -169,9 +169,12 @@ class LiveMap:
         age_ms = feed.age_ms()
         return feed.sections_body(sections, self._clock.now_ms()), age_ms
 
-    async def look(self, event: str) -> Seen | Missing:
-        """Give the whole hall, a moment old. Raises ``Refused("event-unknown")``, ``Unavailable("store-away")``."""
-        feed = await self._fresh(event)
+    async def look(self, event: str, within_ms: int | None = None) -> Seen | Missing:
+        """Give the whole hall, so old at most; 0: as it is read at this moment.
+
+        Raises ``Refused("event-unknown")``, ``Unavailable("store-away")``.
+        """
+        feed = await self._fresh(event, within_ms)
         if feed.is_missing:
             return Missing()
         feed.age_ms()
@@ -330,13 +333,13 @@ class LiveMap:
         sections = await self._sections(feed)
         return feed.tell_sections(sections, now_ms) if feed.follower.copy is not None else ""
 
-    async def _fresh(self, event: str) -> Watched:
+    async def _fresh(self, event: str, within_ms: int | None = None) -> Watched:
         known = await self._catalogue.known(event)
         feed = self._feeds.get(event)
         if feed is None:
             feed = Watched(known, self._places, self._rebuild, self._clock, self._metrics)
             self._feeds[event] = feed
-        await feed.fresh()
+        await feed.fresh(within_ms)
         return feed
 
     async def _sections(self, feed: Watched) -> Sequence[Stretch]:

@@ -57,6 +57,19 @@ async def test_a_thing_is_as_old_as_its_making(clock: ManualClock) -> None:
     assert await once.get("a") == "a3"
 
 
+async def test_who_must_know_better_gets_a_newer_one_and_the_others_have_it_too(clock: ManualClock) -> None:
+    """Within 20 ms, or made at this moment: shared with whoever comes while it is being made."""
+    kitchen = Kitchen()
+    once = Once(kitchen.make, clock, keep_ms=100, most=8)
+    assert await once.get("a") == "a1"
+    clock.advance(20)
+
+    assert await once.get("a", 21) == "a1"
+    assert await asyncio.gather(*(once.get("a", 20) for _ in range(3))) == ["a2"] * 3
+    assert await once.get("a") == "a2"
+    assert await once.get("a", 0) == "a3"
+
+
 async def test_what_never_changes_is_made_once(clock: ManualClock) -> None:
     """Until it is forgotten, or there are too many others."""
     kitchen = Kitchen()

@@ -232,9 +232,9 @@ def test_there_is_an_answer_where_enough_can_stand(scene: tuple[Layout, bytes, T
         assert not names_one or max(rooms, default=0) < wish.count
 
 
-@given(scenes(), st.lists(st.integers(0, 5), min_size=1, max_size=12))
+@given(scenes(), st.lists(st.integers(0, 40), min_size=1, max_size=12), st.booleans())
 def test_whatever_is_given_out_is_free_together_and_given_once(
-    scene: tuple[Layout, bytes, Together], starts: list[int]
+    scene: tuple[Layout, bytes, Together], starts: list[int], anywhere: bool
 ) -> None:
     """Also when others were faster and the search begins further on; in the end nothing fits any more."""
     layout, octets, wish = scene
@@ -242,7 +242,7 @@ def test_whatever_is_given_out_is_free_together_and_given_once(
     picture = Picture(index, octets, by_name=True)
     left = bytearray(octets)
     for at in range(layout.seats + 1):
-        found = picture.best(wish, starts[at % len(starts)])
+        found = picture.best(wish, starts[at % len(starts)], anywhere=anywhere)
         fitting = set(blocks(layout, bytes(left), wish))
         if found is None:
             assert not fitting

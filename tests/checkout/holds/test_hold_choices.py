@@ -1,11 +1,13 @@
 """Which seats a buyer gets who does not name them, or who has a code for them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from checkout.halls.seats import Status
-from checkout.holds.answers import Few, Limit, Taken
+from checkout.holds.answers import Few, Limit, Missing, Seen, Taken
+from checkout.holds.store import HoldStore
 from checkout.holds.wishes import (
     NoAllocation,
     NoBlock,
@@ -120,9 +122,11 @@ async def test_who_loses_to_another_worker_is_given_other_seats(url: str, store_
 async def test_after_some_tries_the_buyer_hears_who_was_faster(url: str, store_url: str) -> None:
     """Nobody tries for ever; what is in the way is named, and the next request sees a new map."""
     async with office(url, store_url) as own:
-        await own.ask("first", "k", {"best": {"count": 1, "section": 1}})
+        seen = await own.holds.look(EVENT)
         await own.holds.mark(EVENT, "block", range(20))
-        lost = await own.ask("ann", "k", {"best": {"count": 1, "section": 0}})
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(HoldStore, "look", always(seen))
+            lost = await own.ask("ann", "k", {"best": {"count": 1, "section": 0}})
         await own.holds.mark(EVENT, "unblock", [7])
         own.clock.advance(100)
         found = await own.ask("ann", "k", {"best": {"count": 1, "section": 0}})
@@ -130,6 +134,30 @@ async def test_after_some_tries_the_buyer_hears_who_was_faster(url: str, store_u
     assert isinstance(lost, Taken)
     assert [now for _, now in lost.seats] == [Status.BLOCKED]
     assert seats_of(found) == [7]
+
+
+async def test_who_has_lost_twice_is_shown_the_hall_as_it_is(url: str, store_url: str) -> None:
+    """What is left is found in the same request, and where nothing is left the buyer hears that."""
+    async with office(url, store_url) as own:
+        other = own.worker()
+        await own.ask("first", "k", {"best": {"count": 1, "section": 1}})
+        await own.ask("second", "k", {"best": {"count": 1, "section": 1}}, other)
+        await own.holds.mark(EVENT, "block", [seat for seat in range(20) if seat != 7])
+        found = await own.ask("ann", "k", {"best": {"count": 1, "section": 0}})
+        none = await own.ask("bob", "k", {"best": {"count": 1, "section": 0}}, other)
+
+    assert seats_of(found) == [7]
+    assert none == NoBlock()
+
+
+def always(seen: Seen | Missing) -> Callable[[HoldStore, str], Awaitable[Seen | Missing]]:
+    """Have every reading of a map give what was there once: somebody is always faster."""
+
+    async def look(own: HoldStore, event: str) -> Seen | Missing:
+        del own, event
+        return seen
+
+    return look
 
 
 async def test_what_was_chosen_and_not_granted_is_to_be_had_again(url: str, store_url: str) -> None:

@@ -182,7 +182,7 @@ async def arena(own: Office) -> Layout:
 
 
 async def test_a_thousand_at_once_get_four_together_each(tmp_path: object, store_url: str) -> None:
-    """At three workers that know nothing of one another, from a map that is never read again: all are served."""
+    """At three workers that know nothing of one another, whose clock stands still: all are served."""
     async with office(f"sqlite:///{tmp_path}/shop.db", store_url) as own:
         layout = await arena(own)
         workers = [own.worker() for _ in range(3)]
