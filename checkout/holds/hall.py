@@ -253,6 +253,23 @@ def settle(hall: Hall, id_: bytes, to: str, now_ms: int) -> tuple[Hall, SettleOu
     return _kept(hall, "settled", id_, record, now_ms), Settled()
 
 
+def reclaim(hall: Hall, buyer: str, back: Status, seats: Iterable[int], now_ms: int) -> tuple[Hall, Marked]:
+    """Free seats that were sold and came back; those of an allocation are blocked again. Others are left alone."""
+    to = _returned(hall, back)
+    changes = {
+        seat: hall.map[seat] & 0xF0 | to
+        for seat in sorted(set(seats))
+        if seat < len(hall.map) and status(hall.map[seat]) is Status.SOLD
+    }
+    bought = dict(hall.bought)
+    if left := bought.get(buyer, 0):
+        bought[buyer] = max(left - len(changes), 0)
+        if not bought[buyer]:
+            del bought[buyer]
+    now_ms = max(now_ms, hall.last_ms)
+    return _told_of(replace(hall, bought=bought), changes, now_ms), Marked(len(changes))
+
+
 def mark(hall: Hall, act: str, value: int, seats: Iterable[int], now_ms: int) -> tuple[Hall, MarkOutcome]:
     """Block free seats, free blocked ones, or put seats into another tier: all of them, or none."""
     wanted = sorted(set(seats))

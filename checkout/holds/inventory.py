@@ -9,7 +9,10 @@ wakes up: it can neither empty the new home of the event nor add a row to it. Th
 It fences reservations as well: a hold of an older map cannot be reserved any more (``sales.store``).
 
 **Digest.** The sum of the hashes of all rows modulo 2^256: databases sort texts each in its own way, so the order must
-not count. Not here: when which step is taken (``shards.moving``).
+not count.
+
+**Log.** What happened to an event's sales (``event_log``) is copied and never taken away (``eventlog.copying``); it is
+summed up beside the rows. Not here: when which step is taken (``shards.moving``).
 """
 
 import hashlib
@@ -23,6 +26,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from checkout.database import ShopDatabase
+from checkout.eventlog import copying
+from checkout.eventlog.entries import Entry
 from checkout.tables import IDEMPOTENCY, INVENTORY, RESERVATIONS, STORE_EPOCHS
 
 BATCH = 2_000
@@ -100,6 +105,23 @@ class Inventory:
             made[table.name] = Summary(count, f"{digest:064x}")
         return made
 
+    def log_batches(self, event: str) -> Iterator[list[Entry]]:
+        """Give the entries of the log, a batch at a time, each from a transaction of its own."""
+        return copying.batches(self._database, event, BATCH)
+
+    def log_count(self, event: str) -> int:
+        """Count the entries of the log."""
+        with self._database.reading() as connection:
+            return copying.count(connection, event)
+
+    def log_summary(self, event: str) -> Summary:
+        """Sum up the log, without the ids, which are each database's own."""
+        count = digest = 0
+        for entries in self.log_batches(event):
+            count += len(entries)
+            digest = (digest + sum(_hash(tuple(entry)[1:]) for entry in entries)) % _RING
+        return Summary(count, f"{digest:064x}")
+
     # ----------------------------------------------------------------------------- writing
 
     def fence(self, event: str, epoch: int) -> int:
@@ -116,7 +138,7 @@ class Inventory:
         return active
 
     def clear(self, event: str, epoch: int) -> None:
-        """Take all rows away, for this epoch. Raises ``TooLate``."""
+        """Take all rows away but the log, for this epoch. Raises ``TooLate``."""
         with self._database.writing() as connection:
             _raise(connection, event, epoch)
             for table in TABLES:
@@ -129,6 +151,13 @@ class Inventory:
             if _epoch(connection, event, lock=True) != epoch:
                 raise TooLate
             connection.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+    def put_log(self, event: str, epoch: int, entries: Sequence[Entry]) -> None:
+        """Add entries of the log that are not here yet. Raises ``TooLate``, and ``copying.Forked``."""
+        with self._database.writing() as connection:
+            if _epoch(connection, event, lock=True) != epoch:
+                raise TooLate
+            copying.put(connection, entries)
 
 
 def are_apart(databases: Sequence[ShopDatabase]) -> bool:

@@ -64,6 +64,7 @@ SCRIPTS = (
     "expire",
     "pin",
     "settle",
+    "reclaim",
     "mark",
     "load",
     "look",
@@ -197,6 +198,14 @@ class HoldStore:
         """Say what SQL decided about a hold: sold for good, back, or held on until its old end."""
         answer = await self._call("settle", event, (hold_id, to), now_ms)
         return Settled() if answer[0] == "settled" else Gone(HoldState(answer[1].decode()))
+
+    async def reclaim(
+        self, event: str, buyer: str, back: Status, seats: Iterable[int], now_ms: int | None = None
+    ) -> Marked | Missing:
+        """Free seats that were sold and came back, and count them off from who had bought them."""
+        runs = [f"{first}+{count}" for first, count in ranges(seats)]
+        answer = await self._call("reclaim", event, (buyer, int(back), *runs), now_ms)
+        return Marked(answer[1]) if answer[0] == "marked" else Missing()
 
     async def mark(
         self, event: str, act: Act, seats: Iterable[int], now_ms: int | None = None

@@ -93,7 +93,20 @@ STORIES = st.sampled_from([*KINDS[:1], *KINDS]).flatmap(
             [-5000, 0, TTL_MS - 1, TTL_MS, TTL_MS, TTL_MS + GRACE_MS, LONGEST_MS, 2 * TTL_MS, FORGET_MS]
         ),
         then=st.sampled_from(
-            ["hold", "hold", "release", "extend", "extend", "pin", "sold", "back", "held", "expire", "expire"]
+            [
+                "hold",
+                "hold",
+                "release",
+                "extend",
+                "extend",
+                "pin",
+                "sold",
+                "back",
+                "held",
+                "reclaim",
+                "expire",
+                "expire",
+            ]
         ),
         who=st.sampled_from(["ann", "ann", "eve"]),
         waiting=st.sampled_from([False, False, True]),
@@ -211,6 +224,12 @@ class Machine(RuleBasedStateMachine):
         self.hall, expected = rules.settle(self.hall, an_id(number), to, self.now_ms)
         assert self.loop.run(self.store.settle(EVENT, an_id(number), to, self.now_ms)) == expected
 
+    @rule(buyer=BUYER, back=st.sampled_from([Status.FREE, Status.FREE, Status.BLOCKED]), seats=SEATS)
+    def reclaim(self, buyer: str, back: Status, seats: tuple[int, ...]) -> None:
+        """Hear that seats which were sold have come back."""
+        self.hall, expected = rules.reclaim(self.hall, buyer, back, seats, self.now_ms)
+        assert self.loop.run(self.store.reclaim(EVENT, buyer, back, seats, self.now_ms)) == expected
+
     @rule(act=st.sampled_from(["block", "unblock"]), seats=SEATS)
     def mark(self, act: Literal["block", "unblock"], seats: tuple[int, ...]) -> None:
         """Block seats or free blocked ones."""
@@ -294,6 +313,11 @@ class Machine(RuleBasedStateMachine):
                 self.expire(200)
             case "sold" | "back" | "held":
                 self.settle(number, act)
+            case "reclaim":
+                record = self.hall.holds.get(an_id(number))
+                seats = tuple(seat for seat, _ in record.seats) if record else (0,)
+                back = record.back if record else Status.FREE
+                self.reclaim(self._buyer(number, own), back, seats)
 
     def _buyer(self, number: int, own: bool) -> str:
         record = self.hall.holds.get(an_id(number))
@@ -356,6 +380,31 @@ def test_the_scripts_do_what_the_rules_say(store_url: str) -> None:
     play(store_url, {}, 60)
 
 
+def return_more_than_was_bought(url: str, scripts: dict[str, Script]) -> None:
+    """Ann has bought one seat and holds another; three come back in her name."""
+    machine = type("Machine", (Machine,), {"url": url, "scripts": scripts})()
+    try:
+        machine.begin()
+        for number, (buyer, seats) in enumerate((("bob", (0, 1)), ("ann", (3,)), ("ann", (4,)))):
+            machine.hold(number, buyer, seats, (), Status.FREE, 4, "body")
+        machine.settle(0, "sold")
+        machine.settle(1, "sold")
+        machine.reclaim("ann", Status.FREE, (0, 1, 3))
+        machine.the_store_says_what_the_rules_say()
+        assert machine.hall.has("ann") == 1
+    finally:
+        machine.close()
+
+
+def test_what_is_held_is_not_counted_off(store_url: str) -> None:
+    """Whatever comes back in a buyer's name; a script that counts it off is noticed."""
+    return_more_than_was_bought(store_url, {})
+
+    mutant = load_script("reclaim").mutated("math.max(has - freed, live)", "has - freed")
+    with pytest.raises(AssertionError):
+        return_more_than_was_bought(store_url, {"reclaim": mutant})
+
+
 def is_caught(url: str, scripts: dict[str, Script], beginning: int) -> bool:
     """Tell whether the machine notices, from one of the beginnings that follow."""
     for number in range(beginning, beginning + BEGINNINGS):
@@ -408,6 +457,12 @@ def is_caught(url: str, scripts: dict[str, Script], beginning: int) -> bool:
         pytest.param("settle", "move(record.seats, SOLD, NOBODY)", "move(record.seats, SOLD, nil)", id="owner stays"),
         pytest.param("settle", "drop_from_buyer(record, id, 0)", "drop_from_buyer(record, id, 1)", id="bought: less"),
         pytest.param("settle", "'held', record.end_ms, 0", "'held', now, 0", id="the old end is forgotten"),
+        pytest.param("reclaim", "byte % 16 == SOLD", "byte % 16 ~= FREE", id="what is not sold comes back"),
+        pytest.param(
+            "reclaim", "if back ~= BLOCKED then\n  back = waiting and KEPT or FREE\nend\nlocal freed",
+            "back = FREE\nlocal freed", id="an allocation's seats come back free",
+        ),
+        pytest.param("reclaim", "math.max(has - freed, live)", "has", id="what came back counts as bought"),
         pytest.param("expire", "'-inf', now, 'LIMIT'", "'-inf', '(' .. now, 'LIMIT'", id="sweeps late"),
         pytest.param("expire", "in_pieces('HDEL', holds, forgotten)", "", id="records are kept for ever"),
         pytest.param("expire", "drop_from_buyer(record, id, count)", "", id="expired seats still count"),
