@@ -1,0 +1,18 @@
+"""What the tests of payments may ask for: a sandbox over real HTTP.
+
+* ``box``: a running sandbox, with its clock at ``NOW_MS`` of the tests' ``clock``.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kernel.clock import ManualClock
+from tests.checkout.sandbox.running import Running, running
+
+
+@pytest.fixture
+def box(clock: ManualClock) -> Iterator[Running]:
+    """Give a sandbox."""
+    with running(clock) as one:
+        yield one
