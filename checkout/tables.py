@@ -4,6 +4,9 @@ The catalogue (organisers … allocations, and ``shard_overrides``) lives in the
 and below) lives in the event's shard. Every database has all tables, so that a small shop needs one file and a moved
 event finds its tables there. ``migrations`` makes them; a test holds both against each other on SQLite and PostgreSQL.
 
+The log of sales (``event_log`` and below) lies beside the inventory and is only ever added to: triggers refuse every
+change and deletion, so it stays where it is when its event moves, and is copied (``eventlog``).
+
 Times are whole milliseconds since 1970, money is whole minor units, ids are text. There are no foreign keys: the
 catalogue and the inventory need not be in one database, and what must hold between rows is held by the
 statements that write them. Two indexes are law, not speed: a seat is in one active reservation at most, and a
@@ -13,6 +16,9 @@ buyer stands on an event's waitlist once. Not here: how a database is opened (``
 import sqlalchemy as sa
 
 META = sa.MetaData()
+
+_COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Of a key that the database counts up by itself: SQLite does so for this kind of integer only."""
 
 
 def _int(name: str, *, default: int | None = None, key: bool = False, empty: bool = False) -> sa.Column[int]:
@@ -213,5 +219,171 @@ IDEMPOTENCY = sa.Table(
 )
 STORE_EPOCHS = sa.Table("store_epochs", META, _text("event_id", key=True), _int("epoch"))
 
-INVENTORY = (SEATS, RESERVATIONS, RESERVATION_SEATS, HOLD_JOURNAL, WAITLIST, STORE_EPOCHS)
+# ------------------------------------------------------------------------------------ log
+
+EVENT_LOG = sa.Table(
+    "event_log",
+    META,
+    sa.Column("id", _COUNTED, primary_key=True),
+    _text("event_id"),
+    _text("stream"),
+    _int("seq"),
+    _big("at_ms"),
+    _text("kind"),
+    _text("body"),
+    _text("prev"),
+    _text("hash"),
+    sa.UniqueConstraint("stream", "seq", name="event_log_stream"),
+    sa.Index("event_log_event", "event_id", "id"),
+)
+LOG_BLOCKS = sa.Table(
+    "log_blocks",
+    META,
+    _big("number", key=True),
+    _big("at_ms"),
+    _int("entries"),
+    _text("prev"),
+    _text("hash"),
+)
+LOG_MEMBERS = sa.Table(
+    "log_members",
+    META,
+    sa.Column("entry", _COUNTED, primary_key=True, autoincrement=False),
+    _big("block"),
+    sa.Index("log_members_block", "block", "entry"),
+)
+SEALED = (EVENT_LOG, LOG_BLOCKS, LOG_MEMBERS)
+"""What is only ever added to: a trigger refuses each UPDATE, each DELETE, and whatever replaces a row."""
+
+# --------------------------------------------------------------------------------- orders
+
+ORDERS = sa.Table(
+    "orders",
+    META,
+    _text("id", key=True),
+    _text("event_id"),
+    _text("buyer"),
+    _text("reservation_id"),
+    _text("state"),
+    _text("currency"),
+    _big("amount_minor"),
+    _big("created_ms"),
+    _big("until_ms"),
+    _int("attempt"),
+    _int("paid_by"),
+    _flag("disputed"),
+    _int("version"),
+    sa.UniqueConstraint("reservation_id", name="orders_reservation"),
+    sa.Index("orders_due", "state", "until_ms"),
+    sa.Index("orders_buyer", "event_id", "buyer"),
+)
+ATTEMPTS = sa.Table(
+    "order_attempts",
+    META,
+    _text("order_id", key=True),
+    _int("number", key=True),
+    _text("event_id"),
+    _text("reservation_id"),
+    _text("provider"),
+    _text("goal"),
+    _text("state"),
+    _text("currency"),
+    _big("amount_minor"),
+    _text("ref"),
+    _text("decline"),
+    _text("action_url"),
+    _big("captured_minor"),
+    _big("refunded_minor"),
+    _big("disputed_minor"),
+    _text("fingerprint"),
+    _text("card"),
+    _int("asked"),
+    _big("created_ms"),
+    _int("version"),
+    sa.Index("order_attempts_reservation", "reservation_id"),
+    # A payment belongs to one attempt.
+    sa.Index(
+        "order_attempts_ref",
+        "provider",
+        "ref",
+        unique=True,
+        sqlite_where=sa.text("ref <> ''"),
+        postgresql_where=sa.text("ref <> ''"),
+    ),
+)
+WORK = sa.Table(
+    "order_work",
+    META,
+    _text("order_id", key=True),
+    _text("kind", key=True),
+    _text("name", key=True),
+    _text("event_id"),
+    _text("method"),
+    _big("due_ms"),
+    _int("tries"),
+    # What stands still is found by the time at which it was to be looked at.
+    sa.Index("order_work_due", "due_ms"),
+)
+REFUNDS = sa.Table(
+    "order_refunds",
+    META,
+    _text("order_id", key=True),
+    _text("key", key=True),
+    _int("attempt"),
+    _text("event_id"),
+    _text("reservation_id"),
+    _text("currency"),
+    _big("amount_minor"),
+    _text("state"),
+    _text("ref"),
+    _text("reason"),
+    _text("by"),
+    _big("created_ms"),
+    _int("version"),
+    sa.Index("order_refunds_reservation", "reservation_id"),
+)
+NOTICES = sa.Table(
+    "order_notices",
+    META,
+    _text("provider", key=True),
+    _text("id", key=True),
+    _text("event_id"),
+    _text("topic"),
+    _text("ref"),
+    _text("state"),
+    _text("why"),
+    _big("at_ms"),
+    _big("came_ms"),
+    sa.Index("order_notices_age", "came_ms"),
+)
+MONEY = sa.Table(
+    "order_money",
+    META,
+    _text("provider", key=True),
+    _text("ref", key=True),
+    _text("kind", key=True),
+    _int("number", key=True),
+    _text("event_id"),
+    _text("order_id"),
+    _int("attempt"),
+    _text("currency"),
+    _big("amount_minor"),
+    _big("at_ms"),
+    sa.Index("order_money_order", "order_id"),
+)
+
+INVENTORY = (
+    SEATS,
+    RESERVATIONS,
+    RESERVATION_SEATS,
+    HOLD_JOURNAL,
+    WAITLIST,
+    ORDERS,
+    ATTEMPTS,
+    WORK,
+    REFUNDS,
+    NOTICES,
+    MONEY,
+    STORE_EPOCHS,
+)
 """What moves with an event from shard to shard, each with a column ``event_id``."""

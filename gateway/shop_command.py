@@ -1,7 +1,7 @@
 """Shop command: ``waitroom shop``: runs the shop alone, checks what it has sold; imports and moves (``shop_acts``).
 
 ``serve`` runs shop processes without a line; ``check`` looks at SQL and the store of a sale and names everything that
-is not true (docs/invariants.md).
+is not true (docs/invariants.md); ``log`` looks at the log of sales (``shop_log``).
 """
 
 import argparse
@@ -45,7 +45,28 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--data", help="folder of the installation")
     check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
     check.set_defaults(run=check_shop)
+    _add_log(shop.add_parser("log", help="the log of sales: verify it, show a sale, rebuild tables from it"))
     add_acts(shop)
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    """Describe what can be done with the log."""
+    log = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    verify = log.add_parser("verify", help="is it as it was written; exit status 1 if not")
+    verify.add_argument(
+        "--anchor", metavar="NUMBER:HASH", help="a block that was told before and must be there"
+    )
+    show = log.add_parser("show", help="what has happened to a reservation")
+    show.add_argument("reservation")
+    rebuild = log.add_parser("rebuild", help="make reservations and seats what the log comes to")
+    rebuild.add_argument("event", nargs="*", help="ids of events; without one: all")
+    rebuild.add_argument(
+        "--check", action="store_true", help="only say what differs; exit status 1 if anything"
+    )
+    for act, one in (("verify", verify), ("show", show), ("rebuild", rebuild)):
+        one.add_argument("--data", help="folder of the installation")
+        one.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
+        one.set_defaults(run=read_log, act=act)
 
 
 def serve_shop(args: argparse.Namespace) -> int:
@@ -81,6 +102,26 @@ def check_shop(args: argparse.Namespace) -> int:
     if not found:
         print("there is no event", file=sys.stderr)
     return 0 if is_right else NO
+
+
+def read_log(args: argparse.Namespace) -> int:
+    """Look at the log, or put tables back from it."""
+    from gateway.shop_log import Wrong, anchor_of, rebuilt, shown, verified
+
+    settings = settings_of(args)
+    match args.act:
+        case "verify":
+            lines = verified(settings, anchor_of(args.anchor) if args.anchor else None)
+        case "show":
+            lines = shown(settings, args.reservation)
+        case _:
+            lines = rebuilt(settings, args.event, only_check=args.check)
+    try:
+        for line in lines:
+            print(line)
+    except Wrong:
+        return NO
+    return 0
 
 
 def records_of(path: Path | None, events: Sequence[str]) -> "list[Record]":

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from checkout.database import ShopDatabase
 from checkout.eventlog import copying
 from checkout.eventlog.entries import Entry
-from checkout.tables import IDEMPOTENCY, INVENTORY, RESERVATIONS, STORE_EPOCHS
+from checkout.tables import IDEMPOTENCY, INVENTORY, RESERVATIONS, STORE_EPOCHS, WORK
 
 BATCH = 2_000
 
@@ -66,7 +66,7 @@ class Inventory:
             return _epoch(connection, event)
 
     def active(self, event: str) -> int:
-        """Count the reservations that are not over."""
+        """Count the reservations that are not over, and the payments in which something is left to be done."""
         with self._database.reading() as connection:
             return _active(connection, event)
 
@@ -204,7 +204,9 @@ def _raise(connection: Connection, event: str, epoch: int) -> None:
 
 def _active(connection: Connection, event: str) -> int:
     own = (RESERVATIONS.c.event_id == event) & (RESERVATIONS.c.state == "active")
-    return connection.scalar(sa.select(sa.func.count()).select_from(RESERVATIONS).where(own)) or 0
+    reservations = connection.scalar(sa.select(sa.func.count()).select_from(RESERVATIONS).where(own)) or 0
+    payments = sa.select(sa.func.count()).select_from(WORK).where(WORK.c.event_id == event)
+    return reservations + (connection.scalar(payments) or 0)
 
 
 def _bound(key: Sequence[sa.Column[Any]], last: Row) -> list[sa.ColumnElement[Any]]:

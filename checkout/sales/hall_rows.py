@@ -155,6 +155,25 @@ class HallRows:
                 holds={seat: hold_id_of(hold) or b"" for seat, hold in connection.execute(reserved)},
             )
 
+    def returned(self, event: str, seats: Sequence[int]) -> dict[int, str | None]:
+        """Tell whose sale each of these seats came back from last; None for one that was never sold."""
+        sales, places = RESERVATIONS.c, RESERVATION_SEATS.c
+        rows = (
+            sa.select(places.seat, sales.buyer)
+            .join_from(RESERVATIONS, RESERVATION_SEATS, places.reservation_id == sales.id)
+            .where(
+                places.event_id == event,
+                places.seat.in_(seats),
+                sales.state == SaleState.RETURNED.value,
+            )
+            .order_by(sales.created_ms)
+        )
+        found: dict[int, str | None] = dict.fromkeys(seats)
+        if seats:
+            with self._database.reading() as connection:
+                found.update((seat, buyer) for seat, buyer in connection.execute(rows))
+        return found
+
     def look(self, event: str, seats: Sequence[int], now_ms: int) -> dict[int, SeatNow]:
         """Read some seats, and whether their reservation's time is over."""
         columns = SEATS.c

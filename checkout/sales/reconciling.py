@@ -37,6 +37,7 @@ from checkout.halls.seats import Status, hold_id_text, status, tier
 from checkout.holds.hall_state import HallState, View
 from checkout.holds.leases import Leases
 from checkout.holds.places import Place, Places
+from checkout.holds.store import Act
 from checkout.metrics import Metrics
 from checkout.sales.hall_rows import Compared, HallRows
 from checkout.sales.rebuilding import Rebuilder
@@ -113,6 +114,15 @@ def differences(view: View, told: Compared) -> dict[int, Difference]:
         if seat < len(shown) and owner != hold:
             found[seat] = Difference(view.map[seat], known[seat], owner, 0)
     return found
+
+
+_MARKS: Mapping[tuple[Status, Status], Act | Status] = {
+    (Status.BLOCKED, Status.FREE): "unblock",
+    (Status.FREE, Status.BLOCKED): "block",
+    (Status.SOLD, Status.FREE): Status.FREE,
+    (Status.SOLD, Status.BLOCKED): Status.BLOCKED,
+}
+"""Store's and SQL's status to what mends it; a status: what was sold comes back as this."""
 
 
 class Reconciler:
@@ -214,32 +224,38 @@ class Reconciler:
         self, place: Place, event: str, view: View, drift: Mapping[int, Difference], old: set[int]
     ) -> Looked:
         """Make the store say what SQL says, with the smallest change that does."""
-        marks: dict[str, list[int]] = defaultdict(list)
+        marks: dict[Act | Status, list[int]] = defaultdict(list)
         tiers: dict[int, list[int]] = defaultdict(list)
         pins: dict[bytes, list[int]] = defaultdict(list)
         for seat, one in drift.items():
             match (status(one.ours), status(one.theirs)):
                 case (Status.RESERVED, Status.FREE | Status.BLOCKED | Status.SOLD):
                     pins[one.owner].append(seat)
-                case (Status.BLOCKED, Status.FREE):
-                    marks["unblock"].append(seat)
-                case (Status.FREE, Status.BLOCKED):
-                    marks["block"].append(seat)
+                case pair if pair in _MARKS:
+                    marks[_MARKS[pair]].append(seat)
                 case (ours, theirs) if _is_same(ours, theirs) and tier(one.ours) != tier(one.theirs):
                     tiers[tier(one.theirs)].append(seat)
                 case _:
                     return await self._put_back(event, view, len(drift))
+        came_back = [seat for act, seats in marks.items() if isinstance(act, Status) for seat in seats]
+        buyers = await asyncio.to_thread(HallRows(place.database).returned, event, came_back)
+        if None in buyers.values():
+            # Sold by the store alone, of whom nobody knows for whom.
+            return await self._put_back(event, view, len(drift))
         done = 0
         sales = SalesStore(place.database, self._clock)
         for hold, seats in pins.items():
             done += await self._settle(place, sales, event, hold, seats, is_old=old.issuperset(seats))
-        if marks["block"]:
-            await place.holds.mark(event, "block", marks["block"])
-        if marks["unblock"]:
-            await place.holds.mark(event, "unblock", marks["unblock"])
+        for act, seats in marks.items():
+            if isinstance(act, Status):
+                for buyer in sorted({buyers[seat] or "" for seat in seats}):
+                    own = [seat for seat in seats if buyers[seat] == buyer]
+                    await place.holds.reclaim(event, buyer, act, own)
+            else:
+                await place.holds.mark(event, act, seats)
         for value, seats in tiers.items():
             await place.holds.retier(event, value, seats)
-        done += len(marks["block"]) + len(marks["unblock"]) + sum(map(len, tiers.values()))
+        done += sum(map(len, marks.values())) + sum(map(len, tiers.values()))
         return Looked(len(drift), done)
 
     async def _settle(
@@ -254,7 +270,7 @@ class Reconciler:
             await place.holds.settle(event, hold, "held")
             return len(seats)
         match found.state:
-            case SaleState.RELEASED | SaleState.LAPSED:
+            case SaleState.RELEASED | SaleState.LAPSED | SaleState.RETURNED:
                 await place.holds.settle(event, hold, "back")
             case SaleState.SOLD:
                 await place.holds.settle(event, hold, "sold")

@@ -22,6 +22,8 @@ class SaleState(StrEnum):
     RELEASED = "released"
     LAPSED = "lapsed"
     SOLD = "sold"
+    RETURNED = "returned"
+    """It was sold, and came back."""
 
 
 class Line(NamedTuple):

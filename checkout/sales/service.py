@@ -114,7 +114,11 @@ class GivenBack(StrEnum):
     UNKNOWN = "unknown"
 
 
-_ENDED = {SaleState.RELEASED: HoldState.RELEASED, SaleState.LAPSED: HoldState.EXPIRED}
+_ENDED = {
+    SaleState.RELEASED: HoldState.RELEASED,
+    SaleState.LAPSED: HoldState.EXPIRED,
+    SaleState.RETURNED: HoldState.RELEASED,
+}
 
 
 class Reserving:

@@ -13,6 +13,8 @@ A reservation is made in one transaction or not at all, and every guard is a con
 * **Time**: whoever has slept since the hold was pinned is refused after the locks are taken. Hence this store has
   a clock, where others take the time as an argument.
 
+Each change is told to the log in its transaction (``sales.projection``), and a group's with one statement.
+
 A hold becomes one reservation for ever (unique): a repeat hears of the same, and a commit whose answer was lost is
 settled by reading it back. What another has reserved is free from ``until_ms`` on, whether the reaper came by or
 not. Deadlocks and databases that are busy are tried again, ``TRIES`` times within ``PATIENCE_S``.
@@ -31,7 +33,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from checkout.database import ShopDatabase
+from checkout.eventlog.store import append, heads
 from checkout.halls.seats import Status
+from checkout.sales.projection import reserved, row_of, turned
 from checkout.sales.reservation import (
     Ended,
     Late,
@@ -113,7 +117,9 @@ class SalesStore:
         for tried in range(1, TRIES + 1):
             try:
                 with self._database.writing() as connection:
-                    return self._reserve(connection, sale)
+                    outcome = self._reserve(connection, sale)
+                    _tell(connection, [outcome])
+                    return outcome
             except _Back as back:
                 if not back.due or tried == TRIES:
                     return back.outcome
@@ -143,7 +149,8 @@ class SalesStore:
             try:
                 with self._database.writing() as connection:
                     outcomes = [self._within(connection, sale) for sale in sales]
-            except Unavailable:
+                    _tell(connection, outcomes)
+            except (Unavailable, IntegrityError):
                 outcomes = [None] * len(sales)
         pairs = zip(sales, outcomes, strict=True)
         return [self._alone(sale) if outcome is None else outcome for sale, outcome in pairs]
@@ -209,7 +216,7 @@ class SalesStore:
             version=1,
             lines=sale.lines,
         )
-        connection.execute(NEW_SALE, _row(reservation))
+        connection.execute(NEW_SALE, row_of(reservation))
         own = {"reservation_id": id_, "event_id": sale.event, "active": True}
         connection.execute(NEW_SEATS, [own | line._asdict() for line in sale.lines])
         return Reserved(reservation)
@@ -270,19 +277,20 @@ class SalesStore:
             found = _found(connection, own, lock=True)
             if found is None or found.state is not SaleState.ACTIVE:
                 return None if found is None else (found, None)
-            (ended,) = _end(connection, [id_], SaleState.RELEASED)
+            (ended,) = end_within(connection, [id_], SaleState.RELEASED, self._clock.now_ms())
             return found, ended
 
     def lapse(self, ids: Sequence[str] | None = None, most: int = LAPSE_MOST) -> list[Ended]:
         """End reservations whose time is over: these, or whichever are due and nobody else is at."""
         columns = RESERVATIONS.c
-        due = sa.select(columns.id).where(_is_due(self._clock.now_ms()))
+        now_ms = self._clock.now_ms()
+        due = sa.select(columns.id).where(_is_due(now_ms))
         if ids is None:
             due = due.order_by(columns.until_ms, columns.id).limit(most).with_for_update(skip_locked=True)
         else:
             due = due.where(columns.id.in_(ids)).order_by(columns.id).with_for_update()
         with self._database.writing() as connection:
-            return _end(connection, connection.scalars(due).all(), SaleState.LAPSED)
+            return end_within(connection, connection.scalars(due).all(), SaleState.LAPSED, now_ms)
 
     # ------------------------------------------------------------------------------- reading
 
@@ -332,8 +340,14 @@ def _allocation(rows: Sequence[_Seat]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _end(connection: Connection, ids: Sequence[str], state: SaleState) -> list[Ended]:
-    """Free the seats of reservations that the caller has found active and has locked."""
+def _tell(connection: Connection, outcomes: Sequence[ReserveOutcome | None]) -> None:
+    """Add what was reserved just now to the log."""
+    made = [one.reservation for one in outcomes if isinstance(one, Reserved) and not one.again]
+    append(connection, [reserved(one) for one in made])
+
+
+def end_within(connection: Connection, ids: Sequence[str], state: SaleState, at_ms: int) -> list[Ended]:
+    """Free the seats of reservations that the caller has found in their state and has locked."""
     if not ids:
         return []
     columns = RESERVATION_SEATS.c
@@ -359,6 +373,8 @@ def _end(connection: Connection, ids: Sequence[str], state: SaleState) -> list[E
     )
     over = sa.update(RESERVATIONS).where(RESERVATIONS.c.id.in_(ids))
     connection.execute(over.values(state=state.value, version=RESERVATIONS.c.version + 1))
+    told = [turned(one.event, one.reservation, state, at_ms) for one in ended]
+    append(connection, told, heads(connection, ids))
     return ended
 
 
@@ -409,24 +425,6 @@ def _all(
         )
         for row in found
     ]
-
-
-def _row(reservation: Reservation) -> dict[str, str | int]:
-    return {
-        "id": reservation.id,
-        "event_id": reservation.event,
-        "buyer": reservation.buyer,
-        "hold_id": reservation.hold,
-        "state": reservation.state.value,
-        "epoch": reservation.epoch,
-        "fence": reservation.fence,
-        "price_version": reservation.price_version,
-        "currency": reservation.currency,
-        "total_minor": reservation.total_minor,
-        "created_ms": reservation.created_ms,
-        "until_ms": reservation.until_ms,
-        "version": reservation.version,
-    }
 
 
 def _lock_of(event: str, buyer: str) -> int:

@@ -9,10 +9,11 @@ The event belongs to whichever shard its override names (or its name, without on
 3. **Wait** until every worker, also one that cannot reach the main database, must have heard of it or given up.
 4. **Fence**: the hall is closed, its journal is in SQL, and nothing that was held before can be reserved any more.
 5. **Clear** the target of what an earlier attempt has left, **copy** the rows by the batch, **compare**: the number
-   of rows and the sum of their hashes, table by table, read afresh on both sides.
+   of rows and the sum of their hashes, table by table, read afresh on both sides. The log of its sales goes along
+   entry by entry, chained as it is, and is sealed at the target at once.
 6. **Load** the map into the target's store, in a new epoch, so that viewers read it anew.
 7. **Switch**: the override says `b`. This one row is the commit: before it the event is at `a`, after it at `b`.
-8. **Drop** the rows and the keys that are left elsewhere.
+8. **Drop** the rows and the keys that are left elsewhere. The log stays there: it is only ever added to.
 
 A crash anywhere leaves a mark and at most rows that belong to nobody; the same move again goes on (from step 2, with
 a new epoch), a move to where the event is gives up. Nothing here hurries: an event is moved hours before its sale.
@@ -30,6 +31,8 @@ from enum import StrEnum
 from checkout.catalogue.event import Event
 from checkout.catalogue.selling import Standing, State, sale
 from checkout.catalogue.store import CatalogueStore
+from checkout.eventlog.copying import Forked
+from checkout.eventlog.sealing import Sealer
 from checkout.halls.seats import Status
 from checkout.holds.answers import Missing
 from checkout.holds.inventory import TABLES, Inventory, Summary, TooLate, are_apart
@@ -251,19 +254,33 @@ class Mover:
         event, epoch = move.event, move.mark.epoch
         self._tell(Progress(Step.CLEAR))
         await asyncio.to_thread(target.clear, event, epoch)
-        every, done = await asyncio.to_thread(source.count, event), 0
+        every = await asyncio.to_thread(source.count, event) + await asyncio.to_thread(
+            source.log_count, event
+        )
+        done = 0
         for table in TABLES:
             batches = source.batches(event, table)
             while rows := await asyncio.to_thread(next, batches, None):
                 self._tell(Progress(Step.COPY, done, every))
                 await asyncio.to_thread(target.put, event, epoch, table, rows)
                 done += len(rows)
+        try:
+            entries = source.log_batches(event)
+            while batch := await asyncio.to_thread(next, entries, None):
+                self._tell(Progress(Step.COPY, done, every))
+                await asyncio.to_thread(target.put_log, event, epoch, batch)
+                done += len(batch)
+        except Forked as error:
+            raise _differs() from error
         self._tell(Progress(Step.COMPARE, done, every))
         there = await asyncio.to_thread(target.summary, event)
         if await asyncio.to_thread(source.summary, event) != there:
-            raise Unavailable(
-                "move-differs", "The copy differs from the original; the event stays where it was."
-            )
+            raise _differs()
+        if await asyncio.to_thread(source.log_summary, event) != await asyncio.to_thread(
+            target.log_summary, event
+        ):
+            raise _differs()
+        await asyncio.to_thread(Sealer(move.target.database).seal, self._clock.now_ms())
         return there
 
     # ------------------------------------------------------------------------------- after
@@ -289,6 +306,10 @@ def _busy(seats: int, reservations: int) -> Refused:
         seats=seats,
         reservations=reservations,
     )
+
+
+def _differs() -> Unavailable:
+    return Unavailable("move-differs", "The copy differs from the original; the event stays where it was.")
 
 
 def _overtaken() -> Refused:

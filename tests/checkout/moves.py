@@ -18,7 +18,18 @@ from checkout.metrics import Metrics
 from checkout.sales.rebuilding import Rebuilder
 from checkout.shards.moving import CLEAR_MS, Moved, Mover, Progress, Step
 from checkout.shards.shards import Shards
-from checkout.tables import HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS, WAITLIST
+from checkout.tables import (
+    ATTEMPTS,
+    HOLD_JOURNAL,
+    MONEY,
+    NOTICES,
+    ORDERS,
+    REFUNDS,
+    RESERVATION_SEATS,
+    RESERVATIONS,
+    SEATS,
+    WAITLIST,
+)
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
@@ -141,6 +152,30 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
             database, WAITLIST, event_id=event, number=number + 1, buyer=f"w{number}", wanted=1, tier=None,
             state="left", created_ms=now_ms,
         )  # fmt: skip
+    sale = f"R{event}-0"
+    put(
+        database, ORDERS, id="O1" + event, event_id=event, buyer="ann", reservation_id=sale, state="paid",
+        currency="EUR", amount_minor=8400, created_ms=now_ms, until_ms=now_ms, attempt=1, paid_by=1,
+        disputed=False, version=3,
+    )  # fmt: skip
+    own_order = {"order_id": "O1" + event, "event_id": event, "currency": "EUR", "amount_minor": 8400}
+    put(
+        database, ATTEMPTS, number=1, reservation_id=sale, provider="bank", goal="pay", state="captured",
+        ref="p-" + event, decline="", action_url="", captured_minor=8400, refunded_minor=100, disputed_minor=0,
+        fingerprint="", card="", asked=1, created_ms=now_ms, version=4, **own_order,
+    )  # fmt: skip
+    put(
+        database, REFUNDS, key="r1", attempt=1, reservation_id=sale, state="done", ref="re", reason="", by="ann",
+        created_ms=now_ms, version=2, **{**own_order, "amount_minor": 100},
+    )  # fmt: skip
+    put(
+        database, NOTICES, provider="bank", id="n-" + event, event_id=event, topic="payment", ref="p-" + event,
+        state="done", why="", at_ms=now_ms, came_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, MONEY, provider="bank", ref="p-" + event, kind="captured", number=1, attempt=1, at_ms=now_ms,
+        **own_order,
+    )  # fmt: skip
     await reloaded(place, event, 2)
 
 

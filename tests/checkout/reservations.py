@@ -32,6 +32,7 @@ from kernel.clock import ManualClock
 from kernel.lua import Script
 from kernel.store import connect
 from tests.checkout.catalogues import NOW_MS, catalogue_of, with_event
+from tests.checkout.logs import tampering
 from tests.checkout.waitlists import Timed, hold_id
 
 EVENT = "summer"
@@ -187,7 +188,7 @@ async def on_sale(
     await client.flushall()
     database = ShopDatabase(url)
     database.open()
-    with database.writing() as connection:
+    with tampering(database) as connection:
         for table in META.sorted_tables:
             connection.execute(sa.delete(table))
     clock = ManualClock(NOW_MS)

@@ -2,16 +2,37 @@
 
 import threading
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
+from checkout import migrations
+from checkout.audit.checking import KINDS
 from checkout.database import ShopDatabase
+from checkout.eventlog.entries import canonical
+from checkout.eventlog.store import stream
+from checkout.eventlog.verifying import verify
 from checkout.migrations import VERSION_TABLE
-from checkout.tables import EVENTS, META, ORGANISERS, RESERVATION_SEATS, SEATS, WAITLIST
+from checkout.sales.replaying import compare
+from checkout.tables import (
+    EVENTS,
+    LOG_BLOCKS,
+    META,
+    ORGANISERS,
+    RESERVATION_SEATS,
+    RESERVATIONS,
+    SEALED,
+    SEATS,
+    WAITLIST,
+)
 from kernel.errors import Misconfigured, Unavailable
 
 
@@ -159,3 +180,88 @@ def test_what_the_database_refuses_is_unavailable(shop_url: str) -> None:
 
     assert caught.value.code == "shop-away"
     assert "SELECT" not in caught.value.public
+
+
+# ------------------------------------------------------------------------------------- the log
+
+
+def _sale(number: int, state: str, version: int) -> dict[str, Any]:
+    return {
+        "id": f"R{number}", "event_id": "a", "buyer": "änn", "hold_id": f"h{number}", "state": state, "epoch": 1,
+        "fence": number, "price_version": 1, "currency": "EUR", "total_minor": 8400, "created_ms": 1000 + number,
+        "until_ms": 9000 + number, "version": version,
+    }  # fmt: skip
+
+
+def _at_version_1(database: ShopDatabase) -> None:
+    """Make the tables as they were before there was a log."""
+    with database.writing(turn=True) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+
+def test_what_was_sold_before_the_log_is_in_it(shop_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reservation gets its entries, chained as the log does it; folded they are the very rows."""
+    step = ScriptDirectory(str(Path(migrations.__file__).parent)).get_revision("0002")
+    monkeypatch.setattr(step.module, "_BATCH", 2)
+    states = ["active", "released", "lapsed", "sold", "active"]
+    with closing(ShopDatabase(shop_url)) as database:
+        _at_version_1(database)
+        with database.writing() as connection:
+            for number, state in enumerate(states):
+                connection.execute(
+                    sa.insert(RESERVATIONS), _sale(number, state, 1 if state == "active" else 2)
+                )
+                for seat in (2 * number + 1, 2 * number):
+                    own = {"reservation_id": f"R{number}", "event_id": "a", "seat": seat, "tier": 0}
+                    stands = state in {"active", "sold"}
+                    connection.execute(
+                        sa.insert(RESERVATION_SEATS), own | {"price_minor": 4200, "active": stands}
+                    )
+                    row = {"event_id": "a", "seat": seat, "status": 0, "tier": 0}
+                    if stands:
+                        row |= {"status": 3 if state == "sold" else 2, "reservation_id": f"R{number}"}
+                    connection.execute(sa.insert(SEATS), {"reservation_id": None} | row)
+
+        database.open()
+
+        with database.reading() as connection:
+            checked = verify(connection, 0)
+            assert list(compare(connection, KINDS, "a")) == []
+            first, last = stream(connection, "R1")
+        assert (checked.faults, checked.streams, checked.entries) == ([], 5, 8)
+        assert (first.at_ms, last.kind, last.at_ms, last.read()) == (
+            1001,
+            "released",
+            9001,
+            {"before_log": True},
+        )
+        assert first.read()["buyer"] == "änn"
+        assert first.body == canonical(first.read())
+
+
+def test_the_log_is_closed_to_changes_after_an_upgrade(shop_url: str) -> None:
+    """The triggers are there, whether a database is new or was brought up to date, and so they refuse."""
+    with closing(ShopDatabase(shop_url)) as database:
+        _at_version_1(database)
+        database.open()
+        with database.reading() as connection:
+            if database.dialect == "sqlite":
+                query = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
+            else:
+                query = (
+                    "SELECT DISTINCT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+                    "WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace AND tgenabled = 'O'"
+                )
+            found = {tuple(row) for row in connection.exec_driver_sql(query)}
+
+        kinds = ("update", "delete", "replace") if database.dialect == "sqlite" else ("change", "truncate")
+        assert found == {(f"{table.name}_no_{kind}", table.name) for table in SEALED for kind in kinds}
+        with database.writing() as connection:
+            row = {"number": 1, "at_ms": 1, "entries": 0, "prev": "", "hash": ""}
+            connection.execute(sa.insert(LOG_BLOCKS), row)
+        with pytest.raises(IntegrityError, match="append-only"), database.writing() as connection:
+            connection.execute(sa.delete(LOG_BLOCKS))

@@ -42,7 +42,8 @@ async def test_an_event_moves_with_everything_it_has(
         assert moved.shard == "b"
         assert moved.rows == rows_before == rows(b, AT_A)
         assert {name: summary.rows for name, summary in moved.rows.items()} == {
-            "seats": 45, "reservations": 2, "reservation_seats": 4, "hold_journal": 5, "waitlist": 5,
+            "seats": 45, "reservations": 2, "reservation_seats": 4, "hold_journal": 5, "waitlist": 5, "orders": 1,
+            "order_attempts": 1, "order_work": 0, "order_refunds": 1, "order_notices": 1, "order_money": 1,
         }  # fmt: skip
         assert shop.shards.of(AT_A) is b
         after = await seen(b.holds, AT_A)
@@ -84,7 +85,7 @@ async def test_each_step_is_told_and_every_worker_is_waited_for(
         assert told == list(Step)
         assert clock.now_ms() - began_ms >= SETTLE_MS > VIEW_MS
         copied = [progress for progress in crane.steps if progress.step is Step.COPY]
-        assert all(progress.done < progress.all == 61 for progress in copied)
+        assert all(progress.done < progress.all == 66 for progress in copied)
 
 
 async def test_a_worker_that_hears_nothing_has_given_up_before_a_row_is_copied(
@@ -380,10 +381,10 @@ async def test_a_copy_that_differs_is_no_copy(
                 await Crane(shop).move(AT_A, "b")
             assert caught.value.code == "move-differs"
             assert shop.shards.overrides.read()[AT_A].shard == "a"
-            assert Inventory(a.database).count(AT_A) == 61
+            assert Inventory(a.database).count(AT_A) == 66
         else:
             await Crane(shop).move(AT_A, "b")
-            assert Inventory(b.database).count(AT_A) == 60
+            assert Inventory(b.database).count(AT_A) == 65
 
 
 # ------------------------------------------------------------------------------------ fences
@@ -509,7 +510,7 @@ async def test_two_names_of_one_database_are_found_out(
             with pytest.raises(Refused, match="one and the same database"):
                 await Crane(shop).move(AT_A, to)
 
-        assert Inventory(shop.shards.named("a").database).count(AT_A) == 61
+        assert Inventory(shop.shards.named("a").database).count(AT_A) == 66
         assert shop.shards.overrides.read() == {}
 
 
@@ -525,7 +526,7 @@ async def test_a_shard_that_has_no_seat_never_makes_another_lose_them(
             await Crane(shop).move(AT_A, "b")
 
         assert caught.value.code == "event-elsewhere"
-        assert Inventory(shop.shards.named("a").database).count(AT_A) == 61
+        assert Inventory(shop.shards.named("a").database).count(AT_A) == 66
 
 
 async def test_the_closed_hall_takes_no_hold_and_a_cancelled_event_stays_closed(

@@ -1,0 +1,1 @@
+"""Event log: what has become of every sale, only ever added to, chained, and sealed in blocks."""
