@@ -35,6 +35,8 @@ NAMES = {
     "map-crowded": "p99 in ms of a hold while twice as many look at the map as a worker can serve",
     "best-available": "p99 in ms of choosing four seats side by side of 60,000",
     "map-rebuild": "seconds from an emptied store to the whole map",
+    "orders": "whole orders a second (hold to captured), against payments alone; and double charges",
+    "replay-1m": "seconds to read, verify and fold a million events of sales, against reading them only",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
 }
 

@@ -102,6 +102,57 @@ class Metrics:
             "place",
         )
 
+        # Money
+        self.orders = Words(counter("orders", "Orders by what became of them", "outcome"))
+        self.declines = Words(
+            counter("declined_payments", "Payments that a bank declined, by reason", "reason")
+        )
+        self.payment_troubles = Words(
+            counter(
+                "payment_troubles", "Calls of a provider without an answer, or told to come later", "kind"
+            )
+        )
+        self.notices = Words(
+            counter("payment_notices", "Notices of providers, by what became of them", "outcome")
+        )
+        self._provider_calls = counter(
+            "provider_calls",
+            "Calls of a payment provider, by what came of them",
+            "provider",
+            "call",
+            "outcome",
+        )
+        self._breakers = gauge(
+            "provider_breaker", "Breaker of a provider: 0 closed, 1 half open, 2 open", "provider", mode="max"
+        )
+        self.open_attempts = gauge(
+            "open_payment_attempts", "Payments in which something is left to be done", "place"
+        )
+
+        # Fraud
+        self.fraud_verdicts = Words(
+            counter("fraud_verdicts", "Attempts to pay, by what became of them", "verdict")
+        )
+        self.fraud_reasons = Words(
+            counter("fraud_reasons", "What spoke against attempts and holds, by reason", "reason")
+        )
+        self.fraud_scores = Words(
+            counter("fraud_scores", "Questions to the external scorer, by what came of them", "outcome")
+        )
+        self.fraud_without = Words(
+            counter(
+                "fraud_without",
+                "Checks decided without the store or a record, by what was missing",
+                "missing",
+            )
+        )
+        self.fraud_reloads = Words(
+            counter("fraud_reloads", "Lists and Geo-IP files that changed, by what came of it", "outcome")
+        )
+        self.fraud_stale = gauge(
+            "fraud_stale_files", "1 while the newest state of a file is not in use", "file", mode="max"
+        )
+
         # The room in front
         self.stock_told = Words(
             counter("stock_told", "What is left, said to a room, by what came of it", "outcome")
@@ -112,6 +163,10 @@ class Metrics:
         self.background_failures = Words(
             counter("background_failures", "Rounds of background work that failed, by task", "task")
         )
+
+    def provider(self, name: str) -> "ProviderWatch":
+        """Count what a provider is asked."""
+        return ProviderWatch(self._provider_calls, self._breakers, name)
 
     def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
         """Return the same handlers; each counts what it refuses."""
@@ -126,3 +181,22 @@ class Metrics:
                 raise
 
         return watch
+
+
+class ProviderWatch:
+    """Counts the calls of one provider, and shows its breaker (``payments.patient.Watch``)."""
+
+    _STATES = ("closed", "half-open", "open")
+
+    def __init__(self, calls: Counter, breakers: Gauge, name: str) -> None:
+        self._calls = calls
+        self._breaker = breakers.labels(name)
+        self._name = name
+
+    def asked(self, call: str, outcome: str) -> None:
+        """Count a try."""
+        self._calls.labels(self._name, call, outcome).inc()
+
+    def stands(self, state: str) -> None:
+        """Show the breaker."""
+        self._breaker.set(self._STATES.index(state))

@@ -104,7 +104,7 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     version.set_defaults(run=print_version)
 
     worker = commands.add_parser("worker")
-    worker.add_argument("role", choices=("gate", "operator", "shop"))
+    worker.add_argument("role", choices=("gate", "operator", "shop", "sandbox"))
     worker.add_argument("--role", dest="shop_roles", help="of the shop: what this process answers (all)")
     worker.add_argument("--fd", type=int, required=True)
     worker.add_argument("--ready", type=int)
@@ -164,6 +164,8 @@ def run_worker(args: argparse.Namespace) -> int:
 
     if args.role == "shop":
         from gateway.shop import build
+    elif args.role == "sandbox":
+        from gateway.sandbox import build  # type: ignore[assignment]
     else:
         from gateway.wiring import build  # type: ignore[assignment]
 

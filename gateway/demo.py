@@ -248,7 +248,11 @@ class Installation:
             ports["operator"] = settings.operator_host, settings.operator_port
         if self._kind is not Kind.SERVE:
             ports["shop"] = settings.shop_host, settings.shop_port
-        names = {"gate": "port", "operator": "operator_port", "shop": "shop_port"}
+            if settings.payments == "sandbox":
+                ports["sandbox"] = settings.host, settings.sandbox_port
+        names = {
+            "gate": "port", "operator": "operator_port", "shop": "shop_port", "sandbox": "sandbox_port",
+        }  # fmt: skip
         opened = listen([(names[role], host, port) for role, (host, port) in ports.items()])
         self._listeners = dict(zip(ports, opened, strict=True))
         return {names[role]: listener.getsockname()[1] for role, listener in self._listeners.items()}
@@ -285,7 +289,9 @@ class Installation:
             self._children.append(made)
             return made
 
-        workers = {"operator": 1, "gate": self._settings.workers, "shop": self._settings.shop_workers}
+        workers = {
+            "operator": 1, "gate": self._settings.workers, "shop": self._settings.shop_workers, "sandbox": 1,
+        }  # fmt: skip
         groups: dict[bool, list[Child]] = {True: [], False: []}
         for role, listener in self._listeners.items():
             for number in range(workers[role]):
@@ -369,6 +375,13 @@ class Installation:
             rows += [
                 ("the organiser's API", shop + "/organiser/"),
                 ("its secret, the organiser's token", where),
+            ]
+        if "sandbox" in self._listeners:
+            rows += [
+                (
+                    "sandbox: its bank, that moves no money",
+                    self._address(settings.host, settings.sandbox_port),
+                )
             ]
         rows += [("data, kept for the next start", str(settings.data))]
         width = max(len(label) for label, _ in rows)

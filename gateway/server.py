@@ -38,7 +38,7 @@ except ImportError:  # it has no wheel for every platform; asyncio's own loop do
 
 log = logging.getLogger(__name__)
 
-ROLES = ("gate", "operator", "shop")
+ROLES = ("gate", "operator", "shop", "sandbox")
 TICKS_PER_FLUSH = 10
 LAST_S = 15.0
 """Time to hand the journal what is left and to disconnect, once the last request is done."""

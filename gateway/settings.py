@@ -30,6 +30,7 @@ DEMO: Mapping[str, object] = {
     # Simulated fans name an address of their own each.
     "trusted_proxies": ["127.0.0.0/8"],
     "shop_demo": True,
+    "payments": "sandbox",
 }
 
 
@@ -115,6 +116,24 @@ class Settings:
     shop_lag_ms: float = setting(
         default=40.0, minimum=1, help="so late a shop process may be before it tells maps by sections"
     )
+    payments: str = setting(
+        default="none",
+        choices=("none", "sandbox", "stripe"),
+        help="who takes the shop's money; sandbox: a provider of our own that moves none",
+    )
+    sandbox_port: int = setting(
+        default=0, minimum=0, maximum=65535, help="port of the sandbox; 0: any that is free"
+    )
+    stripe_secret_key: str | None = setting(
+        default=None, secret=True, help="secret key of the account at Stripe (sk_live_… or sk_test_…)"
+    )
+    stripe_webhook_secret: str | None = setting(
+        default=None, secret=True, help="secret of Stripe's webhook endpoint /hooks/stripe (whsec_…)"
+    )
+    fraud: Path | None = setting(  # noqa: RUF009
+        default=None,
+        help="TOML file with limits, lists and countries of who may pay; empty: the limits as they come",
+    )
     offer_s: int = setting(
         default=120, minimum=120, maximum=600, help="time that seats are kept for who is next on a waitlist"
     )
@@ -169,7 +188,14 @@ class Settings:
             secret = getattr(self, name)
             if secret is not None and len(secret) < 16:
                 faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
-        ports = [(name, getattr(self, name)) for name in ("port", "operator_port", "shop_port")]
+        if self.payments == "stripe":
+            faults += [
+                f"{env(name)}: payments by Stripe need it."
+                for name in ("stripe_secret_key", "stripe_webhook_secret")
+                if getattr(self, name) is None
+            ]
+        names = ("port", "operator_port", "shop_port", "sandbox_port")
+        ports = [(name, getattr(self, name)) for name in names]
         faults += [
             f"{env(name)}: {number} is the port of {env(other)} already."
             for index, (name, number) in enumerate(ports)

@@ -6,6 +6,7 @@ the background takes turns by leases in the store.
 
     fans         ─► guard (a valid admission, or the waiting room) ─► guests ─► shop
     organisers   ─► /organiser/, with their own token and without an admission
+    providers    ─► /hooks/, with their signature
     health       ─► for everybody
 """
 
@@ -22,6 +23,7 @@ from admission.keyring import KeyRing
 from checkout.catalogue.programme import fill
 from checkout.live.crowding import Bounds
 from checkout.metrics import Metrics
+from checkout.orders.web import HooksWeb
 from checkout.organiser.importing import Importing
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
@@ -31,14 +33,19 @@ from checkout.site.web import HEALTH, health, refusal
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
+from gateway.sandbox import NAME as SANDBOX
 from gateway.settings import Settings, loopback
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
+from gateway.shop_judge import FraudJudge, fraud_settings
 from gateway.shop_parts import ShopParts
+from gateway.shop_tills import JoinedTills, account_of
 from kernel.asgi import respond
 from kernel.errors import Refused
 from kernel.metrics import render
 from kernel.problems import raw_problem
+
+HOOKS = "/hooks/"
 
 
 def buyer_of(scope: Scope) -> str:
@@ -58,9 +65,10 @@ async def metrics(_request: Request) -> Response:
 class Doors:
     """Sends each kind of people to their own door."""
 
-    def __init__(self, fans: ASGIApp, organisers: ASGIApp | None) -> None:
+    def __init__(self, fans: ASGIApp, organisers: ASGIApp | None, hooks: HooksWeb | None = None) -> None:
         self._fans = fans
         self._organisers = organisers
+        self._hooks = hooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on."""
@@ -73,8 +81,20 @@ class Doors:
                 await respond(send, *raw_problem(refusal(())))
             else:
                 await self._organisers(scope, receive, send)
+        elif path.startswith(HOOKS) and scope["type"] == "http":
+            await self._hear(scope, receive, send, path.removeprefix(HOOKS))
         else:
             await self._fans(scope, receive, send)
+
+    async def _hear(self, scope: Scope, receive: Receive, send: Send, provider: str) -> None:
+        """Take a provider's notice in; it has no admission, but a signature."""
+        if self._hooks is None:
+            await respond(send, *raw_problem(refusal(())))
+            return
+        try:
+            await self._hooks.hear(scope, receive, send, provider)
+        except Exception as reason:  # noqa: BLE001 - failures become problems
+            await respond(send, *raw_problem(reason))
 
 
 class ShopProcess:
@@ -98,16 +118,27 @@ class ShopProcess:
         if settings.backend_token is not None:
             operator = f"http://{loopback(settings.operator_host)}:{settings.operator_port}"
             rooms = OperatorsRooms(operator, settings.backend_token)
+        metrics = metrics or Metrics()
+        account = account_of(settings, parts, metrics)
+        self._judge: FraudJudge | None = None
+        tills = None
+        if account is not None:
+            octets = secret_for(ring.active("sid").octets, "fraud")
+            rules = fraud_settings(settings.fraud, is_sandbox=settings.payments == SANDBOX)
+            self._judge = FraudJudge(rules, parts, octets, metrics)
+            tills = JoinedTills(settings, parts, account, buyer_of, metrics, self._judge)
         self.shop = JoinedShop(
             parts,
             buyer_of,
             secret_for(ring.active("sid").octets, "holds"),
             secrets.token_hex(8),
-            metrics or Metrics(),
+            metrics,
             offer_ms=settings.offer_s * 1000,
             roles=self._roles,
             rooms=rooms,
             bounds=Bounds(lag_ms=settings.shop_lag_ms),
+            tills=tills,
+            judge=self._judge,
         )
         site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
@@ -118,7 +149,8 @@ class ShopProcess:
             audience=settings.shop_address,
             room_page=page,
         )
-        self.app: ASGIApp = Doors(fans, self._organisers())
+        hooks = tills.hooks if tills is not None and Role.HOLDS in self._roles else None
+        self.app: ASGIApp = Doors(fans, self._organisers(), hooks)
 
     def _organisers(self) -> ASGIApp | None:
         token, parts = self._settings.organiser_token, self._parts
@@ -148,6 +180,8 @@ class ShopProcess:
     async def stop(self) -> None:
         """End the background, and disconnect."""
         await self.shop.stop()
+        if self._judge is not None:
+            await self._judge.close()
         await self._parts.close()
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from checkout.catalogue.reading import CatalogueReader
 from checkout.catalogue.selling import Standing, sale
 from checkout.catalogue.web import CatalogueWeb
+from checkout.eventlog.sealing import Sealing
 from checkout.holds.service import Holding
 from checkout.holds.sweeping import Sweeping
 from checkout.holds.web import HoldsWeb
@@ -26,6 +27,7 @@ from checkout.sales.rebuilding import Rebuilder
 from checkout.sales.reconciling import Reconciler
 from checkout.sales.service import Reserving
 from checkout.sales.web import ReservationsWeb
+from checkout.site.order_pages import OrderPages
 from checkout.site.pages_web import PagesWeb
 from checkout.site.roles import EVERY, Role
 from checkout.site.web import Shop, routes_of
@@ -35,7 +37,9 @@ from checkout.stock.watch import StockWatch
 from checkout.waitlist.offers import Terms, terms_of
 from checkout.waitlist.service import Waitlist
 from checkout.waitlist.web import WaitlistWeb
+from gateway.shop_judge import FraudJudge
 from gateway.shop_parts import ShopParts
+from gateway.shop_tills import JoinedTills
 from kernel.asgi import Scope
 from kernel.errors import Refused, Unavailable
 from kernel.signing import keyed
@@ -89,8 +93,12 @@ class JoinedShop:
         roles: Collection[Role] = EVERY,
         rooms: RoomStock | None = None,
         bounds: Bounds | None = None,
+        tills: JoinedTills | None = None,
+        judge: FraudJudge | None = None,
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
+
+        `tills` take money, `judge` looks at who pays.
 
         `bounds`: what the process may be burdened with before maps become coarse.
         """
@@ -109,6 +117,7 @@ class JoinedShop:
         self.holding = Holding(catalogue, shards, rebuild, hold_id, clock, metrics, self.live_map.look)
         self.reserving = Reserving(catalogue, shards, rebuilder.rebuild, clock, metrics)
         self.reconciler = Reconciler(catalogue, shards, rebuilder, clock, metrics, who)
+        self.sealing = Sealing(shards.all, clock, metrics)
         self.sweeping = Sweeping(catalogue, shards, clock, metrics, who)
         self.waitlist = Waitlist(CatalogueTerms(catalogue), shards, hold_id, clock, who, offer_ms=offer_ms)
         self._stock = (
@@ -120,12 +129,17 @@ class JoinedShop:
         async def buyer(request: Request) -> str:
             return buyer_of(request.scope)
 
+        self.tills, self._judge = tills, judge
+        pages = None
+        if tills is not None:
+            pages = OrderPages(tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of)
         listed = CatalogueWeb(catalogue)
         self.app = Shop(
             routes_of(
                 HoldsWeb(self.holding, buyer_of, metrics),
                 ReservationsWeb(self.reserving, buyer_of, metrics),
                 MapWeb(self.live_map, metrics),
+                *([tills.web] if tills is not None else []),
             ),
             {
                 ("GET", "listing"): listed.listing,
@@ -141,6 +155,7 @@ class JoinedShop:
                 buyer_of,
                 clock,
                 metrics,
+                pages,
             ),
             WaitlistWeb(self.waitlist, buyer).routes,
             self._roles,
@@ -190,15 +205,20 @@ class JoinedShop:
 
     def _background(self) -> dict[str, Work]:
         works: dict[str, Work] = {}
+        if self._judge is not None:
+            works["fraud"] = self._judge.run
         if len(self.parts.shards.all()) > 1:
             works["shards"] = self.parts.shards.run
         if Role.BACKGROUND in self._roles:
             works |= {
                 "sweeping": self.sweeping.run,
                 "reaping": self.reserving.reap,
+                "sealing": self.sealing.run,
                 "reconciling": self.reconciler.run,
                 "waitlist": self.waitlist.run,
             }
+            if self.tills is not None:
+                works["orders"] = self.tills.recovering.run
             if self._stock is not None:
                 works["stock"] = self._stock.run
         return works

@@ -1,6 +1,7 @@
 """Check: one program looks at a whole sale, in SQL, in the store and in what clients saw.
 
-It reads and never writes: SQL through a connection that cannot, the store by one transaction of reads. Where the sale
+It reads and never writes: SQL through a connection that cannot, the store by one transaction of reads. The log of the
+event's sales is looked at as well, and whether its tables are what that comes to (I6). Where the sale
 is still under way (`settled` is False) what SQL and the store say of each other is left out: a hold that is being
 reserved is in the store first, and one that is over is in SQL later. Not here: what is right (``audit.invariants``).
 """
@@ -16,16 +17,37 @@ from sqlalchemy.engine import Connection
 
 from checkout.audit import invariants
 from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock, Violation
+from checkout.audit.money import MoneyBooks, PaidOrder, Try
 from checkout.audit.records import Record
 from checkout.database import ShopDatabase
+from checkout.eventlog.projecting import Kinds
+from checkout.eventlog.store import at_one_moment
+from checkout.eventlog.verifying import verify_event
 from checkout.halls.seats import Status
 from checkout.holds.answers import HoldRecord, places_of
 from checkout.holds.store import Keys
-from checkout.tables import EVENTS, HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS
+from checkout.orders.projection import ORDERS_LOG
+from checkout.sales.projection import SALES
+from checkout.sales.replaying import compare
+from checkout.tables import (
+    ATTEMPTS,
+    EVENTS,
+    HOLD_JOURNAL,
+    MONEY,
+    ORDERS,
+    REFUNDS,
+    RESERVATION_SEATS,
+    RESERVATIONS,
+    SEATS,
+    WORK,
+)
 from kernel.errors import Misconfigured
 from kernel.store import Store, connect, translated
 
 TIMEOUT_S = 30.0
+
+KINDS = Kinds(SALES, ORDERS_LOG)
+"""Whoever writes into the log: each projection of it, in one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +86,10 @@ def check_sale(
     """
     most, books = read_books(sql_url, event, catalogue_url or sql_url)
     stock = asyncio.run(_stock(store_url, event))
-    return judged(event, list(records), books, stock, most, settled=settled)
+    verdict = judged(event, list(records), books, stock, most, settled=settled)
+    entries, found = read_log(sql_url, event)
+    looked_at = {**verdict.looked_at, "entries of the log": entries}
+    return Verdict(event, looked_at, (*verdict.violations, *found))
 
 
 def judged(
@@ -105,13 +130,22 @@ def read_books(sql_url: str, event: str, catalogue_url: str) -> tuple[int, Books
         if most is None:
             raise Misconfigured([f"The shop has no event {event}."])
         with database.listing() as connection:
-            if connection.dialect.name == "postgresql":
-                # On SQLite a transaction sees one moment anyway.
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            return most, _books(connection, event, most)
+            return most, _books(at_one_moment(connection), event, most)
     finally:
         database.close()
         catalogue.close()
+
+
+def read_log(sql_url: str, event: str) -> tuple[int, list[Violation]]:
+    """I6: the event's log is chained, and its tables are what it comes to. The number of entries comes first."""
+    database = ShopDatabase(sql_url)
+    try:
+        with database.listing() as connection:
+            checked = verify_event(at_one_moment(connection), event)
+            found = [*checked.faults, *compare(connection, KINDS, event)]
+            return checked.entries, [Violation("I6", f"{where}: {what}") for where, what in found]
+    finally:
+        database.close()
 
 
 def _books(connection: Connection, event: str, most: int) -> Books:
@@ -143,6 +177,43 @@ def _books(connection: Connection, event: str, most: int) -> Books:
             for row in connection.execute(sales)
         ),
         holds={hold: tuple(seat for seat, _ in places_of(text)) for hold, text in connection.execute(holds)},
+    )
+
+
+def read_money(connection: Connection, event: str) -> MoneyBooks:
+    """Read what SQL says of an event's money."""
+    orders = (
+        sa.select(ORDERS, RESERVATIONS.c.state.label("reservation_state"))
+        .join_from(ORDERS, RESERVATIONS, RESERVATIONS.c.id == ORDERS.c.reservation_id, isouter=True)
+        .where(ORDERS.c.event_id == event)
+        .order_by(ORDERS.c.id)
+    )
+    mine = (WORK.c.order_id == ATTEMPTS.c.order_id) & (WORK.c.kind == "attempt")
+    mine &= WORK.c.name == sa.cast(ATTEMPTS.c.number, sa.Text)
+    tries = sa.select(ATTEMPTS, WORK.c.due_ms).join_from(ATTEMPTS, WORK, mine, isouter=True)
+    tries = tries.where(ATTEMPTS.c.event_id == event)
+    moved = sa.select(MONEY.c.provider, MONEY.c.ref, MONEY.c.amount_minor).where(MONEY.c.event_id == event)
+    wanted = sa.select(REFUNDS.c.order_id).where(REFUNDS.c.event_id == event, REFUNDS.c.state == "wanted")
+    return MoneyBooks(
+        orders=tuple(
+            PaidOrder(row.id, row.state, row.amount_minor, row.currency, row.paid_by, row.reservation_state)
+            for row in connection.execute(orders)
+        ),
+        tries=tuple(
+            Try(
+                order=row.order_id,
+                number=row.number,
+                provider=row.provider,
+                ref=row.ref,
+                captured_minor=row.captured_minor,
+                refunded_minor=row.refunded_minor,
+                disputed_minor=row.disputed_minor,
+                is_open=row.due_ms is not None,
+            )
+            for row in connection.execute(tries.order_by(ATTEMPTS.c.order_id, ATTEMPTS.c.number))
+        ),
+        moved=tuple((row.provider, row.ref, row.amount_minor) for row in connection.execute(moved)),
+        refunds_wanted=tuple(connection.scalars(wanted)),
     )
 
 

@@ -2,6 +2,8 @@
 
 * **I1** a seat has at most one active sale; and what a reservation says, its seats say too, and the store after them.
 * **I2** each seat's answers are those of a register that holds one hold at a time (``history``).
+* **I6** the log of the event's sales is as it was written, and the tables are what it comes to (``audit.checking``
+  asks ``eventlog`` and ``sales.replaying``).
 * **I8** free, held, reserved, sold, blocked and kept seats add up to the capacity, in every snapshot.
 * **I9** nobody has more seats at one time than the limit.
 * **I10** a snapshot and the deltas after it are the server's state.

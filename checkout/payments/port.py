@@ -152,7 +152,8 @@ class Topic(StrEnum):
 class Notice:
     """One notice of a webhook, as it was signed. It says where to look; what counts is what ``fetch`` then says.
 
-    ``id``: the same for every delivery of the same notice. ``amount``: of the payment, where it is told.
+    ``id``: the same for every delivery of the same notice. ``amount``: of the payment, where it is told. ``implies``: a
+    state that the payment has reached by then; None where only a look can tell what is new.
     """
 
     id: str
@@ -163,6 +164,7 @@ class Notice:
     order: str = ""
     attempt: int = 0
     amount: Money | None = None
+    implies: PaymentState | None = None
     is_live: bool = False
     """True when real money is meant."""
 

@@ -196,7 +196,21 @@ def notice(event: Mapping[str, Any]) -> Notice:
         except ValueError:
             # A currency that the shop does not know is none of its own; what counts is what is fetched.
             amount = None
-    return Notice(ident, topic, ref, at_ms, its_event, order, attempt, amount, is_live)
+    return Notice(ident, topic, ref, at_ms, its_event, order, attempt, amount, _IMPLIED.get(kind), is_live)
+
+
+_IMPLIED: Mapping[str, PaymentState] = {
+    "payment_intent.created": PaymentState.OPEN,
+    "payment_intent.requires_action": PaymentState.ACTION,
+    "payment_intent.processing": PaymentState.PROCESSING,
+    "payment_intent.amount_capturable_updated": PaymentState.AUTHORISED,
+    "payment_intent.succeeded": PaymentState.CAPTURED,
+    "payment_intent.payment_failed": PaymentState.DECLINED,
+    "payment_intent.canceled": PaymentState.VOIDED,
+    "charge.captured": PaymentState.CAPTURED,
+    "charge.succeeded": PaymentState.AUTHORISED,
+}
+"""Events that say no more than that a payment has come so far."""
 
 
 def _is_of_intent(kind: str) -> bool:

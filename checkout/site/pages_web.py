@@ -45,6 +45,7 @@ from checkout.sales.service import GivenBack, Reserving, Told
 from checkout.sales.web import refusal_of as reservation_refusal_of
 from checkout.site import render
 from checkout.site.forms import amount, html, one, read_form
+from checkout.site.order_pages import OrderPages
 from checkout.site.render import Pages, Visit, content_security_policy
 from checkout.site.words import negotiate
 from checkout.waitlist.service import Waitlist
@@ -75,8 +76,9 @@ class PagesWeb:
         buyer_of: Callable[[Scope], str],
         clock: Clock,
         metrics: Metrics,
+        orders: OrderPages | None = None,
     ) -> None:
-        """`buyer_of` tells who asks; it may raise ``Refused``."""
+        """`buyer_of` tells who asks; it may raise ``Refused``. `orders` None: the shop takes no money."""
         self._catalogue = catalogue
         self._counting = counting
         self._holding = holding
@@ -102,8 +104,10 @@ class PagesWeb:
             (f"{event}/waitlist/leave", self.leave, ["POST"]),
             ("/finish", self.finish, ["GET", "POST"]),
         ]
+        self._takes_money = orders is not None
+        paying = orders.routes(self._event, self._visit) if orders is not None else []
         router = Router(
-            [Route(path, handler, methods=methods) for path, handler, methods in routes],
+            [*(Route(path, handler, methods=methods) for path, handler, methods in routes), *paying],
             redirect_slashes=False,
         )
         self._app = ExceptionMiddleware(
@@ -213,7 +217,7 @@ class PagesWeb:
         if paper is None:
             raise HTTPException(404)
         visit = self._visit(request, paper["now_ms"])
-        return html(request.scope, self._pages.reservation(visit, event, paper))
+        return html(request.scope, self._pages.reservation(visit, event, paper, payable=self._takes_money))
 
     async def give_back(self, request: Request) -> Response:
         """Give a reservation's seats back."""

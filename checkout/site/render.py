@@ -180,9 +180,25 @@ class Pages:
         """Show who is on the waitlist without JavaScript how it stands; `before` is None for who is not on it."""
         return self._page("waiting.html", visit, event=event, before=before, still=still)
 
-    def reservation(self, visit: Visit, event: Event, reservation: Mapping[str, Any]) -> str:
+    def reservation(
+        self, visit: Visit, event: Event, reservation: Mapping[str, Any], *, payable: bool = True
+    ) -> str:
         """Show a reservation, as `GET …/reservations/{id}` answers it, with its `state`."""
-        return self._page("reserved.html", visit, event=event, reservation=reservation)
+        return self._page("reserved.html", visit, event=event, reservation=reservation, payable=payable)
+
+    def order(
+        self,
+        visit: Visit,
+        event: Event,
+        order: Mapping[str, Any],
+        seats: Sequence[Mapping[str, Any]],
+        ways: Sequence[tuple[str, str]],
+        form_key: str,
+    ) -> str:
+        """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words."""
+        return self._page(
+            "order.html", visit, event=event, order=order, seats=seats, ways=ways, form_key=form_key
+        )
 
     def trouble(self, visit: Visit, event: Event | None, code: str, **values: float) -> str:
         """Tell why a form without JavaScript did not work, in the words that the seat page has for the code."""

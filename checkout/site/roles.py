@@ -4,7 +4,7 @@
 * ``map``: snapshots of the seat map and the streams of its changes; reads the store.
 * ``holds``: holds, reservations, the waitlist, and their pages; writes the store and the event's database.
 * ``organiser``: what organisers do.
-* ``background``: no address of its own; sweeps, reaps, compares, writes the journal.
+* ``background``: no address of its own; sweeps, reaps, compares, writes the journal, seals the log.
 
 It is one code base in any case; a role says which addresses a process answers, so that what holds seats can run where
 nobody's map is painted. An address of another role is answered as one that is not there. Health is everybody's, and so
@@ -41,10 +41,13 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     ("/api/events/{event}/deltas", Role.MAP),
     ("/api/events/{event}/holds/*", Role.HOLDS),
     ("/api/events/{event}/reservations/*", Role.HOLDS),
+    ("/api/events/{event}/orders/*", Role.HOLDS),
     ("/api/events/{event}/waitlist", Role.HOLDS),
     # Pages that hold and reserve for a browser without scripts.
     ("/events/{event}/hold/*", Role.HOLDS),
     ("/events/{event}/reservation/*", Role.HOLDS),
+    ("/events/{event}/order/*", Role.HOLDS),
+    ("/hooks/*", Role.HOLDS),
     ("/events/{event}/waitlist/*", Role.HOLDS),
     ("/organiser/*", Role.ORGANISER),
     ("/api/events", Role.CATALOGUE),

@@ -32,8 +32,8 @@ SOURCE = "en"
 """The language whose file says which keys, parameters and plurals there are."""
 
 SERVER_ONLY = (
-    "event.", "finish.", "language.", "missing.", "page.", "plain.", "programme.", "reserved.", "seats.", "trouble.",
-    "waitlist.plain-",
+    "decline.", "event.", "finish.", "language.", "missing.", "order.", "page.", "plain.", "programme.", "reserved.",
+    "seats.", "trouble.", "waitlist.plain-", "way.",
 )  # fmt: skip
 """Keys that only pages made by the server need; the browser does not get them."""
 

@@ -8,6 +8,36 @@ CHOOSE = "Look at the map and choose again; the seat page offers the nearest tha
 
 WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
+    "order-unknown": (GROUP, "The buyer has no such order.", "`GET …/orders` lists the buyer's own."),
+    "order-over": (GROUP, "The order's time is over, or it was given up; its seats are free.", CHOOSE),
+    "order-paid": (GROUP, "The order is paid for.", "Nothing."),
+    "payment-declined": (
+        GROUP,
+        "The bank, or the provider, said no; `decline` says why, `order` how the order stands. Nobody was charged.",
+        "Try another method under a new Idempotency-Key, while the order's time runs.",
+    ),
+    "payment-under-way": (GROUP, "The last try to pay is not decided yet.", "Ask for the order until it is."),
+    "payment-blocked": (GROUP, "This buyer's payments are not taken here.", "Contact the organiser."),
+    "too-many-attempts": (
+        GROUP,
+        "There were too many tries to pay.",
+        "Give the order up, or come back later.",
+    ),
+    "method-malformed": (
+        GROUP,
+        "The body does not name one payment method: a token that the provider's own page has made.",
+        CORRECT,
+    ),
+    "notice-forged": (GROUP, "A webhook was not signed by its provider, or long ago.", "Nothing."),
+    "notice-malformed": (GROUP, "A webhook's body cannot be read.", CORRECT),
+    "provider-away": (GROUP, "A notice's payment cannot be looked at just now.", "Send the notice again."),
+    "list-invalid": (
+        GROUP,
+        "A file of blocked or allowed people has lines that cannot be read; the log and the start tell each.",
+        "Correct the lines; the list as it was stays in force.",
+    ),
+    "blocked": (GROUP, "What pays, or who, stands on the operator's list.", "Contact the organiser."),
+    "country-not-served": (GROUP, "The event is not sold to this country.", "Nothing."),
     "event-unknown": (GROUP, "There is no such event, or it is a draft.", "`GET /api/events` lists them."),
     "layout-unknown": (
         GROUP,

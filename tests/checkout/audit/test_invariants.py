@@ -14,6 +14,8 @@ from checkout.audit.checking import check_sale, judged
 from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock
 from checkout.audit.records import Act, Answer, Delta, Loss, Operation, Record, Snapshot, read, write
 from checkout.database import ShopDatabase
+from checkout.eventlog.entries import Draft
+from checkout.eventlog.store import append
 from checkout.halls.seats import Status, byte, counts, hold_id_text
 from checkout.holds.answers import Ask, Pinned, Wanted
 from checkout.holds.store import HoldStore, Keys
@@ -374,6 +376,13 @@ def sold(url: str, store_url: str) -> tuple[ShopDatabase, str]:
         for seat in (2, 3):
             row = {"reservation_id": "r1", "event_id": "night", "seat": seat, "tier": 0, "price_minor": 4200}
             connection.execute(tables.RESERVATION_SEATS.insert().values(row | {"active": True}))
+        body = {
+            name: reservation[name]
+            for name in reservation
+            if name not in {"id", "event_id", "hold_id", "state"}
+        }
+        body |= {"hold": reservation["hold_id"], "lines": [[2, 0, 4200], [3, 0, 4200]]}
+        append(connection, [Draft("night", "r1", "reserved", body, 1)])
     return database, hold_id_text(HELD_ID)
 
 
@@ -408,7 +417,9 @@ def test_the_program_reads_a_whole_sale_and_finds_it_right(shop_url: str, store_
 
     assert verdict.violations == ()
     assert verdict.is_right
-    assert verdict.looked_at == {"seats": 8, "reservations": 1, "holds in the store": 2, "records": 5}
+    assert verdict.looked_at == {
+        "seats": 8, "reservations": 1, "holds in the store": 2, "records": 5, "entries of the log": 1,
+    }  # fmt: skip
     assert list(verdict.lines())[-1] == "every invariant holds"
     assert log[-2].version == f"1:{last.decode()}"  # type: ignore[union-attr]
     database.close()
@@ -424,6 +435,7 @@ SPOILS_SQL = {
         sa.update(tables.RESERVATIONS).values(state="lapsed"),
     ),
     "a seat less": ("I8", sa.delete(tables.SEATS).where(tables.SEATS.c.seat == 7)),
+    "a fence that the log does not know": ("I6", sa.update(tables.RESERVATIONS).values(fence=99)),
     "a smaller limit": ("I9", sa.update(tables.EVENTS).values(max_per_buyer=1)),
 }
 

@@ -11,7 +11,10 @@ from typing import Any, cast
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
+from checkout.orders.papers import Phase
+from checkout.payments.port import Decline
 from checkout.site.assets import SEAT_MODULES, address, assets, version
+from checkout.site.order_pages import SANDBOX_WAYS
 from checkout.site.render import Event, Pages, Season, Visit, content_security_policy, facts, season
 from checkout.site.words import SOURCE, faults, languages, negotiate
 
@@ -41,6 +44,14 @@ VISIT = Visit("en", NOW_MS)
 SEAT = {"seat": 7, "section": "Stalls", "row": "F", "number": "12", "tier": 0, "price_minor": 4200}
 PAPER = {"seats": [SEAT], "currency": "EUR", "total_minor": 4200, "until_ms": NOW_MS + 180_000}
 HOLD = PAPER | {"hold": "AAAAAAAAAAA", "extendable": True}
+ORDER = {
+    "order": "O1", "event": "northern-lights", "reservation": "R1", "state": "open", "phase": "to-pay",
+    "currency": "EUR", "total_minor": 4200, "refunded_minor": 100, "until_ms": NOW_MS + 180_000, "attempt": 1,
+    "attempts_left": 3, "decline": None, "action_url": "/bank", "card": "visa 4242",
+}  # fmt: skip
+WAYS = [(way.token, way.words) for way in SANDBOX_WAYS]
+PHASES = [phase.value for phase in Phase]
+STATES = {"review": "review", "paid": "paid", "refunded": "refunded", "over": "lapsed"}
 RESERVATION = PAPER | {"reservation": "R1", "state": "active"}
 
 
@@ -78,6 +89,14 @@ def every_page(visit: Visit) -> dict[str, str]:
             f"event {name}": pages.event(visit, one, "key"),
             f"seats {name}": pages.seats(visit, one, "key"),
         }
+    for phase in PHASES:
+        order = ORDER | {"phase": phase, "state": STATES.get(phase, "open")}
+        order |= {"decline": "insufficient-funds" if phase == "declined" else None}
+        made[f"order {phase}"] = pages.order(visit, EVENT, order, [SEAT], WAYS, "key")
+    for decline in Decline:
+        if decline is not Decline.FRAUD:
+            order = ORDER | {"phase": "declined", "decline": decline.value}
+            made[f"declined {decline}"] = pages.order(visit, EVENT, order, [SEAT], WAYS, "key")
     for state in ("active", "released", "lapsed", "sold"):
         made[f"reservation {state}"] = pages.reservation(visit, EVENT, RESERVATION | {"state": state})
     return made
@@ -153,6 +172,27 @@ def test_each_season_offers_what_can_be_done_in_it() -> None:
         assert "<form" not in made[f"event {name}"]
     assert "09:00" in made["event over"]
     assert "CET" in made["event over"]
+
+
+def test_an_order_can_be_paid_while_its_time_runs_and_says_how_it_stands() -> None:
+    """A form only where another try is allowed; the bank's page is a link; what is over has no form to pay."""
+    made = every_page(VISIT)
+
+    payable = {phase for phase in PHASES if "/pay" in made[f"order {phase}"]}
+    assert payable == {"to-pay", "declined", "action"}
+    assert 'href="/bank"' in made["order action"]
+    assert "You have been charged once" in made["order paid"]
+    late = Pages().order(replace(VISIT, now_ms=PAPER["until_ms"]), EVENT, ORDER, [SEAT], WAYS, "key")  # type: ignore[arg-type]
+    assert "/pay" not in late
+    assert "This order has ended" in late
+
+
+def test_a_shop_that_takes_no_money_says_so() -> None:
+    """The reservation's page leads nowhere, and says that nobody will be charged."""
+    page = Pages().reservation(VISIT, EVENT, RESERVATION, payable=False)
+
+    assert "/order" not in page
+    assert "takes no money" in page
 
 
 def test_a_reservation_whose_time_is_over_does_not_say_that_it_holds() -> None:
