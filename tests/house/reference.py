@@ -17,11 +17,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from checkout.orders.order import Goal
 from gateway.settings import Settings
 from kernel.settings import describe
 from tests.house import wcag
 from tests.house.codes import GROUPS, WORDS
 from tests.house.fields import ROOM, SALE
+from tests.house.order_states import acts, drawing
 from tests.house.tree import PACKAGES, ROOT, modules
 from waitroom.field_readers import Reader
 from waitroom.room_fields import OVERRIDES, ROOM_FIELDS, SALE_FIELDS
@@ -292,6 +294,22 @@ def errors_page() -> str:
     return text
 
 
+def order_states_page() -> str:
+    """Write docs/order-states.md."""
+    head = ("state", "what is done next")
+    pay = [(code(state), what) for state, what in acts(Goal.PAY)]
+    undo = [(code(state), what) for state, what in acts(Goal.UNDO)]
+    return (
+        f"{HEAD}# States of an order\n\n"
+        "What can happen to an order, and what its tries do next, drawn from the tables that the code plays "
+        "(`checkout/orders/rule.py`); [orders](orders.md) says why.\n\n"
+        f"{drawing()}\n## A try that is to pay\n\n"
+        "By what the order is to it: open; sold to it (`ours`), or sold and looked at by a person (`held`); `paid` by "
+        "it; or `lost`, because it is over or sold to another try. `turn`: from now on it is to undo.\n\n"
+        f"{table(head, pay)}\n## A try that is to undo\n\n{table(head, undo)}"
+    )
+
+
 # ---------------------------------------------------------------------------- accessibility
 
 
@@ -328,6 +346,7 @@ PAGES = {
     "docs/rooms.md": rooms_page,
     "docs/metrics.md": metrics_page,
     "docs/errors.md": errors_page,
+    "docs/order-states.md": order_states_page,
     "docs/accessibility.md": accessibility_page,
 }
 
