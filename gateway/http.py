@@ -15,6 +15,8 @@ And a crowd asks the same all day, so what is done anew for each request is wher
 * **A whole answer is one write**, head and body together (each write is a system call), and a header's line
   that was found good is known: most answers consist of the same few lines.
 
+* **A piece of a stream that many get is written where it is made** (``Push``): no task is woken for each of them.
+
 Parsing, pipelining, flow control and errors stay uvicorn's. ADR 0010 says why this is not a server of our own.
 Not here: what is ready (``waitroom.web``).
 """
@@ -25,7 +27,7 @@ from collections.abc import Callable
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from kernel.asgi import WHOLE, Message, Ready
+from kernel.asgi import PUSH, WHOLE, Message, Ready
 
 Broadcast = Callable[[bytes], Ready | None]
 """Gives what is ready at an address, as it stands in the request line; None where the application must be asked."""
@@ -96,6 +98,16 @@ class Cycle(RequestResponseCycle):
                     self.transport.write(head)
                 return
         await super().send(message)  # type: ignore[arg-type]
+        push = message.get(PUSH)
+        if push is not None and self.chunked_encoding:
+            push.write = self.push
+
+    def push(self, octets: bytes) -> bool:
+        """Write a piece of a streamed answer, if the connection takes it now."""
+        if self.disconnected or self.response_complete or self.flow.write_paused:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(octets), octets))
+        return True
 
     def _is_whole(self, message: Message) -> bool:
         """Tell whether a message is all of the body that its head announced, and is to be sent."""

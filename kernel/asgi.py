@@ -70,6 +70,21 @@ WHOLE = "waitroom.whole"
 ignores it."""
 
 
+PUSH = "waitroom.push"
+"""In the start of a streamed answer: a ``Push`` that our server fills in; any other ignores it."""
+
+
+@dataclass(slots=True)
+class Push:
+    """A way to write pieces of a streamed answer at once, without waking whoever sends it.
+
+    ``write`` is None under any other server. It returns False where the connection takes nothing just now, or is gone:
+    the piece is then to be sent as usual.
+    """
+
+    write: Callable[[bytes], bool] | None = None
+
+
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole response; Content-Length is added here."""
     await send(

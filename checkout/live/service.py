@@ -29,6 +29,7 @@ from checkout.live.crowding import Bounds, Crowding, Load, judge
 from checkout.live.feeds import TICK_MS, Feed, MapBody, Rebuild
 from checkout.live.following import Bookmark, Stretch
 from checkout.metrics import Metrics
+from kernel.asgi import Push
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.tasks import is_ending
@@ -61,10 +62,11 @@ class Halls(Protocol):
 class Viewer:
     """One open stream."""
 
-    __slots__ = ("_first", "_is_over", "_map", "_woken", "bookmark", "watched")
+    __slots__ = ("_first", "_is_over", "_map", "_woken", "bookmark", "push", "watched")
 
     def __init__(self, live_map: "LiveMap", watched: "Watched") -> None:
         self.watched = watched
+        self.push = Push()
         self.bookmark = Bookmark()
         self._map = live_map
         self._first = b""
@@ -86,6 +88,21 @@ class Viewer:
             self.watched.waiting[self] = None
             await self._woken
         return b""
+
+    def tell(self) -> None:
+        """Write what is new where the connection takes it at once; else have it look again."""
+        write = self.push.write
+        if write is None:
+            self.wake()
+            return
+        octets = self.watched.follower.pull(self.bookmark)
+        if not octets:
+            return
+        if write(octets):
+            self._map.written(len(octets))
+        else:
+            self._first = octets
+            self.wake()
 
     def wake(self) -> None:
         """Have it look again."""
@@ -361,9 +378,11 @@ def _await_the_store(feed: Watched) -> None:
 
 
 async def _wake(viewers: Iterable[Viewer]) -> None:
-    """Wake viewers, a group at a time, and let others have their turn in between."""
+    """Tell viewers, a group at a time, and let others have their turn in between."""
     all_of_them = list(viewers)
     for first in range(0, len(all_of_them), GROUP):
         for viewer in all_of_them[first : first + GROUP]:
-            viewer.wake()
+            # One that has gone meanwhile, or that was woken, looks by itself.
+            if viewer in viewer.watched.waiting:
+                viewer.tell()
         await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from checkout.halls import deltas
 from checkout.halls.deltas import Version
 from checkout.live.service import LiveMap, Viewer
 from checkout.metrics import Metrics
-from kernel.asgi import Receive, Scope, Send, header, respond
+from kernel.asgi import PUSH, Receive, Scope, Send, header, respond
 from kernel.errors import Refused
 
 OLD_MS = 1_000
@@ -83,7 +83,7 @@ class MapWeb:
         viewer = await self._live_map.open(event, _after(scope))
         watch = asyncio.create_task(_watch(receive, viewer))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+            await send({"type": "http.response.start", "status": 200, "headers": _STREAM, PUSH: viewer.push})
             retry_ms = RETRY_MS[next(self._number) % len(RETRY_MS)]
             octets = b"retry: %d\n\n" % retry_ms
             while octets:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway import http
 from gateway.http import line_of
-from kernel.asgi import Ready, header, respond
+from kernel.asgi import PUSH, Push, Ready, header, respond
 from tests.gateway.serving import raw, serving
 
 URL = b"/status"
@@ -187,3 +187,66 @@ def test_the_memory_of_lines_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     line_of((b"x-long", b"a" * http.LINE_KEPT_BYTES))
 
     assert not [name for name, _ in lines if name in {b"set-cookie", b"x-long"}]
+
+
+# ------------------------------------------------------------------------------------- streams that many get
+
+
+class Stream:
+    """An answer that goes on; what the server gave to write with is kept."""
+
+    def __init__(self) -> None:
+        self.push = Push()
+        self.over = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Begin, wait, end."""
+        del scope, receive
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers, PUSH: self.push})
+        await send({"type": "http.response.body", "body": b"first\n", "more_body": True})
+        await self.over.wait()
+        await send({"type": "http.response.body", "body": b"last\n", "more_body": False})
+
+
+async def test_a_piece_that_is_pushed_stands_between_those_that_are_sent() -> None:
+    """In the stream's own form; before the start and after the end nothing is written."""
+    app = Stream()
+    async with serving(app) as port, asyncio.timeout(20):
+        assert app.push.write is None
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        seen = await reader.readuntil(b"first\n\r\n")
+        write = app.push.write
+        assert write is not None
+        assert write(b"pushed, and longer\n")
+        app.over.set()
+        seen += await reader.readuntil(b"0\r\n\r\n")
+        late = write(b"too late\n")
+        writer.close()
+
+    assert b"transfer-encoding: chunked" in seen.lower()
+    assert seen.endswith(b"6\r\nfirst\n\r\n13\r\npushed, and longer\n\r\n5\r\nlast\n\r\n0\r\n\r\n")
+    assert not late
+
+
+async def test_nothing_is_pushed_where_the_connection_takes_nothing_or_is_gone() -> None:
+    """Who does not read gets no more than the server's buffers; who has gone gets nothing."""
+    app = Stream()
+    async with serving(app) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"first\n\r\n")
+        write = app.push.write
+        assert write is not None
+        pieces = 0
+        while write(b"x" * 65_536):
+            pieces += 1
+            assert pieces < 1_000
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        gone = write(b"x")
+        app.over.set()
+
+    assert not gone

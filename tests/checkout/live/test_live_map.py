@@ -533,3 +533,38 @@ async def test_resets_after_a_loss_are_spread(store: Redis, monkeypatch: pytest.
 
     assert done == [2, 4, 5]
     assert RESETS_PER_TICK * 1000 // TICK_MS == 500
+
+
+async def test_who_can_be_written_to_at_once_is_not_woken(store: Redis) -> None:
+    """What is pushed is what would have been sent; a connection that takes nothing gets it later, and all of it."""
+    async with house(store) as made:
+        eye, other = await made.eye(), await made.eye()
+        pushed: list[bytes] = []
+        takes = [True]
+
+        def write(octets: bytes) -> bool:
+            if takes[0]:
+                pushed.append(octets)
+            return takes[0]
+
+        eye.viewer.push.write = write
+        waiting = asyncio.ensure_future(eye.viewer.next())
+        await asyncio.sleep(0)
+        await made.hold(5)
+        await made.tick()
+        assert await other.hear() == [Step.NEXT]
+        assert not waiting.done()
+        assert eye.watch.hear(b"".join(pushed)) == [Step.NEXT]
+        await sees_the_hall(eye, made)
+
+        takes[0] = False
+        await made.hold(6)
+        await made.tick()
+        await made.hold(7)
+        await made.tick()
+        steps = eye.watch.hear(await waiting)
+        steps += await eye.hear()
+        await sees_the_hall(eye, made)
+
+    assert len(pushed) == 1
+    assert set(steps) <= {Step.NEXT, Step.KNOWN}
