@@ -1,8 +1,9 @@
-"""Grouping: writes of one worker that share a commit.
+"""Grouping: writes of one worker that share a commit, where that helps.
 
-A commit waits for the disk, and on SQLite only one can write; whatever comes meanwhile shares the next commit. Each
+On SQLite a commit waits for the disk and only one can write; whatever comes meanwhile shares the next commit. Each
 piece of work stands in a savepoint of its own: one that fails takes nothing from the others. Where the database itself
-refuses the group, each is tried alone, so that one bad statement costs nobody else the answer.
+refuses the group, each is tried alone, so that one bad statement costs nobody else the answer. PostgreSQL shares
+commits by itself; there a group would hold the locks of all its works at once, and two groups could wait for each other.
 
 A work function gets a connection, writes, and returns; it may be run twice, so it must depend on nothing but the
 database. What it raises is raised to whoever waits. ``Unavailable`` means, as everywhere, that nobody knows whether it
@@ -31,11 +32,18 @@ class Grouping:
     def __init__(self, database: ShopDatabase, most: int = MOST) -> None:
         self._database = database
         self._most = most
+        self._is_grouped = database.dialect == "sqlite"
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def write(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction, and wait for its commit. Raises what it raises, or ``Unavailable``."""
+        if not self._is_grouped:
+            is_good, outcome = await asyncio.to_thread(self._alone, work)
+            if not is_good:
+                raise outcome
+            result: Result = outcome
+            return result
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((work, answer))

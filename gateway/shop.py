@@ -12,6 +12,7 @@ the background takes turns by leases in the store.
 
 import secrets
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,17 +34,17 @@ from checkout.site.web import HEALTH, health, refusal
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
-from gateway.sandbox import NAME as SANDBOX
 from gateway.settings import Settings, loopback
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
-from gateway.shop_judge import FraudJudge, fraud_settings
 from gateway.shop_parts import ShopParts
-from gateway.shop_tills import JoinedTills, account_of
 from kernel.asgi import respond
 from kernel.errors import Refused
 from kernel.metrics import render
 from kernel.problems import raw_problem
+
+if TYPE_CHECKING:
+    from gateway.shop_judge import FraudJudge
 
 HOOKS = "/hooks/"
 
@@ -119,14 +120,18 @@ class ShopProcess:
             operator = f"http://{loopback(settings.operator_host)}:{settings.operator_port}"
             rooms = OperatorsRooms(operator, settings.backend_token)
         metrics = metrics or Metrics()
-        account = account_of(settings, parts, metrics)
         self._judge: FraudJudge | None = None
         tills = None
-        if account is not None:
+        if settings.payments != "none":
+            # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
+            from gateway import shop_judge, shop_tills  # noqa: PLC0415
+
+            account = shop_tills.account_of(settings, parts, metrics)
             octets = secret_for(ring.active("sid").octets, "fraud")
-            rules = fraud_settings(settings.fraud, is_sandbox=settings.payments == SANDBOX)
-            self._judge = FraudJudge(rules, parts, octets, metrics)
-            tills = JoinedTills(settings, parts, account, buyer_of, metrics, self._judge)
+            is_sandbox = settings.payments == "sandbox"
+            rules = shop_judge.fraud_settings(settings.fraud, is_sandbox=is_sandbox)
+            self._judge = shop_judge.FraudJudge(rules, parts, octets, metrics)
+            tills = shop_tills.JoinedTills(settings, parts, account, buyer_of, metrics, self._judge)
         self.shop = JoinedShop(
             parts,
             buyer_of,

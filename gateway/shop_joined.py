@@ -7,6 +7,7 @@ decided here. Not here: who may come in (``shop``), processes and sockets (``ser
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -37,13 +38,15 @@ from checkout.stock.watch import StockWatch
 from checkout.waitlist.offers import Terms, terms_of
 from checkout.waitlist.service import Waitlist
 from checkout.waitlist.web import WaitlistWeb
-from gateway.shop_judge import FraudJudge
 from gateway.shop_parts import ShopParts
-from gateway.shop_tills import JoinedTills
 from kernel.asgi import Scope
 from kernel.errors import Refused, Unavailable
 from kernel.signing import keyed
 from kernel.tasks import is_ending
+
+if TYPE_CHECKING:
+    from gateway.shop_judge import FraudJudge
+    from gateway.shop_tills import JoinedTills
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +96,8 @@ class JoinedShop:
         roles: Collection[Role] = EVERY,
         rooms: RoomStock | None = None,
         bounds: Bounds | None = None,
-        tills: JoinedTills | None = None,
-        judge: FraudJudge | None = None,
+        tills: "JoinedTills | None" = None,
+        judge: "FraudJudge | None" = None,
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
 

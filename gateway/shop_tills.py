@@ -30,9 +30,10 @@ from checkout.sales.store import SalesStore
 from checkout.site.order_pages import SANDBOX_WAYS, Way
 from gateway.sandbox import NAME as SANDBOX
 from gateway.sandbox import sandbox_secrets
-from gateway.settings import Settings, loopback
+from gateway.settings import Settings, env, loopback
 from gateway.shop_parts import ShopParts
 from kernel.asgi import Scope, client_address
+from kernel.errors import Misconfigured
 
 STRIPE = "stripe"
 ORDER_PAGE = "/events/{event}/order/{order}?look=1"
@@ -47,8 +48,8 @@ class Account:
     is_live: bool
 
 
-def account_of(settings: Settings, parts: ShopParts, metrics: Metrics) -> Account | None:
-    """Make what the settings name; None where no money is taken."""
+def account_of(settings: Settings, parts: ShopParts, metrics: Metrics) -> Account:
+    """Make what the settings name. Raises ``Misconfigured`` where they name nobody."""
     match settings.payments:
         case "sandbox":
             key, hook_secret = sandbox_secrets(settings, parts.clock.now_ms())
@@ -60,7 +61,7 @@ def account_of(settings: Settings, parts: ShopParts, metrics: Metrics) -> Accoun
             own = StripeProvider(STRIPE, key, [settings.stripe_webhook_secret or ""])
             return Account(_patient(own, parts, metrics), (), is_live=key.startswith("sk_live"))
         case _:
-            return None
+            raise Misconfigured([f"{env('payments')}: nobody takes money."])
 
 
 def _patient(provider: StripeProvider, parts: ShopParts, metrics: Metrics) -> Provider:

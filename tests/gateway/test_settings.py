@@ -135,6 +135,8 @@ def test_secrets_do_not_show() -> None:
         "operator_token",
         "backend_token",
         "organiser_token",
+        "stripe_secret_key",
+        "stripe_webhook_secret",
     }
 
 

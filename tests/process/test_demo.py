@@ -272,7 +272,7 @@ def test_ctrl_c_leaves_no_process_behind_and_a_second_start_keeps_every_place(tm
         headers = {"Waitroom-Ticket": joined["ticket"], "Accept": "application/json"}
         again = httpx.post(f"{second.site}/.waitroom/r/main/join", headers=headers).json()
 
-    assert len(family) == 5
+    assert len(family) == 6
     assert (status, left) == (0, [])
     assert "Traceback" not in said
     assert again["number"] == joined["number"]
@@ -288,7 +288,7 @@ def test_a_supervisor_that_is_killed_takes_everything_with_it(tmp_path: Path) ->
         killed.process.wait()
         wait_until("no process left", lambda: not any(command_of(pid) for pid in family))
 
-    assert len(family) == 4
+    assert len(family) == 5
 
 
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:

@@ -235,9 +235,7 @@ def test_continue_leads_to_the_reservation_in_good_words(
     page.wait_for_url("**/reservation/*")
 
     expect(page.locator("h1")).to_contain_text("Your seats are reserved until")
-    expect(page.locator(".lead")).to_contain_text(
-        "Payment is the next step, and it is not part of this shop yet"
-    )
+    expect(page.locator(".lead")).to_contain_text("Payment is the next step")
     expect(page.locator(".lines li")).to_have_count(2)
     page.get_by_role("button", name="Give the seats back").click()
     expect(page.locator("h1")).to_have_text("The seats are given back")
