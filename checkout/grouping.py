@@ -3,7 +3,7 @@
 On SQLite a commit waits for the disk and only one can write; whatever comes meanwhile shares the next commit. Each
 piece of work stands in a savepoint of its own: one that fails takes nothing from the others. Where the database itself
 refuses the group, each is tried alone, so that one bad statement costs nobody else the answer. PostgreSQL shares
-commits by itself; there a group would hold the locks of all its works at once, and two groups could wait for each other.
+commits by itself; there a group would hold all its locks at once, and two groups could wait for each other.
 
 A work function gets a connection, writes, and returns; it may be run twice, so it must depend on nothing but the
 database. What it raises is raised to whoever waits. ``Unavailable`` means, as everywhere, that nobody knows whether it
