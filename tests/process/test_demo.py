@@ -171,9 +171,10 @@ def test_the_room_hears_what_is_left_in_the_shop(running: Demo) -> None:
         answer: dict[str, object] = httpx.get(f"{running.site}/.waitroom/r/main/status").json()["stock"]
         return answer
 
-    wait_until("the stock", lambda: stock()["state"] == "selling")
+    # On a busy machine a hall may be opened a moment after the others were counted.
+    wait_until("the stock", lambda: stock()["left"] in {65_000, 66_000}, START_S)
 
-    assert stock()["left"] in {65_000, 66_000}
+    assert stock()["state"] == "selling"
 
 
 def test_the_organiser_has_a_door_of_their_own(running: Demo) -> None:
