@@ -122,7 +122,7 @@ class ShopProcess:
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
         tills = None
-        if settings.payments != "none":
+        if settings.payments != "none" and not self._roles.isdisjoint({Role.HOLDS, Role.BACKGROUND}):
             # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
             from gateway import shop_judge, shop_tills  # noqa: PLC0415
 
@@ -187,6 +187,8 @@ class ShopProcess:
         await self.shop.stop()
         if self._judge is not None:
             await self._judge.close()
+        if self.shop.tills is not None:
+            await self.shop.tills.close()
         await self._parts.close()
 
 

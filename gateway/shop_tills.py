@@ -6,7 +6,7 @@ Without one the shop reserves and takes no money. Nothing is decided here. Not h
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from checkout.grouping import Grouping
@@ -46,6 +46,8 @@ class Account:
     provider: Provider
     ways: tuple[Way, ...]
     is_live: bool
+    close: Callable[[], Awaitable[None]]
+    """Lets go of the provider's connections."""
 
 
 def account_of(settings: Settings, parts: ShopParts, metrics: Metrics) -> Account:
@@ -55,11 +57,13 @@ def account_of(settings: Settings, parts: ShopParts, metrics: Metrics) -> Accoun
             key, hook_secret = sandbox_secrets(settings, parts.clock.now_ms())
             base = f"http://{loopback(settings.host)}:{settings.sandbox_port}"
             own = StripeProvider(SANDBOX, key, [hook_secret], api_base=base)
-            return Account(_patient(own, parts, metrics), SANDBOX_WAYS, is_live=False)
+            return Account(_patient(own, parts, metrics), SANDBOX_WAYS, is_live=False, close=own.close)
         case "stripe":
             key = settings.stripe_secret_key or ""
             own = StripeProvider(STRIPE, key, [settings.stripe_webhook_secret or ""])
-            return Account(_patient(own, parts, metrics), (), is_live=key.startswith("sk_live"))
+            return Account(
+                _patient(own, parts, metrics), (), is_live=key.startswith("sk_live"), close=own.close
+            )
         case _:
             raise Misconfigured([f"{env('payments')}: nobody takes money."])
 
@@ -98,7 +102,7 @@ class JoinedTills:
             catalogue, places, self.till, self.ordering, self.caring, self._providers, strays, clock, metrics
         )
         notices = Notices(places, self.till, self._providers, clock, metrics, is_live=account.is_live)
-        self.ways = account.ways
+        self.ways, self.close = account.ways, account.close
         self.web = OrdersWeb(self.ordering, buyer_of, self.seen_of, metrics)
         self.hooks = HooksWeb(notices, self._providers)
 
