@@ -287,6 +287,7 @@ ATTEMPTS = sa.Table(
     _text("provider"),
     _text("goal"),
     _text("state"),
+    _flag("review"),
     _text("currency"),
     _big("amount_minor"),
     _text("ref"),

@@ -6,14 +6,14 @@ is the most that can be wanted, however many want it at once. Not here: the buye
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from checkout.holds.places import Place, Places
-from checkout.money import Money
 from checkout.orders.order import Attempt, Order
-from checkout.orders.refund import Refund, RefundState
+from checkout.orders.refund import Refund
 from checkout.orders.rows import Stale, attempts_of, find_order, refunds_of
 from checkout.orders.rule import Happening
 from checkout.orders.service import RACES, No, Ordering, Till
@@ -61,39 +61,20 @@ class Caring:
     ) -> Refund | No | NoRefund:
         """Have money go back; None for all that is there. A repeat under the same key is the same refund."""
         till = self._till(event)
-        case = await self.case(event, order_id)
-        if case is None:
+        if await self.case(event, order_id) is None:
             return No.UNKNOWN
         for _ in range(RACES):
-            now_ms = self._clock.now_ms()
-
-            def want(connection: Connection, now_ms: int = now_ms) -> tuple[Refund, bool]:
-                order = find_order(connection, order_id)
-                if order is None or not order.paid_by:
-                    raise NoRefund(0)
-                attempts = {one.number: one for one in attempts_of(connection, order_id)}
-                paid = attempts[order.paid_by]
-                known = sum(
-                    one.amount.amount_minor
-                    for one in refunds_of(connection, order_id)
-                    if one.state is RefundState.WANTED and one.key != key
-                )
-                left = paid.captured_minor - paid.refunded_minor - known
-                wanted = Refund(
-                    order=order_id,
-                    key=key,
-                    attempt=paid.number,
-                    event=event,
-                    amount=Money(left if amount_minor is None else amount_minor, order.amount.currency),
-                    created_ms=now_ms,
-                    due_ms=now_ms,
-                    reason=reason,
-                    by=by,
-                )
-                return want_refund(connection, order, wanted)
-
+            wanting = partial(
+                want_refund,
+                order_id_=order_id,
+                amount_minor=amount_minor,
+                key=key,
+                now_ms=self._clock.now_ms(),
+                by=by,
+                reason=reason,
+            )
             try:
-                refund, _ = await till.group.write(want)
+                refund = await till.group.write(wanting)
             except NoRefund as none:
                 return none
             except (Stale, IntegrityError):

@@ -73,7 +73,6 @@ class Drive:
     trouble: Exception | None = None
     troubles: int = 0
     is_over: bool = False
-    review: bool = False
 
 
 class Driving:
@@ -116,14 +115,12 @@ class Driving:
             Act.NOTHING: self._rest,
         }
 
-    async def drive(
-        self, order: Order, attempt: Attempt, *, look: bool = False, review: bool = False
-    ) -> tuple[Order, Attempt]:
-        """Take an attempt as far as it goes. `look`: ask its provider first; `review`: a person is to look at it."""
+    async def drive(self, order: Order, attempt: Attempt, *, look: bool = False) -> tuple[Order, Attempt]:
+        """Take an attempt as far as it goes. `look`: ask its provider first."""
         lock = self._locks.setdefault(order.id, asyncio.Lock())
         try:
             async with lock:
-                return await self._drive(order, attempt, look=look, review=review)
+                return await self._drive(order, attempt, look=look)
         finally:
             if not lock.locked():
                 self._locks.pop(order.id, None)
@@ -188,10 +185,8 @@ class Driving:
 
     # ------------------------------------------------------------------------------- the loop
 
-    async def _drive(
-        self, order: Order, attempt: Attempt, *, look: bool, review: bool
-    ) -> tuple[Order, Attempt]:
-        drive = Drive(order, attempt, attempt, review=review)
+    async def _drive(self, order: Order, attempt: Attempt, *, look: bool) -> tuple[Order, Attempt]:
+        drive = Drive(order, attempt, attempt)
         act = Act.LOOK if look and attempt.ref else self._next(drive)
         for _ in range(STEPS_MOST):
             try:
@@ -304,7 +299,7 @@ class Driving:
             drive.now = replace(drive.now, decline=Decline.FRAUD)
             await self._write(drive, goal=Goal.UNDO)
             return
-        is_review = drive.review or verdict is Judgement.REVIEW
+        is_review = drive.now.review or verdict is Judgement.REVIEW
         happening = Happening.SOLD_FOR_REVIEW if is_review else Happening.SOLD
         now = replace(drive.now, method="", due_ms=self._in_ms(SOON_MS))
         crashpoint("sell.before")

@@ -102,6 +102,8 @@ class Attempt:
     due_ms: int
     goal: Goal = Goal.PAY
     state: AttemptState = AttemptState.NEW
+    review: bool = False
+    """A person is to look before its money is taken: said before the bank was asked, whoever goes on with it."""
     method: str = ""
     ref: str = ""
     decline: Decline | None = None

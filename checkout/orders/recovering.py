@@ -163,9 +163,11 @@ class Recovering:
         if order is None:
             return
         if order.state is OrderState.PAID:
-            await self._caring.refund(
-                event, order_id, None, CANCELLED_KEY, by="shop", reason="The event is cancelled."
-            )
+            # Wanted once: what became of it is the refund's own matter from then on.
+            if await till.group.read(partial(find_refund, order=order_id, key=CANCELLED_KEY)) is None:
+                await self._caring.refund(
+                    event, order_id, None, CANCELLED_KEY, by="shop", reason="The event is cancelled."
+                )
         else:
             await self._ordering.end(till, order_id, Happening.GIVEN_UP)
 

@@ -166,6 +166,7 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "provider": attempt.provider,
         "goal": attempt.goal.value,
         "state": attempt.state.value,
+        "review": attempt.review,
         "currency": attempt.amount.currency,
         "amount_minor": attempt.amount.amount_minor,
         "ref": attempt.ref,
@@ -231,14 +232,9 @@ def change_attempt(connection: Connection, was: Attempt, now: Attempt) -> Attemp
 
     When to look again is no change of it.
     """
-    row = attempt_row(now)
     changed = now
-    if row != attempt_row(was):
-        changed = replace(now, version=was.version + 1)
-        told: dict[str, Any] = {f"to_{name}": row[name] for name in _CHANGING}
-        told |= {"to_version": changed.version, "id_": was.order, "of_number": was.number, "was": was.version}
-        if connection.execute(_CHANGE_ATTEMPT, told).rowcount != 1:
-            raise Stale
+    if attempt_row(now) != attempt_row(was):
+        changed = _written(connection, was, now)
     if (now.due_ms, now.tries, now.method) != (was.due_ms, was.tries, was.method):
         name = str(now.number)
         work.put(connection, now.order, work.ATTEMPT, name, now.event, now.due_ms, now.tries, now.method)
@@ -247,13 +243,17 @@ def change_attempt(connection: Connection, was: Attempt, now: Attempt) -> Attemp
 
 def touch_attempt(connection: Connection, was: Attempt) -> Attempt:
     """Give an attempt a new version, so that of two who decide on it the slower one looks again. Raises ``Stale``."""
-    row = attempt_row(was)
-    touched = replace(was, version=was.version + 1)
+    return _written(connection, was, was)
+
+
+def _written(connection: Connection, was: Attempt, now: Attempt) -> Attempt:
+    changed = replace(now, version=was.version + 1)
+    row = attempt_row(changed)
     told: dict[str, Any] = {f"to_{name}": row[name] for name in _CHANGING}
-    told |= {"to_version": touched.version, "id_": was.order, "of_number": was.number, "was": was.version}
+    told |= {"id_": was.order, "of_number": was.number, "was": was.version}
     if connection.execute(_CHANGE_ATTEMPT, told).rowcount != 1:
         raise Stale
-    return touched
+    return changed
 
 
 # ----------------------------------------------------------------------------------- refunds

@@ -1,15 +1,13 @@
-"""Ordering: a buyer makes an order of a reservation, pays it, looks at it, gives it up; and money goes back.
+"""Ordering: a buyer makes an order of a reservation, pays it, looks at it, gives it up.
 
 * **One wish, one order.** An order has the id of its reservation, so a repeat names the same. A try to pay has the
   request's key: the row that says which try it became is written in the transaction that begins it. The same key again
   gets the same try, whatever has become of it meanwhile; another body under the key is refused.
 * **A try at a time.** While a bank is being asked, another try is told to wait; a try that waits for its buyer (3-D
   Secure in a tab that was closed) is let go when another begins.
-* **Money that goes back** is wanted under a key, written down, and then asked for. What was captured is the most that
-  can be wanted.
 
 What is told is a value; HTTP is ``orders.web``. Not here: what a try does (``orders.driving``), what stands still
-(``orders.recovering``).
+(``orders.recovering``), money that goes back (``orders.caring``).
 """
 
 import asyncio
@@ -153,14 +151,12 @@ class Ordering:
             if judgement is Judgement.BLOCK:
                 self._metrics.orders.count("blocked")
                 return Blocked()
-            begun = await self._begin(till, order, method, scope, key, body)
+            review = judgement is Judgement.REVIEW
+            begun = await self._begin(till, order, method, scope, key, body, review=review)
             if isinstance(begun, NoAttempt):
                 return begun
             if not isinstance(begun, _Key):
-                order, attempt = begun
-                order, attempt = await till.driving.drive(
-                    order, attempt, review=judgement is Judgement.REVIEW
-                )
+                order, attempt = await till.driving.drive(*begun)
                 return Told(paper(order, attempt), is_new=True)
             before = begun
         if before.body != body:
@@ -225,7 +221,7 @@ class Ordering:
         return None
 
     async def _begin(
-        self, till: Till, order: Order, method: str, scope: str, key: str, body: str
+        self, till: Till, order: Order, method: str, scope: str, key: str, body: str, *, review: bool
     ) -> "tuple[Order, Attempt] | NoAttempt | _Key":
         provider = self._provider_of(order)
         for _ in range(RACES):
@@ -237,7 +233,9 @@ class Ordering:
                 known = _known_key(connection, scope, key)
                 if known is not None:
                     return known
-                begun = new_attempt(connection, order.id, provider, method, now_ms, now_ms + SOON_MS)
+                begun = new_attempt(
+                    connection, order.id, provider, method, now_ms, now_ms + SOON_MS, review=review
+                )
                 if not isinstance(begun, NoAttempt):
                     row = {"scope": scope, "key": key, "body_hash": body, "created_ms": now_ms}
                     connection.execute(_NEW_KEY, {**row, "state": str(begun[1].number)})

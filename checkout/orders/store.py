@@ -179,7 +179,14 @@ def close(connection: Connection, order: Order, happening: Happening, at_ms: int
 
 
 def new_attempt(
-    connection: Connection, order_id_: str, provider: str, method: str, now_ms: int, due_ms: int
+    connection: Connection,
+    order_id_: str,
+    provider: str,
+    method: str,
+    now_ms: int,
+    due_ms: int,
+    *,
+    review: bool = False,
 ) -> tuple[Order, Attempt] | NoAttempt:
     """Begin another try to pay an order; the one before lets go of what it has."""
     order = find_order(connection, order_id_)
@@ -210,6 +217,7 @@ def new_attempt(
         created_ms=now_ms,
         due_ms=due_ms,
         method=method,
+        review=review,
     )
     changed = change_order(connection, order, replace(order, attempt=attempt.number))
     add_attempt(connection, attempt)
@@ -344,32 +352,52 @@ def write_refund(
     return changed
 
 
-def want_refund(connection: Connection, order: Order, refund: Refund) -> tuple[Refund, bool]:
-    """Write down that money is to go back; tells whether that is new. Raises ``NoRefund``.
+def want_refund(
+    connection: Connection,
+    order_id_: str,
+    amount_minor: int | None,
+    key: str,
+    now_ms: int,
+    by: str,
+    reason: str,
+) -> Refund:
+    """Write down that money of a paid order is to go back, None for all that is left. Raises ``NoRefund``, ``Stale``.
 
     A repeat under the same key is the refund that there is, whatever it asks for.
     """
-    known = refunds_of(connection, order.id)
-    if (same := next((one for one in known if one.key == refund.key), None)) is not None:
-        return same, False
-    attempt = find_attempt(connection, order.id, refund.attempt)
+    order, known = find_order(connection, order_id_), refunds_of(connection, order_id_)
+    if (same := next((one for one in known if one.key == key), None)) is not None:
+        return same
+    attempt = None if order is None else find_attempt(connection, order_id_, order.paid_by)
     if attempt is None:
         raise NoRefund(0)
     open_minor = sum(
         one.amount.amount_minor
         for one in known
-        if one.attempt == refund.attempt and one.state is RefundState.WANTED
+        if one.attempt == attempt.number and one.state is RefundState.WANTED
     )
     left_minor = attempt.captured_minor - attempt.refunded_minor - open_minor
-    if not 0 < refund.amount.amount_minor <= left_minor:
+    wanted_minor = left_minor if amount_minor is None else amount_minor
+    if not 0 < wanted_minor <= left_minor:
         raise NoRefund(max(0, left_minor))
+    refund = Refund(
+        order=order_id_,
+        key=key,
+        attempt=attempt.number,
+        event=attempt.event,
+        amount=Money(wanted_minor, attempt.amount.currency),
+        created_ms=now_ms,
+        due_ms=now_ms,
+        reason=reason,
+        by=by,
+    )
     # Two who want at the same moment: the slower one finds the version changed, looks again, and sees the other.
     told = Told()
     told.attempt(attempt, touch_attempt(connection, attempt))
     add_refund(connection, refund)
     told.refund(None, refund)
-    tell(connection, told.draft(WANTED, refund.created_ms))
-    return refund, True
+    tell(connection, told.draft(WANTED, now_ms))
+    return refund
 
 
 def tell(connection: Connection, drafts: Sequence[Draft]) -> None:

@@ -161,8 +161,8 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     own_order = {"order_id": "O1" + event, "event_id": event, "currency": "EUR", "amount_minor": 8400}
     put(
         database, ATTEMPTS, number=1, reservation_id=sale, provider="bank", goal="pay", state="captured",
-        ref="p-" + event, decline="", action_url="", captured_minor=8400, refunded_minor=100, disputed_minor=0,
-        fingerprint="", card="", asked=1, created_ms=now_ms, version=4, **own_order,
+        review=False, ref="p-" + event, decline="", action_url="", captured_minor=8400, refunded_minor=100,
+        disputed_minor=0, fingerprint="", card="", asked=1, created_ms=now_ms, version=4, **own_order,
     )  # fmt: skip
     put(
         database, REFUNDS, key="r1", attempt=1, reservation_id=sale, state="done", ref="re", reason="", by="ann",

@@ -51,6 +51,7 @@ def upgrade() -> None:
         _text("provider"),
         _text("goal"),
         _text("state"),
+        sa.Column("review", sa.Boolean(), nullable=False),
         _text("currency"),
         _big("amount_minor"),
         _text("ref"),

@@ -220,6 +220,20 @@ async def test_a_person_looks_before_the_money_is_taken(
     assert wrong == []
 
 
+async def test_a_person_looks_also_where_the_bank_has_asked_first(shop_url: str, store_url: str) -> None:
+    """What was said before the bank was asked holds at another worker that goes on with the try."""
+    async with shop(shop_url, store_url, judge=Suspicious(Judgement.REVIEW, Judgement.ALLOW)) as own:
+        order = await own.order()
+        await own.pay(order, "asks")
+        own.bank.authorise("pay-1")
+        told = await own.new_worker().ordering.find(EVENT, "ann", order["order"], look=True)
+        wrong = await faults(own)
+
+    assert told is not None
+    assert (told.paper["state"], own.bank.net_minor(order["order"])) == ("review", 0)
+    assert wrong == []
+
+
 async def test_a_card_that_is_blocked_pays_nothing_and_hears_no_reason(shop_url: str, store_url: str) -> None:
     """Known only when the money is authorised: it is let go, the seats stay reserved, the buyer hears of a decline."""
     async with shop(shop_url, store_url, judge=Suspicious(Judgement.ALLOW, Judgement.BLOCK)) as own:
