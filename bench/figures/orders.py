@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import sqlalchemy as sa
 
 from bench.figure import Figure, say
 from bench.harness import Bench
@@ -74,7 +75,6 @@ class Browser:
 def with_sandbox(bench: Bench, *, limits: str) -> Iterator[tuple[Shop, str, str]]:
     """Run a shop that takes money; gives it, the sandbox's address and its secret key."""
     folder = bench.folder / "shop" / "data"
-    folder.mkdir(parents=True)
     rules = bench.folder / "fraud.toml"
     rules.write_text(limits, encoding="utf-8")
     with socket.socket() as listener:
@@ -91,8 +91,6 @@ def with_sandbox(bench: Bench, *, limits: str) -> Iterator[tuple[Shop, str, str]
             *bench.cores.on_load(), str(Path(sys.executable).parent / "waitroom"), "worker", "sandbox",
             "--fd", str(listener.fileno()),
         ]  # fmt: skip
-        folder.rmdir()
-        folder.parent.rmdir()
         with our_shop(bench, events=2, env=env) as shop:
             own = env | {
                 "WAITROOM_DATA": str(folder), "WAITROOM_SHOP_PORT": shop.url.rpartition(":")[2],
@@ -130,7 +128,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             lose_answers(sandbox, key)
             lossy = asyncio.run(buy(shop, shop.events[1], fans, wanted, seconds))
             heal(sandbox, key)
-            settled = wait_until_settled(shop, [*way.pending, *lossy.pending], fans, wanted)
+            settled = wait_until_settled(shop, [*way.pending, *lossy.pending])
         ledger = books(sandbox, key)
     rate, p99_ms = len(way.paid) / seconds, _percentile(way.seconds, 0.99) * 1000
     twice = [order for order, count in ledger.items() if count > 1]
@@ -273,13 +271,8 @@ def books(sandbox: str, key: str) -> dict[str, int]:
     return found
 
 
-def wait_until_settled(
-    shop: Shop, pending: Sequence[str], fans: Sequence[str], wanted: Sequence[tuple[int, ...]]
-) -> int:
+def wait_until_settled(shop: Shop, pending: Sequence[str]) -> int:
     """Wait until orders that were late are paid or over; returns how many are."""
-    del fans, wanted
-    import sqlalchemy as sa  # noqa: PLC0415 (only here)
-
     engine = sa.create_engine(shop.database_url)
     until_s = time.monotonic() + SETTLED_S
     while True:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from checkout.audit import invariants
 from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock, Violation
-from checkout.audit.money import MoneyBooks, PaidOrder, Try
+from checkout.audit.money import MoneyBooks, PaidOrder, Try, money_is_right
 from checkout.audit.records import Record
 from checkout.database import ShopDatabase
 from checkout.eventlog.projecting import Kinds
@@ -88,7 +88,9 @@ def check_sale(
     stock = asyncio.run(_stock(store_url, event))
     verdict = judged(event, list(records), books, stock, most, settled=settled)
     entries, found = read_log(sql_url, event)
-    looked_at = {**verdict.looked_at, "entries of the log": entries}
+    money = _money(sql_url, event)
+    found += money_is_right(money, None, settled=settled)
+    looked_at = {**verdict.looked_at, "entries of the log": entries, "orders": len(money.orders)}
     return Verdict(event, looked_at, (*verdict.violations, *found))
 
 
@@ -178,6 +180,15 @@ def _books(connection: Connection, event: str, most: int) -> Books:
         ),
         holds={hold: tuple(seat for seat, _ in places_of(text)) for hold, text in connection.execute(holds)},
     )
+
+
+def _money(sql_url: str, event: str) -> MoneyBooks:
+    database = ShopDatabase(sql_url)
+    try:
+        with database.listing() as connection:
+            return read_money(at_one_moment(connection), event)
+    finally:
+        database.close()
 
 
 def read_money(connection: Connection, event: str) -> MoneyBooks:

@@ -419,6 +419,7 @@ def test_the_program_reads_a_whole_sale_and_finds_it_right(shop_url: str, store_
     assert verdict.is_right
     assert verdict.looked_at == {
         "seats": 8, "reservations": 1, "holds in the store": 2, "records": 5, "entries of the log": 1,
+        "orders": 0,
     }  # fmt: skip
     assert list(verdict.lines())[-1] == "every invariant holds"
     assert log[-2].version == f"1:{last.decode()}"  # type: ignore[union-attr]
@@ -436,6 +437,57 @@ SPOILS_SQL = {
     ),
     "a seat less": ("I8", sa.delete(tables.SEATS).where(tables.SEATS.c.seat == 7)),
     "a fence that the log does not know": ("I6", sa.update(tables.RESERVATIONS).values(fence=99)),
+    "an order that is paid, and no money": (
+        "I3",
+        sa.insert(tables.ORDERS).values(
+            id="O1",
+            event_id="night",
+            buyer="ann",
+            reservation_id="R1",
+            state="paid",
+            currency="EUR",
+            amount_minor=1,
+            created_ms=1,
+            until_ms=1,
+            attempt=1,
+            paid_by=1,
+            disputed=False,
+            version=1,
+        ),
+    ),
+    "money that belongs to no payment": (
+        "I11",
+        sa.insert(tables.MONEY).values(
+            provider="bank",
+            ref="p",
+            kind="captured",
+            number=1,
+            event_id="night",
+            order_id="O1",
+            attempt=1,
+            currency="EUR",
+            amount_minor=1,
+            at_ms=1,
+        ),
+    ),
+    "work that nobody does": (
+        "I12",
+        sa.insert(tables.REFUNDS).values(
+            order_id="O1",
+            key="r1",
+            attempt=1,
+            event_id="night",
+            reservation_id="R1",
+            currency="EUR",
+            amount_minor=1,
+            state="wanted",
+            ref="",
+            reason="",
+            by="ann",
+            created_ms=1,
+            version=1,
+        ),
+    ),
     "a smaller limit": ("I9", sa.update(tables.EVENTS).values(max_per_buyer=1)),
 }
 
