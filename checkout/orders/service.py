@@ -236,9 +236,11 @@ class Ordering:
                 begun = new_attempt(
                     connection, order.id, provider, method, now_ms, now_ms + SOON_MS, review=review
                 )
-                if not isinstance(begun, NoAttempt):
-                    row = {"scope": scope, "key": key, "body_hash": body, "created_ms": now_ms}
-                    connection.execute(_NEW_KEY, {**row, "state": str(begun[1].number)})
+                if isinstance(begun, NoAttempt):
+                    # What stands in the way may be what this very key began since it was looked for.
+                    return _known_key(connection, scope, key) or begun
+                row = {"scope": scope, "key": key, "body_hash": body, "created_ms": now_ms}
+                connection.execute(_NEW_KEY, {**row, "state": str(begun[1].number)})
                 return begun
 
             try:

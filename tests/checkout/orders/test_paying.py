@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from sqlalchemy import Connection
 
 from checkout.halls.seats import Status
+from checkout.orders import service
 from checkout.orders.order import AttemptState, Goal, OrderState
 from checkout.orders.papers import Phase
 from checkout.orders.service import No
@@ -51,6 +53,26 @@ async def test_one_key_fifty_times_is_one_order_and_one_payment(shop_url: str, s
     assert last[0]["state"] == "paid"
     assert other is No.OTHER_BODY
     assert (own.bank.captures(order["order"]), len(own.bank.payments)) == (1, 1)
+
+
+async def test_a_key_that_was_used_since_it_was_looked_for_is_no_other_wish(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeat looks for its key, the first one commits, the repeat reads the order: it must not hear "under way"."""
+    async with shop(shop_url, store_url) as own:
+        order = await own.order()
+        first = await own.pay(order, "slow")
+        known, looks = service._known_key, []
+
+        def blind(connection: Connection, scope: str, key: str) -> object:
+            looks.append(key)
+            return None if len(looks) <= 2 else known(connection, scope, key)
+
+        monkeypatch.setattr(service, "_known_key", blind)
+        repeat = await own.pay(order, "slow")
+
+    assert (first["order"], first["attempt"]) == (repeat["order"], repeat["attempt"])
+    assert len(looks) == 3
 
 
 async def test_an_order_is_made_once_for_a_reservation(shop_url: str, store_url: str) -> None:
