@@ -36,6 +36,8 @@ NAMES = {
     "best-available": "p99 in ms of choosing four seats side by side of 60,000",
     "map-rebuild": "seconds from an emptied store to the whole map",
     "orders": "whole orders a second (hold to captured), against payments alone; and double charges",
+    "confirm-sqlite": "orders a second that SQLite sells, against one bare changed row each",
+    "confirm-postgres": "orders a second that PostgreSQL sells, against one bare changed row each",
     "replay-1m": "seconds to read, verify and fold a million events of sales, against reading them only",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
 }
