@@ -38,6 +38,7 @@ NAMES = {
     "orders": "whole orders a second (hold to captured), against payments alone; and double charges",
     "confirm-sqlite": "orders a second that SQLite sells, against one bare changed row each",
     "confirm-postgres": "orders a second that PostgreSQL sells, against one bare changed row each",
+    "recovery-1000": "seconds from a kill with 1,000 payments on their way until none is open",
     "replay-1m": "seconds to read, verify and fold a million events of sales, against reading them only",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
 }

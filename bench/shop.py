@@ -9,10 +9,12 @@ import json
 import os
 import random
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,6 +60,8 @@ class Shop:
     audience: str
     pid: int
     store_pid: int
+    again: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
+    """Starts the worker once more, at the same address, when it has been killed."""
 
     def pids(self) -> list[int]:
         """Return the processes whose work is counted: the worker and the store."""
@@ -160,7 +164,7 @@ def our_shop(
     data.mkdir(parents=True)
     database_url = f"sqlite:///{data / 'shop.db'}"
     slugs = [f"night-{number}" for number in range(events)]
-    asyncio.run(_fill(database_url, plan, slugs, hold_s, most))
+    asyncio.run(put_events(database_url, plan, slugs, hold_s, most))
     ring = KeyRing.open(data / "keyring.json", SystemClock().now_ms())
     with harness.store(folder / "store") as valkey, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -181,17 +185,16 @@ def our_shop(
             "WAITROOM_DRAIN_S": "0",
             **(env or {}),
         }
-        with running(
-            command,
-            ready=f"{url}/health/ready",
-            log=bench.folder / "shop.log",
-            env=settings,
-            pass_fds=(listener.fileno(),),
-        ) as child:
-            yield Shop(url, valkey.url, database_url, slugs, plan, ring, url, child.pid, valkey.pid)
+        start = partial(
+            running, command, ready=f"{url}/health/ready", env=settings, pass_fds=(listener.fileno(),)
+        )
+        with start(log=bench.folder / "shop.log") as child:
+            again = partial(start, log=bench.folder / "shop-again.log")
+            yield Shop(url, valkey.url, database_url, slugs, plan, ring, url, child.pid, valkey.pid, again)
 
 
-async def _fill(url: str, plan: Plan, slugs: Sequence[str], hold_s: int, most: int) -> None:
+async def put_events(url: str, plan: Plan, slugs: Sequence[str], hold_s: int, most: int) -> None:
+    """Make the shop's tables, and events on sale in a hall of this plan."""
     database = ShopDatabase(url)
     database.open()
     rows = SeatRows(database)

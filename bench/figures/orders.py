@@ -39,6 +39,13 @@ MOST_P99_MS = 1_000.0
 METHOD = "pm_card_visa"
 LOST_RATIO = 0.05
 SETTLED_S = 90.0
+_LIMITS = (
+    "card-attempts", "account-attempts", "device-attempts", "address-attempts", "card-accounts",
+    "account-cards", "device-accounts", "device-picks", "account-drops", "device-drops",
+    "account-declines", "address-declines",
+)  # fmt: skip
+NO_LIMITS = "fraud_limits = [{}]\n".format(",".join(f'"{name}=off"' for name in _LIMITS))
+"""All fans of a figure come from one address, and pay with one card."""
 
 
 @dataclass(slots=True)
@@ -106,16 +113,8 @@ def with_sandbox(bench: Bench, *, limits: str) -> Iterator[tuple[Shop, str, str]
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Measure orders against payments alone, then orders whose answers get lost."""
-    off = ",".join(
-        f'"{name}=off"'
-        for name in (
-            "card-attempts", "account-attempts", "device-attempts", "address-attempts", "card-accounts",
-            "account-cards", "device-accounts", "device-picks", "account-drops", "device-drops",
-            "account-declines", "address-declines",
-        )
-    )  # fmt: skip
     seconds = max(5, bench.seconds)
-    with with_sandbox(bench, limits=f"fraud_limits = [{off}]\n") as (shop, sandbox, key):
+    with with_sandbox(bench, limits=NO_LIMITS) as (shop, sandbox, key):
         wanted = groups(shop.plan.layout)
         fans = shop.admissions(len(wanted))
         shop.welcome(fans[:2_000])
