@@ -53,10 +53,9 @@ async def test_one_that_fails_takes_nothing_from_the_others(shop_database: ShopD
 
     names = await group.read(lambda connection: set(connection.scalars(sa.select(ORGANISERS.c.id))))
     assert names == {"a", "b", "c"}
-    assert outcomes[0] == "a"
-    assert [type(one) for one in (outcomes[1], outcomes[2], outcomes[4])] == [
-        IntegrityError, LookupError, Unavailable,
-    ]  # fmt: skip
+    # Which of the two is first is PostgreSQL's to say: there they are on their way at the same time.
+    assert sorted(type(one).__name__ for one in outcomes[:2]) == [IntegrityError.__name__, "str"]
+    assert [type(one) for one in (outcomes[2], outcomes[4])] == [LookupError, Unavailable]
 
 
 async def test_who_goes_away_takes_nothing_along(tmp_path: Path) -> None:
