@@ -246,8 +246,12 @@ class Driving:
 
     async def _create(self, drive: Drive) -> None:
         now = drive.now
-        if self._clock.now_ms() - now.created_ms >= KEY_KEPT_MS:
-            await self._find(drive)
+        is_forgotten = self._clock.now_ms() - now.created_ms >= KEY_KEPT_MS
+        # A provider may keep a failure under the key: then a repeat hears of nothing else, though there is a payment.
+        if (is_forgotten or now.tries) and await self._find(drive):
+            return
+        if is_forgotten:
+            await self._write(drive, state=AttemptState.UNMADE)
             return
         charge = Charge(now.event, now.order, now.number, now.amount, now.key("create"))
         crashpoint("create.before")
@@ -260,14 +264,14 @@ class Driving:
         crashpoint("create.after")
         drive.now = hears(now, told)
 
-    async def _find(self, drive: Drive) -> None:
-        """Look for a payment whose name was never written down, when its key is no longer kept."""
+    async def _find(self, drive: Drive) -> bool:
+        """Look for a payment whose name was never written down; False when the provider has none."""
         now = drive.now
         async for told in self._provider(drive).list_since(now.created_ms - SOON_MS):
             if (told.order, told.attempt) == (now.order, now.number):
                 drive.now = hears(now, told)
-                return
-        await self._write(drive, state=AttemptState.UNMADE)
+                return True
+        return False
 
     async def _confirm(self, drive: Drive) -> None:
         now = drive.now

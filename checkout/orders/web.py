@@ -10,7 +10,7 @@
 
 A try that did not succeed answers 402 with the bank's reason as ``decline`` and a sentence that helps, and the order. A
 bank that has a question is no failure: 200, ``phase`` is ``action``, and ``action_url`` leads there. What is not
-decided yet answers 202: ask again with GET.
+decided yet answers 202 with ``Retry-After``: ask again with GET.
 
 ``POST /hooks/{provider}`` takes a provider's notices in: 400 for what it has not signed, 503 for what it is to send
 again, else what the provider wants to hear.
@@ -42,6 +42,8 @@ METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{1,127}")
 """Tokens of all providers that we know begin with a letter; a card's number does not."""
 
 HOOK_MOST_BYTES = 1_000_000
+LOOK_AGAIN_S = 1
+"""When to ask again how a payment stands that is not decided yet."""
 
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -208,4 +210,5 @@ def refusal_of(outcome: No | NoAttempt | Blocked, what: str = "order") -> Refuse
 
 
 async def _show(send: Send, status: int, paper: OrderPaper) -> None:
-    await respond(send, status, _JSON, orjson.dumps(paper))
+    headers = _JSON if status != 202 else [*_JSON, (b"retry-after", b"%d" % LOOK_AGAIN_S)]
+    await respond(send, status, headers, orjson.dumps(paper))

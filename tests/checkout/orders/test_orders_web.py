@@ -92,7 +92,7 @@ async def test_the_way_of_an_order(shop_url: str, store_url: str) -> None:
 
 
 async def test_what_is_not_decided_yet_is_accepted(shop_url: str, store_url: str) -> None:
-    """202 for a slow bank; 200 for one that asks; another try meanwhile hears when to come again."""
+    """202 and when to ask again for a slow bank; 200 for one that asks; another try meanwhile is to wait."""
     async with shop(shop_url, store_url) as own, asking(own) as page:
         slow, asks = await own.order("ann", 0), await own.order("ann", 2)
         pending = await page.post(at(f"orders/{slow['order']}/pay"), json={"method": "slow"}, headers=KEY)
@@ -105,6 +105,7 @@ async def test_what_is_not_decided_yet_is_accepted(shop_url: str, store_url: str
         given_up = await page.delete(at(f"orders/{asks['order']}"))
 
     assert (pending.status_code, pending.json()["phase"]) == (202, "pending")
+    assert pending.headers["retry-after"] == "1"
     assert (other.status_code, other.json()["code"], other.headers["retry-after"]) == (
         409, "payment-under-way", "2",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from checkout.halls.seats import Status
 from checkout.orders import service
+from checkout.orders.driving import Driving
 from checkout.orders.order import AttemptState, Goal, OrderState
 from checkout.orders.papers import Phase
 from checkout.orders.service import No
@@ -293,6 +294,56 @@ async def test_a_lost_key_is_not_relied_on(shop_url: str, store_url: str) -> Non
     assert paper["state"] == "lapsed"
     assert len(own.bank.payments) == 1
     assert own.bank.open_refs == []
+
+
+async def test_a_failure_that_is_kept_under_the_key_hides_no_payment(shop_url: str, store_url: str) -> None:
+    """P4: the provider has made the payment and answers each repeat with the same failure: it is found by its order."""
+    async with shop(shop_url, store_url) as own:
+        order = await own.order()
+        own.bank.after = losing("create", 1_000)
+        pending = await own.pay(order)
+        await own.settle(3)
+        paper = await own.look(order)
+
+    assert pending["phase"] == Phase.PENDING
+    assert paper["state"] == "paid"
+    assert (len(own.bank.payments), own.bank.captures(order["order"])) == (1, 1)
+
+
+async def test_a_shop_that_only_repeats_never_hears_of_it(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: without looking for it the same try stays as it is, whoever waits for it."""
+
+    async def finds_nothing(_driving: Driving, _drive: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Driving, "_find", finds_nothing)
+    async with shop(shop_url, store_url) as own:
+        order = await own.order()
+        own.bank.after = losing("create", 1_000)
+        await own.pay(order)
+        await own.settle(3)
+        paper = await own.look(order)
+
+    assert paper["phase"] == Phase.PENDING
+
+
+async def test_while_the_money_is_being_taken_nobody_is_told_that_it_is_paid(
+    shop_url: str, store_url: str
+) -> None:
+    """A second tab at that moment is to wait; what becomes of the first is everybody's answer."""
+    async with shop(shop_url, store_url) as own:
+        order = await own.order()
+        own.bank.before = busy("capture")
+        pending = await own.pay(order)
+        second = await own.pay(order, key="k2")
+        await own.settle(2)
+        third = await own.pay(order, key="k3")
+
+    assert (pending["state"], pending["phase"]) == ("confirmed", Phase.PENDING)
+    assert second is NoAttempt.UNDER_WAY
+    assert third is NoAttempt.PAID
 
 
 async def test_a_paid_order_stays_paid(shop_url: str, store_url: str) -> None:
