@@ -1,15 +1,17 @@
 """Crash points: named places at which a test lets a process die, as a kill or a power cut would.
 
-``crashpoint("sell.after")`` does nothing at all, unless the environment says ``WAITROOM_CRASH_AT=sell.after`` (the
-first time) or ``sell.after:3`` (the third time that it is passed): then the process ends on the spot, without cleaning
-up. Which points there are is read from the sources by the tests; one that no test has hit fails them.
+``crashpoint("sell.after")`` does nothing at all, unless the environment says ``CRASH_AT=sell.after`` (the first time)
+or ``sell.after:3`` (the third time that it is passed): then the process ends on the spot, without cleaning up. Which
+points there are is read from the sources by the tests; one that no test has hit fails them.
 
 Not here: what must hold after a crash (``tests``).
 """
 
 import os
 
-VARIABLE = "WAITROOM_CRASH_AT"
+VARIABLE = "CRASH_AT"
+"""Not one of the settings: a supervisor hands these to its children only where it knows them."""
+
 STATUS = 137
 """What a shell says of a process that was killed."""
 

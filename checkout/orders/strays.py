@@ -5,8 +5,10 @@ commit never wrote a name down. The provider tells of each payment for which ord
 
 * an attempt that knows its payment is looked at again where the provider says something else than we do;
 * an attempt that does not know its payment learns its name, and goes on from there;
-* a payment whose attempt, or whose order, is not there, is nobody's: its money is let go, or goes back, and it is
-  written down as an attempt to undo, so that the books say where the money went.
+* a payment that has money, of an order that is still to be paid and has forgotten the try, is that try again: the order
+  is paid by it if its seats are still to be had;
+* any other payment whose attempt, or whose order, is not there, is nobody's: its money is let go, or goes back, and it
+  is written down as an attempt to undo, so that the books say where the money went.
 
 A payment that was made a moment ago may be about to be written down: it is left alone until it is ``SETTLED_MS`` old.
 """
@@ -23,7 +25,16 @@ from checkout.metrics import Metrics
 from checkout.money import Money
 from checkout.orders.order import Attempt, AttemptState, Goal, Order, OrderState, is_order_id
 from checkout.orders.projection import PAYMENT, Told
-from checkout.orders.rows import add_attempt, add_order, attempt_of_ref, attempts_of, find_attempt, find_order
+from checkout.orders.rows import (
+    add_attempt,
+    add_order,
+    attempt_of_ref,
+    attempts_of,
+    change_attempt,
+    change_order,
+    find_attempt,
+    find_order,
+)
 from checkout.orders.rule import hears
 from checkout.orders.service import Till
 from checkout.orders.store import tell
@@ -108,9 +119,56 @@ def _write_down(connection: Connection, provider: str, payment: Payment, now_ms:
     if mine is not None and not mine.ref and mine.provider == provider:
         # Its name was never written down; it learns it when it asks under its key, or looks for it.
         return mine.number
-    number = _add(connection, order, provider, payment, now_ms, attempts_of(connection, order.id), told)
+    attempts = attempts_of(connection, order.id)
+    if _may_pay(order, payment):
+        number = _try_again(connection, order, provider, payment, now_ms, attempts, told)
+    else:
+        number = _add(connection, order, provider, payment, now_ms, attempts, told)
     tell(connection, told.draft(PAYMENT, now_ms))
     return number
+
+
+def _may_pay(order: Order, payment: Payment) -> bool:
+    """Tell whether an order that is still to be paid is paid by this: a later try than all that it remembers."""
+    has_money = payment.state is PaymentState.AUTHORISED or (
+        payment.state is PaymentState.CAPTURED and not payment.refunded_minor and not payment.disputed_minor
+    )
+    return (
+        has_money
+        and order.state is OrderState.OPEN
+        and order.attempt < payment.attempt < STRAY_FROM
+        and payment.amount == order.amount
+    )
+
+
+def _try_again(
+    connection: Connection,
+    order: Order,
+    provider: str,
+    payment: Payment,
+    now_ms: int,
+    attempts: Sequence[Attempt],
+    told: Told,
+) -> int:
+    """Write a forgotten try down as it was; the tries before it let go of what they have."""
+    for one in attempts:
+        if one.goal is Goal.PAY and not one.is_settled:
+            told.attempt(one, change_attempt(connection, one, replace(one, goal=Goal.UNDO, due_ms=now_ms)))
+    found = Attempt(
+        order=order.id,
+        number=payment.attempt,
+        event=order.event,
+        provider=provider,
+        amount=order.amount,
+        created_ms=payment.created_ms,
+        due_ms=now_ms,
+        state=AttemptState.ASKED,
+        ref=payment.ref,
+    )
+    told.order(order, change_order(connection, order, replace(order, attempt=found.number)))
+    add_attempt(connection, found)
+    told.attempt(None, found)
+    return found.number
 
 
 def _add(
