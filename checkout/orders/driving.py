@@ -246,12 +246,9 @@ class Driving:
 
     async def _create(self, drive: Drive) -> None:
         now = drive.now
-        is_forgotten = self._clock.now_ms() - now.created_ms >= KEY_KEPT_MS
-        # A provider may keep a failure under the key: then a repeat hears of nothing else, though there is a payment.
-        if (is_forgotten or now.tries) and await self._find(drive):
-            return
-        if is_forgotten:
-            await self._write(drive, state=AttemptState.UNMADE)
+        if self._clock.now_ms() - now.created_ms >= KEY_KEPT_MS:
+            if not await self._find(drive):
+                await self._write(drive, state=AttemptState.UNMADE)
             return
         charge = Charge(now.event, now.order, now.number, now.amount, now.key("create"))
         crashpoint("create.before")
@@ -260,6 +257,11 @@ class Driving:
         except Refusal as refusal:
             log.error("a provider makes no payment", extra={"order": now.order, "code": refusal.code})  # noqa: TRY400
             await self._write(drive, state=AttemptState.UNMADE, decline=Decline.PROCESSING)
+            return
+        except Unclear:
+            # A provider may keep a failure under the key: each repeat hears of nothing else, though there is a payment.
+            if not now.tries or not await self._find(drive):
+                raise
             return
         crashpoint("create.after")
         drive.now = hears(now, told)

@@ -192,8 +192,8 @@ def new_attempt(
     order = find_order(connection, order_id_)
     if order is None:
         raise Stale
-    if order.state is OrderState.CONFIRMED:
-        return NoAttempt.UNDER_WAY  # authorised, and being taken: nobody has paid yet
+    if order.state in {OrderState.CONFIRMED, OrderState.REVIEW}:
+        return NoAttempt.UNDER_WAY  # authorised, and not taken: nobody has paid yet
     if order.state is not OrderState.OPEN:
         return NoAttempt.PAID if step(order.state, Happening.ALL_BACK) else NoAttempt.OVER
     if order.until_ms <= now_ms:

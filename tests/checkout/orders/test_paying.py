@@ -310,6 +310,28 @@ async def test_a_failure_that_is_kept_under_the_key_hides_no_payment(shop_url: s
     assert (len(own.bank.payments), own.bank.captures(order["order"])) == (1, 1)
 
 
+async def test_a_provider_that_is_well_again_is_not_asked_for_all_its_payments(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an hour's outage thousands repeat: each under its key, and nobody reads the whole list."""
+    looked: list[object] = []
+
+    async def looks(_driving: Driving, drive: object) -> bool:
+        looked.append(drive)
+        return False
+
+    monkeypatch.setattr(Driving, "_find", looks)
+    async with shop(shop_url, store_url) as own:
+        order = await own.order()
+        own.bank.before = busy("create", 2)
+        await own.pay(order)
+        await own.settle(4)
+        paper = await own.look(order)
+
+    assert paper["state"] == "paid"
+    assert looked == []
+
+
 async def test_a_shop_that_only_repeats_never_hears_of_it(
     shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

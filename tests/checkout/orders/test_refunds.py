@@ -9,7 +9,7 @@ from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Seen
 from checkout.orders.refund import Refund, RefundState
 from checkout.orders.service import No
-from checkout.orders.store import NoRefund
+from checkout.orders.store import NoAttempt, NoRefund
 from tests.checkout.bank import losing
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop
@@ -205,6 +205,7 @@ async def test_a_person_looks_before_the_money_is_taken(
         waiting = await own.pay(order)
         await own.settle(rounds=20)
         meanwhile = (own.bank.net_minor(order["order"]), own.scene.sql_seats(0, 1))
+        second = await own.pay(order, key="k2")
         await own.worker.caring.judge(EVENT, order["order"], release=agrees)
         again = await own.worker.caring.judge(EVENT, order["order"], release=agrees)
         paper = await own.look(order)
@@ -213,6 +214,7 @@ async def test_a_person_looks_before_the_money_is_taken(
 
     assert (waiting["state"], waiting["phase"]) == ("review", "review")
     assert meanwhile == (0, [Status.SOLD] * 2)
+    assert second is NoAttempt.UNDER_WAY
     assert paper["state"] == ("paid" if agrees else "refused")
     assert own.bank.net_minor(order["order"]) == (PRICE if agrees else 0)
     assert again is No.OVER
