@@ -367,10 +367,12 @@ def want_refund(
 
     A repeat under the same key is the refund that there is, whatever it asks for.
     """
-    order, known = find_order(connection, order_id_), refunds_of(connection, order_id_)
+    order = find_order(connection, order_id_)
+    attempt = None if order is None else find_attempt(connection, order_id_, order.paid_by)
+    # After the attempt: a refund that somebody commits between the two has changed its version.
+    known = refunds_of(connection, order_id_)
     if (same := next((one for one in known if one.key == key), None)) is not None:
         return same
-    attempt = None if order is None else find_attempt(connection, order_id_, order.paid_by)
     if attempt is None:
         raise NoRefund(0)
     open_minor = sum(

@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from checkout.halls.seats import Status
+from checkout.orders import store
 from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Seen
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.rows import Stale, refunds_of
 from checkout.orders.service import No
-from checkout.orders.store import NoAttempt, NoRefund
+from checkout.orders.store import NoAttempt, NoRefund, want_refund
 from tests.checkout.bank import losing
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop
@@ -81,6 +83,38 @@ async def test_a_second_click_is_the_same_refund(shop_url: str, store_url: str) 
     assert sum(isinstance(one, NoRefund) for one in admins) == 1
     assert own.bank.net_minor(order["order"]) == 0
     assert wrong == []
+
+
+@pytest.mark.parametrize("read", ["find_order", "find_attempt", "refunds_of"])
+async def test_a_refund_that_is_wanted_between_two_looks_is_seen(
+    read: str, shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F1: another admin's wish is committed while one is being decided, after any of its statements (PostgreSQL)."""
+    async with shop(shop_url, store_url) as own:
+        order = (await own.paid())["order"]
+        database, reads = own.scene.database, getattr(store, read)
+
+        def want(key: str) -> object:
+            with database.writing() as connection:
+                return want_refund(connection, order, None, key, own.scene.clock.now_ms(), "ann", "")
+
+        def reading(*told: object) -> object:
+            monkeypatch.setattr(store, read, reads)
+            found = reads(*told)
+            if database.dialect == "postgresql":
+                want("other")
+            return found
+
+        if database.dialect == "sqlite":
+            # There one waits until the other has committed.
+            want("other")
+        monkeypatch.setattr(store, read, reading)
+        with pytest.raises((Stale, NoRefund)):
+            want("own")
+        with database.reading() as connection:
+            wanted = refunds_of(connection, order)
+
+    assert [(one.key, one.amount.amount_minor) for one in wanted] == [("other", PRICE)]
 
 
 @pytest.mark.parametrize("lost", ["question", "answer"])
