@@ -16,7 +16,7 @@ Not here: which failure is which (each adapter), what follows (``orders``).
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from checkout.money import Money
@@ -150,6 +150,14 @@ class Patient:
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> list[Notice]:
         """Read what a webhook brings; nobody is asked."""
         return self._provider.parse_webhook(body, headers, now_ms)
+
+    async def take_in(self, notices: Sequence[Notice]) -> None:
+        """Keep what notices tell; nobody is asked."""
+        await self._provider.take_in(notices)
+
+    async def returned(self, query: Mapping[str, str]) -> str | None:
+        """Take in what a buyer brings back; nobody is asked."""
+        return await self._provider.returned(query)
 
     def acknowledgement(self) -> tuple[int, bytes, str]:
         """Give what the provider wants to hear."""

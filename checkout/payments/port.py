@@ -8,6 +8,10 @@ takes it at once (``CAPTURED``), and what must not stay is refunded instead of v
 Every call that changes something carries a **key**: asked again under the same key a provider does it once. A provider
 that forgets keys (Stripe after 24 hours) is asked by ``fetch`` before anything is sent again (``KEY_KEPT_MS``).
 
+A provider may take a wish on and tell only later, by a notice, whether it was done (Adyen does so with captures,
+cancellations and refunds). Until then the payment is ``PROCESSING`` and the refund ``ASKED``; nothing counts as done
+that is not told as done. What such a provider tells is kept by its adapter (``take_in``), as it cannot be asked for.
+
 What may come back instead of an answer, and what it means for who asked:
 
 * ``Unclear``: nobody knows whether it was done. Ask again under the same key, or ``fetch``.
@@ -17,11 +21,12 @@ What may come back instead of an answer, and what it means for who asked:
 A buyer's bank that says no is none of these: it is an answer, ``DECLINED`` with a reason (``Decline``).
 
 Amounts are whole minor units as the shop counts them; an adapter translates where its provider counts otherwise. Pure.
-Not here: adapters (``payments.stripe``), how often is asked (``payments.patient``), what follows (``orders``).
+Not here: adapters (``payments.stripe``, ``payments.adyen``), how often is asked (``payments.patient``), what follows
+(``orders``).
 """
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -47,7 +52,8 @@ class PaymentState(StrEnum):
     ACTION = "action"
     """The buyer has to do something on a page of the bank (3-D Secure)."""
     PROCESSING = "processing"
-    """The provider does not know yet."""
+    """The provider does not know yet: what the bank says, or whether what it has taken on (to take the money, to let
+    go of it) is done."""
     AUTHORISED = "authorised"
     CAPTURED = "captured"
     DECLINED = "declined"
@@ -71,6 +77,8 @@ class Decline(StrEnum):
     PROCESSING = "processing-error"
     FRAUD = "suspected-fraud"
     """Told to the buyer as ``GENERIC``."""
+    CARD_FULL = "card-full"
+    """The bank agreed; the shop sells no more seats of the event to this card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,27 @@ class Card:
     country: str
 
 
+class DisputeState(StrEnum):
+    """How a dispute stands."""
+
+    OPEN = "open"
+    WON = "won"
+    """The money is, or stays, with us."""
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A buyer's bank that wants money of a payment back. ``evidence_ms``: until when evidence is taken, 0: not told."""
+
+    ref: str
+    state: DisputeState
+    amount: Money
+    opened_ms: int
+    reason: str = ""
+    evidence_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment as its provider tells it.
@@ -118,6 +147,8 @@ class Payment:
     decline: Decline | None = None
     action_url: str = ""
     card: Card | None = None
+    disputes: tuple[Dispute, ...] = ()
+    """Each that was ever opened, where the provider tells them one by one."""
 
 
 class RefundState(StrEnum):
@@ -125,6 +156,9 @@ class RefundState(StrEnum):
 
     DONE = "done"
     PENDING = "pending"
+    """Promised: its money counts as gone."""
+    ASKED = "asked"
+    """Taken on, and no more: a notice tells what comes of it. Who asks again under the same key hears how it stands."""
     FAILED = "failed"
 
 
@@ -153,7 +187,8 @@ class Notice:
     """One notice of a webhook, as it was signed. It says where to look; what counts is what ``fetch`` then says.
 
     ``id``: the same for every delivery of the same notice. ``amount``: of the payment, where it is told. ``implies``: a
-    state that the payment has reached by then; None where only a look can tell what is new.
+    state that the payment has reached by then; None where only a look can tell what is new. ``told``: what its own
+    adapter has to keep of it (``Provider.take_in``); nobody else reads it.
     """
 
     id: str
@@ -167,6 +202,7 @@ class Notice:
     implies: PaymentState | None = None
     is_live: bool = False
     """True when real money is meant."""
+    told: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Forged(Exception):
@@ -226,6 +262,18 @@ class Provider(Protocol):
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> list[Notice]:
         """Read what a webhook brings; header names in lower case. Raises ``Forged``; ``ValueError`` if unreadable."""
+
+    async def take_in(self, notices: Sequence[Notice]) -> None:
+        """Keep what notices tell that nobody could ask for later; before anything is fetched for them.
+
+        A provider that can always be asked keeps nothing. Taking in the same notice twice is taking it in once.
+        """
+
+    async def returned(self, query: Mapping[str, str]) -> str | None:
+        """Take in what a buyer's browser brings back from the bank's page, and tell where it is to go on to.
+
+        None for what is not known here, and for a provider whose buyers come straight back to the shop's own page.
+        """
 
     def acknowledgement(self) -> tuple[int, bytes, str]:
         """Give what the provider wants to hear when its notices are safe: status, body, content type."""

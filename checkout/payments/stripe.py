@@ -190,6 +190,14 @@ class StripeProvider:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("this is no event of Stripe") from error
 
+    async def take_in(self, notices: Sequence[Notice]) -> None:
+        """Keep nothing: Stripe can be asked."""
+
+    async def returned(self, query: Mapping[str, str]) -> str | None:
+        """Know of nobody: buyers come straight back to the shop's page."""
+        del query
+        return None
+
     def acknowledgement(self) -> tuple[int, bytes, str]:
         """Stripe wants any answer with 2xx."""
         return 200, b"", "text/plain"
@@ -283,7 +291,7 @@ def _sent(amount: Money) -> int:
 
 def _read(intent: Mapping[str, Any], disputes: Sequence[Mapping[str, Any]] = ()) -> Payment:
     try:
-        return reading.payment(intent, reading.disputed_minor(disputes))
+        return reading.payment(intent, reading.disputed_minor(disputes), reading.disputes(disputes))
     except reading.UNREADABLE as error:
         raise Unclear("the answer cannot be read") from error
 

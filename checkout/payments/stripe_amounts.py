@@ -1,12 +1,12 @@
 """Stripe's amounts: the same money in the minor units that Stripe counts in.
 
-Most currencies are hundredths there, some whole, five thousandths. What differs from the shop (ISO 4217 through CLDR):
+Most currencies are hundredths there, some whole, five thousandths. What differs from the shop (ISO 4217):
 
 * ISK and UGX have no decimals, but are sent in hundredths, with 00 (5 ISK are 500).
 * BHD, JOD, KWD, OMR and TND are thousandths, but the last digit must be 0: card networks know only two decimals.
 * HUF and TWD are charged in hundredths like others; only Stripe's payouts of them are whole, which is not the shop's
   business.
-* Where CLDR says 0 and Stripe hundredths (ALL, and HUF in newer CLDRs) the amount is multiplied.
+* MGA has hundredths in ISO 4217, but is sent whole; what is no whole number cannot be paid.
 
 Nothing is ever rounded: what has no exact counterpart is refused before anything is sent. Pure.
 Source: Stripe's documentation, "Supported currencies". Not here: which currencies an account may charge; Stripe says.

@@ -17,6 +17,8 @@ from typing import Any
 from checkout.payments.port import (
     Card,
     Decline,
+    Dispute,
+    DisputeState,
     Notice,
     Payment,
     PaymentState,
@@ -47,6 +49,7 @@ REFUND_STATES: Mapping[str, RefundState] = {
 }
 
 DISPUTES_OVER = frozenset({"won", "warning_closed", "prevented"})
+_DISPUTES = {"lost": DisputeState.LOST, **dict.fromkeys(DISPUTES_OVER, DisputeState.WON)}
 """In these the money is the shop's again, or always was."""
 
 DECLINES: Mapping[str, Decline] = {
@@ -115,8 +118,8 @@ DECLINES: Mapping[str, Decline] = {
 """By decline code, else by error code; any other is ``GENERIC``."""
 
 
-def payment(intent: Mapping[str, Any], disputed_minor: int = 0) -> Payment:
-    """Read a payment intent, with or without its charge."""
+def payment(intent: Mapping[str, Any], disputed_minor: int = 0, told: tuple[Dispute, ...] = ()) -> Payment:
+    """Read a payment intent, with or without its charge; `told`: its disputes."""
     currency = _text(intent["currency"])
     state = STATES[intent["status"]]
     error = intent.get("last_payment_error")
@@ -139,6 +142,7 @@ def payment(intent: Mapping[str, Any], disputed_minor: int = 0) -> Payment:
         decline=decline,
         action_url=_action_url(intent) if state is PaymentState.ACTION else "",
         card=_card(charge) if charge else None,
+        disputes=told,
     )
 
 
@@ -153,6 +157,21 @@ def disputed_minor(disputes: Iterable[Mapping[str, Any]]) -> int:
         received(_whole(one["amount"]), _text(one["currency"])).amount_minor
         for one in disputes
         if one["status"] not in DISPUTES_OVER
+    )
+
+
+def disputes(told: Iterable[Mapping[str, Any]]) -> tuple[Dispute, ...]:
+    """Read how each dispute stands; an inquiry that may become one is open."""
+    return tuple(
+        Dispute(
+            ref=_text(one["id"]),
+            state=_DISPUTES.get(one["status"], DisputeState.OPEN),
+            amount=received(_whole(one["amount"]), _text(one["currency"])),
+            opened_ms=_whole(one.get("created") or 0) * 1000,
+            reason=str(one.get("reason") or ""),
+            evidence_ms=_whole((one.get("evidence_details") or {}).get("due_by") or 0) * 1000,
+        )
+        for one in told
     )
 
 

@@ -1,6 +1,6 @@
 """A provider that does as it is told, for tests of who asks it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from checkout.money import Money
@@ -37,6 +37,7 @@ class Scripted:
         self.calls: list[tuple[str, str]] = []
         """Each call with its key."""
         self.listed: list[str | BaseException] = []
+        self.taken_in: list[Notice] = []
 
     async def create(self, charge: Charge) -> Payment:
         """Make one."""
@@ -65,6 +66,14 @@ class Scripted:
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> list[Notice]:  # noqa: ARG002 (it does as it is told)
         """Read nothing."""
         return []
+
+    async def take_in(self, notices: Sequence[Notice]) -> None:
+        """Keep them in ``taken_in``."""
+        self.taken_in += notices
+
+    async def returned(self, query: Mapping[str, str]) -> str | None:
+        """Send everybody on."""
+        return query.get("ref")
 
     def acknowledgement(self) -> tuple[int, bytes, str]:
         """Say thanks."""

@@ -30,13 +30,19 @@ def test_amounts_are_translated_exactly_both_ways(currency: str, minor: int, uni
     assert received(units, currency.lower()) == Money(minor, currency)
 
 
-@pytest.mark.parametrize("currency", ["HUF", "TWD", "RSD", "ALL"])
-def test_where_cldr_counts_less_finely_than_stripe_the_amount_is_multiplied(currency: str) -> None:
-    """Stripe charges hundredths of these; how many decimals the shop counts depends on the CLDR."""
-    units = 3_000 * 10 ** (2 - exponent(currency))
+@pytest.mark.parametrize("currency", ["HUF", "TWD", "RSD", "ALL", "COP", "IDR", "LBP"])
+def test_what_people_write_without_decimals_is_still_counted_in_hundredths(currency: str) -> None:
+    """Stripe charges hundredths of these, as ISO 4217 counts; CLDR writes most of them without any."""
+    assert sent(Money(300_050, currency)) == 300_050
+    assert received(300_050, currency) == Money(300_050, currency)
 
-    assert sent(Money(3_000, currency)) == units
-    assert received(units, currency) == Money(3_000, currency)
+
+def test_an_ariary_is_whole_at_stripe_and_hundredths_here() -> None:
+    """A price in whole ariary is exact both ways; a part of one cannot be paid."""
+    assert sent(Money(120_000, "MGA")) == 1_200
+    assert received(1_200, "MGA") == Money(120_000, "MGA")
+    with pytest.raises(ValueError, match="no amount for Stripe"):
+        sent(Money(120_001, "MGA"))
 
 
 @pytest.mark.parametrize(("currency", "minor"), [("KWD", 12_345), ("BHD", 1), ("OMR", 999), ("TND", 5)])
@@ -68,8 +74,9 @@ def test_every_amount_of_every_currency_comes_back_or_is_refused(currency: str, 
         units = sent(amount)
     except ValueError:
         # Only a digit that Stripe does not take is a reason.
-        assert currency in THREE_DECIMAL or exponent(currency) > 2
-        assert minor % 10
+        step = 10 if currency in THREE_DECIMAL or exponent(currency) > 2 else 10 ** exponent(currency)
+        assert minor % step
+        assert step > 1
         return
     assert received(units, currency) == amount
 
