@@ -1,19 +1,21 @@
 """Money: whole minor units of one currency (4200 EUR is 42 euros, 4200 JPY are 4,200 yen).
 
 No fraction and no float is anywhere: amounts are added and multiplied as whole numbers, and only amounts of the
-same currency meet. Which currencies there are (those that are legal tender somewhere today) and how many decimals
-each has is ISO 4217 as the Unicode CLDR tells it, through Babel. For a dozen currencies CLDR says 0 where ISO still
-lists a coin that nobody has seen for years (RSD, IQD); we follow CLDR, and whoever pays such a currency to a
-provider must compare. Not here: prices (``catalogue``), exchange rates (nothing is ever converted).
+same currency meet. Which currencies there are and how many decimals each has is written down (``currencies``). Babel
+only writes amounts, and never rounds one: where CLDR writes fewer decimals than there are (8,400 Ft), they are left out
+only while they are noughts. Not here: prices (``catalogue``), exchange rates (nothing is ever converted).
 """
 
 import functools
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 
-from babel.core import Locale, UnknownLocaleError, get_global
-from babel.numbers import format_currency, get_currency_precision
+from babel.core import Locale, UnknownLocaleError
+from babel.numbers import NumberPattern, get_currency_precision
+
+from checkout.currencies import DIGITS
 
 MOST = 2**63 - 1
 """What a column of 64 bits holds."""
@@ -39,22 +41,15 @@ class Money:
         exponent(self.currency)
 
 
-@functools.cache
 def currencies() -> frozenset[str]:
     """Give the codes of all currencies that are legal tender somewhere today."""
-    eras = (era for territory in get_global("territory_currencies").values() for era in territory)
-    return frozenset(code for code, _since, until, tender in eras if until is None and tender)
-
-
-@functools.cache
-def _exponents() -> dict[str, int]:
-    return {code: get_currency_precision(code) for code in currencies()}
+    return frozenset(DIGITS)
 
 
 def exponent(currency: str) -> int:
     """Tell how many decimals a currency has. Raises ``NoSuchCurrency``."""
     try:
-        return _exponents()[currency]
+        return DIGITS[currency]
     except (KeyError, TypeError):
         raise NoSuchCurrency(f"{currency!r} is no currency in use") from None
 
@@ -82,9 +77,32 @@ def major(amount: Money) -> Decimal:
     return Decimal((int(amount.amount_minor < 0), digits, -exponent(amount.currency)))
 
 
-def shown(amount: Money, language: str) -> str:
+def least_decimals(currency: str) -> int:
+    """Tell how many decimals people write of an amount that has noughts behind them; never more than there are."""
+    return min(exponent(currency), get_currency_precision(currency))
+
+
+def decimals_shown(amount: Money) -> int:
+    """Tell how many decimals an amount is written with: as few as people write, unless that would hide some of it."""
+    least = least_decimals(amount.currency)
+    hidden = 10 ** (exponent(amount.currency) - least)
+    return exponent(amount.currency) if amount.amount_minor % hidden else least
+
+
+def shown(amount: Money, language: str | Locale) -> str:
     """Write an amount as people of a language (``de``, ``pt-BR``) do; of an unknown language, as in English."""
-    return format_currency(major(amount), amount.currency, locale=_locale(language))
+    locale = language if isinstance(language, Locale) else _locale(language)
+    pattern = _pattern(str(locale), decimals_shown(amount))
+    written: str = pattern.apply(major(amount), locale, currency=amount.currency, currency_digits=False)
+    return written
+
+
+@functools.lru_cache(maxsize=256)
+def _pattern(locale: str, decimals: int) -> NumberPattern:
+    """Give a locale's form of amounts, with the decimals that are told and not those that CLDR has for a currency."""
+    pattern: NumberPattern = copy(Locale.parse(locale).currency_formats["standard"])
+    pattern.frac_prec = (decimals, decimals)
+    return pattern
 
 
 @functools.lru_cache(maxsize=64)

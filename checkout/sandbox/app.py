@@ -4,8 +4,9 @@ A call goes this way: key of the account, faults that come before, idempotency k
 interrupted: nothing in it waits), the file, the webhooks, faults that come after, answer. Whatever time brings is done
 before each call and every ``TICK_S``.
 
-``/v1/…`` is Stripe's API, ``/3ds/…`` the bank's page, ``/_sandbox/…`` the control. Nothing secret is logged: no key, no
-body. Run it in one process: what it knows is in its memory. Not here: how it is served (``serving``).
+``/v1/…`` is Stripe's API, ``/3ds/…`` the bank's page, ``/v3/`` and ``/fields`` the card fields, ``/_sandbox/…`` the
+control. Nothing secret is logged: no key, no body. Run it in one process: what it knows is in its memory.
+Not here: how it is served (``serving``).
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from pathlib import Path
 
-from checkout.sandbox import secure_page
+from checkout.sandbox import fields, secure_page
 from checkout.sandbox.answers import Answer, ApiError, json_answer
 from checkout.sandbox.api import Api
 from checkout.sandbox.book import Book
@@ -30,7 +31,7 @@ from checkout.sandbox.journal import Journal
 from checkout.sandbox.keys import Keys
 from checkout.sandbox.records import API_VERSION, Event
 from checkout.sandbox.returns import Returns
-from checkout.sandbox.serving import BREAK_OFF
+from checkout.sandbox.serving import break_off
 from kernel.asgi import Receive, Scope, Send, header, read_body, respond
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Refused
@@ -63,8 +64,11 @@ class Sandbox:
         path: Path | None = None,
         pages_url: str = "",
         slow_ms: int = SLOW_MS,
+        publishable_key: str = "",
     ) -> None:
         """`path`: the file that outlives a restart; `pages_url`: where browsers find this, else as the API was asked.
+
+        `publishable_key`: with it the card fields open; without one they do not.
 
         Raises ``ValueError`` for a webhook without a secret, or no secret key.
         """
@@ -73,6 +77,7 @@ class Sandbox:
                 "the sandbox needs a secret key, and a secret for webhooks where there is an address"
             )
         self._secret_key = secret_key.encode()
+        self._publishable_key = publishable_key
         self._clock = clock or SystemClock()
         self._has_receiver = bool(webhook_url)
         self._pages_url = pages_url.rstrip("/")
@@ -117,6 +122,10 @@ class Sandbox:
         if path.startswith(PAGES):
             await self._page(scope, receive, send, path.removeprefix(PAGES))
             return
+        if path in fields.PATHS and scope["method"] in {"GET", "HEAD"}:
+            status, head, page = fields.answer(path, scope["query_string"], self._publishable_key)
+            await respond(send, status, head, page)
+            return
         number = b"req_%s%08x" % (self._run_id.encode(), next(self._numbers))
         answer: Answer | None
         try:
@@ -141,7 +150,7 @@ class Sandbox:
         method = scope["method"]
         struck = self._faults.strike(REQUEST_KINDS, f"{method} {path}")
         if FaultKind.DROP_REQUEST in struck:
-            await _break_off(scope, receive, send)
+            await break_off(scope, receive, send)
             return None
         if FaultKind.ERROR_BEFORE in struck:
             return _failed()
@@ -151,7 +160,7 @@ class Sandbox:
         key = (header(scope, b"idempotency-key") or b"").decode("latin-1") if method == "POST" else ""
         answer = self._keys.take(key, f"{method} {path}", body, self._now_ms()) if key else None
         if answer is None:
-            pages = self._pages_url or _own_address(scope)
+            pages = self._pages_url or own_address(scope)
 
             def execute(now_ms: int) -> Answer:
                 return self._api.call(handler, ident, _tree(scope, body), pages, now_ms)
@@ -160,7 +169,7 @@ class Sandbox:
         if FaultKind.DELAY_ANSWER in struck:
             await asyncio.sleep(struck[FaultKind.DELAY_ANSWER].delay_ms / 1000)
         if FaultKind.DROP_ANSWER in struck:
-            await _break_off(scope, receive, send)
+            await break_off(scope, receive, send)
             return None
         return answer
 
@@ -288,7 +297,7 @@ def _tree(scope: Scope, body: bytes) -> Tree:
     return read_form(body)
 
 
-def _own_address(scope: Scope) -> str:
+def own_address(scope: Scope) -> str:
     """Give the address under which the API was asked."""
     host = (header(scope, b"host") or b"localhost").decode("latin-1")
     return f"{scope.get('scheme', 'http')}://{host}"
@@ -303,15 +312,3 @@ def _failed() -> Answer:
 def _too_many() -> Answer:
     answer = ApiError(429, "Too many requests hit the API too quickly.", code="rate_limit").answer()
     return Answer(answer.status, answer.body, ((b"retry-after", b"%d" % RETRY_AFTER_S),))
-
-
-async def _break_off(scope: Scope, receive: Receive, send: Send) -> None:
-    """End the connection without an answer."""
-    break_off = scope.get(BREAK_OFF)
-    if break_off is None:
-        headers = [_JSON, (b"content-length", b"%d" % BODY_MOST_BYTES)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        return
-    break_off()
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -166,6 +166,10 @@ class Refund:
         }
 
 
+EVIDENCE_S = 7 * 86_400
+"""So long a bank takes evidence; Stripe tells it of each dispute."""
+
+
 @dataclass(slots=True)
 class Dispute:
     """A buyer's bank that wants money back."""
@@ -198,6 +202,12 @@ class Dispute:
             "charge": self.charge,
             "created": self.created_ms // 1000,
             "currency": self.currency,
+            "evidence_details": {
+                "due_by": self.created_ms // 1000 + EVIDENCE_S,
+                "has_evidence": False,
+                "past_due": False,
+                "submission_count": 0,
+            },
             "is_charge_refundable": self.status == "warning_needs_response",
             "livemode": False,
             "metadata": {},

@@ -36,7 +36,7 @@ def question(intent: Intent) -> bytes:
     amount = escape(shown(intent.amount, intent.currency))
     order = escape(intent.metadata.get("order", ""))
     what = f"<p>Order <strong>{order}</strong></p>" if order else ""
-    return _page(
+    return page(
         "Your bank asks for your approval",
         f"<p>This is the sandbox. No money moves, and no bank is asked.</p>{what}"
         f"<p>Do you want to pay <strong>{amount}</strong>?</p>"
@@ -51,7 +51,7 @@ def nothing_to_do(intent: Intent | None) -> bytes:
     back = ""
     if intent is not None and intent.return_url:
         back = f'<p><a href="{escape(return_address(intent))}">Back to the shop</a></p>'
-    return _page("There is nothing to approve", f"<p>This payment does not wait for an answer.</p>{back}")
+    return page("There is nothing to approve", f"<p>This payment does not wait for an answer.</p>{back}")
 
 
 def return_address(intent: Intent) -> str:
@@ -69,9 +69,14 @@ def return_address(intent: Intent) -> str:
 
 def headers(intent: Intent | None) -> list[tuple[bytes, bytes]]:
     """Give the headers of the page."""
+    return headers_to(intent.return_url if intent is not None else "")
+
+
+def headers_to(return_url: str) -> list[tuple[bytes, bytes]]:
+    """Give the headers of a page whose form leads to an address of the shop; '' for none."""
     shop = ""
-    if intent is not None and intent.return_url:
-        parts = urlsplit(intent.return_url)
+    if return_url:
+        parts = urlsplit(return_url)
         shop = f" {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'{shop}; "
@@ -95,7 +100,8 @@ def shown(units: int, currency: str) -> str:
     return f"{whole:,}{f'.{rest:0{decimals}d}' if decimals else ''} {currency.upper()}"
 
 
-def _page(title: str, inner: str) -> bytes:
+def page(title: str, inner: str) -> bytes:
+    """Write a page."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

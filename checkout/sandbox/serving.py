@@ -13,7 +13,22 @@ import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kernel.asgi import Receive, Scope, Send
+
 BREAK_OFF = "sandbox.break-off"
+PROMISED = b"65536"
+
+
+async def break_off(scope: Scope, receive: Receive, send: Send) -> None:
+    """End the connection of a request without an answer."""
+    own = scope.get(BREAK_OFF)
+    if own is None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", PROMISED)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        return
+    own()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Breakable(HttpToolsProtocol):

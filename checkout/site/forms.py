@@ -28,7 +28,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Vary": "Accept-Encoding, Accept-Language",
+    "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
 
 

@@ -7,7 +7,8 @@
 
 Every form is answered with a redirect to the order's page, which says how the order stands: a decline is a state of it
 with words that help, not a page of its own. A bank's page is led to by a link, because our policy lets no form
-end elsewhere. What an order may be paid with (``ways``) is the provider's: tokens, no numbers of cards.
+end elsewhere. What an order may be paid with is the provider's: named tokens (``ways``), or its card fields
+(``fields``), for whose script the policy of this one page is opened. A form brings tokens, never a card's number.
 
 Not here: what is decided (``orders.service``), the API (``orders.web``), other pages (``site.pages_web``).
 """
@@ -26,8 +27,9 @@ from checkout.orders.service import Blocked, No, Ordering
 from checkout.orders.web import refusal_of
 from checkout.requests import read_key, same_site
 from checkout.sales.service import Reserving
+from checkout.site.fields import TOKEN, CardFields
 from checkout.site.forms import html, one, read_form
-from checkout.site.render import Event, Pages, Visit
+from checkout.site.render import Event, Pages, Visit, can_be_paid, content_security_policy
 from kernel.asgi import Scope
 
 LOOKING = frozenset(("look", "payment_intent", "redirect_status"))
@@ -61,14 +63,19 @@ class OrderPages:
         ways: Sequence[Way],
         buyer_of: Callable[[Scope], str],
         seen_of: Callable[[Scope], Seen],
+        *,
+        fields: CardFields | None = None,
+        is_live: bool = False,
     ) -> None:
-        """`buyer_of` tells who asks; it may raise ``Refused``."""
+        """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money."""
         self._ordering = ordering
         self._reserving = reserving
         self._ways = [(way.token, way.words) for way in ways]
         self._buyer_of = buyer_of
         self._seen_of = seen_of
-        self._pages = Pages()
+        self._fields = fields
+        self.is_live = is_live
+        self._pages = Pages(is_demo=not is_live)
         self._event: Callable[[Request], Awaitable[Event]]
         self._visit: Callable[[Request], Visit]
 
@@ -111,10 +118,11 @@ class OrderPages:
         reservation = await self._reserving.find(event["id"], buyer, paper["reservation"])
         if reservation is None:
             raise HTTPException(404)
-        text = self._pages.order(
-            self._visit(request), event, paper, reservation["seats"], self._ways, secrets.token_urlsafe(16)
-        )
-        return html(request.scope, text)
+        visit, key, policy = self._visit(request), secrets.token_urlsafe(16), None
+        if self._fields is not None and can_be_paid(paper, visit.now_ms):
+            policy = content_security_policy(fields=self._fields)
+        text = self._pages.order(visit, event, paper, reservation["seats"], self._ways, key, self._fields)
+        return html(request.scope, text, policy=policy)
 
     async def pay(self, request: Request) -> Response:
         """Try to pay."""
@@ -122,7 +130,7 @@ class OrderPages:
         event, name = request.path_params["event"], request.path_params["order"]
         buyer, form = self._buyer_of(request.scope), await read_form(request.scope, request.receive)
         key, method = read_key([value.encode() for value in form.get("key", ())]), one(form, "method")
-        if method not in {token for token, _ in self._ways}:
+        if not self._takes(method):
             raise refusal_of(No.UNKNOWN)
         outcome = await self._ordering.pay(event, buyer, name, method, key, self._seen_of(request.scope))
         if isinstance(outcome, Blocked) or outcome is No.UNKNOWN:
@@ -137,6 +145,12 @@ class OrderPages:
         if outcome is No.UNKNOWN:
             raise HTTPException(404)
         return _to(event, name)
+
+    def _takes(self, method: str) -> bool:
+        """Tell whether a form may bring this: a token of the fields where there are any, else one of the ways."""
+        if self._fields is not None:
+            return TOKEN.fullmatch(method) is not None
+        return method in {token for token, _ in self._ways}
 
 
 def _to(event: str, order: str) -> Response:

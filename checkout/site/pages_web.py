@@ -19,6 +19,8 @@ headers (``forms``).
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -34,6 +36,7 @@ from checkout.catalogue.searching import Page, Query
 from checkout.halls.seats import Status
 from checkout.holds.answers import Released
 from checkout.holds.service import Holding
+from checkout.holds.watching import UNWATCHED, Watch
 from checkout.holds.web import refusal_of
 from checkout.holds.wishes import Told as Held
 from checkout.holds.wishes import read_wish
@@ -44,6 +47,7 @@ from checkout.sales.reservation import reservation_id
 from checkout.sales.service import GivenBack, Reserving, Told
 from checkout.sales.web import refusal_of as reservation_refusal_of
 from checkout.site import render
+from checkout.site.choices import accepted_region, choice_of, link, offered, remembering
 from checkout.site.forms import amount, html, one, read_form
 from checkout.site.order_pages import OrderPages
 from checkout.site.render import Pages, Visit, content_security_policy
@@ -77,8 +81,20 @@ class PagesWeb:
         clock: Clock,
         metrics: Metrics,
         orders: OrderPages | None = None,
+        *,
+        region_of: Callable[[Scope], str] = accepted_region,
+        secure: bool = False,
+        watch: Watch = UNWATCHED,
     ) -> None:
-        """`buyer_of` tells who asks; it may raise ``Refused``. `orders` None: the shop takes no money."""
+        """`buyer_of` tells who asks; it may raise ``Refused``. `orders` None: the shop takes no money.
+
+        `region_of` tells where a visitor seems to be (ISO 3166, '' unknown); `secure`: pages come over TLS.
+
+        `watch` hears what is done with seats.
+        """
+        self._watch = watch
+        self._region_of = region_of
+        self._secure = secure
         self._catalogue = catalogue
         self._counting = counting
         self._holding = holding
@@ -87,7 +103,7 @@ class PagesWeb:
         self._buyer_of = buyer_of
         self._clock = clock
         self._metrics = metrics
-        self._pages = Pages()
+        self._pages = Pages(is_demo=orders is None or not orders.is_live)
         event = "/events/{event}"
         routes: Sequence[tuple[str, Any, list[str]]] = [
             ("/", self.programme, ["GET"]),
@@ -116,8 +132,10 @@ class PagesWeb:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a page."""
-        # Without it the router would answer by itself what it does not find.
-        await self._app({**scope, "app": self}, receive, send)
+        choice = choice_of(scope, secure=self._secure)
+        send = remembering(choice, send, secure=self._secure)
+        # Without an application the router would answer by itself what it does not find.
+        await self._app({**scope, "app": self, "choice": choice}, receive, send)
 
     # ------------------------------------------------------------------------------------ looking
 
@@ -130,7 +148,8 @@ class PagesWeb:
         )
         page = await self._page(Query(words, city, after=asked.get("after", ""), limit=PAGE_EVENTS))
         counts = await self._counting.of(known.event.id for known in page.events)
-        shown = [_shown(known, counts[known.event.id]) for known in page.events]
+        currency = request.scope["choice"].currency
+        shown = [_shown(known, counts[known.event.id], currency) for known in page.events]
         visit = self._visit(request)
         cities = await self._catalogue.cities(visit.now_ms)
         text = self._pages.programme(
@@ -148,7 +167,7 @@ class PagesWeb:
     async def event(self, request: Request) -> Response:
         """Show an event."""
         event = await self._event(request)
-        return html(request.scope, self._pages.event(self._visit(request), event, _new_key()))
+        return html(request.scope, self._pages.event(self._offered(request, event), event, _new_key()))
 
     async def seats(self, request: Request) -> Response:
         """Show its hall."""
@@ -173,10 +192,17 @@ class PagesWeb:
         buyer, form = await self._form(request)
         key = read_key([value.encode() for value in form.get("key", ())])
         tier = one(form, "tier")
-        plain = {"best": {"count": amount(one(form, "count")), "tier": amount(tier) if tier else None}}
+        plain: dict[str, Any] = {
+            "best": {"count": amount(one(form, "count")), "tier": amount(tier) if tier else None}
+        }
+        if currency := one(form, "currency"):
+            plain["currency"] = currency
         outcome = await self._holding.hold(event, buyer, key, read_wish(plain), orjson.dumps(plain))
         if not isinstance(outcome, Held):
             raise refusal_of(outcome)
+        if outcome.is_new:
+            paper = outcome.paper
+            self._watch.picked(request.scope, event, buyer, paper["hold"], len(paper["seats"]))
         return _to(f"/events/{event}/hold?hold={outcome.paper['hold']}")
 
     async def held(self, request: Request) -> Response:
@@ -208,6 +234,7 @@ class PagesWeb:
         outcome = await self._holding.release(event, buyer, hold)
         if not isinstance(outcome, Released):
             raise refusal_of(outcome)
+        self._watch.dropped(request.scope, event, buyer, hold)
         return _to(f"/events/{event}/hold")
 
     async def reservation(self, request: Request) -> Response:
@@ -298,18 +325,33 @@ class PagesWeb:
     async def _event(self, request: Request) -> render.Event:
         known = await self._catalogue.known(_id(request))
         counts = await self._counting.of([known.event.id])
-        return _shown(known, counts[known.event.id])
+        return _shown(known, counts[known.event.id], request.scope["choice"].currency)
 
     def _visit(self, request: Request, now_ms: int | None = None) -> Visit:
         """Say who looks; where times come from a store, its time is the page's."""
-        headers = request.headers
-        language = negotiate(headers.get("accept-language", ""), request.query_params.get("lang", ""))
-        session, lane = headers.get("waitroom-session", ""), headers.get("waitroom-lane", "")
-        return Visit(language, self._clock.now_ms() if now_ms is None else now_ms, session, lane)
+        headers, scope = request.headers, request.scope
+        return Visit(
+            negotiate(headers.get("accept-language", ""), scope["choice"].language),
+            self._clock.now_ms() if now_ms is None else now_ms,
+            headers.get("waitroom-session", ""),
+            headers.get("waitroom-lane", ""),
+            link=partial(link, scope),
+        )
+
+    def _offered(self, request: Request, event: render.Event) -> Visit:
+        """Say who looks, with the currency of where they seem to be, if the event is sold in it and none is chosen."""
+        visit, choice = self._visit(request), request.scope["choice"]
+        if choice.currency in event["currencies"] or len(event["currencies"]) < 2:
+            return visit
+        code = offered(self._region_of(request.scope), event["currencies"])
+        return visit if code == event["currency"] else replace(visit, offer=code)
 
 
-def _shown(known: Known, counts: Counts | None) -> render.Event:
+def _shown(known: Known, counts: Counts | None, wanted: str) -> render.Event:
+    """Show an event in the currency that is wanted, if it is sold in it; nothing is ever converted."""
     event, prices = known.event, known.prices.amounts
+    others = [code for code in known.prices.currencies if code != event.currency]
+    currency = wanted if wanted in others else event.currency
     return {
         "id": event.id,
         "title": event.title,
@@ -323,10 +365,12 @@ def _shown(known: Known, counts: Counts | None) -> render.Event:
         "sale_from_ms": event.sale_from_ms,
         "sale_until_ms": event.sale_until_ms,
         "state": event.state.value,
-        "currency": event.currency,
+        "currency": currency,
+        "own_currency": event.currency,
+        "currencies": [event.currency, *others],
         "max_per_buyer": event.max_per_buyer,
         "tiers": [
-            {"tier": tier, "name": name, "price_minor": prices.get(tier, {}).get(event.currency)}
+            {"tier": tier, "name": name, "price_minor": prices.get(tier, {}).get(currency)}
             for tier, name in sorted(known.tiers.items())
         ],
         "seats": 0 if counts is None else sum(counts),

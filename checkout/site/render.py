@@ -9,7 +9,7 @@ Not here: cookies, headers, which event is meant (``web``); the texts (``words``
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -19,15 +19,23 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from checkout.currencies import DIGITS
 from checkout.site.assets import SEAT_MODULES, address, assets
+from checkout.site.fields import CardFields
 from checkout.site.words import Catalogue, languages
+
+USUAL_DECIMALS = 2
+"""Decimals of a currency of which the browser is told nothing else."""
+
+PAYABLE = frozenset(("to-pay", "declined", "action"))
+"""Phases of an order in which another try may be made."""
 
 FEW_RATIO = 0.2
 """Below this share of free seats a card says so in its other colour."""
 
 
 class Tier(TypedDict):
-    """A price category; `price_minor` in the event's currency, None while it has none."""
+    """A price category; `price_minor` in the currency that is shown, None while it has none."""
 
     tier: int
     name: str
@@ -36,6 +44,9 @@ class Tier(TypedDict):
 
 class Event(TypedDict):
     """What pages show of an event. `free` is None where nobody has counted; `layout_url` is what the map draws.
+
+    `currency` is that of the prices that are shown and would be charged, one of `currencies`; `own_currency` is the one
+    that stands where nobody has chosen.
 
     `sale_from_ms` and `sale_until_ms` are 0 for "no bound". `zone` is the venue's IANA time zone.
     """
@@ -53,6 +64,8 @@ class Event(TypedDict):
     sale_until_ms: int
     state: str
     currency: str
+    own_currency: str
+    currencies: Sequence[str]
     max_per_buyer: int
     tiers: Sequence[Tier]
     seats: int
@@ -72,12 +85,18 @@ class Season(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who looks, and when: the language, the server's time, and what the gate told of a session (or empty)."""
+    """Who looks, and when: the language, the server's time, and what the gate told of a session (or empty).
+
+    `offer` is the currency of where they seem to be, while they have chosen none; `link` gives the address of the same
+    page with another choice (``choices.link``).
+    """
 
     language: str
     now_ms: int
     session: str = ""
     lane: str = ""
+    offer: str = ""
+    link: Callable[[str, str], str] = lambda name, value: f"?{name}={value}"
 
 
 def season(event: Event, now_ms: int) -> Season:
@@ -91,8 +110,12 @@ def season(event: Event, now_ms: int) -> Season:
     return Season.SOLDOUT if event["free"] == 0 else Season.OPEN
 
 
-def content_security_policy(*, standalone: bool = False) -> str:
-    """Return the policy of our pages; a page that stands alone carries its style in itself, by its hash."""
+def content_security_policy(*, standalone: bool = False, fields: CardFields | None = None) -> str:
+    """Return the policy of our pages; a page that stands alone carries its style in itself, by its hash.
+
+    `fields` open it for their provider's hosts: on the page where they stand, and on no other.
+    """
+    scripts, frames, connects = (fields.scripts, fields.frames, fields.connects) if fields else ((), (), ())
     style = "'self'"
     if standalone:
         digest = base64.b64encode(sha256(assets()["shop.css"].body).digest()).decode()
@@ -100,10 +123,11 @@ def content_security_policy(*, standalone: bool = False) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
+            " ".join(("script-src 'self'", *scripts)),
             f"style-src {style}",
             "img-src 'self' data:",
-            "connect-src 'self'",
+            " ".join(("connect-src 'self'", *connects)),
+            *([" ".join(("frame-src", *frames))] if frames else []),
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -114,7 +138,9 @@ def content_security_policy(*, standalone: bool = False) -> str:
 class Pages:
     """The shop's pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_demo: bool = True) -> None:
+        """`is_demo`: nobody is charged, and the pages say so."""
+        self._is_demo = is_demo
         self._environment = Environment(
             loader=PackageLoader("checkout.site", "pages"),
             autoescape=True,
@@ -194,10 +220,22 @@ class Pages:
         seats: Sequence[Mapping[str, Any]],
         ways: Sequence[tuple[str, str]],
         form_key: str,
+        fields: CardFields | None = None,
     ) -> str:
-        """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words."""
+        """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words.
+
+        With `fields` a card is entered into them instead, while the order can be paid (`can_be_paid`).
+        """
         return self._page(
-            "order.html", visit, event=event, order=order, seats=seats, ways=ways, form_key=form_key
+            "order.html",
+            visit,
+            event=event,
+            order=order,
+            seats=seats,
+            ways=ways,
+            form_key=form_key,
+            fields=fields,
+            payable=can_be_paid(order, visit.now_ms),
         )
 
     def trouble(self, visit: Visit, event: Event | None, code: str, **values: float) -> str:
@@ -218,15 +256,30 @@ class Pages:
         words = languages()[visit.language]
         inside = {"session": visit.session[:8], "lane": visit.lane} if visit.session else None
         return self._environment.get_template(name).render(
-            {"words": words, "t": words.text, "now_ms": visit.now_ms, "inside": inside, "standalone": False}
+            {
+                "words": words,
+                "t": words.text,
+                "now_ms": visit.now_ms,
+                "inside": inside,
+                "standalone": False,
+                "tongues": [(tag, other.name) for tag, other in languages().items()],
+                "link": visit.link,
+                "offer": visit.offer,
+                "is_demo": self._is_demo,
+            }
             | values
         )
+
+
+def can_be_paid(order: Mapping[str, Any], now_ms: int) -> bool:
+    """Tell whether an order's page has a form to pay."""
+    is_open = order["state"] == "open" and order["until_ms"] > now_ms
+    return is_open and order["phase"] in PAYABLE and order["attempts_left"] > 0
 
 
 def facts(words: Catalogue, event: Event, now_ms: int) -> dict[str, Any]:
     """Gather what the seat page's script must know of an event."""
     zone = event["zone"]
-    form, digits = words.money_form(event["currency"])
     return {
         "event": event["id"],
         "api": f"/api/events/{event['id']}",
@@ -234,7 +287,8 @@ def facts(words: Catalogue, event: Event, now_ms: int) -> dict[str, Any]:
         "layout": event["layout_url"],
         "state": event["state"],
         "currency": event["currency"],
-        "money": {"currency": event["currency"], "form": form, "digits": digits},
+        "money": {code: words.money_form(code) for code in event["currencies"]},
+        "decimals": {code: digits for code, digits in DIGITS.items() if digits != USUAL_DECIMALS},
         "max": event["max_per_buyer"],
         "tiers": [
             {"tier": one["tier"], "name": one["name"], "price": one["price_minor"]} for one in event["tiers"]

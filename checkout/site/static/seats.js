@@ -37,4 +37,4 @@ const layout = insist(async () => {
 // A module that failed to load is remembered as failed, so each try has its own address.
 const texts = insist(async (tries) => (await import(main.dataset.words + (tries ? `?again=${tries}` : ""))).default);
 
-visit(openWords(await texts, document.documentElement.lang, facts.money), facts, await layout);
+visit(openWords(await texts, document.documentElement.lang, facts.money, facts.decimals), facts, await layout);

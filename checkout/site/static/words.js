@@ -2,15 +2,27 @@
  * Words: the shop's texts in the visitor's language, with the browser's own numbers, money, plurals and clocks.
  *
  * The texts come from a module that the server makes of checkout/site/languages/{tag}.json; none stand in code. Money is whole
- * minor units and a currency; how the sign stands beside the amount is told by the server, because browsers disagree on it.
+ * minor units and a currency; how the sign stands beside the amount is told by the server, because browsers disagree on it,
+ * and so is how many decimals there are: a browser may know them otherwise than whoever counts.
  */
 
-/** `money` is {currency, form: "{n} €", digits}, the page's own currency. */
-export function openWords(texts, tag, money) {
-  const western = (options) => new Intl.NumberFormat(`${tag}-u-nu-latn`, options);
+const USUAL_DECIMALS = 2;
+
+/**
+ * `money` is what stands beside an amount by currency, {EUR: {form: "{n} €", digits, least}}; with `least` decimals an
+ * amount is written that has none but noughts behind them. `decimals` are those of every currency where they are not two.
+ */
+export function openWords(texts, tag, money, decimals = {}) {
+  const western = (options) => new Intl.NumberFormat(`${tag}-u-nu-latn`, { useGrouping: "always", ...options });
   const plural = new Intl.PluralRules(tag), numbers = western();
   const number = (n) => numbers.format(n);
-  const moneys = new Map();
+  const amounts = new Map();
+  const amount = (n, decimals) => {
+    if (!amounts.has(decimals)) amounts.set(decimals, western({ minimumFractionDigits: decimals, maximumFractionDigits: decimals }));
+    return amounts.get(decimals).format(n);
+  };
+  // Where a language runs from right to left, what is put into a sentence keeps its own order.
+  const isolated = texts["language.direction"] === "rtl" ? (text) => `\u2068${text}\u2069` : (text) => text;
 
   function text(key, values = {}) {
     let found = texts[key];
@@ -18,7 +30,7 @@ export function openWords(texts, tag, money) {
     if (typeof found === "object") found = found[plural.select(values.n)] ?? found.other;
     return found.replace(/\{(\w+)\}/g, (_, name) => {
       const value = values[name];
-      return typeof value === "number" ? number(value) : value ?? "";
+      return typeof value === "number" ? number(value) : isolated(value ?? "");
     });
   }
 
@@ -26,14 +38,10 @@ export function openWords(texts, tag, money) {
     text, number,
     has: (key) => key in texts,
     money(minor, currency) {
-      if (!moneys.has(currency)) {
-        const own = currency === money.currency;
-        const format = western(own
-          ? { minimumFractionDigits: money.digits, maximumFractionDigits: money.digits } : { style: "currency", currency });
-        moneys.set(currency, [format, 10 ** format.resolvedOptions().maximumFractionDigits, own ? money.form : "{n}"]);
-      }
-      const [format, unit, form] = moneys.get(currency);
-      return form.replace("{n}", format.format(minor / unit));
+      const usual = decimals[currency] ?? USUAL_DECIMALS;
+      const { form, digits, least } = money[currency] ?? { form: `{n} ${currency}`, digits: usual, least: usual };
+      const shown = minor % 10 ** (digits - least) ? digits : least;
+      return form.replace("{n}", amount(minor / 10 ** digits, shown));
     },
     /** A span as a clock: 2:05, and with hours 1:02:05; whole days from two days on. */
     clock(ms) {

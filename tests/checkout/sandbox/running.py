@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import uvicorn
@@ -48,6 +48,9 @@ class Inbox:
 class Running:
     """One sandbox that runs."""
 
+    known_by: ClassVar[dict[str, str]] = {"authorization": f"Bearer {KEY}"}
+    """The headers that the API knows its caller by."""
+
     def __init__(self, clock: Clock | None, path: Path | None, *, is_breakable: bool, slow_ms: int) -> None:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -58,14 +61,13 @@ class Running:
         api, inbox = (one.getsockname()[1] for one in self._sockets)
         self.url = f"http://127.0.0.1:{api}"
         self.inbox = Inbox()
-        self.sandbox = Sandbox(
-            KEY, webhook_url=f"http://127.0.0.1:{inbox}/hooks", webhook_secret=SECRET, clock=clock, path=path,
-            slow_ms=slow_ms,
-        )  # fmt: skip
+        self.sandbox = self.made_at(f"http://127.0.0.1:{inbox}/hooks", clock, path, slow_ms)
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.client = httpx.Client(
-            base_url=self.url, headers={"authorization": f"Bearer {KEY}"}, timeout=PATIENCE_S
-        )
+        self.client = httpx.Client(base_url=self.url, headers=self.known_by, timeout=PATIENCE_S)
+
+    def made_at(self, inbox: str, clock: Clock | None, path: Path | None, slow_ms: int) -> Any:
+        """Make the sandbox, which tells what happens at `inbox`."""
+        return Sandbox(KEY, webhook_url=inbox, webhook_secret=SECRET, clock=clock, path=path, slow_ms=slow_ms)
 
     def start(self) -> None:
         """Begin to serve."""

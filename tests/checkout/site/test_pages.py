@@ -34,6 +34,8 @@ EVENT: Event = {
     "sale_until_ms": NOW_MS + HOUR_MS,
     "state": "published",
     "currency": "EUR",
+    "own_currency": "EUR",
+    "currencies": ["EUR"],
     "max_per_buyer": 4,
     "tiers": [{"tier": 0, "name": "A", "price_minor": 4200}, {"tier": 1, "name": "B", "price_minor": None}],
     "seats": 200,
@@ -107,7 +109,7 @@ def test_every_page_speaks_every_language_and_leaves_no_parameter_open(tag: str)
     """Nothing is missing in a template, no `{n}` is shown, and the language is told."""
     for name, page in every_page(Visit(tag, NOW_MS, "k3Jx91QzVb0", "standard")).items():
         text = re.sub(r'data-(facts|days)="[^"]*"', "", page)
-        assert f'<html lang="{tag}" dir="ltr"' in page, name
+        assert f'<html lang="{tag}" dir="{languages()[tag].direction}"' in page, name
         assert not re.search(r"\{\w+\}", text), name
 
 
@@ -208,7 +210,8 @@ def test_the_seat_page_gets_its_facts_and_its_modules() -> None:
     page = Pages().seats(VISIT, EVENT, "key")
     told = facts(languages()["en"], EVENT, NOW_MS)
 
-    assert told["money"] == {"currency": "EUR", "form": "{n}\xa0€", "digits": 2}
+    assert told["money"] == {"EUR": {"form": "{n}\xa0€", "digits": 2, "least": 2}}
+    assert (told["decimals"]["JPY"], told["decimals"]["KWD"]) == (0, 3)
     assert told["tiers"][0] == {"tier": 0, "name": "A", "price": 4200}
     assert json.loads(json.dumps(told)) == told
     imported = {
@@ -257,7 +260,11 @@ def test_money_and_moments_are_the_languages_and_the_venues() -> None:
 
     assert (english.money(4200, "EUR"), german.money(123456, "EUR")) == ("42.00\xa0€", "1.234,56\xa0€")
     assert english.money(4200, "JPY").endswith("JP¥")
-    assert english.money_form("JPY") == ("{n}\xa0JP¥", 0)
+    assert english.money_form("JPY") == {"form": "{n}\xa0JP¥", "digits": 0, "least": 0}
+    assert english.money_form("HUF") == {"form": "{n}\xa0HUF", "digits": 2, "least": 0}
+    assert [english.due(8400, code) for code in ("EUR", "JPY", "KWD")] == [
+        "84.00\xa0€ (EUR)", "8,400\xa0JP¥ (JPY)", "8.400\xa0KWD",
+    ]  # fmt: skip
     assert english.day(NOW_MS, "Europe/Berlin") == "Friday, 15 January, 09:00"
     assert german.day(NOW_MS, "America/New_York") == "Freitag, 15. Januar, 03:00"
     assert english.moment(NOW_MS, "Europe/Berlin") == "Fri, 15 Jan 2027, 09:00 CET"
@@ -267,8 +274,8 @@ def test_money_and_moments_are_the_languages_and_the_venues() -> None:
     ("header", "wanted", "tag"),
     [
         ("de-AT,de;q=0.9,en;q=0.8", "", "de"),
-        ("fr,de;q=0.5", "", "de"),
-        ("fr", "", "en"),
+        ("sv,de;q=0.5", "", "de"),
+        ("sv", "", "en"),
         ("", "de", "de"),
         ("de", "en", "en"),
         ("de;q=0", "", "en"),

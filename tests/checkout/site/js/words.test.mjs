@@ -8,7 +8,7 @@ import { openWords } from "../../../../checkout/site/static/words.js";
 
 const folder = new URL("../../../../checkout/site/languages/", import.meta.url), scripts = new URL("../../../../checkout/site/static/", import.meta.url);
 const texts = Object.fromEntries(readdirSync(folder).map((name) => [name.slice(0, -5), JSON.parse(readFileSync(new URL(name, folder), "utf8"))]));
-const EURO = { currency: "EUR", form: "{n} €", digits: 2 };
+const EURO = { EUR: { form: "{n} €", digits: 2, least: 2 } };
 
 test("every key in the scripts has words", () => {
   const asked = new Set();
@@ -30,7 +30,24 @@ test("money is whole minor units, written as the server told", () => {
   assert.equal(words.money(4200, "EUR"), "42.00 €");
   assert.equal(words.money(123456, "EUR"), "1,234.56 €");
   assert.equal(openWords(texts.de, "de", EURO).money(123456, "EUR"), "1.234,56 €");
-  assert.equal(openWords(texts.en, "en", { currency: "JPY", form: "¥{n}", digits: 0 }).money(4200, "JPY"), "¥4,200");
+  assert.equal(openWords(texts.en, "en", { JPY: { form: "¥{n}", digits: 0, least: 0 } }).money(4200, "JPY"), "¥4,200");
+  assert.equal(openWords(texts.pl, "pl", { KWD: { form: "{n} KWD", digits: 3, least: 3 } }).money(8_400_000, "KWD"), "8\u00a0400,000 KWD");
+});
+
+test("decimals are those that the server told, never the browser's own", () => {
+  const words = openWords(texts.en, "en", { HUF: { form: "{n} Ft", digits: 2, least: 0 } }, { KWD: 3, JPY: 0 });
+  assert.equal(words.money(840_000, "HUF"), "8,400 Ft");
+  assert.equal(words.money(840_050, "HUF"), "8,400.50 Ft");
+  // What is held in a currency that the page knows nothing of: its code beside it, and the decimals of the table.
+  assert.deepEqual([words.money(8_400, "KWD"), words.money(8_400, "JPY"), words.money(8_400, "CHF")], ["8.400 KWD", "8,400 JPY", "84.00 CHF"]);
+});
+
+test("from right to left, what is put into a sentence keeps its own order", () => {
+  const words = openWords(texts.ar, "ar", EURO), text = words.text("charged.in", { code: "EUR" });
+  assert.ok(text.includes("\u2068EUR\u2069"));
+  assert.equal(words.text("span.minutes", { n: 2 }), "دقيقتان");
+  assert.equal(words.text("span.minutes", { n: 11 }), "11 دقيقة");
+  assert.ok(!openWords(texts.en, "en", EURO).text("charged.in", { code: "EUR" }).includes("\u2068"));
 });
 
 test("a clock counts down to the second, and far away to the day", () => {
