@@ -26,16 +26,23 @@ FANS ?= 2000
 # Of a demo on this machine the crowd also checks limits and sessions: it may ask the operator's port and the journal.
 WATCHED = --operator-url "http://127.0.0.1:$(OPERATOR_PORT)" --operator-token-file "$(DATA)/operator-token" \
 	--journal-url "sqlite:///$(DATA)/journal.db"
+# and what is paid: against its books, and with SANDBOX=URL, as the demo tells it, against its bank's.
+SANDBOX ?=
+BOOKS = --books "$(DATA)" $(if $(SANDBOX),--sandbox-url "$(SANDBOX)")
 # test: so many files at a time
 SPLIT ?= 2
 # races
 ROUNDS ?= 10000
 # drill: FORM=--short takes tens of seconds
 FORM ?=
+# soak: SEED= repeats a day
+MINUTES ?= 10
+SEED ?=
+DATABASE ?= sqlite
 # screenshots
 OUT ?= report/screens
 
-.PHONY: help venv setup demo test test-fast coverage lint bench drill races crowd screenshots docs docker-lint clean
+.PHONY: help venv setup demo test test-fast coverage lint bench drill soak races crowd screenshots docs docker-lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -77,16 +84,19 @@ lint: $(VENV)/.all ## check style, format, types and the walls between packages
 bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
 	@"$(BIN)/python" -m bench "$(NAME)"
 
-drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck FORM=--short)
+drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck|paying FORM=--short)
 	@"$(BIN)/python" -m bench.drills $(FORM) "$(NAME)"
+
+soak: $(VENV)/.all ## sell for MINUTES=10 while everything is killed by SEED= (DATABASE=sqlite|postgresql), check all invariants
+	@"$(BIN)/python" -m bench.drills.soak --minutes "$(MINUTES)" --database "$(DATABASE)" $(if $(SEED),--seed "$(SEED)")
 
 races: $(VENV)/.all ## race release, expiry and reservation for one hold (ROUNDS=10000, on SQLite and PostgreSQL)
 	@RACE_ROUNDS="$(ROUNDS)" "$(BIN)/python" -m pytest -q tests/checkout/sales/test_reserving_races.py -k one_wins
 
-crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA=) and check what they saw
+crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= ROOM= DATA= SANDBOX=) and check what they saw
 	@mkdir -p report
 	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)" --report report/crowd.html \
-		$(if $(wildcard $(DATA)/operator-token),$(WATCHED))
+		$(if $(wildcard $(DATA)/operator-token),$(WATCHED)) $(if $(wildcard $(DATA)/shop.db),$(BOOKS))
 
 screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens), sheets into docs/pictures
 	@"$(BIN)/python" -m bench.screenshots "$(OUT)" --sheets docs/pictures

@@ -1,0 +1,148 @@
+"""The soak in its short form, and that it would notice: a shop that sells, then books that somebody has spoiled.
+
+The full form is ``make soak MINUTES=10``; docs/failure-matrix.md says what it looks at.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bench.drills.soak.buyers import PAYS, Buyer, Diary, pays, second_card
+from bench.drills.soak.judging import come_to_rest, judge
+from bench.drills.soak.stage import EVENT, Stage, stage
+from bench.drills.soak.wrecking import FAULTS, POINTS, Kind, crash_at, plan
+from checkout.money import Money
+from checkout.payments.port import Charge
+from checkout.payments.stripe import StripeProvider
+
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 400
+DIGITS = "4242" * 4
+"""Put together here, so that this file has none."""
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_minute_of_selling_while_everything_is_killed(database: str) -> None:
+    """S2, short: half a minute under misfortunes; at rest every invariant holds, and there is no card number."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "bench.drills.soak",
+            "--minutes",
+            "0.5",
+            "--seed",
+            "7",
+            "--database",
+            database,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    (told,) = map(json.loads, done.stdout.splitlines())
+
+    assert told["details"]["violations"] == [], done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert done.stderr.startswith("bench: seed 7; the same day again: make soak MINUTES=0.5 SEED=7")
+    assert told["misfortunes"] > 3
+    assert told["paid"] > 5
+
+
+def test_a_seed_is_a_day() -> None:
+    """The same misfortunes at the same moments; another seed is another day; each kind comes up in the end."""
+    days = [plan(seed, 600, 36, is_postgres=True, every_s=7) for seed in (1, 1, 2)]
+
+    assert days[0] == days[1] != days[2]
+    assert all(0 < one.at_s < 600 and one.at_s + one.lasts_s <= 600.1 for one in days[0])
+    seen = [one for seed in range(20) for one in plan(seed, 600, 36, is_postgres=True, every_s=7)]
+    assert {one.kind for one in seen} == set(Kind)
+    assert {one.fault for one in seen} == set(FAULTS)
+    assert max(one.lasts_s for one in seen if one.kind is Kind.STOP_WORKER) > 36
+    assert crash_at(5) == crash_at(5)
+    assert {crash_at(seed).partition(":")[0] for seed in range(200)} == set(POINTS)
+
+
+def test_on_sqlite_no_server_is_hurt_that_is_not_there() -> None:
+    """What happens to PostgreSQL only is left out."""
+    seen = {one.kind for seed in range(20) for one in plan(seed, 600, 36, is_postgres=False, every_s=7)}
+
+    assert seen == set(Kind) - {Kind.KILL_BACKEND, Kind.RESTART_DATABASE}
+
+
+async def two_buyers(own: Stage, diary: Diary) -> None:
+    """Have two buyers pay, one of them with a second card."""
+    async with httpx.AsyncClient(base_url=own.url, timeout=30, trust_env=False) as client:
+        for number, errand in enumerate((pays, second_card)):
+            dice = random.Random(number)
+            buyer = Buyer(own, client, dice, diary, f"fan{number:019d}")
+            await errand(buyer, own.wanted[number][:2])
+
+
+def charge_again(own: Stage, diary: Diary) -> None:
+    """Take the money of a paid order a second time, at the provider and behind the shop's back."""
+
+    async def charge() -> None:
+        provider = StripeProvider("sandbox", own.sandbox_key, ["whsec_x"], api_base=own.sandbox_url)
+        amount = Money(4000, "EUR")
+        made = await provider.create(Charge(EVENT, min(diary.paid), 9, amount, "spoiled:create"))
+        await provider.confirm(made.ref, PAYS, "https://shop.example/", "spoiled:confirm")
+        await provider.capture(made.ref, amount, "spoiled:capture")
+        await provider.close()
+
+    asyncio.run(charge())
+
+
+def lose_an_order(_own: Stage, diary: Diary) -> None:
+    """Have a buyer say that an order is paid which nobody knows."""
+    diary.paid.add("Onobodysown1")
+
+
+def hear_a_failure(_own: Stage, diary: Diary) -> None:
+    """Have a buyer hear of a failure that nobody foresaw."""
+    diary.answers["pay internal"] += 1
+
+
+def print_a_card(own: Stage, _diary: Diary) -> None:
+    """Have the shop print a card number."""
+    with own.log.open("a") as log:
+        log.write(f'{{"message": "paid with {DIGITS}"}}\n')
+
+
+SPOILED: dict[str, Callable[[Stage, Diary], None]] = {
+    "we do not know payment": charge_again,
+    "was told to be paid": lose_an_order,
+    "nobody foresaw": hear_a_failure,
+    "looks like a card number": print_a_card,
+}
+
+
+def test_the_judge_finds_what_is_spoiled(tmp_path: Path) -> None:
+    """A right sale is right, on the demo's own processes with SQL, store, sandbox and logs; then it is spoiled."""
+    tmp_path.chmod(0o711)
+    with stage(tmp_path, "sqlite", reserved_s=16) as own:
+        diary = Diary()
+        asyncio.run(two_buyers(own, diary))
+        rest_s, left = asyncio.run(come_to_rest(own))
+        right = judge(own, diary, rest_s, left)
+        assert right.faults == []
+        assert right.states == {"paid": 2}
+        assert right.money["captured"] == 2
+
+        faults: list[str] = []
+        for sentence, spoil in SPOILED.items():
+            spoil(own, diary)
+            faults = judge(own, diary, rest_s, {}, looks=1).faults
+            assert any(sentence in fault for fault in faults), (sentence, faults)
+    assert any(fault.startswith("I4") and "as its provider says" in fault for fault in faults)
