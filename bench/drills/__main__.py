@@ -23,6 +23,7 @@ NAMES = {
     "sockets": "20,000 open sockets wait for the start",
     "sale": "a crowd buys seats in an arena of 60,000",
     "wreck": "the same, while shop, store and gate are killed and the store is wiped",
+    "paying": "a crowd pays while its bank is ill and the shop is killed",
 }
 MODULES = {"flash": "window", "match": "window", "wreck": "sale"}
 

@@ -8,7 +8,7 @@ reserved is in the store first, and one that is over is in SQL later. Not here: 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from checkout.audit import invariants
 from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock, Violation
-from checkout.audit.money import MoneyBooks, PaidOrder, Try, money_is_right
+from checkout.audit.money import MoneyBooks, PaidOrder, Theirs, Try, money_is_right
 from checkout.audit.records import Record
 from checkout.database import ShopDatabase
 from checkout.eventlog.projecting import Kinds
@@ -38,6 +38,7 @@ from checkout.tables import (
     REFUNDS,
     RESERVATION_SEATS,
     RESERVATIONS,
+    REVIEWS,
     SEATS,
     WORK,
 )
@@ -79,8 +80,13 @@ def check_sale(
     *,
     catalogue_url: str = "",
     settled: bool = True,
+    theirs: Sequence[Theirs] | None = None,
+    now_ms: int | None = None,
 ) -> Verdict:
     """Check an event: `sql_url` is its shard's database, `catalogue_url` the main one if that is another.
+
+    `theirs`: the provider's books of this event (``audit.ledger``). An order that may still be paid at `now_ms` may be
+    open.
 
     Raises ``Misconfigured`` when there is no such event, ``Unavailable`` when something cannot be reached.
     """
@@ -89,8 +95,10 @@ def check_sale(
     verdict = judged(event, list(records), books, stock, most, settled=settled)
     entries, found = read_log(sql_url, event)
     money = _money(sql_url, event)
-    found += money_is_right(money, None, settled=settled)
+    found += money_is_right(money, theirs, settled=settled, now_ms=now_ms)
     looked_at = {**verdict.looked_at, "entries of the log": entries, "orders": len(money.orders)}
+    if theirs is not None:
+        looked_at["payments at the provider"] = len(theirs)
     return Verdict(event, looked_at, (*verdict.violations, *found))
 
 
@@ -194,8 +202,9 @@ def _money(sql_url: str, event: str) -> MoneyBooks:
 def read_money(connection: Connection, event: str) -> MoneyBooks:
     """Read what SQL says of an event's money."""
     orders = (
-        sa.select(ORDERS, RESERVATIONS.c.state.label("reservation_state"))
+        sa.select(ORDERS, RESERVATIONS.c.state.label("reservation_state"), REVIEWS.c.lapses_ms)
         .join_from(ORDERS, RESERVATIONS, RESERVATIONS.c.id == ORDERS.c.reservation_id, isouter=True)
+        .join(REVIEWS, REVIEWS.c.order_id == ORDERS.c.id, isouter=True)
         .where(ORDERS.c.event_id == event)
         .order_by(ORDERS.c.id)
     )
@@ -207,7 +216,16 @@ def read_money(connection: Connection, event: str) -> MoneyBooks:
     wanted = sa.select(REFUNDS.c.order_id).where(REFUNDS.c.event_id == event, REFUNDS.c.state == "wanted")
     return MoneyBooks(
         orders=tuple(
-            PaidOrder(row.id, row.state, row.amount_minor, row.currency, row.paid_by, row.reservation_state)
+            PaidOrder(
+                row.id,
+                row.state,
+                row.amount_minor,
+                row.currency,
+                row.paid_by,
+                row.reservation_state,
+                row.until_ms,
+                row.lapses_ms,
+            )
             for row in connection.execute(orders)
         ),
         tries=tuple(

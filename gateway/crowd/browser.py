@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -81,10 +82,23 @@ class Venue:
     observed: Observed = field(default_factory=Observed)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     sleepers: set["asyncio.Task[Any]"] = field(default_factory=set)
+    banks: dict[tuple[str, int], Wire] = field(default_factory=dict)
 
     def wire_for_one(self) -> Asker:
         """Give the wire that one fan speaks over: everybody's, or one of its own."""
         return self.wire.apart() if self.plan.own_sockets and isinstance(self.wire, Wire) else self.wire
+
+    def bank(self, url: str) -> tuple[Asker, bytes]:
+        """Give the wire to a bank's page, which stands at an address of its own, and the page's path."""
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if not isinstance(self.wire, Wire):
+            return self.wire, path.encode()
+        host = parts.hostname or ""
+        where = "127.0.0.1" if host == "localhost" else host, parts.port or 80
+        if where not in self.banks:
+            self.banks[where] = self.wire.beside(*where)
+        return self.banks[where], path.encode()
 
     @property
     def now_ms(self) -> float:

@@ -2,7 +2,7 @@
 
 Each is a pure function of the records (``checks_line``, ``checks_sale``, ``checks_door``, ``checks_answers``) and each
 has a mutant in ``tests/gateway/crowd/test_mutants.py``: a room that breaks the promise and is caught. Where the origin
-sells seats, the checks of ``seats.checks`` come after them.
+sells seats, the checks of ``seats.checks`` come after them, and those of ``seats.checks_paid`` where it takes money.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from gateway.crowd.checks_line import called_in_order, no_place_lost, nobody_ove
 from gateway.crowd.checks_sale import draw_kept, nobody_early
 from gateway.crowd.observed import Observed
 from gateway.crowd.seats.checks import judge_seats
+from gateway.crowd.seats.checks_paid import judge_paid
 from gateway.crowd.verdict import Verdict
 
 Check = Callable[[Observed], Verdict]
@@ -36,5 +37,5 @@ CHECKS: Sequence[Check] = (
 
 
 def judge(observed: Observed) -> list[Verdict]:
-    """Run every check; those of seats where seats were sold."""
-    return [check(observed) for check in CHECKS] + judge_seats(observed)
+    """Run every check; those of seats where seats were sold, those of payments where something was paid."""
+    return [check(observed) for check in CHECKS] + judge_seats(observed) + judge_paid(observed)

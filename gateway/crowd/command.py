@@ -9,8 +9,10 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +20,29 @@ from random import Random
 
 from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
+from gateway.crowd.observed import Observed
 from gateway.crowd.plan import (
     DEFAULT_ERRANDS,
+    DEFAULT_MANNERS,
     DEFAULT_MIX,
     NO_ERRANDS,
     Drill,
     Limits,
     Plan,
     faults,
+    is_loopback,
     read_errands,
+    read_manners,
     read_mix,
 )
 from gateway.crowd.progress import Progress
 from gateway.crowd.report import as_dict, table
 from gateway.crowd.report_page import page
+from gateway.crowd.seats.booked import Booked
 from gateway.crowd.seats.retold import write_records
 from gateway.crowd.sockets import TooFewSockets
 from gateway.crowd.traces import Shape, arrivals
+from kernel.errors import Misconfigured
 
 GREEN, RED, WRONG = 0, 1, 2
 
@@ -99,6 +107,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         + ", ".join(DEFAULT_ERRANDS),
     )
     parser.add_argument(
+        "--paying",
+        metavar="SHARES",
+        help="where the shop takes money (a sandbox's), shares of how fans pay, as ok=80,declined=20; "
+        f"{NO_ERRANDS}: they reserve and do not pay; known: " + ", ".join(DEFAULT_MANNERS),
+    )
+    parser.add_argument(
+        "--books",
+        type=Path,
+        metavar="DATA",
+        help="folder of the installation: at the end its checker looks at what was sold (I1 to I12)",
+    )
+    parser.add_argument(
+        "--sandbox-url",
+        metavar="URL",
+        help="the sandbox, whose ledger is compared as well; its key is in the folder named by --books",
+    )
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=plan.settle_s,
+        metavar="S",
+        help=f"the shop has so long to settle what buyers left behind ({plan.settle_s:.0f})",
+    )
+    parser.add_argument(
         "--event", default=plan.event, metavar="ID", help="the event that all want (any on sale)"
     )
     parser.add_argument(
@@ -122,15 +154,19 @@ def run(args: argparse.Namespace, harms: Mapping[str, Harm] | None = None) -> in
         plan = plan_of(args)
         drills = drills_of(args.drill, harms or {})
         journal = admissions_of(args.journal_url, plan.room) if args.journal_url else None
+        books = _books(args)
         arrivals(plan.shape, 0, plan.duration_s, Random(plan.seed))
     except (ValueError, OSError) as error:
         return _say(str(error), WRONG)
+    except Misconfigured as error:
+        return _say("\n".join(error.faults), WRONG)
     if found := faults(plan):
         return _say("\n".join(found), WRONG)
     progress = Progress(sys.stderr, plan.fans, sys.stderr.isatty())
     try:
         result = _run(
-            plan, Hooks(drills=drills, journal=journal, pulse=progress, closing=_close_on_interrupt)
+            plan,
+            Hooks(drills=drills, journal=journal, books=books, pulse=progress, closing=_close_on_interrupt),
         )
     except Unreachable as error:
         return _say(str(error), RED)
@@ -168,9 +204,33 @@ def plan_of(args: argparse.Namespace) -> Plan:
         operator_url=args.operator_url.rstrip("/") if args.operator_url else None,
         operator_token=token,
         errands=read_errands(args.errands) if args.errands is not None else DEFAULT_ERRANDS,
+        manners=read_manners(args.paying) if args.paying is not None else DEFAULT_MANNERS,
+        settle_s=args.settle,
         event=args.event,
         alone=args.alone,
     )
+
+
+def _books(args: argparse.Namespace) -> Callable[[Observed], Awaitable[Booked]] | None:
+    """Make the reader of the installation's books. Raises ValueError or Misconfigured."""
+    if args.books is None:
+        if args.sandbox_url:
+            raise ValueError("--sandbox-url: name the installation's folder as well (--books).")
+        return None
+    # A crowd without books needs no SQL.
+    from gateway.crowd.sale_books import books_of  # noqa: PLC0415
+    from gateway.sandbox import sandbox_secrets  # noqa: PLC0415
+    from gateway.settings import env, load  # noqa: PLC0415
+    from gateway.shop_parts import database_there  # noqa: PLC0415
+
+    settings = load({**os.environ, env("data"): str(args.books)})
+    database_there(settings)
+    if not args.sandbox_url:
+        return books_of(settings)
+    if not is_loopback(args.sandbox_url):
+        raise ValueError(f"The sandbox {args.sandbox_url!r} is not on this machine.")
+    key, _ = sandbox_secrets(settings, time.time_ns() // 1_000_000)
+    return books_of(settings, (args.sandbox_url, key))
 
 
 def drills_of(text: str | None, harms: Mapping[str, Harm]) -> list[Drill]:

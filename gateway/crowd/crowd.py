@@ -22,8 +22,10 @@ from gateway.crowd.clock import WallClock
 from gateway.crowd.fan import Fan
 from gateway.crowd.law import read_keys
 from gateway.crowd.observed import Bundle, Counted, FanFile, Observed, Outage, Outcome, Route
-from gateway.crowd.plan import Drill, Limits, Plan, errands, faults, scripts
+from gateway.crowd.plan import Drill, Limits, Plan, errands, faults, manners, scripts
 from gateway.crowd.scripts import play
+from gateway.crowd.seats.booked import Booked
+from gateway.crowd.seats.checks_paid import is_settled
 from gateway.crowd.sockets import check_sockets
 from gateway.crowd.traces import arrivals
 from gateway.crowd.verdict import State, Verdict
@@ -37,6 +39,7 @@ LEAVES_PER_BLOCK = 1024
 ROLL_AT_ONCE = 64
 ROLL_TRIES = 8
 ROLL_PAUSE_S = 1.0
+SETTLE_EVERY_S = 2.0
 
 
 class Unreachable(Exception):
@@ -64,6 +67,7 @@ class Hooks:
     journal: Callable[[float], Awaitable[list[Counted]]] | None = (
         None  # admissions since a moment, read at the end
     )
+    books: Callable[[Observed], Awaitable[Booked]] | None = None  # the shop's and its provider's, at the end
     pulse: Callable[[Pulse], None] | None = None
     asker: Callable[[Callable[[], float]], Asker] | None = None  # made with the crowd's clock
     seconds: Callable[[], float] = time.perf_counter
@@ -116,9 +120,10 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     kinds = scripts(plan.mix, plan.fans, random)
     # Of their own chance, so that a seed brings the same fans at the same moments whatever is sold.
     wanted = errands(plan.errands, plan.fans, Random(f"{plan.seed}/errands"))
+    ways = manners(plan.manners, plan.fans, Random(f"{plan.seed}/manners"))
     files = [
-        FanFile(index, kind, at_s, errand=errand)
-        for index, (kind, at_s, errand) in enumerate(zip(kinds, times, wanted, strict=True))
+        FanFile(index, kind, at_s, errand=errand, manner=way)
+        for index, (kind, at_s, errand, way) in enumerate(zip(kinds, times, wanted, ways, strict=True))
     ]
     zero = hooks.seconds()
 
@@ -150,6 +155,8 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     venue.observed.ended_s = venue.seconds()
     venue.observed.shop.clock_jump_ms = venue.wall.jump_ms
     venue.observed.cpu_s = time.process_time() - cpu_s
+    if hooks.books is not None and venue.observed.shop.takes_money:
+        await _settle(venue, hooks.books)
     if hooks.journal is not None:
         venue.observed.journal = await hooks.journal(venue.observed.wall_ms)
     return Result(plan, venue.observed, tuple(judge(venue.observed)))
@@ -274,6 +281,19 @@ async def _call_roll(fans: Sequence[Fan]) -> None:
     if fans:
         fans[0].notes.roll_called = len(fans)
         await asyncio.gather(*[ask_on() for _ in range(min(ROLL_AT_ONCE, len(fans)))])
+
+
+async def _settle(venue: Venue, books: Callable[[Observed], Awaitable[Booked]]) -> None:
+    """Read the books; as long as they are not right, let the shop settle what was left behind, up to a limit."""
+    until_s = venue.seconds() + venue.plan.settle_s
+    while True:
+        booked = venue.observed.shop.booked = await books(venue.observed)
+        left_s = until_s - venue.seconds()
+        waits_s = (booked.waits_until_ms - venue.now_ms) / 1000
+        is_worth_it = not is_settled(venue.observed, booked) or 0 < waits_s <= left_s
+        if left_s <= 0 or not is_worth_it:
+            return
+        await asyncio.sleep(min(left_s, SETTLE_EVERY_S))
 
 
 async def _knock(venue: Venue) -> dict[str, EllipticCurvePublicKey]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gateway.crowd.law import Document
+from gateway.crowd.paying import Manner
 from gateway.crowd.plan import Errand, Limits, Script
 from gateway.crowd.seats.noted import Ending, Shop
 
@@ -73,6 +74,11 @@ class Route(StrEnum):
     RESERVE = "reserve"
     CANCEL = "cancel"
     WAITLIST = "waitlist"
+    ORDER = "order"
+    PAY = "pay"
+    PAID = "paid"  # how does the order stand
+    GIVE_UP = "give-up"
+    BANK = "bank"
 
 
 LATER = frozenset({202, 429, 503})
@@ -96,6 +102,7 @@ class FanFile:
     ended_s: float | None = None
     outcome: Outcome | None = None
     errand: Errand | None = None
+    manner: Manner | None = None  # how it pays, where it comes to that
     ending: Ending | None = None  # of the errand; None where the fan did not come to it
     faults: list[str] = field(default_factory=list)
 

@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway.crowd.paying import Manner
+
 ROOM_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -77,11 +79,24 @@ DEFAULT_ERRANDS: Mapping[Errand, float] = MappingProxyType(
         Errand.WATCH: 0.04,
     }
 )
+DEFAULT_MANNERS: Mapping[Manner, float] = MappingProxyType(
+    {
+        Manner.OK: 0.80,
+        Manner.OTHER_CARD: 0.06,
+        Manner.DECLINED: 0.04,
+        Manner.SECURE: 0.04,
+        Manner.SECURE_LEFT: 0.02,
+        Manner.PRESSES_TWICE: 0.01,
+        Manner.TWO_TABS: 0.01,
+        Manner.CHANGES_MIND: 0.01,
+        Manner.VANISHES: 0.01,
+    }
+)
 NO_ERRANDS = "none"
-"""Instead of shares: fans only look at the origin's pages, whatever it sells."""
+"""Instead of shares: fans only look at the origin's pages, whatever it sells; or pay for nothing."""
 
 EVENT_LETTERS = ROOM_LETTERS
-Chosen = TypeVar("Chosen", Script, Errand)
+Chosen = TypeVar("Chosen", Script, Errand, Manner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,8 @@ class Plan:
     browse: bool = True  # come by the origin's address first, as a person does
     forwarded: bool = True  # each fan has an address of its own in X-Forwarded-For
     errands: Mapping[Errand, float] = field(default_factory=lambda: DEFAULT_ERRANDS)  # where seats are sold
+    manners: Mapping[Manner, float] = field(default_factory=lambda: DEFAULT_MANNERS)  # where money is taken
+    settle_s: float = 60.0  # at the end the shop has so long to settle what its buyers have left behind
     event: str = ""  # the one that all fans want; '' lets each choose among those on sale
     follow_s: float = 10.0  # who watches the hall does so for about this long
     ends_wait_s: float = 150.0  # a fan waits for the end of its hold only where holds last at most this long
@@ -172,10 +189,12 @@ def faults(plan: Plan) -> list[str]:
         found.append("The mix needs at least one script with a share above zero, and none below it.")
     if any(share < 0 for share in plan.errands.values()):
         found.append("No errand has a share below zero.")
+    if any(share < 0 for share in plan.manners.values()):
+        found.append("No way to pay has a share below zero.")
     if plan.event and not (len(plan.event) <= 63 and set(plan.event) <= EVENT_LETTERS):
         found.append(f"The event {plan.event!r} is not an event's id.")
-    if not (0 <= plan.follow_s <= 3600 and 0 <= plan.ends_wait_s <= 3600):
-        found.append("Watching the hall and waiting for a hold's end last between 0 s and an hour.")
+    if not all(0 <= lasts_s <= 3600 for lasts_s in (plan.follow_s, plan.ends_wait_s, plan.settle_s)):
+        found.append("Watching the hall, waiting for a hold's end and settling last between 0 s and an hour.")
     paths = (plan.target, plan.prefix, plan.finish_path)
     found += [f"The path {path!r} is not a path on the origin." for path in paths if not _is_path(path)]
     return found
@@ -213,6 +232,11 @@ def read_errands(text: str) -> dict[Errand, float]:
     return {} if text.strip() == NO_ERRANDS else _shares(text, Errand, "errands")
 
 
+def read_manners(text: str) -> dict[Manner, float]:
+    """Read ``ok=80,declined=20``, or ``none``: fans reserve and do not pay. Raises ValueError."""
+    return {} if text.strip() == NO_ERRANDS else _shares(text, Manner, "ways to pay")
+
+
 def _shares(text: str, kind: type[Chosen], what: str) -> dict[Chosen, float]:
     shares: dict[Chosen, float] = {}
     for part in text.split(","):
@@ -238,6 +262,13 @@ def errands(shares: Mapping[Errand, float], fans: int, random: Random) -> list[E
     if not any(share > 0 for share in shares.values()):
         return [None] * fans
     return [*_dealt(shares, list(Errand), fans, random)]
+
+
+def manners(shares: Mapping[Manner, float], fans: int, random: Random) -> list[Manner | None]:
+    """Give each fan a way to pay in the same way, whether or not it comes to that."""
+    if not any(share > 0 for share in shares.values()):
+        return [None] * fans
+    return [*_dealt(shares, list(Manner), fans, random)]
 
 
 def _dealt(shares: Mapping[Chosen, float], kinds: list[Chosen], fans: int, random: Random) -> list[Chosen]:

@@ -11,7 +11,9 @@ from gateway.crowd.crowd import Result
 from gateway.crowd.figures import Figures, figures, rounded
 from gateway.crowd.observed import Observed, Outcome, Route
 from gateway.crowd.seats.figures import seat_figures
+from gateway.crowd.seats.figures_paid import paid_figures
 from gateway.crowd.seats.report import errand_rows, hold_rows, seats_as_dict, time_rows
+from gateway.crowd.seats.report_paid import manner_rows, order_rows, paid_as_dict
 from gateway.crowd.verdict import State
 
 LAG_REMARK_MS = 250.0
@@ -30,6 +32,7 @@ def table(result: Result, *, colour: bool) -> str:
         _fans(shown),
         _waits(shown),
         _seats(result.observed),
+        _paid(result.observed),
         _requests(shown),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -75,6 +78,7 @@ def as_dict(result: Result) -> dict[str, Any]:
     plan |= {
         "mix": {str(script): share for script, share in result.plan.mix.items()},
         "errands": {str(errand): share for errand, share in result.plan.errands.items()},
+        "manners": {str(manner): share for manner, share in result.plan.manners.items()},
         "limits": asdict(result.plan.limits),
     }
     del plan["operator_token"]
@@ -116,6 +120,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "cpu_s": round(shown.cpu_s, 3),
         "limits": asdict(result.observed.limits),
         "seats": seats_as_dict(result.observed),
+        "paid": paid_as_dict(result.observed),
         "outages": [outage._asdict() for outage in result.observed.outages],
         "remarks": remarks(result, shown),
         "series": series,
@@ -180,11 +185,19 @@ def _seats(observed: Observed) -> str:
     shown = seat_figures(observed)
     if shown is None:
         return ""
-    # What explains a number stands behind it, so that part is not aligned.
-    rows = hold_rows(shown)
+    parts = [_explained(hold_rows(shown)), columns(time_rows(shown, duration)), columns(errand_rows(shown))]
+    return "\n\n".join(parts)
+
+
+def _paid(observed: Observed) -> str:
+    shown = paid_figures(observed)
+    return "" if shown is None else f"{_explained(order_rows(shown))}\n\n{columns(manner_rows(shown))}"
+
+
+def _explained(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows whose third part explains the number before it, and is not aligned itself."""
     lines = columns([row[:2] for row in rows]).splitlines()
-    holds = "\n".join(f"{line}  {row[2]}".rstrip() for line, row in zip(lines, rows, strict=True))
-    return "\n\n".join([holds, columns(time_rows(shown, duration)), columns(errand_rows(shown))])
+    return "\n".join(f"{line}  {row[2]}".rstrip() for line, row in zip(lines, rows, strict=True))
 
 
 def _requests(shown: Figures) -> str:

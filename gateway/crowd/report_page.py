@@ -14,7 +14,9 @@ from gateway.crowd.observed import Outcome, Route
 from gateway.crowd.plots import Band, Frame, bars, bars_and_limit, binned, dots, headroom, steps, thinned
 from gateway.crowd.report import cost, duration, remarks, summary, words
 from gateway.crowd.seats.figures import seat_figures
+from gateway.crowd.seats.figures_paid import paid_figures
 from gateway.crowd.seats.report import errand_rows, hold_rows, time_rows
+from gateway.crowd.seats.report_paid import manner_rows, order_rows
 from gateway.crowd.verdict import State
 
 STYLE = Path(__file__).parent / "pages" / "report.css"
@@ -38,7 +40,7 @@ def page(result: Result) -> str:
         f"<section><h2>Checks</h2>{_checks(result)}</section>"
         f"<section><h2>The sale, second by second</h2>{_plots(result, shown)}</section>"
         f"<section><h2>What fans saw</h2>{_waits(shown)}{_outcomes(shown)}</section>"
-        f"{_seats(result, shown)}"
+        f"{_seats(result, shown)}{_paid(result)}"
         f"<section><h2>Requests</h2>{_requests(shown)}</section>"
         f"<footer>{_footer(result)}</footer>"
     )
@@ -179,6 +181,18 @@ def _seats(result: Result, shown: Figures) -> str:
         + _table("What was wished for, and what became of the holds", hold_rows(seats))
         + _table("From the first wish to a hold", time_rows(seats, duration))
         + _table("How each errand ended", errand_rows(seats))
+        + "</section>"
+    )
+
+
+def _paid(result: Result) -> str:
+    paid = paid_figures(result.observed)
+    if paid is None:
+        return ""
+    return (
+        "<section><h2>Payments</h2>"
+        + _table("What was paid, and what was not", order_rows(paid))
+        + _table("What each way to pay came to", manner_rows(paid))
         + "</section>"
     )
 

@@ -23,6 +23,8 @@ import httptools
 from gateway.crowd.streams import BrokenOff, Stream
 
 SWEEP_S = 0.25
+BESIDE = 16
+"""Connections to another address than the crowd's own."""
 MOST_HEAD_AND_BODY_BYTES = 4 * 1024 * 1024
 
 
@@ -102,6 +104,12 @@ class Wire:
         """
         return Wire(
             *self._address, connections=2, timeout_s=self._timeout_s, clock=self.clock, sweep=self._sweep
+        )
+
+    def beside(self, host: str, port: int) -> "Wire":
+        """Make a pool for all to another address, closed with this one."""
+        return Wire(
+            host, port, connections=BESIDE, timeout_s=self._timeout_s, clock=self.clock, sweep=self._sweep
         )
 
     async def ask(self, method: bytes, path: bytes, headers: bytes = b"", body: bytes = b"") -> Answer:

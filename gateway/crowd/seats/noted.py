@@ -11,14 +11,20 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from checkout.audit.records import Act, Delta, Snapshot
+from gateway.crowd.paying import Purchase
 from gateway.crowd.plan import Errand
+from gateway.crowd.seats.booked import Booked
 from gateway.crowd.seats.hall import Hall, Wish
 
 
 class Ending(StrEnum):
     """How an errand ended."""
 
-    RESERVED = "reserved"  # the seats are the fan's, as far as there is
+    RESERVED = "reserved"  # the seats are the fan's, as far as there is: the shop takes no money
+    PAID = "paid"
+    REVIEWED = "reviewed"  # the seats are the fan's, the money is authorised, and a person looks at it
+    NOT_PAID = "not-paid"  # the bank said no, or the fan thought better of it: told that nothing is charged
+    LEFT_UNPAID = "left-unpaid"  # went away before it was decided
     GAVE_BACK = "gave-back"
     CANCELLED = "cancelled"  # the reservation was given back
     ENDED = "ended"  # the hold's time ran out first; whether it was due is for the checks to say
@@ -36,15 +42,18 @@ class Ending(StrEnum):
 ANY = frozenset({Ending.ENDED, Ending.WAITED, Ending.NOTHING, Ending.NOT_ON_SALE, Ending.LOST, Ending.CUT})
 """Endings that may come to every errand."""
 
+BOUGHT = frozenset({Ending.RESERVED, Ending.PAID, Ending.REVIEWED, Ending.NOT_PAID, Ending.LEFT_UNPAID})
+"""How it ends to go on to pay; which of these, the way to pay says (``cashier.ENDS``)."""
+
 ENDINGS: Mapping[Errand, frozenset[Ending]] = MappingProxyType(
     {
-        Errand.RESERVE: ANY | {Ending.RESERVED},
+        Errand.RESERVE: ANY | BOUGHT,
         Errand.GIVE_BACK: ANY | {Ending.GAVE_BACK},
         Errand.WALK_AWAY: ANY | {Ending.LEFT_HELD},
-        Errand.EXTEND: ANY | {Ending.RESERVED, Ending.GAVE_BACK},
+        Errand.EXTEND: ANY | BOUGHT | {Ending.GAVE_BACK},
         Errand.CANCEL: ANY | {Ending.CANCELLED},
-        Errand.DOUBLE_CLICK: ANY | {Ending.RESERVED, Ending.GAVE_BACK},
-        Errand.RETRY: ANY | {Ending.RESERVED, Ending.GAVE_BACK},
+        Errand.DOUBLE_CLICK: ANY | BOUGHT | {Ending.GAVE_BACK},
+        Errand.RETRY: ANY | BOUGHT | {Ending.GAVE_BACK},
         Errand.TWO_TABS: ANY | {Ending.GAVE_BACK, Ending.REFUSED},
         Errand.RIVAL: ANY | {Ending.REFUSED, Ending.GAVE_BACK},
         Errand.LATE: ANY | {Ending.GAVE_BACK},
@@ -170,6 +179,9 @@ class Shop:
     tried: list[Tried] = field(default_factory=list)
     acted: list[Acted] = field(default_factory=list)
     mines: list[Mine] = field(default_factory=list)
+    takes_money: bool | None = None  # None: nobody has tried to pay
+    purchases: list[Purchase] = field(default_factory=list)
+    booked: Booked | None = None  # the books at the end, where they could be read
     won: list[Won] = field(default_factory=list)
     held: dict[str, tuple[str, Paper]] = field(
         default_factory=dict

@@ -14,6 +14,7 @@ from gateway.crowd.fan import Fan
 from gateway.crowd.observed import Outcome
 from gateway.crowd.plan import Errand
 from gateway.crowd.seats.buying import Buyer, Cut
+from gateway.crowd.seats.cashier import pay_for
 from gateway.crowd.seats.following import Viewer
 from gateway.crowd.seats.hall import Wish
 from gateway.crowd.seats.noted import ENDINGS, Acted, Ending, Paper, Tried
@@ -58,7 +59,7 @@ async def run_errand(fan: Fan) -> bool:
 
 
 async def reserve(buyer: Buyer) -> Ending:
-    """Get seats and pay for them, as far as there is."""
+    """Get seats and pay for them; where the shop takes no money, they are reserved."""
     got = await Wanting(buyer).get()
     if not isinstance(got, Paper):
         return got
@@ -244,7 +245,9 @@ async def _reserved_or_back(buyer: Buyer, got: Paper) -> Ending:
 
 async def _reserved(buyer: Buyer, got: Paper) -> Ending:
     acted = await buyer.act(Act.RESERVE, got.id)
-    return Ending.RESERVED if acted.is_done else _over(buyer, acted)
+    if not acted.is_done or acted.paper is None:
+        return _over(buyer, acted)
+    return await pay_for(buyer, got.id, acted.paper)
 
 
 async def _given_back(buyer: Buyer, got: Paper) -> Ending:

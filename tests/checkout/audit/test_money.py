@@ -64,6 +64,24 @@ def test_books_that_are_right_violate_nothing() -> None:
     assert money_is_right(books, theirs, settled=True) == []
 
 
+def test_what_may_still_be_paid_may_be_open() -> None:
+    """With what its tries hold, until its time is over (half-open); money that was taken never, nor without a time."""
+    order = PaidOrder("O2", "open", 100, "EUR", 0, "active", until_ms=5_000)
+    asked = Try("O2", 1, "bank", "h", 0, 0, 0, is_open=True)
+    books = replace(RIGHT, orders=(ORDER, order), tries=(TRY, asked))
+    theirs = [THEIRS, Theirs("bank", "h", "O2", 0, 0, 0, is_held=True)]
+
+    def found(now_ms: int | None, books: MoneyBooks = books) -> set[str]:
+        return {one.invariant for one in money_is_right(books, theirs, settled=True, now_ms=now_ms)}
+
+    taken = replace(
+        books, tries=(TRY, replace(asked, captured_minor=100)), moved=(*books.moved, ("bank", "h", 100))
+    )
+    assert found(4_999) == set()
+    assert found(5_000) == found(None) == {"I3", "I12"}
+    assert found(4_999, taken) == {"I3", "I11"}
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_each_rule_finds_what_breaks_it(name: str) -> None:
     """One thing is wrong in each."""

@@ -10,6 +10,7 @@ from checkout.audit.records import read
 from gateway.crowd import command
 from gateway.crowd.command import GREEN, RED, WRONG, Harm, add_arguments, drills_of, plan_of, run
 from gateway.crowd.crowd import Hooks, Result
+from gateway.crowd.paying import Manner
 from gateway.crowd.plan import Errand, Limits, Plan, Script
 from tests.gateway.crowd.naive_room import Fault
 from tests.gateway.crowd.naive_shop import NaiveShop
@@ -39,6 +40,7 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         "--mix", "ghost=1", "--seed", "3", "--connections", "5", "--target", "/x", "--prefix", "/w/",
         "--limit-rate", "60", "--limit-active", "4", "--operator-url", "http://127.0.0.1:8081",
         "--operator-token-file", str(token), "--errands", "watch=1", "--event", "late-trains", "--alone",
+        "--paying", "ok=3,two-tabs=1", "--settle", "5",
     )  # fmt: skip
 
     assert plan_of(given) == Plan(
@@ -57,6 +59,8 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         operator_url="http://127.0.0.1:8081",
         operator_token="a-long-secret-token",
         errands={Errand.WATCH: 1.0},
+        manners={Manner.OK: 3.0, Manner.TWO_TABS: 1.0},
+        settle_s=5.0,
         event="late-trains",
         alone=True,
     )
@@ -71,6 +75,11 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         (["--shape", "trace:/nowhere.csv"], "cannot be read"),
         (["--mix", "steady"], "needs NAME=SHARE"),
         (["--errands", "dance=1"], "needs NAME=SHARE"),
+        (["--paying", "gold=1"], "needs NAME=SHARE"),
+        (["--paying", "ok=-1"], "No way to pay has a share below zero"),
+        (["--settle", "4000"], "settling last between 0 s and an hour"),
+        (["--books", "/nowhere"], "There is no shop's database"),
+        (["--sandbox-url", "http://127.0.0.1:1"], "name the installation's folder as well"),
         (["--event", "Late Trains"], "is not an event's id"),
         (["--fans", "0"], "between 1 and 1,000,000"),
         (["--drill", "flush@3"], "this command cannot harm a room"),

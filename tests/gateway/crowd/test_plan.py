@@ -6,8 +6,10 @@ from random import Random
 
 import pytest
 
+from gateway.crowd.paying import Manner
 from gateway.crowd.plan import (
     DEFAULT_ERRANDS,
+    DEFAULT_MANNERS,
     DEFAULT_MIX,
     Errand,
     Plan,
@@ -15,7 +17,9 @@ from gateway.crowd.plan import (
     errands,
     faults,
     is_loopback,
+    manners,
     read_errands,
+    read_manners,
     read_mix,
     scripts,
 )
@@ -132,3 +136,15 @@ def test_errands_are_named_or_there_are_none() -> None:
     assert read_errands("none") == {}
     with pytest.raises(ValueError, match=r"The errands have 'dance=1'.*two_tabs, rival"):
         read_errands("dance=1")
+
+
+def test_ways_to_pay_have_their_shares_too() -> None:
+    """Every way is in the usual crowd; they are named as errands are, and a seed deals them anew."""
+    dealt = manners(DEFAULT_MANNERS, 1000, Random(1))
+
+    assert set(DEFAULT_MANNERS) == set(Manner)
+    assert sum(DEFAULT_MANNERS.values()) == pytest.approx(1)
+    assert {manner: count / 1000 for manner, count in Counter(dealt).items()} == DEFAULT_MANNERS
+    assert dealt == manners(DEFAULT_MANNERS, 1000, Random(1)) != manners(DEFAULT_MANNERS, 1000, Random(2))
+    assert read_manners("ok=80, two-tabs=20") == {Manner.OK: 80.0, Manner.TWO_TABS: 20.0}
+    assert manners(read_manners("none"), 3, Random(1)) == [None, None, None]
