@@ -43,6 +43,9 @@ class Scene:
     opens_in_s: float | None = None
     over: bool = False
     cancelled: bool = False
+    currencies: tuple[str, ...] = ("EUR",)
+    """The first is the one that is charged."""
+    offer: str = ""
     slow_s: float = 0
     sections_only: bool = False
     away: bool = False
@@ -145,7 +148,9 @@ class Hall:
             "sale_from_ms": opens_ms or self.began_ms - 86_400_000,
             "sale_until_ms": closes_ms,
             "state": "cancelled" if scene.cancelled else "published",
-            "currency": "EUR",
+            "currency": scene.currencies[0],
+            "own_currency": scene.currencies[0],
+            "currencies": scene.currencies,
             "max_per_buyer": scene.max_per_buyer,
             "tiers": [
                 {"tier": tier, "name": name, "price_minor": prices[tier]}
@@ -179,7 +184,7 @@ class Hall:
         if has + len(seats) > self.scene.max_per_buyer:
             return 409, {"code": "limit-reached", "has": has, "max": self.scene.max_per_buyer}
         hold_id = f"hold{len(self.holds):07d}"
-        hold = self._paper(seats) | {
+        hold = self.paper(seats) | {
             "hold": hold_id,
             "until_ms": now_ms() + round(self.scene.hold_s * 1000),
             "extendable": True,
@@ -210,7 +215,8 @@ class Hall:
             seat = found[0] + 1
         return []
 
-    def _paper(self, seats: list[int]) -> dict[str, Any]:
+    def paper(self, seats: list[int]) -> dict[str, Any]:
+        """Write down what is held, as an answer to a hold tells it."""
         prices = PRICES[self.scene.hall]
         lines = [
             {
@@ -250,7 +256,7 @@ class Hall:
             seats = [seat["seat"] for seat in hold["seats"]]
             self.put(seats, Status.RESERVED)
             until_ms = now_ms() + round(self.scene.grace_s * 1000)
-            self.reservations[name] = self._paper(seats) | {
+            self.reservations[name] = self.paper(seats) | {
                 "reservation": name,
                 "state": "active",
                 "until_ms": until_ms,

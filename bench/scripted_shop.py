@@ -25,6 +25,7 @@ from starlette.routing import Route
 from bench.scripted_hall import Hall, Scene, now_ms, programme
 from checkout.halls.seats import Status
 from checkout.site.assets import assets, version
+from checkout.site.order_pages import SANDBOX_WAYS
 from checkout.site.render import Pages, Visit, content_security_policy
 from checkout.site.words import negotiate
 
@@ -51,6 +52,7 @@ class Shop(Hall):
             (f"{event}/hold/{{hold}}/release", self.plain_release, ["POST"]),
             (f"{event}/reservation/{{reservation}}", self.reservation_page, ["GET"]),
             (f"{event}/reservation/{{reservation}}/release", self.plain_give_up, ["POST"]),
+            (f"{event}/order/{{phase}}", self.order_page, ["GET"]),
             ("/finish", self.finish, ["GET", "POST"]),
             ("/layouts/{layout}.json", self.layout, ["GET"]),
             ("/static/{version}/{name}", self.static, ["GET"]),
@@ -136,6 +138,22 @@ class Shop(Hall):
         if found is None:
             return self._html(self.pages.missing(self._visit(request)), 404)
         return self._html(self.pages.reservation(self._visit(request), self.event(), found))
+
+    async def order_page(self, request: Request) -> Response:
+        """Show an order in any phase; `?decline=` why its last try did not succeed."""
+        phase = request.path_params["phase"]
+        states = {"review": "review", "paid": "paid", "refunded": "refunded", "over": "lapsed"}
+        paper = self.paper(self.free(2, 0))
+        order = paper | {
+            "order": "O7kQ2mXc4vTd", "state": states.get(phase, "open"), "phase": phase, "attempt": 1,
+            "refunded_minor": paper["total_minor"] if phase == "refunded" else 0, "attempts_left": 3,
+            "decline": request.query_params.get("decline", "insufficient-funds"), "action_url": "/bank",
+            "until_ms": now_ms() + 540_000, "card": "visa 4242" if phase in {"paid", "refunded"} else "",
+        }  # fmt: skip
+        ways = [(way.token, way.words) for way in SANDBOX_WAYS]
+        return self._html(
+            self.pages.order(self._visit(request), self.event(), order, paper["seats"], ways, _key())
+        )
 
     async def finish(self, request: Request) -> Response:
         """Say goodbye."""
@@ -282,7 +300,7 @@ class Shop(Hall):
     def _visit(self, request: Request) -> Visit:
         wanted = request.query_params.get("lang", "")
         language = negotiate(request.headers.get("accept-language", ""), wanted)
-        return Visit(language, now_ms(), "k3Jx91QzVb0", "standard")
+        return Visit(language, now_ms(), "k3Jx91QzVb0", "standard", offer=self.scene.offer)
 
     def _html(self, text: str, status: int = 200) -> HTMLResponse:
         headers = {"Content-Security-Policy": content_security_policy(), "Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""Shop screenshots: every page and state of the shop, on phone and desktop, light and dark, in two languages.
+"""Shop screenshots: every page and state of the shop, on phone and desktop, light and dark, in some languages.
 
 Run: ``python -m bench.shop_screenshots OUTDIR [STATE …]`` (``--languages en,de``). Chromium looks at a scripted shop;
 each state has its own scene, so that a picture shows what it is named after and nothing else.
@@ -145,6 +145,13 @@ def reserved(page: Page, shop: Shop) -> None:
     page.wait_for_url("**/reservation/*")
 
 
+def menus(page: Page, shop: Shop) -> None:
+    """Open the choice of languages over the map."""
+    live(page, shop)
+    page.locator("details.lang summary").click()
+    page.wait_for_timeout(200)
+
+
 def plain_held(page: Page, _shop: Shop) -> None:
     """Hold without scripts."""
     page.locator("details.fold summary").click()
@@ -179,6 +186,15 @@ SHOTS: dict[str, Shot] = {
     ),
     "seats-offline": Shot(SEATS, offline, whole=False),
     "reserved": Shot(SEATS, reserved),
+    "event-currencies": Shot(EVENT, scene={"currencies": ("EUR", "CHF", "JPY"), "offer": "CHF"}),
+    "event-menu": Shot(EVENT, lambda page, _: page.locator("details.lang summary").click(), whole=False),
+    "seats-menu": Shot(SEATS, menus, {"currencies": ("EUR", "CHF", "JPY")}, whole=False),
+    "reserved-currencies": Shot(SEATS, reserved, {"currencies": ("EUR", "CHF", "JPY")}),
+    "order-to-pay": Shot(f"{EVENT}/order/to-pay"),
+    "order-declined": Shot(f"{EVENT}/order/declined"),
+    "order-action": Shot(f"{EVENT}/order/action"),
+    "order-paid": Shot(f"{EVENT}/order/paid"),
+    "order-refunded": Shot(f"{EVENT}/order/refunded"),
     "finish": Shot("/finish"),
     "missing": Shot("/nowhere"),
     "plain-seats": Shot(SEATS, scripts=False, whole=False),

@@ -128,6 +128,10 @@ class Metrics:
         self.open_attempts = gauge(
             "open_payment_attempts", "Payments in which something is left to be done", "place"
         )
+        self.open_reviews = gauge("open_reviews", "Payments that wait for a person", "place")
+        self.oldest_review = gauge(
+            "oldest_review_seconds", "Age of the oldest payment that waits for a person", "place", mode="max"
+        )
 
         # Fraud
         self.fraud_verdicts = Words(
@@ -144,6 +148,11 @@ class Metrics:
                 "fraud_without",
                 "Checks decided without the store or a record, by what was missing",
                 "missing",
+            )
+        )
+        self.fraud_lost_signals = Words(
+            counter(
+                "fraud_lost_signals", "Picks and drops of seats that the fraud checks never heard of", "act"
             )
         )
         self.fraud_reloads = Words(

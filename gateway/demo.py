@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from checkout.catalogue.evenings import EVENTS
 from gateway.child import Child, pause_s
 from gateway.settings import Settings, env, loopback, to_environ
 from kernel.embedded import EmbeddedStore
@@ -40,6 +41,9 @@ Result = TypeVar("Result")
 
 ROOMS = Path(__file__).with_name("demo.toml")
 REPORT = "crowd.html"
+CROWD_ERRANDS = (
+    "reserve=76,extend=6,double_click=4,retry=3,give_back=4,walk_away=2,two_tabs=2,rival=2,watch=1"
+)
 BACKLOG = 4096
 STORE_LOOK_S = 0.5
 PATIENCE_S = 10.0
@@ -248,7 +252,7 @@ class Installation:
             ports["operator"] = settings.operator_host, settings.operator_port
         if self._kind is not Kind.SERVE:
             ports["shop"] = settings.shop_host, settings.shop_port
-            if settings.payments == "sandbox":
+            if settings.has_sandbox:
                 ports["sandbox"] = settings.host, settings.sandbox_port
         names = {
             "gate": "port", "operator": "operator_port", "shop": "shop_port", "sandbox": "sandbox_port",
@@ -316,6 +320,11 @@ class Installation:
         words = ["crowd", self._address(settings.host, settings.port), "--fans", str(self._crowd)]
         words += ["--operator-url", self._address(settings.operator_host, settings.operator_port)]
         words += ["--report", str(settings.data / REPORT)]
+        if settings.shop_demo and "sandbox" in self._listeners and settings.payments == "sandbox":
+            # All want the same evening and most mean to buy, so that its hall sells out.
+            sandbox = self._address(settings.host, settings.sandbox_port)
+            words += ["--event", EVENTS[0].slug, "--errands", CROWD_ERRANDS]
+            words += ["--books", str(settings.data), "--sandbox-url", sandbox]
         if settings.operator_token_path.exists():
             words += ["--operator-token-file", str(settings.operator_token_path)]
         crowd = Child("crowd", words, environ)

@@ -2,14 +2,16 @@
 
 One process: what it knows is in its memory, and in a file in the data folder, so that a demo that is started again
 finds its orders paid. Shop and sandbox agree on their secrets by deriving them from the ring of keys that both can
-read. Not here: the provider itself (``checkout.sandbox``), who asks it (``gateway.shop_tills``).
+read. The one of Adyen's shape has no file: it begins anew each time. Not here: the providers themselves
+(``checkout.sandbox``, ``checkout.sandbox_adyen``), who asks them (``gateway.shop_tills``).
 """
 
 from admission.keyring import KeyRing
 from checkout.sandbox.app import Sandbox
+from checkout.sandbox_adyen.app import AdyenSandbox
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
-from gateway.settings import Settings, loopback
+from gateway.settings import ADYEN_SANDBOX, Settings, loopback
 from kernel.clock import SystemClock
 
 FILE = "sandbox.jsonl"
@@ -22,6 +24,12 @@ def sandbox_secrets(settings: Settings, now_ms: int) -> tuple[str, str]:
     return f"sk_test_{secret_for(octets, 'sandbox').hex()}", f"whsec_{secret_for(octets, 'hooks').hex()}"
 
 
+def publishable_key(settings: Settings, now_ms: int) -> str:
+    """Give the sandbox's publishable key, which every page that pays by its card fields shows."""
+    octets = KeyRing.open(settings.keyring_path, now_ms).active("sid").octets
+    return f"pk_test_{secret_for(octets, 'fields').hex()}"
+
+
 class SandboxProcess:
     """Role ``sandbox``."""
 
@@ -29,16 +37,25 @@ class SandboxProcess:
 
     def __init__(self, settings: Settings) -> None:
         """Put it together; the file is read when it starts."""
+        self.app: Sandbox | AdyenSandbox = self._made(settings)
+        self.ready = False
+
+    @staticmethod
+    def _made(settings: Settings) -> "Sandbox | AdyenSandbox":
+        if settings.payments == ADYEN_SANDBOX:
+            from gateway.adyen import sandbox_of  # noqa: PLC0415 (one of the two)
+
+            return sandbox_of(settings)
         clock = SystemClock()
         key, hook_secret = sandbox_secrets(settings, clock.now_ms())
-        self.app = Sandbox(
+        return Sandbox(
             key,
             webhook_url=f"http://{loopback(settings.shop_host)}:{settings.shop_port}/hooks/{NAME}",
             webhook_secret=hook_secret,
             clock=clock,
             path=settings.data / FILE,
+            publishable_key=publishable_key(settings, clock.now_ms()),
         )
-        self.ready = False
 
     async def start(self) -> None:
         """Read the file, and begin to deliver notices."""

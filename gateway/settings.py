@@ -20,6 +20,9 @@ from kernel.asgi import Network
 from kernel.errors import Misconfigured
 from kernel.settings import PREFIX, read, setting
 
+ADYEN_SANDBOX = "adyen-sandbox"
+"""A sandbox of Adyen's shape takes the money, that is to say nobody does."""
+
 DEMO: Mapping[str, object] = {
     "data": ".demo",
     "log_format": "text",
@@ -118,8 +121,8 @@ class Settings:
     )
     payments: str = setting(
         default="none",
-        choices=("none", "sandbox", "stripe"),
-        help="who takes the shop's money; sandbox: a provider of our own that moves none",
+        choices=("none", "sandbox", "stripe", "adyen", ADYEN_SANDBOX),
+        help="who takes the shop's money; sandbox: a provider of our own that moves none, in Stripe's or Adyen's shape",
     )
     sandbox_port: int = setting(
         default=0, minimum=0, maximum=65535, help="port of the sandbox; 0: any that is free"
@@ -129,6 +132,40 @@ class Settings:
     )
     stripe_webhook_secret: str | None = setting(
         default=None, secret=True, help="secret of Stripe's webhook endpoint /hooks/stripe (whsec_…)"
+    )
+    stripe_publishable_key: str | None = setting(
+        default=None, help="publishable key of the same account (pk_live_… or pk_test_…), for the card fields"
+    )
+    stripe_script: str = setting(
+        default="https://js.stripe.com/v3/",
+        help="address of the script that brings the card fields; only the page to pay may load it",
+    )
+    sandbox_fields: bool = setting(
+        default=False,
+        help="pay at the sandbox by card fields, as at Stripe, instead of by a choice on the page",
+    )
+    adyen_api_key: str | None = setting(
+        default=None, secret=True, help="API key of the account at Adyen, for Checkout"
+    )
+    adyen_merchant: str | None = setting(default=None, help="name of the merchant account at Adyen")
+    adyen_hmac_key: str | None = setting(
+        default=None,
+        secret=True,
+        help="signing key of Adyen's notices, in hex; two with a comma while it is replaced",
+    )
+    adyen_webhook_user: str | None = setting(
+        default=None, help="user that Adyen names when it sends notices to /hooks/adyen"
+    )
+    adyen_webhook_password: str | None = setting(
+        default=None, secret=True, help="password that it names; both are set in Adyen's Customer Area"
+    )
+    adyen_endpoint: str = setting(
+        default="https://checkout-test.adyen.com/v71",
+        help="address of Adyen's Checkout API; the live one has a prefix of the account's own",
+    )
+    adyen_takes_at_once: bool = setting(
+        default=False,
+        help="the account captures by itself what is authorised; what must not stay is refunded",
     )
     fraud: Path | None = setting(  # noqa: RUF009
         default=None,
@@ -191,9 +228,14 @@ class Settings:
         if self.payments == "stripe":
             faults += [
                 f"{env(name)}: payments by Stripe need it."
-                for name in ("stripe_secret_key", "stripe_webhook_secret")
+                for name in ("stripe_secret_key", "stripe_webhook_secret", "stripe_publishable_key")
                 if getattr(self, name) is None
             ]
+            faults += stripe_faults(
+                self.stripe_secret_key or "", self.stripe_publishable_key or "", self.stripe_script
+            )
+        if self.payments == "adyen":
+            faults += adyen_faults(self)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [
@@ -204,6 +246,11 @@ class Settings:
         ]
         if faults:
             raise Misconfigured(faults)
+
+    @property
+    def has_sandbox(self) -> bool:
+        """True when the shop's money is that of a sandbox of our own."""
+        return self.payments in {"sandbox", ADYEN_SANDBOX}
 
     @property
     def secure(self) -> bool:
@@ -256,6 +303,44 @@ class Settings:
 def env(name: str) -> str:
     """Give the environment's name of a setting."""
     return PREFIX + name.upper()
+
+
+def adyen_faults(settings: Settings) -> list[str]:
+    """Name what an account at Adyen still needs."""
+    needed = (
+        "adyen_api_key",
+        "adyen_merchant",
+        "adyen_hmac_key",
+        "adyen_webhook_user",
+        "adyen_webhook_password",
+    )
+    faults = [f"{env(name)}: payments by Adyen need it." for name in needed if not getattr(settings, name)]
+    if ":" in (settings.adyen_webhook_user or ""):
+        faults.append(f"{env('adyen_webhook_user')}: a user's name has no colon.")
+    if not _is_site(settings.adyen_endpoint):
+        faults.append(
+            f"{env('adyen_endpoint')}: {settings.adyen_endpoint!r} is no address such as "
+            "https://checkout-test.adyen.com/v71."
+        )
+    return faults
+
+
+def stripe_faults(secret_key: str, publishable_key: str, script: str) -> list[str]:
+    """Name what is wrong with an account's keys together, and with the address of its script."""
+    faults = []
+    mode = next(
+        (mode for mode in ("live", "test") if secret_key.startswith((f"sk_{mode}_", f"rk_{mode}_"))), ""
+    )
+    if publishable_key and not publishable_key.startswith("pk_"):
+        # A secret key here would stand on every page to pay.
+        faults.append(f"{env('stripe_publishable_key')}: it must begin with pk_; it stands on pages.")
+    elif publishable_key and mode and not publishable_key.startswith(f"pk_{mode}_"):
+        faults.append(f"{env('stripe_publishable_key')}: it must be the {mode} key, as the secret one is.")
+    if not _is_site(script):
+        faults.append(
+            f"{env('stripe_script')}: {script!r} is not an address such as https://js.stripe.com/v3/."
+        )
+    return faults
 
 
 def loopback(host: str) -> str:

@@ -11,7 +11,7 @@ the background takes turns by leases in the store.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -22,19 +22,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from admission.guard import AdmissionGuard
 from admission.keyring import KeyRing
 from checkout.catalogue.programme import fill
+from checkout.holds.watching import UNWATCHED
 from checkout.live.crowding import Bounds
 from checkout.metrics import Metrics
 from checkout.orders.web import HooksWeb
+from checkout.organiser.finding import Finding
 from checkout.organiser.importing import Importing
+from checkout.organiser.orders_web import OrdersDesk
+from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
-from checkout.organiser.web import PREFIX, OrganiserWeb
+from checkout.organiser.takings import Counting
+from checkout.organiser.talking import PREFIX
+from checkout.organiser.web import OrganiserWeb
 from checkout.site.roles import Role, read_roles
 from checkout.site.web import HEALTH, health, refusal
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
 from gateway.settings import Settings, loopback
+from gateway.shop_devices import PURPOSE, DeviceCookie, Devices
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
@@ -121,17 +128,29 @@ class ShopProcess:
             rooms = OperatorsRooms(operator, settings.backend_token)
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
-        tills = None
-        if settings.payments != "none" and not self._roles.isdisjoint({Role.HOLDS, Role.BACKGROUND}):
+        tills, signals = None, None
+        cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
+        if settings.payments != "none" and not self._roles.isdisjoint(
+            {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}
+        ):
             # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
-            from gateway import shop_judge, shop_tills  # noqa: PLC0415
+            from gateway import shop_judge, shop_signals, shop_tills  # noqa: PLC0415
 
             account = shop_tills.account_of(settings, parts, metrics)
             octets = secret_for(ring.active("sid").octets, "fraud")
-            is_sandbox = settings.payments == "sandbox"
-            rules = shop_judge.fraud_settings(settings.fraud, is_sandbox=is_sandbox)
+            rules = shop_judge.fraud_settings(settings.fraud, is_sandbox=settings.has_sandbox)
             self._judge = shop_judge.FraudJudge(rules, parts, octets, metrics)
-            tills = shop_tills.JoinedTills(settings, parts, account, buyer_of, metrics, self._judge)
+            tills = shop_tills.JoinedTills(
+                settings,
+                parts,
+                account,
+                buyer_of,
+                metrics,
+                self._judge,
+                self._judge.cautions,
+                cookie.device_of,
+            )
+            signals = shop_signals.Signals(self._judge.fraud, tills.seen_of, metrics)
         self.shop = JoinedShop(
             parts,
             buyer_of,
@@ -144,11 +163,16 @@ class ShopProcess:
             bounds=Bounds(lag_ms=settings.shop_lag_ms),
             tills=tills,
             judge=self._judge,
+            secure=settings.secure,
+            watch=UNWATCHED if signals is None else signals,
+            works={} if signals is None else {"signals": signals.run},
         )
         site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
         fans = AdmissionGuard(
-            Guests(self.shop.app, secure=settings.secure),
+            Guests(
+                Devices(self.shop.app, cookie) if tills is not None else self.shop.app, secure=settings.secure
+            ),
             jwks=keys,
             issuer=settings.issuer,
             audience=settings.shop_address,
@@ -167,8 +191,16 @@ class ShopProcess:
             Organising(parts.catalogue, parts.shards),
             Reporting(parts.catalogue, parts.shards, parts.clock),
             {"organiser": token},
-            [Route(f"{PREFIX}/metrics", metrics)],
+            [Route(f"{PREFIX}/metrics", metrics), *self._orders_desk()],
         )
+
+    def _orders_desk(self) -> Sequence[Route]:
+        """Give the organisers' addresses of what was bought, where money is taken."""
+        tills, parts = self.shop.tills, self._parts
+        if tills is None:
+            return ()
+        finding, queues, counting = Finding(parts.shards), Queues(parts.shards), Counting(parts.shards)
+        return OrdersDesk(parts.catalogue, tills.caring, finding, queues, counting, parts.clock).routes
 
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""

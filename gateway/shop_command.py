@@ -6,6 +6,7 @@ is not true (docs/invariants.md); ``log`` looks at the log of sales (``shop_log`
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from gateway.shop_acts import add_acts
 from kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from checkout.audit.money import Theirs
     from checkout.audit.records import Record
+    from gateway.settings import Settings
 
 
 def add_shop(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +44,11 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="what a crowd was told of the one event that is named (waitroom crowd --records)",
+    )
+    check.add_argument(
+        "--sandbox-url",
+        metavar="URL",
+        help="the sandbox, as `waitroom demo` tells its address: compare its ledger as well",
     )
     check.add_argument("--data", help="folder of the installation")
     check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
@@ -86,7 +94,9 @@ def check_shop(args: argparse.Namespace) -> int:
 
     is_right = True
     records = records_of(args.records, args.event)
-    main_url, found = events_and_addresses(settings_of(args), args.event)
+    settings, now_ms = settings_of(args), time.time_ns() // 1_000_000
+    main_url, found = events_and_addresses(settings, args.event)
+    ledger = None if args.sandbox_url is None else _ledger(settings, args.sandbox_url, now_ms)
     for event, shard in found.items():
         verdict = check_sale(
             shard.database_url,
@@ -95,6 +105,8 @@ def check_shop(args: argparse.Namespace) -> int:
             records,
             catalogue_url=main_url,
             settled=not args.live,
+            theirs=None if ledger is None else ledger.get(event, []),
+            now_ms=now_ms,
         )
         for line in verdict.lines():
             print(line)
@@ -102,6 +114,15 @@ def check_shop(args: argparse.Namespace) -> int:
     if not found:
         print("there is no event", file=sys.stderr)
     return 0 if is_right else NO
+
+
+def _ledger(settings: "Settings", url: str, now_ms: int) -> "dict[str, list[Theirs]]":
+    """Ask the sandbox of this installation. Raises ``Misconfigured`` or ``Unavailable``."""
+    from checkout.audit.ledger import read_ledger
+    from gateway.sandbox import sandbox_secrets
+
+    key, _ = sandbox_secrets(settings, now_ms)
+    return read_ledger(url, key)
 
 
 def read_log(args: argparse.Namespace) -> int:

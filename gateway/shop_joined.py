@@ -6,7 +6,7 @@ decided here. Not here: who may come in (``shop``), processes and sockets (``ser
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from checkout.catalogue.web import CatalogueWeb
 from checkout.eventlog.sealing import Sealing
 from checkout.holds.service import Holding
 from checkout.holds.sweeping import Sweeping
+from checkout.holds.watching import UNWATCHED, Watch
 from checkout.holds.web import HoldsWeb
 from checkout.live.counting import Counting
 from checkout.live.crowding import Bounds
@@ -28,6 +29,7 @@ from checkout.sales.rebuilding import Rebuilder
 from checkout.sales.reconciling import Reconciler
 from checkout.sales.service import Reserving
 from checkout.sales.web import ReservationsWeb
+from checkout.site.choices import accepted_region
 from checkout.site.order_pages import OrderPages
 from checkout.site.pages_web import PagesWeb
 from checkout.site.roles import EVERY, Role
@@ -98,13 +100,19 @@ class JoinedShop:
         bounds: Bounds | None = None,
         tills: "JoinedTills | None" = None,
         judge: "FraudJudge | None" = None,
+        secure: bool = False,
+        watch: Watch = UNWATCHED,
+        works: Mapping[str, Work] | None = None,
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
 
         `tills` take money, `judge` looks at who pays.
 
-        `bounds`: what the process may be burdened with before maps become coarse.
+        `bounds`: what the process may be burdened with before maps become coarse; `secure`: pages come over TLS.
+
+        `watch` hears what buyers do with seats; `works`: more to do in the background, by name.
         """
+        self._works = dict(works or {})
         self.parts = parts
         self._metrics = metrics
         self._roles = frozenset(roles)
@@ -121,7 +129,7 @@ class JoinedShop:
         self.reserving = Reserving(catalogue, shards, rebuilder.rebuild, clock, metrics)
         self.reconciler = Reconciler(catalogue, shards, rebuilder, clock, metrics, who)
         self.sealing = Sealing(shards.all, clock, metrics)
-        self.sweeping = Sweeping(catalogue, shards, clock, metrics, who)
+        self.sweeping = Sweeping(catalogue, shards, clock, metrics, who, watch=watch)
         self.waitlist = Waitlist(CatalogueTerms(catalogue), shards, hold_id, clock, who, offer_ms=offer_ms)
         self._stock = (
             None
@@ -135,11 +143,14 @@ class JoinedShop:
         self.tills, self._judge = tills, judge
         pages = None
         if tills is not None:
-            pages = OrderPages(tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of)
+            pages = OrderPages(
+                tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of,
+                fields=tills.fields, is_live=tills.is_live,
+            )  # fmt: skip
         listed = CatalogueWeb(catalogue)
         self.app = Shop(
             routes_of(
-                HoldsWeb(self.holding, buyer_of, metrics),
+                HoldsWeb(self.holding, buyer_of, metrics, watch),
                 ReservationsWeb(self.reserving, buyer_of, metrics),
                 MapWeb(self.live_map, metrics),
                 *([tills.web] if tills is not None else []),
@@ -159,11 +170,21 @@ class JoinedShop:
                 clock,
                 metrics,
                 pages,
+                region_of=self.region_of,
+                secure=secure,
+                watch=watch,
             ),
             WaitlistWeb(self.waitlist, buyer).routes,
             self._roles,
         )
         self._tasks: list[asyncio.Task[None]] = []
+
+    def region_of(self, scope: Scope) -> str:
+        """Tell where a visitor seems to be: by the operator's Geo-IP file, else by what their browser speaks."""
+        country = ""
+        if self._judge is not None and self.tills is not None:
+            country = self._judge.country(self.tills.seen_of(scope).address)
+        return country or accepted_region(scope)
 
     async def start(self) -> None:
         """Put back maps that are not there, and begin what runs in the background."""
@@ -207,7 +228,7 @@ class JoinedShop:
                 log.warning("a hall could not be opened", extra={"event": known.event.id, "code": error.code})
 
     def _background(self) -> dict[str, Work]:
-        works: dict[str, Work] = {}
+        works = dict(self._works)
         if self._judge is not None:
             works["fraud"] = self._judge.run
         if len(self.parts.shards.all()) > 1:

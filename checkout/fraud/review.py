@@ -24,6 +24,8 @@ from checkout.fraud.windows import Answer
 from checkout.money import Money
 
 NOTE_MOST = 500
+AUTHORISED_MS = 4 * 86_400_000
+"""So long an authorisation is relied on: of the cards in use the shortest holds for some five days."""
 
 
 class Decision(StrEnum):
@@ -44,10 +46,14 @@ class CaseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long people have, and what follows when nobody has decided."""
+    """How long people have, and what follows when nobody has decided.
+
+    ``authorised_ms``: so long after a try began its authorisation is relied on.
+    """
 
     margin_ms: int = 900_000
     lapse: Decision = Decision.REFUSE
+    authorised_ms: int = AUTHORISED_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,13 @@ def queued(
     """Open a case. Raises ``ValueError`` for a verdict that asks for no review."""
     if verdict.answer is not Answer.REVIEW:
         raise ValueError(f"{verdict.answer} asks for no review")
-    lapses_ms = min(authorised_until_ms, reserved_until_ms) - terms.margin_ms
-    return Case(order, attempt, event, amount, verdict.reasons, verdict.score, now_ms, max(now_ms, lapses_ms))
+    lapses_ms = lapses(authorised_until_ms, reserved_until_ms, terms, now_ms)
+    return Case(order, attempt, event, amount, verdict.reasons, verdict.score, now_ms, lapses_ms)
+
+
+def lapses(authorised_until_ms: int, reserved_until_ms: int, terms: Terms, now_ms: int) -> int:
+    """Tell when a case that is opened now lapses."""
+    return max(now_ms, min(authorised_until_ms, reserved_until_ms) - terms.margin_ms)
 
 
 def state(case: Case, now_ms: int) -> CaseState:

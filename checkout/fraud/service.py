@@ -91,6 +91,11 @@ class Fraud:
         """Note that the buyer's bank said no."""
         return await self._note(attempt, Act.DECLINE)
 
+    def country(self, address: str) -> str:
+        """Tell the country of an address (ISO 3166), '' where no file knows."""
+        place = None if self._geo is None else self._geo.look(address)
+        return "" if place is None else place.country
+
     async def run(self, every_s: float = LOOK_S) -> None:
         """Look after the files, for ever."""
         while not is_ending():

@@ -87,6 +87,18 @@ class FraudSettings:
     fraud_margin_s: int = setting(
         default=900, minimum=0, maximum=86_400, help="so long before the last moment a review lapses"
     )
+    fraud_authorised_s: int = setting(
+        default=review.AUTHORISED_MS // 1_000,
+        minimum=3_600,
+        maximum=30 * 86_400,
+        help="so long after a try began its authorisation is relied on, less than the provider's shortest",
+    )
+    fraud_seats_per_card: int = setting(
+        default=0,
+        minimum=0,
+        maximum=1_000,
+        help="seats of one event that one card pays for, whoever has it; 0: as many as it likes",
+    )
 
     def __post_init__(self) -> None:
         """Check what belongs together. Raises ``Misconfigured`` with every fault."""
@@ -104,6 +116,8 @@ class FraudSettings:
             faults.append("Countries are set, but no MaxMind DB file that tells them apart (fraud_geoip).")
         if self.fraud_scorer_url is not None and self.fraud_scorer_secret is None:
             faults.append("The scorer's address needs a secret (fraud_scorer_secret).")
+        if self.fraud_margin_s >= self.fraud_authorised_s:
+            faults.append("A review lapses before it begins: fraud_margin_s is not below fraud_authorised_s.")
         if self.fraud_block_ratio is not None and self.fraud_block_ratio < self.fraud_review_ratio:
             faults.append("A score is refused from a lower one on than it is looked at.")
         if faults:
@@ -126,7 +140,11 @@ def policy_of(settings: FraudSettings) -> Policy:
 
 def terms_of(settings: FraudSettings) -> review.Terms:
     """Make the terms of reviews."""
-    return review.Terms(settings.fraud_margin_s * 1_000, review.Decision(settings.fraud_lapse))
+    return review.Terms(
+        settings.fraud_margin_s * 1_000,
+        review.Decision(settings.fraud_lapse),
+        settings.fraud_authorised_s * 1_000,
+    )
 
 
 def fraud_of(

@@ -20,9 +20,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from checkout.catalogue.reading import CatalogueReader
 from checkout.catalogue.selling import State
-from checkout.holds.journal import HoldJournal, JournalRows
+from checkout.holds.answers import HoldState
+from checkout.holds.journal import HoldJournal, JournalRows, Read, row_of
 from checkout.holds.leases import Leases
 from checkout.holds.places import Place, Places
+from checkout.holds.watching import UNWATCHED, Watch
 from checkout.metrics import Metrics
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
@@ -52,8 +54,10 @@ class Sweeping:
         metrics: Metrics,
         who: str,
         rest: Rest = asyncio.sleep,
+        watch: Watch = UNWATCHED,
     ) -> None:
-        """`who` names this worker for its leases; `rest` waits for seconds."""
+        """`who` names this worker for its leases; `rest` waits for seconds; `watch` hears of holds that lapsed."""
+        self._watch = watch
         self._catalogue = catalogue
         self._places = places
         self._clock = clock
@@ -106,9 +110,17 @@ class Sweeping:
             read = await self._journal.step(place, events)
             more = not read.is_all
             brought += sum(map(len, read.notes.values()))
+            self._tell(read)
         if self._is_time("forget", place, FORGET_EVERY_MS):
             await asyncio.to_thread(JournalRows(place.database).forget, self._clock.now_ms())
         return brought
+
+    def _tell(self, read: Read) -> None:
+        """Tell of holds that have lapsed; a note that comes once more tells the same."""
+        for note in (note for notes in read.notes.values() for note in notes):
+            row = row_of(note)
+            if row["state"] == HoldState.EXPIRED.value:
+                self._watch.dropped(None, note.event, row["buyer"], row["hold_id"])
 
     async def _forever(
         self, work: str, act: Callable[[Place], Awaitable[int]], place: Place, every_s: float

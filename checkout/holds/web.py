@@ -21,6 +21,7 @@ from checkout.catalogue.selling import Sale, Standing
 from checkout.holds.answers import Closed, Differs, Few, Gone, Limit, NotYours, Released, Taken
 from checkout.holds.papers import HoldPaper
 from checkout.holds.service import Holding
+from checkout.holds.watching import UNWATCHED, Watch
 from checkout.holds.wishes import (
     Ended,
     InFlight,
@@ -53,8 +54,15 @@ class Handler(Protocol):
 class HoldsWeb:
     """Handlers of holds."""
 
-    def __init__(self, holding: Holding, buyer_of: Callable[[Scope], str], metrics: Metrics) -> None:
-        """`buyer_of` tells who asks; it may raise ``Refused``."""
+    def __init__(
+        self,
+        holding: Holding,
+        buyer_of: Callable[[Scope], str],
+        metrics: Metrics,
+        watch: Watch = UNWATCHED,
+    ) -> None:
+        """`buyer_of` tells who asks; it may raise ``Refused``. `watch` hears what is done with seats."""
+        self._watch = watch
         self._holding = holding
         self._buyer_of = buyer_of
         self.routes: dict[tuple[str, str], Handler] = metrics.watched(
@@ -75,6 +83,8 @@ class HoldsWeb:
         outcome = await self._holding.hold(event, buyer, key, read_wish(plain), body)
         if not isinstance(outcome, Told):
             raise refusal_of(outcome)
+        if outcome.is_new:
+            self._watch.picked(scope, event, buyer, outcome.paper["hold"], len(outcome.paper["seats"]))
         await _show(send, 201, outcome.paper)
 
     async def mine(self, scope: Scope, receive: Receive, send: Send, event: str) -> None:
@@ -96,9 +106,11 @@ class HoldsWeb:
         """Take seats back."""
         del receive
         same_site(scope)
-        outcome = await self._holding.release(event, self._buyer_of(scope), hold)
+        buyer = self._buyer_of(scope)
+        outcome = await self._holding.release(event, buyer, hold)
         if not isinstance(outcome, Released):
             raise refusal_of(outcome)
+        self._watch.dropped(scope, event, buyer, hold)
         await respond(send, 204, _EMPTY, b"")
 
 

@@ -23,8 +23,10 @@ from sqlalchemy.exc import IntegrityError
 
 from checkout.grouping import Grouping
 from checkout.metrics import Metrics
+from checkout.orders.cards import CardFull
 from checkout.orders.order import NEVER_MS, Attempt, AttemptState, Goal, Order, OrderState
 from checkout.orders.ports import Hall, Judge, Judgement
+from checkout.orders.review import UNMINDFUL, Cautions
 from checkout.orders.rows import Stale, find_attempt, find_order
 from checkout.orders.rule import Act, Happening, hears, next_act
 from checkout.orders.store import NotSold, close, sell, settle, write_attempt
@@ -88,8 +90,10 @@ class Driving:
         metrics: Metrics,
         return_url: str,
         dice: random.Random | None = None,
+        cautions: Cautions = UNMINDFUL,
     ) -> None:
         """`return_url`: where the bank's page sends buyers back to, with ``{event}`` and ``{order}``."""
+        self._cautions = cautions
         self._group = group
         self._providers = providers
         self._judge = judge
@@ -312,9 +316,14 @@ class Driving:
         try:
             drive.order, drive.was = await self._group.write(
                 lambda connection: sell(
-                    connection, drive.order, drive.was, now, happening, self._clock.now_ms()
+                    connection, drive.order, drive.was, now, happening, self._clock.now_ms(), self._cautions
                 )
             )
+        except CardFull:
+            self._metrics.orders.count("card-full")
+            drive.now = replace(drive.now, decline=Decline.CARD_FULL)
+            await self._write(drive, goal=Goal.UNDO)
+            return
         except NotSold:
             # The seats have gone back: the time is over, or they were given back.
             await self._close(drive, Happening.TIME_OVER)

@@ -69,7 +69,9 @@ class Notices:
 
     async def hear(self, provider: str, body: bytes, headers: Mapping[str, str]) -> list[Effect]:
         """Take in what a webhook brought. Raises ``Forged``, ``ValueError``; ``Unavailable``: send it again."""
-        notices = self._providers[provider].parse_webhook(body, headers, self._clock.now_ms())
+        own = self._providers[provider]
+        notices = own.parse_webhook(body, headers, self._clock.now_ms())
+        await own.take_in(notices)
         return [await self._hear(provider, notice) for notice in notices]
 
     async def _hear(self, provider: str, notice: Notice) -> Effect:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from checkout.halls.seats import hold_id_of
 from checkout.money import Money
-from checkout.payments.port import Decline
+from checkout.payments.port import Decline, Dispute
 
 
 class OrderState(StrEnum):
@@ -117,6 +117,8 @@ class Attempt:
     asked: int = 0
     tries: int = 0
     version: int = 1
+    disputes: tuple[Dispute, ...] = ()
+    """As the provider has just told of them; they are read elsewhere (``dispute_rows``)."""
 
     def key(self, step: str) -> str:
         """Name a step for the provider: the same whenever and by whomever it is asked for."""

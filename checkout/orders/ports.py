@@ -20,11 +20,13 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of who pays, beside the order: the client's address, and what its browser says of itself."""
+    """What is known of who pays, beside the order: the client's address, and the device (the shop's own cookie)."""
 
     address: str = ""
     device: str = ""
     country: str = ""
+    traits: str = ""
+    """A hash of what the browser says of itself: a second signal for people, which decides nothing."""
 
 
 class Judge(Protocol):

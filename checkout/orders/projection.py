@@ -1,7 +1,7 @@
 """Orders projection: what is written into the log of a sale about its order, and what its entries come to.
 
 Written and read in one file, so that both are of one mind. An order's entries stand in the stream of its reservation.
-The body of each tells the fields that have changed, of the order, of its attempts and of its refunds::
+The body of each tells the fields that have changed, of the order, its attempts, refunds and review::
 
     {"order": {"state": "paid"}, "attempts": {"1": {"state": "captured", "captured_minor": 8400}}}
 
@@ -20,8 +20,10 @@ from checkout.eventlog.entries import Body, Draft, Entry
 from checkout.eventlog.projecting import Projected, Projection, Rows
 from checkout.orders.order import Attempt, Order
 from checkout.orders.refund import Refund
+from checkout.orders.review import Review
+from checkout.orders.review_rows import review_row
 from checkout.orders.rows import attempt_row, order_row, refund_row
-from checkout.tables import ATTEMPTS, ORDERS, REFUNDS
+from checkout.tables import ATTEMPTS, ORDERS, REFUNDS, REVIEWS
 
 KINDS = (
     "order-opened", "order-tried", "payment", "order-sold", "order-paid", "order-released", "order-closed",
@@ -31,7 +33,7 @@ OPENED, TRIED, PAYMENT, SOLD, PAID, RELEASED, CLOSED, WANTED, REFUNDED = KINDS
 NAME = "orders"
 
 State = dict[str, dict[str, dict[str, Any]]]
-"""Rows: ``order``, ``attempts`` and ``refunds`` to the row's name to its fields."""
+"""Rows: ``order``, ``attempts``, ``refunds`` and ``reviews`` to the row's name to its fields."""
 
 
 class Told:
@@ -55,6 +57,11 @@ class Told:
         """Note a refund."""
         self._of = (now.event, now.reservation)
         self._note("refunds", now.key, None if was is None else refund_row(was), refund_row(now))
+
+    def review(self, was: Review | None, now: Review) -> None:
+        """Note a review; an order has one at most."""
+        self._of = (now.event, now.reservation)
+        self._note("reviews", "", None if was is None else review_row(was), review_row(now))
 
     def draft(self, kind: str, at_ms: int) -> list[Draft]:
         """Write the entry, if there is anything to tell."""
@@ -83,6 +90,7 @@ def rows_of(state: State) -> Rows:
         ORDERS.name: list(state.get("order", {}).values()),
         ATTEMPTS.name: list(state.get("attempts", {}).values()),
         REFUNDS.name: list(state.get("refunds", {}).values()),
+        REVIEWS.name: list(state.get("reviews", {}).values()),
     }
 
 
@@ -93,6 +101,7 @@ ORDERS_LOG = Projection(
         Projected(ORDERS, "reservation_id"),
         Projected(ATTEMPTS, "reservation_id"),
         Projected(REFUNDS, "reservation_id"),
+        Projected(REVIEWS, "reservation_id"),
     ),
     rows_of,
 )

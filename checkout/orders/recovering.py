@@ -7,7 +7,8 @@ Each second, at every place:
    came, and a bank's page that a buyer never came back from.
 2. **Refunds** that are wanted and have not been answered.
 3. **Orders whose time is over**: their seats go back, and what was authorised for them is let go.
-4. **Cancelled events**: what is open is ended, what is paid is given back.
+4. **Reviews that nobody has decided in time**: what is set for that follows, while the money can still be taken.
+5. **Cancelled events**: what is open is ended, what is paid is given back.
 
 And every ``STRAYS_EVERY_S`` the providers are asked what they have had since then that we may not know of: payments of
 a database that was put back to an older state, or of a crash between an answer and its commit. Money that belongs to no
@@ -24,13 +25,15 @@ from checkout.catalogue.reading import CatalogueReader
 from checkout.catalogue.selling import State
 from checkout.holds.places import Place, Places
 from checkout.metrics import Metrics
+from checkout.orders.cancelled_rows import CANCELLED_KEY, to_end
 from checkout.orders.caring import Caring
 from checkout.orders.order import OrderState
+from checkout.orders.review import SHOP
+from checkout.orders.review_rows import reviews_due, reviews_open
 from checkout.orders.rows import (
     find_order,
     find_refund,
     orders_due,
-    orders_in,
 )
 from checkout.orders.rule import Happening
 from checkout.orders.service import Ordering, Till
@@ -51,8 +54,6 @@ MOST = 256
 STRAYS_EVERY_S = 300.0
 STRAYS_FIRST_S = 10.0
 STRAYS_BACK_MS = 3 * 3_600_000
-
-CANCELLED_KEY = "event-cancelled"
 
 
 class Recovering:
@@ -111,7 +112,9 @@ class Recovering:
             if len(due) < MOST:
                 break
         done += await self._over(till)
+        done += await self._lapsed(till)
         self._metrics.open_attempts.labels(place.name).set(await till.group.read(left))
+        await self._count_reviews(till)
         return done
 
     async def end_cancelled(self) -> int:
@@ -122,8 +125,7 @@ class Recovering:
                 continue
             event = known.event.id
             till = self._tills(self._places.of(event))
-            states = (OrderState.OPEN, OrderState.REVIEW, OrderState.PAID)
-            ids = await till.group.read(partial(orders_in, event=event, states=states, most=MOST))
+            ids = await till.group.read(partial(to_end, event=event, most=MOST))
             await self._all(self._cancel(till, event, id_) for id_ in ids)
             done += len(ids)
         return done
@@ -158,16 +160,24 @@ class Recovering:
         await self._all(self._ordering.end(till, one, Happening.TIME_OVER) for one in due)
         return len(due)
 
+    async def _lapsed(self, till: Till) -> int:
+        due = await till.group.read(partial(reviews_due, now_ms=self._clock.now_ms(), most=MOST))
+        await self._all(self._caring.lapse(event, order_id) for event, order_id in due)
+        return len(due)
+
+    async def _count_reviews(self, till: Till) -> None:
+        count, opened_ms = await till.group.read(reviews_open)
+        age_ms = 0 if opened_ms is None else max(0, self._clock.now_ms() - opened_ms)
+        self._metrics.open_reviews.labels(till.place.name).set(count)
+        self._metrics.oldest_review.labels(till.place.name).set(age_ms / 1000)
+
     async def _cancel(self, till: Till, event: str, order_id: str) -> None:
         order = await till.group.read(partial(find_order, id_=order_id))
         if order is None:
             return
         if order.state is OrderState.PAID:
-            # Wanted once: what became of it is the refund's own matter from then on.
-            if await till.group.read(partial(find_refund, order=order_id, key=CANCELLED_KEY)) is None:
-                await self._caring.refund(
-                    event, order_id, None, CANCELLED_KEY, by="shop", reason="The event is cancelled."
-                )
+            reason = "The event is cancelled."
+            await self._caring.refund(event, order_id, None, CANCELLED_KEY, by=SHOP, reason=reason)
         else:
             await self._ordering.end(till, order_id, Happening.GIVEN_UP)
 

@@ -52,6 +52,15 @@ class Refunding:
         try:
             told = await provider.refund(found[1].ref, refund.amount, refund.provider_key)
             crashpoint("give-back.after")
+            if told.state is TheirRefund.ASKED:
+                # Not done before its provider says so; who asks again under the same key hears how it stands.
+                asked = replace(
+                    refund,
+                    ref=told.ref,
+                    tries=refund.tries + 1,
+                    due_ms=self._in_ms(pause_ms(refund.tries + 1)),
+                )
+                return await self._refunded(found, refund, asked)
             state = RefundState.FAILED if told.state is TheirRefund.FAILED else RefundState.DONE
             done = replace(refund, state=state, ref=told.ref, due_ms=NEVER_MS)
         except Refusal as refusal:

@@ -5,7 +5,6 @@ again and decides again. Statements are built once. Every function works inside 
 what belongs into one transaction (``orders.store``), what is decided (``orders.rule``).
 """
 
-from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -94,14 +93,6 @@ def orders_of(connection: Connection, event: str, buyer: str) -> list[Order]:
     ]
 
 
-def orders_in(connection: Connection, event: str, states: Iterable[OrderState], most: int) -> list[str]:
-    """Name orders of an event that are in one of these states."""
-    own = sa.select(ORDERS.c.id).where(
-        ORDERS.c.event_id == event, ORDERS.c.state.in_([state.value for state in states])
-    )
-    return list(connection.scalars(own.order_by(ORDERS.c.id).limit(most)))
-
-
 def orders_due(connection: Connection, state: OrderState, now_ms: int, most: int) -> list[str]:
     """Name orders in a state whose time is over."""
     due = _ORDERS_DUE.limit(most)
@@ -183,7 +174,7 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-_OTHER = {"order", "event", "amount", "goal", "state", "decline", "due_ms", "tries", "method"}
+_OTHER = {"order", "event", "amount", "goal", "state", "decline", "due_ms", "tries", "method", "disputes"}
 _SAME = {one.name for one in fields(Attempt)} - _OTHER
 
 

@@ -99,7 +99,12 @@ ACTS: dict[tuple[Goal, AttemptState], dict[Standing, Act] | Act] = {
     (Goal.PAY, AttemptState.OPEN): {Standing.OPEN: Act.CONFIRM},
     (Goal.PAY, AttemptState.ASKED): {Standing.OPEN: Act.LOOK},
     (Goal.PAY, AttemptState.ACTION): {Standing.OPEN: Act.WAIT},
-    (Goal.PAY, AttemptState.PROCESSING): {Standing.OPEN: Act.WAIT},
+    # Sold and processing: the money is being taken, and its provider has not told yet whether it was.
+    (Goal.PAY, AttemptState.PROCESSING): {
+        Standing.OPEN: Act.WAIT,
+        Standing.OURS: Act.WAIT,
+        Standing.HELD: Act.WAIT,
+    },
     (Goal.PAY, AttemptState.AUTHORISED): {
         Standing.OPEN: Act.SELL,
         Standing.OURS: Act.CAPTURE,
@@ -191,6 +196,7 @@ def hears(attempt: Attempt, told: Payment) -> Attempt:
         captured_minor=told.captured_minor,
         refunded_minor=told.refunded_minor,
         disputed_minor=told.disputed_minor,
+        disputes=told.disputes,
         decline=told.decline or attempt.decline,
         action_url=told.action_url if state is AttemptState.ACTION else "",
         fingerprint=card.fingerprint if card else attempt.fingerprint,

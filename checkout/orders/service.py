@@ -31,6 +31,7 @@ from checkout.orders.order import Attempt, Order, OrderState, is_order_id
 from checkout.orders.papers import OrderPaper, paper
 from checkout.orders.ports import Hall, Judge, Judgement, Seen
 from checkout.orders.refunding import Refunding
+from checkout.orders.review import Word
 from checkout.orders.rows import (
     Stale,
     attempts_of,
@@ -198,15 +199,17 @@ class Ordering:
 
     # ------------------------------------------------------------------------------- anybody's
 
-    async def end(self, till: Till, order_id: str, happening: Happening) -> Order | None:
-        """End an order, and let go of the money of all its tries; None when it cannot end so."""
+    async def end(
+        self, till: Till, order_id: str, happening: Happening, word: Word | None = None
+    ) -> Order | None:
+        """End an order, and let go of the money of all its tries; None when it cannot end so. `word`: who refused."""
         for _ in range(RACES):
             order = await till.group.read(partial(find_order, id_=order_id))
             if order is None or step(order.state, happening) is None:
                 return None
             try:
                 closed = await till.group.write(
-                    partial(close, order=order, happening=happening, at_ms=self._clock.now_ms())
+                    partial(close, order=order, happening=happening, at_ms=self._clock.now_ms(), word=word)
                 )
             except Stale:
                 continue

@@ -22,7 +22,10 @@ from sqlalchemy.exc import IntegrityError
 
 from checkout.eventlog.entries import Draft
 from checkout.eventlog.store import append, heads
+from checkout.fraud.review import Decision
 from checkout.money import Money
+from checkout.orders.cards import within_card
+from checkout.orders.dispute_rows import put_disputes
 from checkout.orders.order import (
     ATTEMPTS_MOST,
     NEVER_MS,
@@ -46,6 +49,8 @@ from checkout.orders.projection import (
     Told,
 )
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.review import UNMINDFUL, Cautions, Word
+from checkout.orders.review_rows import decide_review, open_review
 from checkout.orders.rows import (
     Stale,
     add_attempt,
@@ -156,8 +161,10 @@ def open_order(connection: Connection, reservation: Reservation, now_ms: int) ->
     return order, True
 
 
-def close(connection: Connection, order: Order, happening: Happening, at_ms: int) -> Closed:
-    """Write down that an order is over. Raises ``Stale`` if it is not as it was, or cannot end so."""
+def close(
+    connection: Connection, order: Order, happening: Happening, at_ms: int, word: Word | None = None
+) -> Closed:
+    """Write down that an order is over; `word`: of who refused it. Raises ``Stale`` if it is not as it was."""
     to = step(order.state, happening)
     if to is None:
         raise Stale
@@ -168,6 +175,8 @@ def close(connection: Connection, order: Order, happening: Happening, at_ms: int
         if attempt.goal is Goal.PAY and not attempt.is_settled:
             turned = change_attempt(connection, attempt, replace(attempt, goal=Goal.UNDO, due_ms=at_ms))
             told.attempt(attempt, turned)
+    if word and (decided := decide_review(connection, order.id, Decision.REFUSE, word, at_ms)):
+        told.review(*decided)
     tell(connection, told.draft(CLOSED, at_ms))
     if order.state is OrderState.OPEN:
         state = SaleState.LAPSED if happening is Happening.TIME_OVER else SaleState.RELEASED
@@ -264,21 +273,36 @@ def _write_attempt(connection: Connection, was: Attempt, now: Attempt, at_ms: in
     changed = change_attempt(connection, was, now)
     if rows:
         connection.execute(_NEW_MONEY, rows)
+    if now.disputes:
+        put_disputes(connection, now, at_ms)
     return changed
 
 
 def sell(
-    connection: Connection, order: Order, was: Attempt, now: Attempt, happening: Happening, at_ms: int
+    connection: Connection,
+    order: Order,
+    was: Attempt,
+    now: Attempt,
+    happening: Happening,
+    at_ms: int,
+    cautions: Cautions = UNMINDFUL,
 ) -> tuple[Order, Attempt]:
-    """Give an order's seats to the attempt that has its money. Raises ``NotSold`` or ``Stale``: nothing was changed."""
+    """Give an order's seats to the attempt that has its money.
+
+    Raises ``NotSold``, ``CardFull`` or ``Stale``: nothing was changed.
+    """
     to = step(order.state, happening)
     if to is None:
         raise Stale
+    if cautions.seats_per_card:
+        within_card(connection, now, cautions.seats_per_card)
     changed = change_order(connection, order, replace(order, state=to, paid_by=now.number))
     written = _write_attempt(connection, was, now, at_ms)
     told = Told()
     told.order(order, changed)
     told.attempt(was, written)
+    if to is OrderState.REVIEW:
+        told.review(None, open_review(connection, written, cautions.terms, at_ms))
     if not sell_within(connection, order.reservation, at_ms, told.draft(SOLD, at_ms)):
         raise NotSold
     return changed, written
@@ -300,7 +324,7 @@ def settle(
     return paid, written
 
 
-def release(connection: Connection, order: Order, at_ms: int) -> Order | None:
+def release(connection: Connection, order: Order, at_ms: int, word: Word) -> Order | None:
     """Let an order through that a person has looked at; None when there is nothing to look at. Raises ``Stale``."""
     to = step(order.state, Happening.RELEASED)
     if to is None:
@@ -309,6 +333,8 @@ def release(connection: Connection, order: Order, at_ms: int) -> Order | None:
     look_now(connection, order.id, ATTEMPT, [str(order.paid_by)], at_ms)
     told = Told()
     told.order(order, released)
+    if decided := decide_review(connection, order.id, Decision.RELEASE, word, at_ms):
+        told.review(*decided)
     tell(connection, told.draft(RELEASED, at_ms))
     return released
 
@@ -380,7 +406,8 @@ def want_refund(
         for one in known
         if one.attempt == attempt.number and one.state is RefundState.WANTED
     )
-    left_minor = attempt.captured_minor - attempt.refunded_minor - open_minor
+    # What the buyer's bank has taken back is with the buyer already.
+    left_minor = attempt.captured_minor - attempt.refunded_minor - attempt.disputed_minor - open_minor
     wanted_minor = left_minor if amount_minor is None else amount_minor
     if not 0 < wanted_minor <= left_minor:
         raise NoRefund(max(0, left_minor))

@@ -92,7 +92,7 @@ class Strays:
 
 def _says_the_same(attempt: Attempt, payment: Payment) -> bool:
     heard = hears(attempt, payment)
-    return replace(heard, decline=None, action_url="", card="", fingerprint="") == replace(
+    return replace(heard, decline=None, action_url="", card="", fingerprint="", disputes=()) == replace(
         attempt, decline=None, action_url="", card="", fingerprint=""
     )
 

@@ -13,7 +13,8 @@ bank that has a question is no failure: 200, ``phase`` is ``action``, and ``acti
 decided yet answers 202 with ``Retry-After``: ask again with GET.
 
 ``POST /hooks/{provider}`` takes a provider's notices in: 400 for what it has not signed, 503 for what it is to send
-again, else what the provider wants to hear.
+again, else what the provider wants to hear. ``GET`` is where a buyer comes back to from the bank's page, if the
+provider wants to know what they bring: 303 to the order's own page.
 
 No card number may come this way: a method is a token that the provider's own page has made. What looks like a number is
 refused before anything is written. Not here: what is decided (``orders.service``, ``orders.notices``).
@@ -22,6 +23,7 @@ refused before anything is written. Not here: what is decided (``orders.service`
 import re
 from collections.abc import Callable, Mapping
 from typing import assert_never
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -45,6 +47,9 @@ HOOK_MOST_BYTES = 1_000_000
 LOOK_AGAIN_S = 1
 """When to ask again how a payment stands that is not decided yet."""
 
+QUERY_MOST = 16
+
+_NOT_TOLD = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 SAID: Mapping[Decline, str] = {
@@ -55,6 +60,8 @@ SAID: Mapping[Decline, str] = {
     Decline.NUMBER: "The card number is not right. You have not been charged. Check it and try again.",
     Decline.LOST: "This card cannot be used. You have not been charged. Try another card, or ask your bank.",
     Decline.LIMIT: "This payment is above your card's limit. You have not been charged. Try another card.",
+    Decline.CARD_FULL: "This card has paid for as many seats of this event as one card may. You have not been charged. "
+    "Try another card, or take fewer seats.",
     Decline.AUTHENTICATION: "Your bank could not confirm that it is you. You have not been charged. Please try again.",
     Decline.CURRENCY: "This card cannot pay in this currency. You have not been charged. Try another card.",
     Decline.PROCESSING: "The payment did not go through for a technical reason. You have not been charged. Try again.",
@@ -146,6 +153,11 @@ class HooksWeb:
         provider = self._providers.get(name)
         if provider is None:
             raise Refused("address-unknown", "There is nothing at this address.", status=404)
+        if scope["method"] == "GET":
+            onward = await provider.returned(_query(scope))
+            if onward is not None:
+                await respond(send, 303, [(b"location", onward.encode()), *_NOT_TOLD], b"")
+                return
         if scope["method"] != "POST":
             raise Refused("method-not-allowed", "This address answers POST only.", status=405, allow="POST")
         body = await read_body(receive, HOOK_MOST_BYTES)
@@ -207,6 +219,14 @@ def refusal_of(outcome: No | NoAttempt | Blocked, what: str = "order") -> Refuse
             return Refused("payment-blocked", public, 403)
         case _:
             assert_never(outcome)
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """Read what an address brings; nothing, if it brings too much."""
+    try:
+        return dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=QUERY_MOST))
+    except ValueError:
+        return {}
 
 
 async def _show(send: Send, status: int, paper: OrderPaper) -> None:

@@ -136,6 +136,21 @@ def read_seat_tiers(plain: object) -> bytes:
     return bytes(made)
 
 
+def read_confirmation(event: str, plain: Mapping[str, Any]) -> None:
+    """Read {"confirm": "<the event's id>"}: money goes back because of it. Raises ``Refused``."""
+    faults = Faults("confirmation-missing", "Nothing was cancelled.")
+    _members(plain, {"confirm"}, faults)
+    faults.refuse()
+    if plain["confirm"] != event:
+        raise unconfirmed(event)
+
+
+def unconfirmed(event: str) -> Refused:
+    """Say how a sale is cancelled."""
+    public = f'Everything paid goes back. Who means it sends {{"confirm": "{event}"}} to …/cancel.'
+    return Refused("confirmation-missing", public, 422)
+
+
 def read_version(given: str | None, *, needed: bool) -> int | None:
     """Read If-Match; None stands for whatever is current. Raises ``Refused``."""
     if given is None:

@@ -3,7 +3,8 @@
     GET PUT      /organisers, /organisers/{id}          GET PUT  /venues, /venues/{id}
     POST         /venues/{id}/layouts?name=             text/csv, or pretix's plan as application/json, 32 MiB at most
     GET POST     /events                                GET PATCH  /events/{id}      (PATCH needs If-Match)
-    POST         /events/{id}/publish, /cancel          POST  /events/{id}/prices
+    POST         /events/{id}/publish                   POST  /events/{id}/prices
+    POST         /events/{id}/cancel                    {"confirm": id}
     POST         /events/{id}/tiers, /block, /unblock   PUT   /events/{id}/allocations/{name}
     GET          /events/{id}/report                    GET   /events/{id}/seats.csv
 
@@ -18,11 +19,9 @@ failures are problems (RFC 9457), those of a file or a document with the list ``
 
 import hashlib
 import hmac
-import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -37,6 +36,7 @@ from checkout.organiser.papers import (
     imported_paper,
     read_allocation,
     read_block,
+    read_confirmation,
     read_organiser,
     read_price_changes,
     read_retier,
@@ -44,25 +44,24 @@ from checkout.organiser.papers import (
     read_seats,
     read_venue,
     read_version,
+    unconfirmed,
 )
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Applied, On, Organising
-from checkout.requests import read_object
+from checkout.organiser.talking import (
+    NO_STORE,
+    PREFIX,
+    WHO,
+    answer,
+    document,
+    event_of,
+    resource,
+    table,
+    told,
+)
 from kernel.asgi import Receive, Scope, Send, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
-
-log = logging.getLogger(__name__)
-
-PREFIX = "/organiser/api"
-DOCUMENT_MOST_BYTES = 2 * 1024 * 1024
-"""A document of 100,000 seats by their numbers has 700 kB."""
-
-WHO = "checkout.organiser"
-"""Where the name of the token stands in the request's scope."""
-
-_NO_STORE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class OrganiserWeb:
@@ -85,22 +84,22 @@ class OrganiserWeb:
         self._tokens = {name: _digest(token) for name, token in tokens.items()}
         event = f"{PREFIX}/events/{{event}}"
         self.routes = [
-            _resource(f"{PREFIX}/organisers", GET=self.organisers),
-            _resource(f"{PREFIX}/organisers/{{organiser}}", PUT=self.put_organiser),
-            _resource(f"{PREFIX}/venues", GET=self.venues),
-            _resource(f"{PREFIX}/venues/{{venue}}", PUT=self.put_venue),
-            _resource(f"{PREFIX}/venues/{{venue}}/layouts", POST=self.import_layout),
-            _resource(f"{PREFIX}/events", GET=self.events, POST=self.create_event),
-            _resource(event, GET=self.event, PATCH=self.update_event),
-            _resource(f"{event}/publish", POST=self.publish),
-            _resource(f"{event}/cancel", POST=self.cancel),
-            _resource(f"{event}/prices", POST=self.set_prices),
-            _resource(f"{event}/tiers", POST=self.retier),
-            _resource(f"{event}/block", POST=self.block),
-            _resource(f"{event}/unblock", POST=self.unblock),
-            _resource(f"{event}/allocations/{{name}}", PUT=self.put_allocation),
-            _resource(f"{event}/report", GET=self.report),
-            _resource(f"{event}/seats.csv", GET=self.table),
+            resource(f"{PREFIX}/organisers", GET=self.organisers),
+            resource(f"{PREFIX}/organisers/{{organiser}}", PUT=self.put_organiser),
+            resource(f"{PREFIX}/venues", GET=self.venues),
+            resource(f"{PREFIX}/venues/{{venue}}", PUT=self.put_venue),
+            resource(f"{PREFIX}/venues/{{venue}}/layouts", POST=self.import_layout),
+            resource(f"{PREFIX}/events", GET=self.events, POST=self.create_event),
+            resource(event, GET=self.event, PATCH=self.update_event),
+            resource(f"{event}/publish", POST=self.publish),
+            resource(f"{event}/cancel", POST=self.cancel),
+            resource(f"{event}/prices", POST=self.set_prices),
+            resource(f"{event}/tiers", POST=self.retier),
+            resource(f"{event}/block", POST=self.block),
+            resource(f"{event}/unblock", POST=self.unblock),
+            resource(f"{event}/allocations/{{name}}", PUT=self.put_allocation),
+            resource(f"{event}/report", GET=self.report),
+            resource(f"{event}/seats.csv", GET=self.table),
             *more,
         ]
         self._router = Router(self.routes, redirect_slashes=False)
@@ -136,25 +135,25 @@ class OrganiserWeb:
     async def organisers(self, _request: Request) -> Response:
         """GET /organisers."""
         found = await self._catalogue.organisers()
-        return _json({"organisers": [{"id": one.id, "name": one.name} for one in found]})
+        return answer({"organisers": [{"id": one.id, "name": one.name} for one in found]})
 
     async def put_organiser(self, request: Request) -> Response:
         """PUT /organisers/{id}: keep an organiser, or its new name."""
-        organiser = read_organiser(request.path_params["organiser"], await _object(request))
+        organiser = read_organiser(request.path_params["organiser"], await document(request))
         await self._catalogue.put_organiser(organiser)
-        _told(request, "organiser-kept", organiser=organiser.id)
-        return _json({"id": organiser.id, "name": organiser.name})
+        told(request, "organiser-kept", organiser=organiser.id)
+        return answer({"id": organiser.id, "name": organiser.name})
 
     async def venues(self, _request: Request) -> Response:
         """GET /venues."""
-        return _json({"venues": [_venue(venue) for venue in await self._catalogue.venues()]})
+        return answer({"venues": [_venue(venue) for venue in await self._catalogue.venues()]})
 
     async def put_venue(self, request: Request) -> Response:
         """PUT /venues/{id}: keep a venue, or what is new of one."""
-        venue = read_venue(request.path_params["venue"], await _object(request))
+        venue = read_venue(request.path_params["venue"], await document(request))
         await self._catalogue.put_venue(venue)
-        _told(request, "venue-kept", venue=venue.id)
-        return _json(_venue(venue))
+        told(request, "venue-kept", venue=venue.id)
+        return answer(_venue(venue))
 
     async def import_layout(self, request: Request) -> Response:
         """POST /venues/{venue}/layouts: a plan becomes a layout; the same plan again is the same layout."""
@@ -163,8 +162,8 @@ class OrganiserWeb:
         async with self._importing.turn:
             octets = await _octets(request, MOST_OCTETS)
             made = await self._importing.add(venue, octets, kind, request.query_params.get("name", ""))
-        _told(request, "layout-imported", venue=venue, layout=made.layout, seats=made.plan.layout.seats)
-        return _json(
+        told(request, "layout-imported", venue=venue, layout=made.layout, seats=made.plan.layout.seats)
+        return answer(
             imported_paper(made.layout, made.plan), 201, {"location": f"/layouts/{made.layout}.json"}
         )
 
@@ -172,27 +171,30 @@ class OrganiserWeb:
 
     async def events(self, _request: Request) -> Response:
         """GET /events: all of them, drafts too."""
-        return _json({"events": [event_paper(known) for known in await self._catalogue.all()]})
+        return answer({"events": [event_paper(known) for known in await self._catalogue.all()]})
 
     async def create_event(self, request: Request) -> Response:
         """POST /events, see ``catalogue.read_event``; ``seat_tiers``, as an import told them, may come along."""
-        plain = await _object(request)
+        plain = await document(request)
         tiers = read_seat_tiers(plain.pop("seat_tiers")) if "seat_tiers" in plain else None
         known, _on = await self._organising.create(plain, tiers)
-        _told(request, "event-made", event=known.event.id, state=known.event.state.value)
+        told(request, "event-made", event=known.event.id, state=known.event.state.value)
         return _event(known, 201, {"location": f"{PREFIX}/events/{known.event.id}"})
 
     async def event(self, request: Request) -> Response:
         """GET /events/{event}: as it is in SQL now."""
-        known = await self._catalogue.committed(_name(request))
+        known = await self._catalogue.committed(event_of(request))
         if request.headers.get("if-none-match") == etag(known):
-            return Response(status_code=304, headers={**_NO_STORE, "etag": etag(known)})
+            return Response(status_code=304, headers={**NO_STORE, "etag": etag(known)})
         return _event(known)
 
     async def update_event(self, request: Request) -> Response:
         """PATCH /events/{event}: change what is said of it."""
         version = read_version(request.headers.get("if-match"), needed=True)
-        return await self._updated(request, await _object(request), version)
+        plain = await document(request)
+        if plain.get("state") == State.CANCELLED.value:
+            raise unconfirmed(event_of(request))
+        return await self._updated(request, plain, version)
 
     async def publish(self, request: Request) -> Response:
         """POST /events/{event}/publish."""
@@ -200,12 +202,13 @@ class OrganiserWeb:
         return await self._updated(request, {"state": State.PUBLISHED.value}, version)
 
     async def cancel(self, request: Request) -> Response:
-        """POST /events/{event}/cancel: nothing is sold any more; what is held runs out."""
+        """POST /events/{event}/cancel: nothing is sold any more; what is held runs out, what is paid goes back."""
         version = read_version(request.headers.get("if-match"), needed=False)
+        read_confirmation(event_of(request), await document(request))
         return await self._updated(request, {"state": State.CANCELLED.value}, version)
 
     async def _updated(self, request: Request, plain: Mapping[str, Any], version: int | None) -> Response:
-        event = _name(request)
+        event = event_of(request)
         try:
             known, on = await self._organising.update(event, plain, version)
         except Refused as error:
@@ -213,34 +216,32 @@ class OrganiserWeb:
                 raise
             current = await self._catalogue.committed(event)
             raise Refused("event-changed", error.public, 412, current=event_paper(current)) from error
-        _told(request, "event-changed", event=event, fields=sorted(plain), state=known.event.state.value)
+        told(request, "event-changed", event=event, fields=sorted(plain), state=known.event.state.value)
         return _event(known, 202 if on is On.LATER else 200)
 
     async def set_prices(self, request: Request) -> Response:
         """POST /events/{event}/prices: {"prices": [{"tier": 0, "prices": {"EUR": 4200}}]}; the others stay."""
-        event, plain = _name(request), await _object(request)
+        event, plain = event_of(request), await document(request)
         version = await self._catalogue.set_prices(event, read_price_changes(plain))
-        _told(request, "prices-set", event=event, version=version)
-        return _json({"event": event, "price_version": version})
+        told(request, "prices-set", event=event, version=version)
+        return answer({"event": event, "price_version": version})
 
     # --------------------------------------------------------------------------------- seats
 
     async def retier(self, request: Request) -> Response:
         """POST /events/{event}/tiers: {"tier": 1, "seats": [4, [10, 25]], "sections": [2]}."""
-        event = _name(request)
-        tier, seats, sections = read_retier(await _object(request))
+        event = event_of(request)
+        tier, seats, sections = read_retier(await document(request))
         applied = await self._organising.retier(event, tier, seats, sections)
-        _told(
-            request, "seats-put-into-tier", event=event, tier=tier, seats=applied.seats, on=applied.on.value
-        )
+        told(request, "seats-put-into-tier", event=event, tier=tier, seats=applied.seats, on=applied.on.value)
         return _applied(event, applied)
 
     async def block(self, request: Request) -> Response:
         """POST /events/{event}/block: {"seats": […], "allocation": "fans"}."""
-        event = _name(request)
-        seats, allocation = read_block(await _object(request))
+        event = event_of(request)
+        seats, allocation = read_block(await document(request))
         applied = await self._organising.block(event, seats, allocation)
-        _told(
+        told(
             request,
             "seats-blocked",
             event=event,
@@ -252,25 +253,25 @@ class OrganiserWeb:
 
     async def unblock(self, request: Request) -> Response:
         """POST /events/{event}/unblock: {"seats": […]}."""
-        event = _name(request)
-        applied = await self._organising.unblock(event, read_seats(await _object(request)))
-        _told(request, "seats-unblocked", event=event, seats=applied.seats, on=applied.on.value)
+        event = event_of(request)
+        applied = await self._organising.unblock(event, read_seats(await document(request)))
+        told(request, "seats-unblocked", event=event, seats=applied.seats, on=applied.on.value)
         return _applied(event, applied)
 
     async def put_allocation(self, request: Request) -> Response:
         """PUT /events/{event}/allocations/{name}: {"channel": "fan-club", "code": "MIDNIGHT"}."""
-        event, name = _name(request), request.path_params["name"]
-        channel, code = read_allocation(name, await _object(request))
+        event, name = event_of(request), request.path_params["name"]
+        channel, code = read_allocation(name, await document(request))
         await self._catalogue.put_allocation(event, name, channel, code)
-        _told(request, "allocation-kept", event=event, allocation=name, channel=channel)
-        return _json({"event": event, "name": name, "channel": channel, "has_code": bool(code)})
+        told(request, "allocation-kept", event=event, allocation=name, channel=channel)
+        return answer({"event": event, "name": name, "channel": channel, "has_code": bool(code)})
 
     # ------------------------------------------------------------------------------- looking
 
     async def report(self, request: Request) -> Response:
         """GET /events/{event}/report: seats by status, and what they came to; may be seconds behind."""
-        report = await self._reporting.report(_name(request))
-        return _json(
+        report = await self._reporting.report(event_of(request))
+        return answer(
             {
                 "event": report.event,
                 "at_ms": report.at_ms,
@@ -293,39 +294,15 @@ class OrganiserWeb:
 
     async def table(self, request: Request) -> Response:
         """GET /events/{event}/seats.csv."""
-        event = _name(request)
-        headers = {**_NO_STORE, "content-disposition": f'attachment; filename="{event}-seats.csv"'}
-        return Response(await self._reporting.table(event), headers=headers, media_type="text/csv")
+        event = event_of(request)
+        return table(await self._reporting.table(event), f"{event}-seats.csv")
 
 
 # ------------------------------------------------------------------------------------- small parts
 
 
-def _resource(path: str, **endpoints: Endpoint) -> Route:
-    """Make one route of all methods of a path, so that 405 names all of them."""
-
-    async def endpoint(request: Request) -> Response:
-        asked = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[asked](request)
-
-    return Route(path, endpoint, methods=list(endpoints))
-
-
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _name(request: Request) -> str:
-    return str(request.path_params["event"])
-
-
-def _told(request: Request, act: str, **fields: object) -> None:
-    log.info("an organiser's act", extra={"who": request.scope[WHO], "act": act, **fields})
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    _, plain = await read_object(request.scope, request.receive, DOCUMENT_MOST_BYTES)
-    return plain
 
 
 async def _octets(request: Request, most: int) -> bytes:
@@ -346,17 +323,13 @@ async def _octets(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _json(plain: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(plain), status, {**_NO_STORE, **(headers or {})}, "application/json")
-
-
 def _event(known: Known, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return _json(event_paper(known), status, {"etag": etag(known), **(headers or {})})
+    return answer(event_paper(known), status, {"etag": etag(known), **(headers or {})})
 
 
 def _applied(event: str, applied: Applied) -> Response:
     plain = {"event": event, "seats": applied.seats, "on": applied.on.value}
-    return _json(plain, 202 if applied.on is On.LATER else 200)
+    return answer(plain, 202 if applied.on is On.LATER else 200)
 
 
 def _venue(venue: Venue) -> dict[str, str]:

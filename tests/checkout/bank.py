@@ -3,7 +3,7 @@
 Methods name what happens: ``ok``, ``no-funds``, ``asks`` (the buyer must answer), ``slow`` (decided later).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from checkout.money import Money
@@ -151,6 +151,14 @@ class Bank:
                 id_, Topic.PAYMENT, ref, now_ms, payment.event, payment.order, payment.attempt, payment.amount,
             )
         ]  # fmt: skip
+
+    async def take_in(self, notices: Sequence[Notice]) -> None:
+        """Keep nothing: this bank can be asked."""
+
+    async def returned(self, query: Mapping[str, str]) -> str | None:
+        """Know of nobody."""
+        del query
+        return None
 
     def acknowledgement(self) -> tuple[int, bytes, str]:
         """Say what is expected."""

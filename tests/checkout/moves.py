@@ -19,6 +19,8 @@ from checkout.sales.rebuilding import Rebuilder
 from checkout.shards.moving import CLEAR_MS, Moved, Mover, Progress, Step
 from checkout.shards.shards import Shards
 from checkout.tables import (
+    ADYEN_ENTRIES,
+    ADYEN_PAYMENTS,
     ATTEMPTS,
     HOLD_JOURNAL,
     MONEY,
@@ -175,6 +177,14 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     put(
         database, MONEY, provider="bank", ref="p-" + event, kind="captured", number=1, attempt=1, at_ms=now_ms,
         **own_order,
+    )  # fmt: skip
+    put(
+        database, ADYEN_PAYMENTS, ref=f"{event}/O1/1", attempt=1, created_ms=now_ms, return_url="", let_go=False,
+        **own_order,
+    )  # fmt: skip
+    put(
+        database, ADYEN_ENTRIES, ref=f"{event}/O1/1", name="pay", event_id=event, kind="pay", code="",
+        outcome="authorised", psp="P1", amount_minor=0, asks="", url="", decline="", card="", tries=1, at_ms=now_ms,
     )  # fmt: skip
     await reloaded(place, event, 2)
 

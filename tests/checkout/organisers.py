@@ -17,7 +17,8 @@ from checkout.holds.places import OnePlace, Place
 from checkout.organiser.importing import Importing
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
-from checkout.organiser.web import PREFIX, OrganiserWeb
+from checkout.organiser.talking import PREFIX
+from checkout.organiser.web import OrganiserWeb
 from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.checkout.catalogues import catalogue_of, with_event

@@ -5,11 +5,24 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from babel.core import get_global
+from babel.numbers import get_currency_precision
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout import money
-from checkout.money import MOST, Money, NoSuchCurrency, exponent, major, shown, times, total
+from checkout.currencies import DIGITS
+from checkout.money import (
+    MOST,
+    Money,
+    NoSuchCurrency,
+    decimals_shown,
+    exponent,
+    major,
+    shown,
+    times,
+    total,
+)
 
 AMOUNTS = st.integers(-(10**15), 10**15)
 CODES = st.sampled_from(sorted(money.currencies()))
@@ -64,9 +77,64 @@ def test_money_is_written_as_people_of_a_language_do(
 @given(AMOUNTS, CODES)
 def test_what_is_shown_is_what_is_owed(amount: int, code: str) -> None:
     """The digits on the page are the digits of the amount: nothing is rounded on the way."""
-    text = shown(Money(amount, code), "en")
+    owed = Money(amount, code)
+    text = shown(owed, "en")
 
-    assert int("".join(filter(str.isdigit, text))) == abs(amount)
+    digits = int("".join(filter(str.isdigit, text)))
+    assert digits * 10 ** (exponent(code) - decimals_shown(owed)) == abs(amount)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(840_000, "8.400\xa0HUF"), (840_050, "8.400,50\xa0HUF"), (1, "0,01\xa0HUF")]
+)
+def test_decimals_that_people_do_not_write_are_left_out_only_while_they_are_noughts(
+    amount: int, text: str
+) -> None:
+    """CLDR writes forints without decimals; half a forint would vanish."""
+    assert shown(Money(amount, "HUF"), "de") == text
+
+
+def test_babel_writes_some_currencies_with_fewer_decimals_than_they_have() -> None:
+    """Where CLDR differs from ISO 4217 today. Fails when an update of Babel changes it: amounts stay what they are."""
+    differ = {code: get_currency_precision(code) for code in money.currencies()}
+
+    assert {code: shown for code, shown in differ.items() if shown != exponent(code)} == dict.fromkeys(
+        [
+            "AFN",
+            "ALL",
+            "COP",
+            "HUF",
+            "IDR",
+            "IQD",
+            "IRR",
+            "KPW",
+            "LAK",
+            "LBP",
+            "MGA",
+            "MMK",
+            "SOS",
+            "SYP",
+            "YER",
+        ],
+        0,
+    )
+
+
+def test_the_currencies_are_those_that_are_tender_somewhere() -> None:
+    """Fails when an update of Babel knows one that is new, or knows that one is over."""
+    eras = [era for territory in get_global("territory_currencies").values() for era in territory]
+
+    assert money.currencies() == {code for code, _since, until, tender in eras if until is None and tender}
+    assert set(DIGITS.values()) == {0, 2, 3}
+
+
+def test_an_update_of_babel_changes_no_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant that asks Babel for the decimals makes a hundred times as much of the same number."""
+    amount = Money(840_000, "HUF")
+
+    assert major(amount) == 8_400
+    monkeypatch.setattr(money, "exponent", get_currency_precision)
+    assert major(amount) == 840_000
 
 
 @given(AMOUNTS, CODES)

@@ -18,6 +18,7 @@ from checkout.orders.papers import OrderPaper
 from checkout.orders.ports import Judge, Seen, Trusting
 from checkout.orders.recovering import Recovering
 from checkout.orders.refunding import Refunding
+from checkout.orders.review import UNMINDFUL, Cautions
 from checkout.orders.service import Ordering, Till, Told
 from checkout.orders.strays import Strays
 from checkout.sales.reconciling import Reconciler
@@ -46,6 +47,7 @@ class Shop:
     scene: Scene
     bank: Bank
     judge: Judge = field(default_factory=Trusting)
+    cautions: Cautions = UNMINDFUL
 
     def __post_init__(self) -> None:
         """Begin with one worker."""
@@ -57,7 +59,9 @@ class Shop:
         providers = {self.bank.name: self.bank}
         hall = StoreHall(places)
         group = Grouping(scene.database)
-        driving = Driving(group, providers, self.judge, hall, scene.clock, scene.metrics, RETURN_URL)
+        driving = Driving(
+            group, providers, self.judge, hall, scene.clock, scene.metrics, RETURN_URL, cautions=self.cautions
+        )
         refunding = Refunding(group, driving, providers, scene.clock, scene.metrics)
         till = Till(scene.place, group, driving, refunding, scene.sales)
 
@@ -75,7 +79,7 @@ class Shop:
             scene.clock,
             scene.metrics,
         )
-        caring = Caring(places, tills, ordering, scene.clock)
+        caring = Caring(places, tills, ordering, scene.clock, self.cautions.terms)
         strays = Strays(places, tills, scene.clock, scene.metrics)
         recovering = Recovering(
             scene.catalogue, places, tills, ordering, caring, providers, strays, scene.clock, scene.metrics
@@ -142,11 +146,11 @@ class Shop:
 
 @asynccontextmanager
 async def shop(
-    url: str, store_url: str, *, judge: Judge | None = None, **changes: Any
+    url: str, store_url: str, *, judge: Judge | None = None, cautions: Cautions = UNMINDFUL, **changes: Any
 ) -> AsyncIterator[Shop]:
     """Open a sale with money; `changes` are those of the event's fields."""
     async with on_sale(url, store_url, **changes) as scene:
-        yield Shop(scene, Bank(scene.clock), judge or Trusting())
+        yield Shop(scene, Bank(scene.clock), judge or Trusting(), cautions)
 
 
 def money_of(scene: Scene) -> MoneyBooks:

@@ -5,7 +5,7 @@ test began, because the store's own counts for holds. Not here: processes and so
 """
 
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,10 @@ async def front(
     tmp_path: Path,
     roles: Collection[Role] = EVERY,
     database_url: str | None = None,
+    joined: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Front]:
-    """Open a shop with one event of 45 places; `changes` are the event's."""
+    """Open a shop with one event of 45 places; `changes` are the event's, `joined` what the shop is joined with."""
     clock = ManualClock(time.time_ns() // 1_000_000)
     now_ms = clock.now_ms()
     parts = ShopParts(Settings(data=tmp_path, store_url=store_url, shop_database_url=database_url), clock)
@@ -80,7 +81,9 @@ async def front(
     }
     layout = await with_event(parts.catalogue, **event)
     metrics = Metrics(CollectorRegistry())
-    shop = JoinedShop(parts, buyer_of, b"s" * 32, "worker", metrics, offer_ms=120_000, roles=roles)
+    shop = JoinedShop(
+        parts, buyer_of, b"s" * 32, "worker", metrics, offer_ms=120_000, roles=roles, **(joined or {})
+    )
     await shop.open_halls()
     try:
         async with client_of(shop, {"x-buyer": "ann", **OWN}) as client:

@@ -137,7 +137,38 @@ def test_secrets_do_not_show() -> None:
         "organiser_token",
         "stripe_secret_key",
         "stripe_webhook_secret",
+        "adyen_api_key",
+        "adyen_hmac_key",
+        "adyen_webhook_password",
     }
+
+
+ADYEN = {
+    "WAITROOM_PAYMENTS": "adyen", "WAITROOM_ADYEN_API_KEY": "key", "WAITROOM_ADYEN_MERCHANT": "ShopECOM",
+    "WAITROOM_ADYEN_HMAC_KEY": "00" * 32, "WAITROOM_ADYEN_WEBHOOK_USER": "adyen",
+    "WAITROOM_ADYEN_WEBHOOK_PASSWORD": "password",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({}, []),
+        *(({name: ""}, [name]) for name in ADYEN if name != "WAITROOM_PAYMENTS"),
+        ({"WAITROOM_ADYEN_WEBHOOK_USER": "a:b"}, ["WAITROOM_ADYEN_WEBHOOK_USER"]),
+        ({"WAITROOM_ADYEN_ENDPOINT": "checkout-test.adyen.com"}, ["WAITROOM_ADYEN_ENDPOINT"]),
+    ],
+)
+def test_payments_by_adyen_need_an_account(changes: dict[str, str], faults: list[str]) -> None:
+    """All that is missing is told at once; the sandbox of that shape needs nothing."""
+    told: list[str] = []
+    try:
+        load(ADYEN | changes)
+    except Misconfigured as error:
+        told = list(error.faults)
+
+    assert [fault.split(":")[0] for fault in told] == faults
+    assert load({"WAITROOM_PAYMENTS": "adyen-sandbox"}).has_sandbox
 
 
 def test_a_trusted_proxy_may_be_one_address() -> None:
@@ -178,3 +209,25 @@ def test_the_shop_is_found_where_rooms_name_it() -> None:
     assert plain.shop_address == "http://127.0.0.1:9000"
     assert plain.shop_database_address.endswith("/data/shop.db")
     assert (told.shop_address, told.shop_database_address) == ("https://shop.internal", "postgresql://x/y")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"STRIPE_PUBLISHABLE_KEY": ""}, "payments by Stripe need it"),
+        ({"STRIPE_PUBLISHABLE_KEY": "sk_test_1"}, "it must begin with pk_"),
+        ({"STRIPE_PUBLISHABLE_KEY": "pk_live_1"}, "it must be the test key"),
+        ({"STRIPE_SECRET_KEY": "rk_live_1"}, "it must be the live key"),
+        ({"STRIPE_SCRIPT": "js.stripe.com"}, "is not an address"),
+    ],
+)
+def test_an_account_at_stripe_is_named_as_a_whole(changes: dict[str, str], fault: str) -> None:
+    """A secret key never stands on a page, and keys of two modes do not meet."""
+    own = {
+        "PAYMENTS": "stripe", "STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": "whsec_1",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+    }  # fmt: skip
+
+    assert load({f"WAITROOM_{name}": text for name, text in own.items()}).payments == "stripe"
+    with pytest.raises(Misconfigured, match=fault):
+        load({f"WAITROOM_{name}": text for name, text in (own | changes).items()})

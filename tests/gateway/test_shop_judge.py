@@ -9,6 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from checkout.database import ShopDatabase
+from checkout.holds.places import OnePlace, Place
+from checkout.holds.store import HoldStore
 from checkout.metrics import Metrics
 from checkout.money import Money
 from checkout.orders.order import Attempt, Order, OrderState
@@ -27,7 +30,10 @@ def judge_of(store: Redis, clock: ManualClock, rules: str, folder: Path) -> Frau
     """Make a judge by a file of rules."""
     path = folder / "fraud.toml"
     path.write_text(rules, encoding="utf-8")
-    parts = cast("ShopParts", SimpleNamespace(store=store, clock=clock))
+    database = ShopDatabase(f"sqlite:///{folder}/shop.db")
+    database.open()
+    places = OnePlace(Place("main", database, cast("HoldStore", None)))
+    parts = cast("ShopParts", SimpleNamespace(store=store, clock=clock, shards=places))
     settings = fraud_settings(path, is_sandbox=False)
     return FraudJudge(settings, parts, b"secret of thirty-two bytes or so", Metrics(CollectorRegistry()))
 

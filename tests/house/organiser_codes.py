@@ -33,6 +33,51 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Nothing has changed, because `seats` are held, reserved, sold, or blocked already.",
         "Leave them out, or wait until they are free.",
     ),
+    "refund-invalid": (
+        GROUP,
+        "A refund has faults; nothing went back.",
+        CORRECT,
+    ),
+    "refund-too-much": (
+        GROUP,
+        "More was to go back than `left_minor`: what was captured, less what is back, on its way, or with the bank.",
+        "Ask for less.",
+    ),
+    "refund-not-failed": (
+        GROUP,
+        "Only a refund that has failed is tried again.",
+        "Look at the refund's `state`.",
+    ),
+    "decision-invalid": (
+        GROUP,
+        "A decision on a review has faults; nothing was decided.",
+        CORRECT,
+    ),
+    "review-unknown": (
+        GROUP,
+        "Nobody has to look at this order.",
+        "`GET …/reviews` lists those.",
+    ),
+    "review-decided": (
+        GROUP,
+        "The review was decided otherwise; `review` says by whom.",
+        "Nothing; one decision counts.",
+    ),
+    "review-lapsed": (
+        GROUP,
+        "Nobody has decided in time; what is set for that follows within seconds.",
+        "Nothing.",
+    ),
+    "notice-unknown": (
+        GROUP,
+        "Nothing of this name is put aside.",
+        "`GET …/notices` and `…/strays` list what is.",
+    ),
+    "confirmation-missing": (
+        GROUP,
+        "A sale is cancelled by whoever repeats the event's id; everything paid goes back then.",
+        'Send `{"confirm": "<id of the event>"}` to `…/cancel`.',
+    ),
     "shard-unknown": (GROUP, "The settings name no such shard.", "Look at WAITROOM_SHOP_SHARDS."),
     "shards-unknown": (
         GROUP,

@@ -8,7 +8,11 @@ CHOOSE = "Look at the map and choose again; the seat page offers the nearest tha
 
 WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
-    "order-unknown": (GROUP, "The buyer has no such order.", "`GET …/orders` lists the buyer's own."),
+    "order-unknown": (
+        GROUP,
+        "There is no such order, or the buyer has none such.",
+        "`GET …/orders` lists the buyer's own.",
+    ),
     "order-over": (GROUP, "The order's time is over, or it was given up; its seats are free.", CHOOSE),
     "order-paid": (GROUP, "The order is paid for.", "Nothing."),
     "payment-declined": (
@@ -47,7 +51,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "prices-unknown": (GROUP, "There is no such version of the event's prices.", CORRECT),
     "query-invalid": (
         GROUP,
-        "A parameter of the list of events is unknown, there twice, or out of its bounds.",
+        "A parameter of a list is unknown, there twice, or out of its bounds.",
         "See docs/checkout.md; `after` is the `next` of the page before.",
     ),
     "version-malformed": (

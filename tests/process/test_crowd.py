@@ -67,6 +67,9 @@ class Place:
         addresses = re.findall(r"http://127\.0\.0\.1:\d+", told)
         assert len(addresses) > 1, self.log.read_text(encoding="utf-8")
         self.site, self.operator = addresses[:2]
+        sandbox = re.search(r"sandbox.*(http://\S+)", told)
+        assert sandbox is not None
+        self.sandbox = sandbox[1]
 
     @property
     def token_file(self) -> Path:
@@ -81,6 +84,7 @@ class Place:
     def check(self, event: str, records: Path) -> "subprocess.CompletedProcess[str]":
         """Look at an event's sale in SQL, in the store and in what the crowd was told."""
         words = ["shop", "check", event, "--live", "--records", str(records), "--data", str(self.data)]
+        words += ["--sandbox-url", self.sandbox]
         return subprocess.run(
             [sys.executable, "-m", "gateway", *words],
             capture_output=True,
@@ -158,7 +162,7 @@ def reds(result: Result) -> dict[str, object]:
 
 
 def test_a_crowd_gets_through_by_the_command_line(tmp_path: Path) -> None:
-    """``waitroom crowd`` sends some hundred fans through everything, seats too, and every check is green."""
+    """``waitroom crowd`` sends some hundred fans through everything, seats and till too: every check is green."""
     with installation(tmp_path / "data") as place:
         done = subprocess.run(
             [
@@ -166,6 +170,7 @@ def test_a_crowd_gets_through_by_the_command_line(tmp_path: Path) -> None:
                 "--linger", "100", "--operator-url", place.operator, "--operator-token-file", str(place.token_file),
                 "--journal-url", place.journal_url, "--report", str(tmp_path / "report.html"),
                 "--json", str(tmp_path / "report.json"), "--records", str(tmp_path / "sale.jsonl"), "--alone",
+                "--books", str(place.data), "--sandbox-url", place.sandbox,
             ],
             capture_output=True,
             text=True,
@@ -184,12 +189,14 @@ def test_a_crowd_gets_through_by_the_command_line(tmp_path: Path) -> None:
     unjudged = {check["name"] for check in told["checks"] if check["state"] == "not judged"}
     assert {"draw-kept"} <= unjudged <= {"draw-kept", "map-follows"}
     assert {check["state"] for check in told["checks"] if check["name"] not in unjudged} == {"green"}
-    assert len(told["checks"]) == 23
+    assert len(told["checks"]) == 27
     assert told["matched"] == 300
     assert told["places_lost"] == 0
-    assert f"All {23 - len(unjudged)} checks are green. {len(unjudged)} could not be judged." in done.stdout
+    assert f"All {27 - len(unjudged)} checks are green. {len(unjudged)} could not be judged." in done.stdout
     assert told["seats"]["won"] > 150
     assert told["seats"]["reserved"] > 50
+    assert told["paid"]["paid"] > 40
+    assert told["paid"]["not_paid"] > 0
     assert set(checked) == {"late-trains", "northern-lights", "paper-lanterns", "small-hours"}
     for event, check in checked.items():
         assert check.returncode == 0, check.stdout + check.stderr

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 class Demo:
     """A running demo on free ports."""
 
-    def __init__(self, data: Path, *words: str) -> None:
+    def __init__(self, data: Path, *words: str, environ: Mapping[str, str] | None = None) -> None:
         self.data = data
         ports = [] if any(word == "--port" for word in words) else ["--port", "0"]
         self.process = subprocess.Popen(
@@ -34,7 +34,10 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={name: text for name, text in os.environ.items() if not name.startswith("WAITROOM_")},
+            env={
+                **{name: text for name, text in os.environ.items() if not name.startswith("WAITROOM_")},
+                **(environ or {}),
+            },
         )  # fmt: skip
         assert self.process.stdout is not None
         self.welcome = ""
@@ -87,9 +90,9 @@ def wait_until(what: str, is_so: object, within_s: float = STOP_S) -> None:
 
 
 @contextmanager
-def demo(data: Path, *words: str) -> Iterator[Demo]:
+def demo(data: Path, *words: str, environ: Mapping[str, str] | None = None) -> Iterator[Demo]:
     """Run a demo; afterwards nothing of it is left, whatever the test did."""
-    running = Demo(data, *words)
+    running = Demo(data, *words, environ=environ)
     family = running.family
     try:
         yield running

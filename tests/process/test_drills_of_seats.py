@@ -1,4 +1,4 @@
-"""The drills of the shop in their short form: a sale, and the same sale while everything is killed.
+"""The drills of the shop in their short form: a sale, the same while everything is killed, and one that is paid for.
 
 Apart from ``test_drills``, so that two processes can play them side by side.
 """
@@ -27,3 +27,13 @@ def test_every_seat_of_an_arena_is_sold_once() -> None:
     assert told["sale-checks"]["value"] >= 8
     assert told["sale-holds"]["value"] > 120
     assert told["sale-violations"]["details"]["looked_at"]["seats"] == 60_000
+
+
+def test_nobody_is_charged_twice_while_the_bank_is_ill_and_the_shop_is_killed() -> None:
+    """Lost and late answers, errors, notices that come twice or never, kill -9: what was told is what was charged."""
+    told = play("paying")
+
+    assert told["paying-crowd"]["value"] == 120
+    assert told["paying-checks"]["value"] == 4
+    assert told["paying-orders"]["value"] > 70
+    assert told["paying-faults"]["value"] > 30

@@ -1,6 +1,7 @@
 """Rows of the failure matrix that no other story plays.
 
 A sale that dies at any statement, a database that is cut off or put back to yesterday, a buyer whose admission is over.
+Which row is played where stands in docs/failure-matrix.md.
 """
 
 import asyncio

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 
 from checkout.orders.ports import Judgement, Seen
+from checkout.site.fields import CardFields, stripe_fields
 from checkout.site.order_pages import OrderPages, Way
 from checkout.site.render import Event, Visit
 from kernel.asgi import Receive, Scope, Send, header
@@ -25,7 +26,7 @@ WAYS = (Way("ok", "pays"), Way("no-funds", "no-funds"), Way("asks", "asks"))
 
 
 @asynccontextmanager
-async def visiting(own: Shop) -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(own: Shop, fields: CardFields | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Visit the pages; a header says who does."""
 
     def buyer_of(scope: Scope) -> str:
@@ -43,7 +44,9 @@ async def visiting(own: Shop) -> AsyncIterator[httpx.AsyncClient]:
         assert isinstance(error, Refused)
         return PlainTextResponse(error.code, error.status)
 
-    pages = OrderPages(own.worker.ordering, own.scene.reserving, WAYS, buyer_of, lambda _: Seen("192.0.2.1"))
+    pages = OrderPages(
+        own.worker.ordering, own.scene.reserving, WAYS, buyer_of, lambda _: Seen("192.0.2.1"), fields=fields
+    )
     router = ExceptionMiddleware(Router(pages.routes(event_of, visit_of)), {Refused: refused})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +79,26 @@ async def test_an_order_from_its_reservation_to_paid(shop_url: str, store_url: s
     assert 'href="https://bank/pay-2' in question.text
     assert "Paid. The seats are yours" in paid.text
     assert shown.headers["cache-control"] == "no-store"
+
+
+async def test_with_fields_the_form_brings_a_token_of_theirs_and_one_page_is_open(
+    shop_url: str, store_url: str
+) -> None:
+    """Any token of the provider's; none of the ways on a page, and no number. Paid, the policy is closed again."""
+    async with shop(shop_url, store_url) as own, visiting(own, stripe_fields("pk_test_1")) as page:
+        address = f"/events/{EVENT}/order/{(await own.order())['order']}"
+        before = await page.get(address)
+        for bad in ("ok", "4242424242424242", "pm_"):
+            refused = await page.post(f"{address}/pay", data={"key": "k", "method": bad})
+            assert refused.status_code == 404
+        untouched = await page.get(address)
+        paid = await page.post(f"{address}/pay", data={"key": "k", "method": "pm_1AbC"})
+        after = await page.get(address)
+
+    assert "https://js.stripe.com" in before.headers["content-security-policy"]
+    assert "Pay for your seats" in untouched.text
+    assert paid.status_code == 303
+    assert "stripe.com" not in after.headers["content-security-policy"] or "Pay for" not in after.text
 
 
 async def test_an_order_is_given_up(shop_url: str, store_url: str) -> None:

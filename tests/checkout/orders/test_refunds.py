@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 
+from checkout.fraud.review import Decision
 from checkout.halls.seats import Status
 from checkout.orders import store
+from checkout.orders.caring import Judged
 from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Seen
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.review import Word
 from checkout.orders.rows import Stale, refunds_of
 from checkout.orders.service import No
 from checkout.orders.store import NoAttempt, NoRefund, want_refund
@@ -239,9 +242,12 @@ async def test_a_person_looks_before_the_money_is_taken(
         waiting = await own.pay(order)
         await own.settle(rounds=20)
         meanwhile = (own.bank.net_minor(order["order"]), own.scene.sql_seats(0, 1))
+        decision = Decision.RELEASE if agrees else Decision.REFUSE
         second = await own.pay(order, key="k2")
-        await own.worker.caring.judge(EVENT, order["order"], release=agrees)
-        again = await own.worker.caring.judge(EVENT, order["order"], release=agrees)
+        done = [
+            await own.worker.caring.judge(EVENT, order["order"], decision, Word("ida", "Looked fine."))
+            for _ in range(2)
+        ]
         paper = await own.look(order)
         await own.settle(2)
         wrong = await faults(own)
@@ -251,7 +257,8 @@ async def test_a_person_looks_before_the_money_is_taken(
     assert second is NoAttempt.UNDER_WAY
     assert paper["state"] == ("paid" if agrees else "refused")
     assert own.bank.net_minor(order["order"]) == (PRICE if agrees else 0)
-    assert again is No.OVER
+    assert all(isinstance(one, Judged) for one in done)
+    assert [one.again for one in done if isinstance(one, Judged)] == [False, True]
     assert own.bank.open_refs == []
     assert wrong == []
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkout.organiser.importing import MOST_OCTETS
-from checkout.organiser.web import DOCUMENT_MOST_BYTES, PREFIX
+from checkout.organiser.talking import DOCUMENT_MOST_BYTES, PREFIX
 from kernel.clock import ManualClock
 from tests.checkout.catalogues import VENUE, event_fields, statements
 from tests.checkout.halls.test_plans import GOOD
@@ -47,6 +47,7 @@ DOCUMENTS = [
     ("PUT", "/venues/barn"),
     ("POST", "/events"),
     ("PATCH", f"/events/{EVENT}"),
+    ("POST", f"/events/{EVENT}/cancel"),
     ("POST", f"/events/{EVENT}/prices"),
     ("POST", f"/events/{EVENT}/tiers"),
     ("POST", f"/events/{EVENT}/block"),
@@ -157,7 +158,13 @@ BAD: list[tuple[str, str, Any, tuple[int, str, list[str]]]] = [
     ])),
     ("PATCH", "/events/none", {"title": "x"}, (404, "event-unknown", [])),
     ("POST", "/events/none/publish", None, (404, "event-unknown", [])),
-    ("POST", "/events/none/cancel", None, (404, "event-unknown", [])),
+    ("POST", "/events/none/cancel", {"confirm": "none"}, (404, "event-unknown", [])),
+    ("POST", f"/events/{EVENT}/cancel", {}, (422, "confirmation-missing", ["confirm: it is missing"])),
+    ("POST", f"/events/{EVENT}/cancel", {"confirm": "winter"}, (422, "confirmation-missing", [])),
+    ("POST", f"/events/{EVENT}/cancel", {"confirm": EVENT, "x": 1}, (
+        422, "confirmation-missing", ["x: it is unknown"],
+    )),
+    ("PATCH", f"/events/{EVENT}", {"state": "cancelled"}, (422, "confirmation-missing", [])),
     ("GET", "/events/none", None, (404, "event-unknown", [])),
     ("GET", "/events/none/report", None, (404, "event-unknown", [])),
     ("GET", "/events/none/seats.csv", None, (404, "event-unknown", [])),

@@ -12,7 +12,7 @@ from checkout.halls.plans import read_csv
 from checkout.halls.seat_rows import SeatRows
 from checkout.halls.seats import Status, tier
 from checkout.organiser.papers import tier_runs
-from checkout.organiser.web import PREFIX
+from checkout.organiser.talking import PREFIX
 from checkout.site.roles import Role, role_of
 from kernel.clock import ManualClock
 from tests.checkout.catalogues import VENUE, event_fields, statements
@@ -131,7 +131,7 @@ async def test_each_act_is_told_with_who_and_without_secrets(
             json={"channel": "press", "code": "SCOOP-42"},
             headers={"authorization": f"Bearer {TOKENS['box-office']}"},
         )
-        await own.post("/cancel")
+        await own.post("/cancel", {"confirm": EVENT})
 
     acts = told(caplog.records)
     assert [act["act"] for act in acts] == [
@@ -257,10 +257,10 @@ async def test_a_cancelled_event_takes_no_hold_and_a_published_one_does_again(
     """The hall in the store is closed with it."""
     async with desk(shop_url, store_url, clock) as own:
         assert type(await own.hold("a", 0)).__name__ == "Held"
-        stale = await own.post("/cancel", **{"if-match": '"1"'})
+        stale = await own.post("/cancel", {"confirm": EVENT}, **{"if-match": '"1"'})
         assert _problem(stale) == (412, "event-changed", [])
 
-        assert (await own.post("/cancel")).json()["state"] == "cancelled"
+        assert (await own.post("/cancel", {"confirm": EVENT})).json()["state"] == "cancelled"
         assert type(await own.hold("b", 1)).__name__ == "Closed"
         assert (await own.post("/publish")).json()["state"] == "published"
         assert type(await own.hold("b", 1)).__name__ == "Held"

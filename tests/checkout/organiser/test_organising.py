@@ -216,7 +216,7 @@ async def test_a_cancelled_event_is_cancelled_although_the_store_is_away(
     async with desk(shop_url, store_url, clock) as own:
         with monkeypatch.context() as patch:
             _away(patch, "sale")
-            answer = await own.post("/cancel")
+            answer = await own.post("/cancel", {"confirm": EVENT})
 
         assert answer.status_code == 202
         assert (await own.catalogue.known(EVENT)).event.state == "cancelled"

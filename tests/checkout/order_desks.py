@@ -1,0 +1,68 @@
+"""An organiser's desk over a shop that takes money (``tills``): the API behind its door, and a client with a token."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from checkout.holds.places import OnePlace
+from checkout.organiser.finding import Finding
+from checkout.organiser.importing import Importing
+from checkout.organiser.orders_web import OrdersDesk
+from checkout.organiser.queues import Queues
+from checkout.organiser.reporting import Reporting
+from checkout.organiser.service import Organising
+from checkout.organiser.takings import Counting
+from checkout.organiser.talking import PREFIX
+from checkout.organiser.web import OrganiserWeb
+from tests.checkout.organisers import TOKEN, TOKENS
+from tests.checkout.reservations import EVENT
+from tests.checkout.tills import Shop, shop
+
+
+@dataclass
+class OrderDesk:
+    """A shop, and an organiser's client of it."""
+
+    shop: Shop
+    client: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, plain: object = None, **headers: str) -> httpx.Response:
+        """Ask below the event."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given: dict[str, Any] = {} if plain is None else {"json": plain}
+        return await self.client.request(method, f"{PREFIX}/events/{EVENT}{path}", headers=named, **given)
+
+    async def everywhere(self, method: str, path: str) -> httpx.Response:
+        """Ask below the prefix."""
+        return await self.client.request(method, PREFIX + path)
+
+    async def refund(self, order: str, key: str, **plain: object) -> httpx.Response:
+        """Have money go back."""
+        body = {"reason": "asked for", **plain}
+        return await self.ask("POST", f"/orders/{order}/refunds", body, idempotency_key=key)
+
+
+@asynccontextmanager
+async def order_desk(url: str, store_url: str, **options: Any) -> AsyncIterator[OrderDesk]:
+    """Open a sale with money and a desk beside it."""
+    async with shop(url, store_url, **options) as own:
+        scene = own.scene
+        places = OnePlace(scene.place)
+        desk = OrdersDesk(
+            scene.catalogue, own.worker.caring, Finding(places), Queues(places), Counting(places), scene.clock
+        )
+        web = OrganiserWeb(
+            scene.catalogue,
+            Importing(scene.catalogue),
+            Organising(scene.catalogue, places),
+            Reporting(scene.catalogue, places, scene.clock),
+            TOKENS,
+            desk.routes,
+        )
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        transport = httpx.ASGITransport(web)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as client:
+            yield OrderDesk(own, client)
