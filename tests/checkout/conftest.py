@@ -1,8 +1,9 @@
 """What the tests of the shop may ask for: an empty database of their own, on either kind of database.
 
-* ``shop_url``: the address of an empty database, once on SQLite and once on PostgreSQL. No table is there yet.
-* ``shop_database``: the same, opened: a ``ShopDatabase`` with its tables, closed at the end of the test.
-* ``shop_urls``: the addresses of three empty databases of one kind, for a shop of shards.
+* ``empty_shop_url``: the address of an empty database, once on SQLite and once on PostgreSQL. No table is there yet.
+* ``shop_url``: the same with the shop's tables (copied, see templates.py), and nothing in them.
+* ``shop_database``: the same, opened: a ``ShopDatabase``, closed at the end of the test.
+* ``shop_urls``: the addresses of three databases of one kind with the shop's tables, for a shop of shards.
 * ``store_urls``: the addresses of two real stores, emptied before the test.
 * ``postgres_url``: the server behind it, as the tests of the line start it.
 """
@@ -18,13 +19,20 @@ from sqlalchemy.engine import make_url
 
 from checkout.database import ShopDatabase
 from kernel.embedded import EmbeddedStore
+from tests.checkout.templates import Templates
 from tests.waitroom.conftest import postgres_url
 
 __all__ = ["postgres_url"]
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Give what fills empty databases with the shop's tables."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def empty_shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Give the address of an empty database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/shop.db"
@@ -38,6 +46,13 @@ def shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield address.render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture
+def shop_url(empty_shop_url: str, templates: Templates) -> str:
+    """Give the address of a database with empty tables."""
+    templates.fill(empty_shop_url)
+    return empty_shop_url
 
 
 @pytest.fixture
@@ -65,22 +80,30 @@ def postgres_urls(postgres_url: str) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def shop_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, ...]]:
-    """Give the addresses of three empty databases, really three: a statement that knew two would fail."""
+def shop_urls(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Templates
+) -> Iterator[tuple[str, ...]]:
+    """Give the addresses of three databases, really three: a statement that knew two would fail."""
     if request.param == "sqlite":
-        yield tuple(f"sqlite:///{tmp_path}/{name}.db" for name in ("main", "a", "b"))
+        files = tuple(f"sqlite:///{tmp_path}/{name}.db" for name in ("main", "a", "b"))
+        for url in files:
+            templates.fill(url)
+        yield files
         return
     servers: tuple[str, ...] = request.getfixturevalue("postgres_urls")
     schema = f"shop_{secrets.token_hex(6)}"
     for server in servers:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {schema}")
-    yield tuple(
+    schemas = tuple(
         make_url(server)
         .update_query_dict({"options": f"-csearch_path={schema}"})
         .render_as_string(hide_password=False)
         for server in servers
     )
+    for url in schemas:
+        templates.fill(url)
+    yield schemas
     for server in servers:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")

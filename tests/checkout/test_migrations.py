@@ -1,10 +1,12 @@
 """The shop's databases: the tables that are made are the tables that the code names, on SQLite and PostgreSQL."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -34,6 +36,16 @@ from checkout.tables import (
     WAITLIST,
 )
 from kernel.errors import Misconfigured, Unavailable
+from tests.checkout.templates import Templates
+
+
+@pytest.fixture
+def shop_database(empty_shop_url: str) -> Iterator[ShopDatabase]:
+    """Give a database that was really migrated."""
+    database = ShopDatabase(empty_shop_url)
+    database.open()
+    yield database
+    database.close()
 
 
 def _differences(connection: sa.Connection, meta: sa.MetaData) -> list[object]:
@@ -54,6 +66,54 @@ def test_the_migrated_tables_are_those_that_the_code_names(shop_database: ShopDa
     assert differences == []
     for name, table in META.tables.items():
         assert keys[name]["constrained_columns"] == [column.name for column in table.primary_key]
+
+
+def _laws(connection: sa.Connection) -> list[str]:
+    """Return every index, trigger and version of a database, as its own words say."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql(
+            "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master"
+        )
+    else:
+        rows = connection.exec_driver_sql(
+            "SELECT replace(indexdef, schemaname, '') FROM pg_indexes WHERE schemaname = current_schema()"
+            " UNION ALL SELECT replace(pg_get_triggerdef(t.oid), current_schema(), '') FROM pg_trigger t"
+            " JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = current_schema()::regnamespace"
+            " UNION ALL SELECT proname || prosrc FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+            " UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = current_schema()::regnamespace"
+        )
+    versions = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 (our own)
+    return sorted([row[0] for row in rows] + [row[0] for row in versions])
+
+
+def _wiped(url: str) -> str:
+    """Empty a database, and return its address."""
+    where = sa.engine.make_url(url)
+    if where.database and where.get_backend_name() == "sqlite":
+        Path(where.database).unlink()
+        return url
+    schema = str(where.query["options"]).rpartition("=")[2]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")
+    return url
+
+
+def test_the_tables_that_other_tests_begin_with_are_the_migrated_ones(
+    empty_shop_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Tables, indexes, laws and version; on PostgreSQL the first is itself migrated, so the second is looked at."""
+    templates = Templates(tmp_path_factory.mktemp("fresh"))
+    templates.fill(empty_shop_url)
+    templates.fill(_wiped(empty_shop_url))
+    with closing(ShopDatabase(empty_shop_url)) as database, database.reading() as connection:
+        assert _differences(connection, META) == []
+        filled = _laws(connection)
+    with closing(ShopDatabase(_wiped(empty_shop_url))) as database:
+        database.open()
+        with database.reading() as connection:
+            assert _laws(connection) == filled
+    assert len(filled) > len(META.tables)
 
 
 def test_a_table_that_was_forgotten_would_be_seen(shop_database: ShopDatabase) -> None:
@@ -97,13 +157,13 @@ def test_a_new_seat_begins_at_version_epoch_and_fence_nought(shop_database: Shop
     assert (row.version, row.epoch, row.fence, row.reservation_id, row.allocation) == (0, 0, 0, None, None)
 
 
-def test_several_may_open_an_empty_database_at_once(shop_url: str) -> None:
+def test_several_may_open_an_empty_database_at_once(empty_shop_url: str) -> None:
     """One migrates, the others find the work done."""
     faults: list[BaseException] = []
 
     def opening() -> None:
         try:
-            with closing(ShopDatabase(shop_url)) as database:
+            with closing(ShopDatabase(empty_shop_url)) as database:
                 database.open()
         except BaseException as error:  # noqa: BLE001 (whatever it is, the test tells it)
             faults.append(error)
@@ -117,9 +177,9 @@ def test_several_may_open_an_empty_database_at_once(shop_url: str) -> None:
     assert faults == []
 
 
-def test_a_database_of_a_newer_version_is_not_touched(shop_url: str) -> None:
+def test_a_database_of_a_newer_version_is_not_touched(empty_shop_url: str) -> None:
     """What a later product wrote is told, not guessed at."""
-    with closing(ShopDatabase(shop_url)) as database:
+    with closing(ShopDatabase(empty_shop_url)) as database:
         database.open()
         with database.writing() as connection:
             connection.execute(
@@ -169,10 +229,10 @@ def test_listing_may_stand_on_another_database(
             assert connection.execute(sa.select(ORGANISERS)).all() == []
 
 
-def test_what_the_database_refuses_is_unavailable(shop_url: str) -> None:
+def test_what_the_database_refuses_is_unavailable(empty_shop_url: str) -> None:
     """No table yet: the caller hears that the shop is away, not a word of SQL."""
     with (
-        closing(ShopDatabase(shop_url)) as database,
+        closing(ShopDatabase(empty_shop_url)) as database,
         pytest.raises(Unavailable) as caught,
         database.reading() as connection,
     ):
@@ -203,12 +263,12 @@ def _at_version_1(database: ShopDatabase) -> None:
         command.upgrade(config, "0001")
 
 
-def test_what_was_sold_before_the_log_is_in_it(shop_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_sold_before_the_log_is_in_it(empty_shop_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reservation gets its entries, chained as the log does it; folded they are the very rows."""
     step = ScriptDirectory(str(Path(migrations.__file__).parent)).get_revision("0002")
     monkeypatch.setattr(step.module, "_BATCH", 2)
     states = ["active", "released", "lapsed", "sold", "active"]
-    with closing(ShopDatabase(shop_url)) as database:
+    with closing(ShopDatabase(empty_shop_url)) as database:
         _at_version_1(database)
         with database.writing() as connection:
             for number, state in enumerate(states):
@@ -243,9 +303,9 @@ def test_what_was_sold_before_the_log_is_in_it(shop_url: str, monkeypatch: pytes
         assert first.body == canonical(first.read())
 
 
-def test_the_log_is_closed_to_changes_after_an_upgrade(shop_url: str) -> None:
+def test_the_log_is_closed_to_changes_after_an_upgrade(empty_shop_url: str) -> None:
     """The triggers are there, whether a database is new or was brought up to date, and so they refuse."""
-    with closing(ShopDatabase(shop_url)) as database:
+    with closing(ShopDatabase(empty_shop_url)) as database:
         _at_version_1(database)
         database.open()
         with database.reading() as connection:

@@ -54,6 +54,14 @@ TO = st.sampled_from(["sold", "back", "held"])
 SOME, BEGINNINGS = 5, 60
 """A mutant is played so many examples from so many beginnings before it counts as missed."""
 
+CAUGHT_AT = {
+    "lazy expiry off": 2, "a hold lives 1 ms too long": 5, "back ignored by release": 16,
+    "unblocking passes those who wait": 3, "another body is the same hold": 17, "another buyer gets my hold": 10,
+    "a closed hall sells": 2, "seats outside the hall": 21, "a place given twice": 2, "time goes back": 2,
+    "pin by another buyer": 3, "extended twice": 3, "the old end is forgotten": 5, "records are kept for ever": 3,
+}  # fmt: skip
+"""Which beginning catches a mutant first: it is played before the others, which is quicker and judges the same."""
+
 
 START = bytes(
     byte({5: Status.BLOCKED, 7: Status.BLOCKED, 6: Status.KEPT}.get(seat, Status.FREE), tier)
@@ -405,9 +413,9 @@ def test_what_is_held_is_not_counted_off(store_url: str) -> None:
         return_more_than_was_bought(store_url, {"reclaim": mutant})
 
 
-def is_caught(url: str, scripts: dict[str, Script], beginning: int) -> bool:
-    """Tell whether the machine notices, from one of the beginnings that follow."""
-    for number in range(beginning, beginning + BEGINNINGS):
+def is_caught(url: str, scripts: dict[str, Script], first: int = 0) -> bool:
+    """Tell whether the machine notices, from one of the beginnings."""
+    for number in (first, *(other for other in range(BEGINNINGS) if other != first)):
         try:
             play(url, scripts, SOME, number)
         except (AssertionError, ValueError, TypeError, Unavailable):
@@ -473,8 +481,10 @@ def is_caught(url: str, scripts: dict[str, Script], beginning: int) -> bool:
         pytest.param("waits", "waits == '0' and", "", id="kept seats are freed while people wait"),
     ],
 )  # fmt: skip
-def test_the_machine_catches_the_mutant(store_url: str, name: str, old: str, new: str) -> None:
+def test_the_machine_catches_the_mutant(
+    store_url: str, name: str, old: str, new: str, request: pytest.FixtureRequest
+) -> None:
     """Each guard, taken out of the script, is missed."""
     mutant = load_script(name).mutated(old, new)
 
-    assert is_caught(store_url, {name: mutant}, 0)
+    assert is_caught(store_url, {name: mutant}, CAUGHT_AT.get(request.node.callspec.id, 0))
