@@ -279,6 +279,7 @@ INVENTORY = (
     MARKS,
     ADYEN_PAYMENTS,
     ADYEN_ENTRIES,
+    IDEMPOTENCY,
     STORE_EPOCHS,
 )
 """What moves with an event from shard to shard, each with a column ``event_id``."""

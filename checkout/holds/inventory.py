@@ -8,6 +8,9 @@ not be newer. So a mover that slept through the end of its move finds that it co
 wakes up: it can neither empty the new home of the event nor add a row to it. The row stays when the others go.
 It fences reservations as well: a hold of an older map cannot be reserved any more (``sales.store``).
 
+**Keys.** Whose a request's key is its scope says, which begins with the event and a colon (``own_rows``). They go
+along, so that a repeat is a repeat wherever the event is.
+
 **Digest.** The sum of the hashes of all rows modulo 2^256: databases sort texts each in its own way, so the order must
 not count.
 
@@ -74,7 +77,7 @@ class Inventory:
         """Give the rows of a table, a batch at a time, each from a transaction of its own."""
         key = list(table.primary_key.columns)
         places = [list(table.columns).index(column) for column in key]
-        query = sa.select(table).where(table.c.event_id == event).order_by(*key).limit(BATCH)
+        query = sa.select(table).where(own_rows(table, event)).order_by(*key).limit(BATCH)
         last: Row | None = None
         while True:
             page = query if last is None else query.where(sa.tuple_(*key) > sa.tuple_(*_bound(key, last)))
@@ -90,7 +93,7 @@ class Inventory:
         """Count all rows."""
         with self._database.reading() as connection:
             return sum(
-                connection.scalar(sa.select(sa.func.count()).where(table.c.event_id == event)) or 0
+                connection.scalar(sa.select(sa.func.count()).where(own_rows(table, event))) or 0
                 for table in TABLES
             )
 
@@ -142,7 +145,7 @@ class Inventory:
         with self._database.writing() as connection:
             _raise(connection, event, epoch)
             for table in TABLES:
-                connection.execute(sa.delete(table).where(table.c.event_id == event))
+                connection.execute(sa.delete(table).where(own_rows(table, event)))
 
     def put(self, event: str, epoch: int, table: sa.Table, rows: Sequence[Row]) -> None:
         """Put rows down; the database must have been cleared for this epoch. Raises ``TooLate``."""
@@ -158,6 +161,14 @@ class Inventory:
             if _epoch(connection, event, lock=True) != epoch:
                 raise TooLate
             copying.put(connection, entries)
+
+
+def own_rows(table: sa.Table, event: str) -> sa.ColumnElement[bool]:
+    """Give the condition of an event's rows in a table."""
+    if table is not IDEMPOTENCY:
+        return table.c.event_id == event
+    begin = f"{event}:"
+    return sa.func.substr(IDEMPOTENCY.c.scope, 1, len(begin)) == begin
 
 
 def are_apart(databases: Sequence[ShopDatabase]) -> bool:

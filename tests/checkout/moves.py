@@ -22,14 +22,19 @@ from checkout.tables import (
     ADYEN_ENTRIES,
     ADYEN_PAYMENTS,
     ATTEMPTS,
+    DISPUTES,
     HOLD_JOURNAL,
+    IDEMPOTENCY,
+    MARKS,
     MONEY,
     NOTICES,
     ORDERS,
     REFUNDS,
     RESERVATION_SEATS,
     RESERVATIONS,
+    REVIEWS,
     SEATS,
+    VERDICTS,
     WAITLIST,
 )
 from tests.checkout.sharded import Fleet
@@ -177,6 +182,25 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     put(
         database, MONEY, provider="bank", ref="p-" + event, kind="captured", number=1, attempt=1, at_ms=now_ms,
         **own_order,
+    )  # fmt: skip
+    put(
+        database, REVIEWS, order_id="O1" + event, event_id=event, reservation_id=sale, attempt=1, opened_ms=now_ms,
+        lapses_ms=now_ms, decision="release", by="ida", note="Called.", decided_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, VERDICTS, order_id="O1" + event, attempt=1, stage="after", event_id=event, answer="review",
+        body="{}", at_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, DISPUTES, provider="bank", ref="d-" + event, attempt=1, state="won", reason="fraudulent",
+        opened_ms=now_ms, evidence_ms=0, changed_ms=now_ms, **own_order,
+    )  # fmt: skip
+    put(
+        database, MARKS, kind="notice", provider="bank", name="n-" + event, event_id=event, by="ida", at_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, IDEMPOTENCY, scope=f"{event}:O1{event}:refund", key="r1", body_hash="h", state="bound",
+        created_ms=now_ms,
     )  # fmt: skip
     put(
         database, ADYEN_PAYMENTS, ref=f"{event}/O1/1", attempt=1, created_ms=now_ms, return_url="", let_go=False,

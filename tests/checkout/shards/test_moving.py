@@ -12,12 +12,13 @@ from checkout.halls.seats import Status, hold_id_text
 from checkout.holds import inventory as rows_module
 from checkout.holds.answers import Closed, Held
 from checkout.holds.inventory import TABLES, Inventory, TooLate
+from checkout.orders.keys import OtherBody, once_for
 from checkout.sales.reservation import Line, Outdated, Reserved, Sale
 from checkout.sales.store import SalesStore
 from checkout.shards.hashing import Override
 from checkout.shards.moving import CLEAR_MS, SETTLE_MS, Progress, Step
 from checkout.shards.shards import VIEW_MS
-from checkout.tables import EVENTS, HOLD_JOURNAL, RESERVATIONS, SEATS
+from checkout.tables import EVENTS, HOLD_JOURNAL, IDEMPOTENCY, RESERVATIONS, SEATS
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.checkout.moves import EMPTY, Crane, Journal, Killed, is_held, keys, put, rows, seen, with_past
@@ -44,7 +45,8 @@ async def test_an_event_moves_with_everything_it_has(
         assert {name: summary.rows for name, summary in moved.rows.items()} == {
             "seats": 45, "reservations": 2, "reservation_seats": 4, "hold_journal": 5, "waitlist": 5, "orders": 1,
             "order_attempts": 1, "order_work": 0, "order_refunds": 1, "order_notices": 1, "order_money": 1,
-            "adyen_payments": 1, "adyen_entries": 1,
+            "order_reviews": 1, "order_verdicts": 1, "order_disputes": 1, "order_marks": 1, "adyen_payments": 1,
+            "adyen_entries": 1, "idempotency": 1,
         }  # fmt: skip
         assert shop.shards.of(AT_A) is b
         after = await seen(b.holds, AT_A)
@@ -72,6 +74,29 @@ async def test_an_event_moves_back_again(shop_urls: Urls, store_urls: Stores, cl
         assert (await seen(a.holds, AT_A)).counts[Status.SOLD] == 2
 
 
+async def test_a_request_that_is_repeated_after_a_move_is_the_same_request(
+    shop_urls: Urls, store_urls: Stores, clock: ManualClock
+) -> None:
+    """Its key is bound to its body wherever the event is; those of an event that is called alike stay."""
+    alike, scope = AT_A + "x", f"{AT_A}:O1{AT_A}:refund"
+    async with fleet(shop_urls, store_urls, clock) as shop:
+        await with_past(shop, AT_A)
+        a, b = shop.shards.all()
+        put(
+            a.database, IDEMPOTENCY, scope=f"{alike}:O1:refund", key="r1", body_hash="h", state="bound", created_ms=0
+        )  # fmt: skip
+
+        await Crane(shop).move(AT_A, "b")
+
+        with pytest.raises(OtherBody), b.database.writing() as connection:
+            once_for(connection, scope, "r1", b"another", 0)
+        left = []
+        for place in (a, b):
+            with place.database.reading() as connection:
+                left.append(sorted(connection.scalars(sa.select(IDEMPOTENCY.c.scope))))
+        assert left == [[f"{alike}:O1:refund"], [scope]]
+
+
 async def test_each_step_is_told_and_every_worker_is_waited_for(
     shop_urls: Urls, store_urls: Stores, clock: ManualClock
 ) -> None:
@@ -86,7 +111,7 @@ async def test_each_step_is_told_and_every_worker_is_waited_for(
         assert told == list(Step)
         assert clock.now_ms() - began_ms >= SETTLE_MS > VIEW_MS
         copied = [progress for progress in crane.steps if progress.step is Step.COPY]
-        assert all(progress.done < progress.all == 66 for progress in copied)
+        assert all(progress.done < progress.all == 71 for progress in copied)
 
 
 async def test_a_worker_that_hears_nothing_has_given_up_before_a_row_is_copied(
