@@ -5,7 +5,8 @@
   once. One that has failed is tried again as a refund of its own, whose key follows from the failed one's: two who try
   again at once want the same.
 * **Reviews.** One decision counts (``fraud.review``): the same again is the same, the other one changes nothing. Where
-  nobody has decided in time, what is set for that follows, before the authorisation is over.
+  nobody has decided in time, what is set for that follows, before the authorisation is over. An order that has waited
+  since before reviews were written down gets its own (``take_up``).
 
 Not here: the buyer's acts (``orders.service``), HTTP (``organiser``), when it is looked (``orders.recovering``).
 """
@@ -23,13 +24,15 @@ from checkout.holds.places import Place, Places
 from checkout.orders.cancelled_rows import Progress, progress
 from checkout.orders.keys import OtherBody, once_for
 from checkout.orders.order import Attempt, Order, OrderState
+from checkout.orders.projection import TAKEN_UP
+from checkout.orders.projection import Told as Entry
 from checkout.orders.refund import Refund, RefundState
 from checkout.orders.review import NOBODY_DECIDED, UNMINDFUL, Review, Word, case_of
-from checkout.orders.review_rows import find_review
-from checkout.orders.rows import Stale, attempts_of, find_order, find_refund, refunds_of
+from checkout.orders.review_rows import find_review, open_review
+from checkout.orders.rows import Stale, attempts_of, find_attempt, find_order, find_refund, refunds_of
 from checkout.orders.rule import Happening
 from checkout.orders.service import RACES, No, Ordering, Till
-from checkout.orders.store import NoRefund, want_refund
+from checkout.orders.store import NoRefund, tell, want_refund
 from checkout.orders.store import release as let_through
 from kernel.clock import Clock
 
@@ -189,6 +192,25 @@ class Caring:
         if state_of(case_of(case.review, case.order.amount), self._clock.now_ms()) is not CaseState.LAPSED:
             return False
         return await self._do(self._till(event), order_id, self._terms.lapse, NOBODY_DECIDED)
+
+    async def take_up(self, event: str, order_id: str) -> bool:
+        """Write a review down for an order in review that has none; tells whether this did."""
+
+        def taking(connection: Connection) -> bool:
+            order = find_order(connection, order_id)
+            attempt = None if order is None else find_attempt(connection, order_id, order.paid_by)
+            if order is None or attempt is None or order.state is not OrderState.REVIEW:
+                return False
+            now_ms, told = self._clock.now_ms(), Entry()
+            told.review(None, open_review(connection, attempt, self._terms, now_ms))
+            tell(connection, told.draft(TAKEN_UP, now_ms))
+            return True
+
+        try:
+            return await self._till(event).group.write(taking)
+        except IntegrityError:
+            # Another worker has.
+            return False
 
     async def _do(self, till: Till, order_id: str, decision: Decision, word: Word) -> bool:
         """Do what was decided; False when somebody was faster."""

@@ -8,6 +8,7 @@ The body of each tells the fields that have changed, of the order, its attempts,
 So the rows are what all bodies come to, put on top of each other. Kinds say what happened, for people::
 
     order-opened  order-tried  payment  order-sold  order-paid  order-released  order-closed  refund-wanted  refund
+    review-opened
 
 When somebody is to look, and what an order is to be paid with, is no history and is not told (``orders.work``). Pure.
 Not here: the statements (``orders.rows``).
@@ -27,9 +28,9 @@ from checkout.tables import ATTEMPTS, ORDERS, REFUNDS, REVIEWS
 
 KINDS = (
     "order-opened", "order-tried", "payment", "order-sold", "order-paid", "order-released", "order-closed",
-    "refund-wanted", "refund",
+    "refund-wanted", "refund", "review-opened",
 )  # fmt: skip
-OPENED, TRIED, PAYMENT, SOLD, PAID, RELEASED, CLOSED, WANTED, REFUNDED = KINDS
+OPENED, TRIED, PAYMENT, SOLD, PAID, RELEASED, CLOSED, WANTED, REFUNDED, TAKEN_UP = KINDS
 NAME = "orders"
 
 State = dict[str, dict[str, dict[str, Any]]]

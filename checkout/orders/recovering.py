@@ -29,7 +29,7 @@ from checkout.orders.cancelled_rows import CANCELLED_KEY, to_end
 from checkout.orders.caring import Caring
 from checkout.orders.order import OrderState
 from checkout.orders.review import SHOP
-from checkout.orders.review_rows import reviews_due, reviews_open
+from checkout.orders.review_rows import reviews_due, reviews_open, without_review
 from checkout.orders.rows import (
     find_order,
     find_refund,
@@ -161,6 +161,8 @@ class Recovering:
         return len(due)
 
     async def _lapsed(self, till: Till) -> int:
+        old = await till.group.read(partial(without_review, most=MOST))
+        await self._all(self._caring.take_up(event, order_id) for event, order_id in old)
         due = await till.group.read(partial(reviews_due, now_ms=self._clock.now_ms(), most=MOST))
         await self._all(self._caring.lapse(event, order_id) for event, order_id in due)
         return len(due)

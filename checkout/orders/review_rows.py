@@ -31,6 +31,9 @@ _DUE = (
     .where(_WAITS, REVIEWS.c.lapses_ms <= sa.bindparam("now"))
     .order_by(REVIEWS.c.lapses_ms, ORDERS.c.id)
 )
+_WITHOUT = (
+    sa.select(ORDERS.c.event_id, ORDERS.c.id).where(_WAITS, ~sa.exists().where(_BOTH)).order_by(ORDERS.c.id)
+)
 _OPEN = (
     sa.select(sa.func.count(), sa.func.min(REVIEWS.c.opened_ms))
     .join_from(ORDERS, REVIEWS, _BOTH)
@@ -101,6 +104,11 @@ def decide_review(
 def reviews_due(connection: Connection, now_ms: int, most: int) -> list[tuple[str, str]]:
     """Name orders whose review has lapsed, as (event, order), the first to lapse first."""
     return [(row.event_id, row.id) for row in connection.execute(_DUE.limit(most), {"now": now_ms})]
+
+
+def without_review(connection: Connection, most: int) -> list[tuple[str, str]]:
+    """Name orders in review that have none, as (event, order): they are older than the rows are."""
+    return [(row.event_id, row.id) for row in connection.execute(_WITHOUT.limit(most))]
 
 
 def reviews_open(connection: Connection) -> tuple[int, int | None]:
