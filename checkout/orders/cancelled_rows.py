@@ -1,8 +1,9 @@
 """Cancelled rows: which orders of a cancelled event are still to be ended, and how far that has come.
 
 What is open or in review is ended; what is paid is given back, once: what becomes of that refund is its own matter from
-then on, so a provider that refuses some keeps nobody else waiting. Money that a buyer's bank has taken back is with the
-buyer already. Inside of the caller's transaction. Not here: ending (``orders.recovering``).
+then on, so a provider that refuses some keeps nobody else waiting. Who tries it again counts as one more refund. Money
+that a buyer's bank has taken back is with the buyer already. Inside of the caller's transaction. Not here: ending
+(``orders.recovering``).
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from checkout.orders.order import OrderState
-from checkout.orders.refund import RefundState
-from checkout.tables import ATTEMPTS, ORDERS, REFUNDS
+from checkout.tables import ATTEMPTS, ORDERS, REFUNDS, WORK
 
 CANCELLED_KEY = "shop:event-cancelled"
 """Nobody outside can name a key with a colon."""
@@ -38,26 +38,31 @@ _STATES = (
 )
 _REFUNDS = (
     sa.select(REFUNDS.c.state, sa.func.count())
-    .where(REFUNDS.c.event_id == sa.bindparam("event"), REFUNDS.c.key == CANCELLED_KEY)
+    .where(
+        REFUNDS.c.event_id == sa.bindparam("event"),
+        sa.or_(REFUNDS.c.key == CANCELLED_KEY, REFUNDS.c.key.startswith(f"{CANCELLED_KEY}:")),
+    )
     .group_by(REFUNDS.c.state)
 )
+_MOVING = sa.select(sa.func.count()).select_from(WORK).where(WORK.c.event_id == sa.bindparam("event"))
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the end of an event has come: orders by state, its refunds by state, orders that nobody has ended."""
+    """How far the end of an event has come: orders by state, its refunds by state, orders that nobody has ended.
+
+    ``moving``: payments and refunds of which the providers have not said the last word.
+    """
 
     orders: Mapping[str, int]
     refunds: Mapping[str, int]
     left: int
+    moving: int
 
     @property
     def is_done(self) -> bool:
         """Tell whether nothing moves any more; a refund that has failed waits for a person."""
-        moving = self.orders.get(OrderState.CONFIRMED.value, 0) + self.refunds.get(
-            RefundState.WANTED.value, 0
-        )
-        return self.left + moving == 0
+        return self.left + self.moving == 0
 
 
 def to_end(connection: Connection, event: str, most: int) -> list[str]:
@@ -70,4 +75,5 @@ def progress(connection: Connection, event: str) -> Progress:
     own = {"event": event}
     orders: dict[str, int] = dict(connection.execute(_STATES, own).all())
     refunds: dict[str, int] = dict(connection.execute(_REFUNDS, own).all())
-    return Progress(orders, refunds, connection.scalar(_COUNT, own) or 0)
+    left, moving = (connection.scalar(query, own) or 0 for query in (_COUNT, _MOVING))
+    return Progress(orders, refunds, left, moving)

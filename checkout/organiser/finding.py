@@ -15,12 +15,12 @@ from sqlalchemy import Connection, RowMapping
 
 from checkout.holds.places import Place, Places
 from checkout.orders.order import OrderState
-from checkout.organiser.pages import Page, Wish, cut, is_number, is_word_of
+from checkout.organiser.pages import Page, Wish, cut, is_name, is_number, is_word_of
 from checkout.tables import ATTEMPTS, DISPUTES, EVENT_LOG, MONEY, ORDERS, VERDICTS
 
 PARAMETERS = {
     "state": is_word_of(OrderState),
-    "buyer": bool,
+    "buyer": is_name,
     "card": lambda text: len(text) == 4 and is_number(text),
     "from_ms": is_number,
     "until_ms": is_number,

@@ -1,9 +1,11 @@
 """Order papers: orders, refunds, reviews, disputes as organisers hand in and are told. Pure.
 
-Amounts are whole minor units. A fingerprint of a card is told to nobody; brand and last four digits are. Not here: what
-a buyer is told (``orders.papers``), HTTP (``organiser.orders_web``).
+Amounts are whole minor units. A fingerprint of a card is told to nobody; brand and last four digits are. What people
+write beside an act is kept for good, so what may be a card's number is not taken in. Not here: what a buyer is told
+(``orders.papers``), HTTP (``organiser.orders_web``).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from kernel.errors import Refused
 
 MOST_REASON = 500
 MOST_MINOR = 10**15
+_LONG = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+"""As long as a card's number, in one piece or in groups."""
 
 Row = RowMapping
 
@@ -62,6 +66,15 @@ def _text(plain: Mapping[str, Any], name: str, faults: Faults) -> None:
         isinstance(text, str) and len(text.strip()) > 0 and len(text) <= MOST_REASON and text.isprintable()
     ):
         faults.add(f"{name}: it must be a text of 1 to {MOST_REASON} characters")
+    elif any(_may_be_a_card(found[0]) for found in _LONG.finditer(text)):
+        faults.add(f"{name}: it must not have a card's number in it")
+
+
+def _may_be_a_card(text: str) -> bool:
+    """Tell whether the last digit is right (Luhn, ISO/IEC 7812-1)."""
+    digits = [int(one) for one in reversed(text) if one.isdigit()]
+    doubled = [divmod(2 * one, 10) for one in digits[1::2]]
+    return (sum(digits[::2]) + sum(map(sum, doubled))) % 10 == 0
 
 
 # --------------------------------------------------------------------------------------- refused

@@ -33,6 +33,7 @@ from starlette.routing import Route
 from checkout.catalogue.reading import CatalogueReader
 from checkout.fraud.review import Decision
 from checkout.orders.caring import Caring, Judged, NotFailed
+from checkout.orders.order import is_order_id
 from checkout.orders.refund import Refund, RefundState
 from checkout.orders.review import Word
 from checkout.orders.service import No
@@ -54,7 +55,7 @@ from checkout.organiser.order_papers import (
     review_papers,
     sum_paper,
 )
-from checkout.organiser.pages import read_wish, refuse_any
+from checkout.organiser.pages import is_name, read_wish, refuse_any
 from checkout.organiser.queues import Aside, Queues
 from checkout.organiser.takings import Counting, Takings
 from checkout.organiser.takings import table as takings_table
@@ -139,6 +140,8 @@ class OrdersDesk:
     async def retry(self, request: Request) -> Response:
         """POST /orders/{order}/refunds/{refund}/retry: what has failed, as a refund of its own."""
         event, name, key = await self._event(request), _order(request), request.path_params["refund"]
+        if not is_name(key):
+            raise refusal_of(No.UNKNOWN)
         return self._refunded(request, event, await self._caring.retry(event, name, key, by=who(request)))
 
     def _refunded(self, request: Request, event: str, outcome: RefundOutcome) -> Response:
@@ -212,7 +215,9 @@ class OrdersDesk:
 
     async def _mark(self, kind: Aside, request: Request) -> Response:
         provider, name = request.path_params["provider"], request.path_params["name"]
-        if not await self._queues.mark(kind, provider, name, who(request), self._clock.now_ms()):
+        if not (is_name(provider) and is_name(name)) or not await self._queues.mark(
+            kind, provider, name, who(request), self._clock.now_ms()
+        ):
             raise Refused("notice-unknown", "Nothing of this name is put aside.", 404)
         told(request, f"{kind}-seen", provider=provider, name=name)
         return Response(status_code=204, headers={"cache-control": "no-store"})
@@ -230,6 +235,7 @@ class OrdersDesk:
                 "orders": dict(now.orders),
                 "refunds": dict(now.refunds),
                 "left": now.left,
+                "moving": now.moving,
                 "is_done": state == "cancelled" and now.is_done,
             }
         )
@@ -262,4 +268,8 @@ class OrdersDesk:
 
 
 def _order(request: Request) -> str:
-    return str(request.path_params["order"])
+    """Name the order, as far as it can be one's name. Raises ``Refused("order-unknown")``."""
+    name = str(request.path_params["order"])
+    if not is_order_id(name):
+        raise refusal_of(No.UNKNOWN)
+    return name

@@ -85,6 +85,11 @@ def merged(
     return cut(rows, limit, key)
 
 
+def is_name(text: str) -> bool:
+    """Tell whether somebody, or something, may be called so: PostgreSQL keeps no NUL, and nobody types one."""
+    return text != "" and text.isprintable()
+
+
 def is_number(text: str) -> bool:
     """Tell whether it is a whole number that every database can compare."""
     return text.isascii() and text.isdigit() and len(text) <= 15

@@ -18,7 +18,7 @@ from checkout.holds.places import Place, Places
 from checkout.orders.order import OrderState
 from checkout.orders.refund import RefundState
 from checkout.orders.store import NoticeState
-from checkout.organiser.pages import Page, Wish, cut, is_word_of, merged
+from checkout.organiser.pages import Page, Wish, cut, is_name, is_word_of, merged
 from checkout.payments.port import DisputeState
 from checkout.tables import ATTEMPTS, DISPUTES, MARKS, NOTICES, ORDERS, REFUNDS, REVIEWS, VERDICTS
 
@@ -31,7 +31,7 @@ REFUND_PARAMETERS = {"state": is_word_of(RefundState)}
 REFUND_KEY = (int, str, str)
 DISPUTE_PARAMETERS = {"state": is_word_of(DisputeState)}
 DISPUTE_KEY = (int, str, str)
-ASIDE_PARAMETERS = {"event": bool, "seen": is_word_of(("yes", "no"))}
+ASIDE_PARAMETERS = {"event": is_name, "seen": is_word_of(("yes", "no"))}
 ASIDE_KEY = (int, str, str)
 
 STRAY_FROM = 1_000

@@ -1,11 +1,12 @@
 """An organiser's desk over a shop that takes money (``tills``): the API behind its door, and a client with a token."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from starlette.routing import Route
 
 from checkout.holds.places import OnePlace
 from checkout.organiser.finding import Finding
@@ -17,6 +18,7 @@ from checkout.organiser.service import Organising
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
+from tests.checkout.catalogues import with_event
 from tests.checkout.organisers import TOKEN, TOKENS
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, shop
@@ -27,6 +29,9 @@ class OrderDesk:
     """A shop, and an organiser's client of it."""
 
     shop: Shop
+    web: OrganiserWeb
+    routes: Sequence[Route]
+    """The desk's own addresses."""
     client: httpx.AsyncClient
 
     async def ask(self, method: str, path: str, plain: object = None, **headers: str) -> httpx.Response:
@@ -38,6 +43,14 @@ class OrderDesk:
     async def everywhere(self, method: str, path: str) -> httpx.Response:
         """Ask below the prefix."""
         return await self.client.request(method, PREFIX + path)
+
+    def stranger(self) -> httpx.AsyncClient:
+        """Give a client that has no token."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.web), base_url="http://shop")
+
+    async def other_event(self, name: str) -> None:
+        """Put one more event into the catalogue."""
+        await with_event(self.shop.scene.catalogue, id=name)
 
     async def refund(self, order: str, key: str, **plain: object) -> httpx.Response:
         """Have money go back."""
@@ -65,4 +78,4 @@ async def order_desk(url: str, store_url: str, **options: Any) -> AsyncIterator[
         headers = {"authorization": f"Bearer {TOKEN}"}
         transport = httpx.ASGITransport(web)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as client:
-            yield OrderDesk(own, client)
+            yield OrderDesk(own, web, desk.routes, client)

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import logging
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -273,44 +272,3 @@ async def test_the_end_of_an_event_is_followed(shop_url: str, store_url: str) ->
     assert (after["left"], after["is_done"]) == (0, True)
     assert again == 0
     assert state == "cancelled"
-
-
-BAD: list[tuple[str, str, Any, tuple[int, str, list[str]]]] = [
-    ("POST", "/orders/Onone/refunds", {"reason": "x"}, (404, "order-unknown", [])),
-    ("POST", "/orders/Onone/refunds", {"amount_minor": 0, "x": 1}, (422, "refund-invalid", [
-        "x: it is unknown",
-        "amount_minor: it must be whole minor units from 1 to 1000000000000000",
-        "reason: it is missing",
-    ])),
-    ("POST", "/orders/Onone/refunds", {"amount_minor": True, "reason": " "}, (422, "refund-invalid", [
-        "amount_minor: it must be whole minor units from 1 to 1000000000000000",
-        "reason: it must be a text of 1 to 500 characters",
-    ])),
-    ("POST", "/orders/Onone/release", {}, (404, "order-unknown", [])),
-    ("POST", "/orders/Onone/refuse", {"note": 3, "why": ""}, (422, "decision-invalid", [
-        "why: it is unknown",
-        "note: it must be a text of 1 to 500 characters",
-    ])),
-    ("GET", "/refunds?state=odd", None, (422, "query-invalid", ["state: it cannot be this"])),
-    ("GET", "/reviews?state=open", None, (422, "query-invalid", ["state: it is unknown"])),
-    ("GET", "/disputes?limit=201", None, (422, "query-invalid", ["limit: it must be a whole number from 1 to 200"])),
-    ("GET", "/money?x=1", None, (422, "query-invalid", [])),
-    ("PUT", "/orders", {}, (405, "method-not-allowed", [])),
-]  # fmt: skip
-
-
-async def test_each_address_says_what_is_wrong(shop_url: str, store_url: str) -> None:
-    """All faults at once; of an order that is not to be looked at, and of an event that there is not, too."""
-    async with order_desk(shop_url, store_url) as desk:
-        for method, path, plain, problem in BAD:
-            answer = await desk.ask(method, path, plain, idempotency_key="k")
-            body = answer.json()
-            assert (answer.status_code, body["code"], body.get("faults", [])) == problem, (method, path)
-        order = (await desk.shop.paid())["order"]
-        unknown = await desk.ask("POST", f"/orders/{order}/release", {})
-        missing = await desk.everywhere("GET", "/events/none/orders")
-        shut = await desk.client.get("/organiser/api/money", headers={"authorization": "Bearer no"})
-
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "review-unknown")
-    assert (missing.status_code, missing.json()["code"]) == (404, "event-unknown")
-    assert shut.status_code == 401
