@@ -399,7 +399,8 @@ def want_refund(
     known = refunds_of(connection, order_id_)
     if (same := next((one for one in known if one.key == key), None)) is not None:
         return same
-    if attempt is None:
+    if order is None or attempt is None or order.state is not OrderState.PAID:
+        # What is not wanted at all goes back by itself; asked for here as well it would go back twice.
         raise NoRefund(0)
     open_minor = sum(
         one.amount.amount_minor

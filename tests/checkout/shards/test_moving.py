@@ -111,7 +111,7 @@ async def test_each_step_is_told_and_every_worker_is_waited_for(
         assert told == list(Step)
         assert clock.now_ms() - began_ms >= SETTLE_MS > VIEW_MS
         copied = [progress for progress in crane.steps if progress.step is Step.COPY]
-        assert all(progress.done < progress.all == 71 for progress in copied)
+        assert all(progress.done < progress.all == 73 for progress in copied)
 
 
 async def test_a_worker_that_hears_nothing_has_given_up_before_a_row_is_copied(
