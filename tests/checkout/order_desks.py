@@ -18,10 +18,11 @@ from checkout.organiser.service import Organising
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
+from tests.checkout.bank import Bank
 from tests.checkout.catalogues import with_event
 from tests.checkout.organisers import TOKEN, TOKENS
 from tests.checkout.reservations import EVENT
-from tests.checkout.tills import Shop, shop
+from tests.checkout.tills import Shop, Worker, shop
 
 
 @dataclass
@@ -48,6 +49,10 @@ class OrderDesk:
         """Give a client that has no token."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.web), base_url="http://shop")
 
+    def beside(self) -> "OrderDesk":
+        """Open the same desk at another worker."""
+        return _opened(self.shop, self.shop.new_worker())
+
     async def other_event(self, name: str) -> None:
         """Put one more event into the catalogue."""
         await with_event(self.shop.scene.catalogue, id=name)
@@ -58,24 +63,34 @@ class OrderDesk:
         return await self.ask("POST", f"/orders/{order}/refunds", body, idempotency_key=key)
 
 
+def _opened(own: Shop, worker: Worker) -> OrderDesk:
+    scene = own.scene
+    places = OnePlace(scene.place)
+    desk = OrdersDesk(
+        scene.catalogue, worker.caring, Finding(places), Queues(places), Counting(places), scene.clock
+    )
+    web = OrganiserWeb(
+        scene.catalogue,
+        Importing(scene.catalogue),
+        Organising(scene.catalogue, places),
+        Reporting(scene.catalogue, places, scene.clock),
+        TOKENS,
+        desk.routes,
+    )
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://shop", headers=headers)
+    return OrderDesk(own, web, desk.routes, client)
+
+
 @asynccontextmanager
-async def order_desk(url: str, store_url: str, **options: Any) -> AsyncIterator[OrderDesk]:
-    """Open a sale with money and a desk beside it."""
+async def order_desk(
+    url: str, store_url: str, *, bank: type[Bank] = Bank, **options: Any
+) -> AsyncIterator[OrderDesk]:
+    """Open a sale with money and a desk beside it; `bank`: a kind of its own."""
     async with shop(url, store_url, **options) as own:
-        scene = own.scene
-        places = OnePlace(scene.place)
-        desk = OrdersDesk(
-            scene.catalogue, own.worker.caring, Finding(places), Queues(places), Counting(places), scene.clock
-        )
-        web = OrganiserWeb(
-            scene.catalogue,
-            Importing(scene.catalogue),
-            Organising(scene.catalogue, places),
-            Reporting(scene.catalogue, places, scene.clock),
-            TOKENS,
-            desk.routes,
-        )
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        transport = httpx.ASGITransport(web)
-        async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as client:
-            yield OrderDesk(own, web, desk.routes, client)
+        if bank is not Bank:
+            own.bank = bank(own.scene.clock)
+            own.worker = own.new_worker()
+        desk = _opened(own, own.worker)
+        async with desk.client:
+            yield desk
