@@ -1,7 +1,7 @@
 """The running shop and people who mean no good: cards tried one after the other, one browser with many accounts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -9,11 +9,13 @@ import pytest
 from checkout.fraud.service import Fraud
 from checkout.organiser.pages import Wish
 from checkout.organiser.queues import Queues
-from gateway.shop_devices import NAME
+from gateway.shop_devices import NAME, PURPOSE, DeviceCookie
 from gateway.shop_signals import Signals
+from kernel.clock import ManualClock
 from kernel.errors import Unavailable
+from kernel.signing import PaperSigner, Signer, b64url, from_b64url
 from tests.gateway.shopfront import API, EVENT
-from tests.gateway.tillfront import Tillfront, looked, till_front
+from tests.gateway.tillfront import KEYS, Tillfront, looked, till_front
 
 
 def reasons(shop: Tillfront) -> dict[str, float]:
@@ -163,6 +165,40 @@ async def test_a_device_is_a_signed_cookie_of_pages(store_url: str, tmp_path: Pa
     assert NAME not in again.headers.get("set-cookie", "")
     assert "set-cookie" not in listing.headers
     assert (len(known), forged, old) == (22, "", "")
+
+
+class Credulous:
+    """Opens whatever looks like a paper, whoever has made it."""
+
+    def open(self, text: str, max_length: int) -> bytes:
+        """Return what stands in it."""
+        del max_length
+        return from_b64url(text.split(".")[1])
+
+
+@pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "mutant"])
+def test_a_device_that_nobody_has_signed_is_no_device(is_guarded: bool, clock: ManualClock) -> None:
+    """Made up, signed by another or for another purpose, not signed at all; the mutant takes all papers for ours."""
+    cookie = DeviceCookie(Signer(KEYS, PURPOSE), clock, secure=False)
+    if not is_guarded:
+        cookie._signer = cast("PaperSigner", Credulous())
+    made = (clock.now_ms() // 3_600_000).to_bytes(4, "big")
+    own = b"d" * 16 + made
+    papers = [
+        Signer(KEYS, "shop-guest").sign(own),
+        Signer([("k1", b"a secret of somebody else's, long")], PURPOSE).sign(own),
+        Signer([("k9", KEYS[0][1])], PURPOSE).sign(own),
+        f"k1.{b64url(own)}.{'A' * 43}",
+        f"k1.{b64url(own)}.",
+    ]
+    wrong = ["", "x", b64url(own), f"k1.{b64url(own)}", Signer(KEYS, PURPOSE).sign(b"short"), "A" * 5_000]
+
+    def device(text: str) -> str:
+        return cookie.device_of({"headers": [(b"cookie", f"{NAME}={text}".encode())]})
+
+    assert device(Signer(KEYS, PURPOSE).sign(own)) == b64url(b"d" * 16)
+    assert [device(paper) for paper in papers] == ["" if is_guarded else b64url(b"d" * 16)] * len(papers)
+    assert not is_guarded or [device(text) for text in wrong] == [""] * len(wrong)
 
 
 async def test_a_rotation_makes_nobody_a_new_device(store_url: str, tmp_path: Path) -> None:
