@@ -122,6 +122,30 @@ async def test_holds_that_are_given_back_are_heard_of(store_url: str, tmp_path: 
     assert counted == {"account-drops": 1}
 
 
+async def test_a_hold_that_lapses_counts_for_the_browser_that_picked_it(
+    store_url: str, tmp_path: Path
+) -> None:
+    """Three accounts in one browser let holds lapse; another process, which saw no browser, knows accounts only."""
+    async with till_front(store_url, tmp_path, 'fraud_limits = ["device-drops=2/600/review"]') as shop:
+        async with shop.browser() as browser:
+            await looked(browser)
+            held = []
+            for at in range(3):
+                headers = {"x-buyer": f"eve-{at}", "idempotency-key": "k1"}
+                answer = await browser.post(f"{API}/holds", json={"seats": [at]}, headers=headers)
+                held.append((f"eve-{at}", answer.json()["hold"]))
+        await shop.signals.drain()
+        counted = []
+        elsewhere = Signals(shop.signals._fraud, shop.tills.seen_of, shop.metrics)
+        for signals in (elsewhere, shop.signals):
+            for buyer, hold in held:
+                signals.dropped(None, EVENT, buyer, hold)
+            await signals.drain()
+            counted.append(reasons(shop))
+
+    assert counted == [{}, {"device-drops": 1}]
+
+
 async def test_a_full_queue_and_a_store_that_is_away_cost_no_hold(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
