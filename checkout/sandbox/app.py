@@ -32,6 +32,7 @@ from checkout.sandbox.keys import Keys
 from checkout.sandbox.records import API_VERSION, Event
 from checkout.sandbox.returns import Returns
 from checkout.sandbox.serving import break_off
+from checkout.sandbox.words import spoken
 from kernel.asgi import Receive, Scope, Send, header, read_body, respond
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Refused
@@ -123,7 +124,8 @@ class Sandbox:
             await self._page(scope, receive, send, path.removeprefix(PAGES))
             return
         if path in fields.PATHS and scope["method"] in {"GET", "HEAD"}:
-            status, head, page = fields.answer(path, scope["query_string"], self._publishable_key)
+            liked = header(scope, b"accept-language")
+            status, head, page = fields.answer(path, scope["query_string"], self._publishable_key, liked)
             await respond(send, status, head, page)
             return
         number = b"req_%s%08x" % (self._run_id.encode(), next(self._numbers))
@@ -227,16 +229,19 @@ class Sandbox:
         _answer, told = self._executed(lambda _now_ms: json_answer({}))
         self._deliver(told)
         intent = self._book.intents.get(ident)
-        headers = secure_page.headers(intent)
+        headers, words = secure_page.headers(intent), spoken(header(scope, b"accept-language"))
         if scope["method"] not in {"GET", "POST"}:
-            await respond(send, 405, [*headers, (b"allow", b"GET, POST")], secure_page.nothing_to_do(None))
+            await respond(
+                send, 405, [*headers, (b"allow", b"GET, POST")], secure_page.nothing_to_do("", words)
+            )
             return
         if intent is None or intent.status != "requires_action" or not intent.return_url:
+            back = secure_page.return_address(intent) if intent is not None and intent.return_url else ""
             status = 404 if intent is None else 409
-            await respond(send, status, headers, secure_page.nothing_to_do(intent))
+            await respond(send, status, headers, secure_page.nothing_to_do(back, words))
             return
         if scope["method"] == "GET":
-            await respond(send, 200, headers, secure_page.question(intent))
+            await respond(send, 200, headers, secure_page.question(intent, words))
             return
         try:
             form = read_form(await read_body(receive, BODY_MOST_BYTES))
@@ -244,7 +249,7 @@ class Sandbox:
             form = {}
         token, decision = str(form.get("token", "")), form.get("answer")
         if not compare_digest(token.encode(), intent.challenge.encode()) or decision not in DECISIONS:
-            await respond(send, 403, headers, secure_page.question(intent))
+            await respond(send, 403, headers, secure_page.question(intent, words))
             return
 
         def decide(now_ms: int) -> Answer:

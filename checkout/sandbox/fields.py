@@ -3,7 +3,8 @@
 ``GET /v3/`` is a script with the part of Stripe.js that a shop's page needs: ``Stripe(key).elements().create("card")``,
 ``mount``, ``on("ready" | "change")`` and ``createPaymentMethod``. The frame ``GET /fields?key=…`` offers outcomes by
 name and has no field into which the number of a card could be typed. It opens for the account's publishable key only;
-any page may frame it, as it holds nothing and knows nobody.
+any page may frame it, as it holds nothing and knows nobody. It speaks the language that the page around it asks for
+(``Stripe(key, {locale})``), else the browser's.
 
 Not here: what an outcome does (``methods``), the page that uses the script (the shop's).
 """
@@ -15,6 +16,9 @@ from hmac import compare_digest
 from html import escape
 from importlib.resources import files
 from urllib.parse import parse_qs
+
+from checkout.sandbox.words import spoken
+from kernel.languages import Texts
 
 SCRIPT = "/v3/"
 FRAME = "/fields"
@@ -32,39 +36,48 @@ STYLE = (
 _STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
 OUTCOMES = (
-    ("pm_card_visa", "A card that pays"),
-    ("pm_card_threeDSecure2Required", "A card whose bank asks first (3-D Secure)"),
-    ("pm_card_visa_chargeDeclinedInsufficientFunds", "A card without enough money"),
-    ("pm_card_chargeDeclined", "A card that the bank declines"),
-    ("pm_card_chargeDeclinedExpiredCard", "A card that has expired"),
-    ("pm_sandbox_currencyNotSupported", "A card that cannot pay in this currency"),
-    ("pm_sandbox_processing", "A card whose bank takes its time"),
+    ("pm_card_visa", "pays"),
+    ("pm_card_threeDSecure2Required", "asks"),
+    ("pm_card_visa_chargeDeclinedInsufficientFunds", "no-funds"),
+    ("pm_card_chargeDeclined", "declined"),
+    ("pm_card_chargeDeclinedExpiredCard", "expired"),
+    ("pm_sandbox_currencyNotSupported", "currency"),
+    ("pm_sandbox_processing", "slow"),
 )
-"""Token and words of what the frame offers; the first choice of all is none, which is an incomplete card."""
+"""Token and key of the words of what the frame offers; the first choice of all is none: an incomplete card."""
 
 
-def answer(path: str, query: bytes, key: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def answer(
+    path: str, query: bytes, key: str, accept_language: bytes | None = None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Give status, headers and body for one of ``PATHS``; `key` is the account's publishable key."""
     if path == SCRIPT:
         return 200, _headers(b"text/javascript; charset=utf-8"), _script("fields.js")
     if path == FRAME_SCRIPT:
         return 200, _headers(b"text/javascript; charset=utf-8"), _script("frame.js")
-    given = parse_qs(query.decode("latin-1")).get("key", [""])[0]
+    asked = parse_qs(query.decode("latin-1"))
+    given, words = asked.get("key", [""])[0], spoken(accept_language, asked.get("locale", [""])[0])
     policy = (
         f"default-src 'none'; script-src 'self'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors *"
     )
     headers = [*_headers(b"text/html; charset=utf-8"), (b"content-security-policy", policy.encode())]
     if not key or not compare_digest(given.encode(), key.encode()):
-        return 403, headers, _page("<p>This publishable key is not known.</p>", "")
+        return 403, headers, _page(words, f"<p>{_said(words, 'fields.unknown')}</p>", "")
     options = "".join(
-        f'<option value="{escape(token)}">{escape(words)}</option>' for token, words in OUTCOMES
+        f'<option value="{escape(token)}">{_said(words, f"outcome.{name}")}</option>'
+        for token, name in OUTCOMES
     )
     inner = (
-        '<label for="outcome">What the bank does</label>'
-        f'<select id="outcome"><option value="">Choose what the bank does</option>{options}</select>'
+        f'<label for="outcome">{_said(words, "fields.label")}</label>'
+        f'<select id="outcome" data-wrong="{_said(words, "fields.wrong")}">'
+        f'<option value="">{_said(words, "fields.choose")}</option>{options}</select>'
     )
-    return 200, headers, _page(inner, f'<script src="{FRAME_SCRIPT}" defer></script>')
+    return 200, headers, _page(words, inner, f'<script src="{FRAME_SCRIPT}" defer></script>')
+
+
+def _said(words: Texts, key: str) -> str:
+    return escape(words.text(key))
 
 
 def _headers(kind: bytes) -> list[tuple[bytes, bytes]]:
@@ -76,10 +89,11 @@ def _headers(kind: bytes) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _page(inner: str, script: str) -> bytes:
+def _page(words: Texts, inner: str, script: str) -> bytes:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-        f"<title>Card fields of the sandbox</title><style>{STYLE}</style>{script}</head>"
+        f'<!doctype html><html lang="{words.tag}" dir="{words.direction}"><head><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{_said(words, 'fields.title')}</title><style>{STYLE}</style>{script}</head>"
         f"<body><main>{inner}</main></body></html>"
     ).encode()
 

@@ -1,5 +1,7 @@
 """Secure page: the page of the buyer's bank (3-D Secure), as plain as can be: two buttons, no script, nothing loaded.
 
+It speaks the language of the visitor's browser (``words``).
+
 ``GET /3ds/{payment intent}`` shows it, ``POST`` decides and sends the buyer back to the shop, with
 ``payment_intent``, ``payment_intent_client_secret`` and ``redirect_status`` in the address, as Stripe does. The form
 carries a token that only the page knows, so no other page can decide. The policy allows forms to this page and to the
@@ -11,47 +13,53 @@ from hashlib import sha256
 from html import escape
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from checkout.money import exponent
+from checkout.sandbox import words
 from checkout.sandbox.records import Intent
+from kernel.languages import Texts
 
 STYLE = (
-    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;background:#f4f5f7;color:#1b1f24}"
-    "main{max-width:30rem;margin:3rem auto;padding:1.5rem;background:#fff;border:1px solid #c7ccd4;"
-    "border-radius:.5rem}h1{font-size:1.5rem;margin-top:0}"
-    "button{font:inherit;padding:.75rem 1.25rem;margin:.5rem .75rem .5rem 0;border-radius:.375rem;"
-    "border:2px solid #1b4fd1;background:#fff;color:#1b4fd1;min-height:2.75rem;cursor:pointer}"
-    "button.main{background:#1b4fd1;color:#fff}"
+    ":root{color-scheme:light dark;--blue:#1b4fd1;--ground:#fff}"
+    "@media(prefers-color-scheme:dark){:root{--blue:#9db8ff;--ground:#1c2027}}"
+    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;padding:1rem;background:#f4f5f7;color:#1b1f24}"
+    "main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:var(--ground);border:1px solid #c7ccd4;"
+    "border-radius:.5rem}h1{font-size:1.5rem;margin-top:0}a{color:var(--blue)}"
+    "@media(prefers-color-scheme:dark){body{background:#101318;color:#eceff4}main{border-color:#3b424d}}"
+    "form{display:flex;flex-wrap:wrap;gap:.75rem}"
+    "button{font:inherit;padding:.75rem 1.25rem;border-radius:.375rem;"
+    "border:2px solid var(--blue);background:var(--ground);color:var(--blue);min-height:2.75rem;cursor:pointer}"
+    "button.main{background:var(--blue);color:var(--ground)}"
     ":focus-visible{outline:3px solid #b8540a;outline-offset:2px}"
+    "@media(prefers-color-scheme:dark){:focus-visible{outline-color:#ffb066}}"
 )
 _STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
-ZERO_DECIMAL = frozenset(
-    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
-)
-THREE_DECIMAL = "bhd jod kwd omr tnd"
+_INNER = "\0"
+"""Stands for markup while a sentence is put together and escaped."""
 
 
-def question(intent: Intent) -> bytes:
+def question(intent: Intent, texts: Texts) -> bytes:
     """Write the page that asks."""
-    amount = escape(shown(intent.amount, intent.currency))
-    order = escape(intent.metadata.get("order", ""))
-    what = f"<p>Order <strong>{order}</strong></p>" if order else ""
+    sum_ = words.amount(intent.amount, intent.currency, texts)
+    return asking(sum_, intent.metadata.get("order", ""), intent.challenge, texts)
+
+
+def asking(amount: str, order: str, token: str, texts: Texts) -> bytes:
+    """Write a page that asks: an amount as people read it, an order's name or '', and what its form brings back."""
+    what = f"<p>{_said(texts, 'bank.order', order=order)}</p>" if order else ""
     return page(
-        "Your bank asks for your approval",
-        f"<p>This is the sandbox. No money moves, and no bank is asked.</p>{what}"
-        f"<p>Do you want to pay <strong>{amount}</strong>?</p>"
-        f'<form method="post"><input type="hidden" name="token" value="{escape(intent.challenge)}">'
-        '<button class="main" name="answer" value="approve">Approve payment</button>'
-        '<button name="answer" value="refuse">Refuse</button></form>',
+        texts,
+        "bank.head",
+        f"<p>{_said(texts, 'bank.sandbox')}</p>{what}<p>{_said(texts, 'bank.ask', amount=amount)}</p>"
+        f'<form method="post"><input type="hidden" name="token" value="{escape(token)}">'
+        f'<button class="main" name="answer" value="approve">{_said(texts, "bank.approve")}</button>'
+        f'<button name="answer" value="refuse">{_said(texts, "bank.refuse")}</button></form>',
     )
 
 
-def nothing_to_do(intent: Intent | None) -> bytes:
-    """Write the page for when nobody waits for an answer."""
-    back = ""
-    if intent is not None and intent.return_url:
-        back = f'<p><a href="{escape(return_address(intent))}">Back to the shop</a></p>'
-    return page("There is nothing to approve", f"<p>This payment does not wait for an answer.</p>{back}")
+def nothing_to_do(return_url: str, texts: Texts) -> bytes:
+    """Write the page for when nobody waits for an answer; `return_url` leads back, '' for nowhere."""
+    back = f'<p><a href="{escape(return_url)}">{_said(texts, "bank.back")}</a></p>' if return_url else ""
+    return page(texts, "bank.none-head", f"<p>{_said(texts, 'bank.none-text')}</p>{back}")
 
 
 def return_address(intent: Intent) -> str:
@@ -91,20 +99,20 @@ def headers_to(return_url: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def shown(units: int, currency: str) -> str:
-    """Write an amount of Stripe's minor units for people."""
-    decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
-    whole, rest = divmod(units, 10**decimals)
-    if exponent(currency.upper()) == 0 and rest == 0:
-        decimals = 0
-    return f"{whole:,}{f'.{rest:0{decimals}d}' if decimals else ''} {currency.upper()}"
-
-
-def page(title: str, inner: str) -> bytes:
-    """Write a page."""
+def page(texts: Texts, title: str, inner: str) -> bytes:
+    """Write a page; `title` is the key of its words."""
+    head = _said(texts, title)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{texts.tag}" dir="{texts.direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head>"
-        f"<body><main><h1>{title}</h1>{inner}</main></body></html>"
+        f"<title>{head}</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{head}</h1>{inner}</main></body></html>"
     ).encode()
+
+
+def _said(texts: Texts, key: str, **values: str) -> str:
+    """Write a text as markup; what is put in stands out and keeps its own order of reading."""
+    text = escape(texts.text(key, **dict.fromkeys(values, _INNER)))
+    for value in values.values():
+        text = text.replace(_INNER, f"<bdi><strong>{escape(value)}</strong></bdi>")
+    return text

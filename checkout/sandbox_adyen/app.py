@@ -19,7 +19,6 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
-from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -33,6 +32,7 @@ from checkout.sandbox.faults import REQUEST_KINDS, FaultKind, FaultPlan, read_fa
 from checkout.sandbox.forms import read_form
 from checkout.sandbox.records import Event
 from checkout.sandbox.serving import break_off
+from checkout.sandbox.words import amount, spoken
 from checkout.sandbox_adyen.answers import AdyenError
 from checkout.sandbox_adyen.notices import AdyenDeliveries, Writer
 from checkout.sandbox_adyen.records import Payment, Status
@@ -40,6 +40,7 @@ from checkout.sandbox_adyen.rules import Rules
 from kernel.asgi import Receive, Scope, Send, header, read_body, respond
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Refused
+from kernel.languages import Texts
 from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
@@ -268,12 +269,13 @@ class AdyenSandbox:
     async def _page(self, scope: Scope, receive: Receive, send: Send, psp: str) -> None:
         payment = self._rules.payments.get(psp)
         headers = secure_page.headers_to(payment.return_url if payment else "")
+        words = spoken(header(scope, b"accept-language"))
         if payment is None or payment.status is not Status.WAITING:
-            told = secure_page.page("There is nothing to approve", "<p>This payment waits for no answer.</p>")
+            told = secure_page.nothing_to_do("", words)
             await respond(send, 404 if payment is None else 409, headers, told)
             return
         if scope["method"] != "POST":
-            await respond(send, 200, headers, _question(payment))
+            await respond(send, 200, headers, _question(payment, words))
             return
         try:
             form = read_form(await read_body(receive, BODY_MOST_BYTES))
@@ -281,7 +283,7 @@ class AdyenSandbox:
             form = {}
         token, decision = str(form.get("token", "")), form.get("answer")
         if not compare_digest(token.encode(), payment.challenge.encode()) or decision not in DECISIONS:
-            await respond(send, 403, headers, _question(payment))
+            await respond(send, 403, headers, _question(payment, words))
             return
         result = self._rules.decide(payment, is_approved=decision == "approve")
         parts = urlsplit(payment.return_url)
@@ -300,16 +302,9 @@ class AdyenSandbox:
             await asyncio.sleep(TICK_S)
 
 
-def _question(payment: Payment) -> bytes:
-    amount = escape(secure_page.shown(payment.value, payment.currency.lower()))
-    return secure_page.page(
-        "Your bank asks for your approval",
-        f"<p>This is the sandbox. No money moves, and no bank is asked.</p>"
-        f"<p>Do you want to pay <strong>{amount}</strong>?</p>"
-        f'<form method="post"><input type="hidden" name="token" value="{escape(payment.challenge)}">'
-        '<button class="main" name="answer" value="approve">Approve payment</button>'
-        '<button name="answer" value="refuse">Refuse</button></form>',
-    )
+def _question(payment: Payment, words: Texts) -> bytes:
+    told = amount(payment.value, payment.currency.lower(), words)
+    return secure_page.asking(told, "", payment.challenge, words)
 
 
 def _row(one: Payment) -> dict[str, Any]:

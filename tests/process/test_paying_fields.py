@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Route, expect
 
 from bench import axe
+from checkout.sandbox.words import languages as sandbox_languages
 from checkout.site.words import languages
 from tests.process.looking import PATIENCE_MS, complaints
 from tests.process.test_demo import Demo, demo
@@ -71,9 +72,11 @@ def frame_of(page: Page) -> FrameLocator:
     return page.frame_locator("#card iframe")
 
 
-def pay(page: Page, outcome: str) -> None:
-    """Choose an outcome in the frame, and pay."""
-    frame_of(page).get_by_label("What the bank does").select_option(label=outcome)
+def pay(page: Page, outcome: str, tag: str = "en") -> None:
+    """Choose an outcome in the frame, in the page's language, and pay."""
+    words = sandbox_languages()[tag]
+    label = words.text(f"outcome.{outcome}")
+    frame_of(page).get_by_label(words.text("fields.label")).select_option(label=label)
     page.locator("#fields button").click()
 
 
@@ -108,7 +111,7 @@ def test_a_card_that_pays(buyer: BrowserContext, running: Demo) -> None:
     assert f"frame-src {host};" in policy
     assert "unsafe" not in policy
     with page.expect_request(lambda request: request.url.endswith("/pay")) as sent:
-        pay(page, "A card that pays")
+        pay(page, "pays")
     settled(page, PAID)
 
     body = sent.value.post_data or ""
@@ -128,10 +131,10 @@ def test_nothing_chosen_a_decline_and_another_card(buyer: BrowserContext, runnin
     expect(page.locator("#fields button")).to_be_visible()
     page.locator("#fields button").click()
     expect(page.locator("#fields-wrong")).to_have_text("Choose what the bank does.")
-    pay(page, "A card without enough money")
+    pay(page, "no-funds")
     expect(page.locator(".lead")).to_contain_text("There is not enough money on this card")
     assert violations(page) == []
-    pay(page, "A card that pays")
+    pay(page, "pays")
     settled(page, PAID)
 
     assert page.locator(".lines").inner_text() == seats
@@ -140,7 +143,7 @@ def test_nothing_chosen_a_decline_and_another_card(buyer: BrowserContext, runnin
 def test_a_bank_that_asks_first(buyer: BrowserContext, running: Demo) -> None:
     """The link to the bank's page and the way back are as with any other way to pay."""
     page = come(buyer, running)
-    pay(page, "A card whose bank asks first (3-D Secure)")
+    pay(page, "asks")
     page.get_by_role("link", name="To your bank's page").click()
     page.get_by_role("button", name="Approve payment").click()
     settled(page, PAID)
@@ -188,7 +191,7 @@ def test_a_script_that_is_kept_away_is_told_and_the_seats_stay(
     expect(page.locator("#fields button")).to_be_hidden()
     buyer.unroute("**/v3/")
     page.reload()
-    pay(page, "A card that pays")
+    pay(page, "pays")
     settled(page, PAID)
 
 
@@ -217,7 +220,7 @@ def test_the_language_that_was_chosen_stays_till_paid(buyer: BrowserContext, run
     page = come(buyer, running, "?lang=ar")
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     expect(page.locator("h1")).to_have_text(words.text("order.to-pay-head"))
-    pay(page, "A card whose bank asks first (3-D Secure)")
+    pay(page, "asks", "ar")
     page.get_by_role("link", name=words.text("order.bank")).click()
     page.get_by_role("button", name="Approve payment").click()
     page.wait_for_url("**/order/*")

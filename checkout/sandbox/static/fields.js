@@ -8,7 +8,7 @@
   const home = new URL(document.currentScript.src).origin;
   const HEIGHT_PX = 48;
 
-  function makeCard(key) {
+  function makeCard(key, locale) {
     const heard = new Map(), waiting = new Map();
     let frame = null, serial = 0;
 
@@ -17,16 +17,18 @@
       if (data.kind === "answer") {
         waiting.get(data.id)?.(data.answer);
         waiting.delete(data.id);
-      } else for (const hear of heard.get(data.kind) ?? []) hear({ elementType: "card", ...data });
+        return;
+      }
+      if (data.kind === "ready") frame.title = data.title;
+      for (const hear of heard.get(data.kind) ?? []) hear({ elementType: "card", ...data });
     });
 
     return {
       mount(where) {
         const node = typeof where === "string" ? document.querySelector(where) : where;
         frame = document.createElement("iframe");
-        frame.title = "Secure card payment input frame";
         frame.name = "sandbox-card";
-        frame.src = `${home}/fields?${new URLSearchParams({ key })}`;
+        frame.src = `${home}/fields?${new URLSearchParams({ key, locale })}`;
         frame.height = String(HEIGHT_PX);
         frame.setAttribute("frameborder", "0");
         node.replaceChildren(frame);
@@ -48,11 +50,11 @@
     };
   }
 
-  globalThis.Stripe = (key) => ({
+  globalThis.Stripe = (key, { locale = "auto" } = {}) => ({
     elements: () => ({
       create(kind) {
         if (kind !== "card") throw new Error(`the sandbox has no element ${kind}`);
-        return makeCard(key);
+        return makeCard(key, locale);
       },
     }),
     async createPaymentMethod({ type, card }) {

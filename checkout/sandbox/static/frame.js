@@ -9,8 +9,8 @@ addEventListener("message", ({ source, data }) => {
   if (source !== parent || data.kind !== "create") return;
   const answer = field.value
     ? { paymentMethod: { id: field.value, object: "payment_method", type: "card" } }
-    : { error: { type: "validation_error", code: "incomplete_number", message: "Choose what the bank does." } };
+    : { error: { type: "validation_error", code: "incomplete_number", message: field.dataset.wrong } };
   tell({ kind: "answer", id: data.id, answer });
 });
 field.addEventListener("change", () => tell({ kind: "change", complete: field.value !== "", empty: field.value === "" }));
-tell({ kind: "ready" });
+tell({ kind: "ready", title: document.title });

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from checkout.sandbox.records import Intent
-from checkout.sandbox.secure_page import shown
+from checkout.sandbox.words import amount, languages
 from tests.checkout.sandbox.running import BACK, Running
 
 ASKS = "pm_card_authenticationRequired"
@@ -48,6 +48,11 @@ def browse(method: str, url: str, **fields: str) -> httpx.Response:
     return httpx.request(method, url, data=fields or None)
 
 
+def liked(url: str, accept_language: str) -> httpx.Response:
+    """Ask with a browser that likes a language."""
+    return httpx.get(url, headers={"accept-language": accept_language})
+
+
 def test_the_page_is_plain_and_needs_nothing(box: Running) -> None:
     """One heading, two buttons, a language, a title; no script, nothing loaded, nothing allowed."""
     answer = browse("GET", asked(box, order="<b>&order")["url"])
@@ -56,8 +61,8 @@ def test_the_page_is_plain_and_needs_nothing(box: Running) -> None:
     assert page.buttons == ["approve", "refuse"]
     assert page.tags.count("h1") == page.tags.count("main") == page.tags.count("title") == 1
     assert not {"script", "img", "link", "iframe", "b"} & set(page.tags)
-    assert '<html lang="en">' in answer.text
-    assert "42.00 EUR" in answer.text
+    assert '<html lang="en" dir="ltr">' in answer.text
+    assert "42.00\xa0€ (EUR)" in answer.text
     assert "&lt;b&gt;&amp;order" in answer.text
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -132,13 +137,34 @@ def test_without_an_address_to_go_back_to_there_is_no_page(box: Running) -> None
 
 
 @pytest.mark.parametrize(
-    ("units", "currency", "text"),
-    [(4200, "eur", "42.00 EUR"), (4200, "jpy", "4,200 JPY"), (12_340, "kwd", "12.340 KWD"),
-     (500, "isk", "5 ISK"), (5, "eur", "0.05 EUR"), (123_456_700, "usd", "1,234,567.00 USD")],
+    ("units", "currency", "tag", "text"),
+    [(4200, "eur", "en", "42.00\xa0€ (EUR)"), (4200, "jpy", "en", "4,200\xa0JP¥ (JPY)"),
+     (12_340, "kwd", "en", "12.340\xa0KWD"), (500, "isk", "en", "5\xa0ISK"), (550, "isk", "en", "5.50 ISK"),
+     (5, "eur", "de", "0,05\xa0€ (EUR)"), (123_456_700, "usd", "de", "1.234.567,00\xa0$ (USD)"),
+     (4200, "jpy", "ja", "￥4,200 (JPY)"), (65_000, "mga", "en", "65,000\xa0MGA")],
 )  # fmt: skip
-def test_amounts_are_written_for_people(units: int, currency: str, text: str) -> None:
-    """With the currency's own decimals."""
-    assert shown(units, currency) == text
+def test_amounts_are_written_for_people(units: int, currency: str, tag: str, text: str) -> None:
+    """With the currency's own decimals, as the language writes them; parts that it does not have as they were sent."""
+    assert amount(units, currency, languages()[tag]) == text
+
+
+@pytest.mark.parametrize("tag", sorted(languages()))
+def test_the_page_speaks_the_browsers_language(tag: str, box: Running) -> None:
+    """Question and afterwards; nothing in it is English, and nothing that is put in loses its own order of reading."""
+    words, waiting = languages()[tag], asked(box)
+    page = liked(waiting["url"], f"sv, {tag}-XX;q=0.9, en;q=0.1")
+    token = Page(page.text).fields["token"]
+    browse("POST", waiting["url"], token=token, answer="refuse")
+    after = liked(waiting["url"], tag)
+
+    for told in (page, after):
+        assert f'<html lang="{tag}" dir="{words.direction}">' in told.text
+    for key in ("head", "sandbox", "approve", "refuse"):
+        assert words.text(f"bank.{key}") in page.text
+    assert words.text("bank.ask", amount="|").split("|")[0] in page.text
+    assert f"<bdi><strong>{amount(4200, 'eur', words)}</strong></bdi>" in page.text
+    for key in ("none-head", "none-text", "back"):
+        assert words.text(f"bank.{key}") in after.text
 
 
 def test_an_intent_without_a_buyer_has_no_secret_of_its_own() -> None:
