@@ -46,6 +46,8 @@ class Scene:
     currencies: tuple[str, ...] = ("EUR",)
     """The first is the one that is charged."""
     offer: str = ""
+    unmet: str = ""
+    """The currency that was chosen, and is not among them."""
     slow_s: float = 0
     sections_only: bool = False
     away: bool = False
@@ -151,6 +153,7 @@ class Hall:
             "currency": scene.currencies[0],
             "own_currency": scene.currencies[0],
             "currencies": scene.currencies,
+            "unmet_currency": scene.unmet,
             "max_per_buyer": scene.max_per_buyer,
             "tiers": [
                 {"tier": tier, "name": name, "price_minor": prices[tier]}
@@ -230,7 +233,12 @@ class Hall:
             for seat in seats
         ]
         total = sum(prices[self.octets[seat] >> 4] for seat in seats)
-        return {"event": "northern-lights", "seats": lines, "currency": "EUR", "total_minor": total}
+        return {
+            "event": "northern-lights",
+            "seats": lines,
+            "currency": self.scene.currencies[0],
+            "total_minor": total,
+        }
 
     def held(self) -> list[dict[str, Any]]:
         """Give the holds that go on."""

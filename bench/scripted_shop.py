@@ -24,7 +24,12 @@ from starlette.routing import Route
 
 from bench.scripted_hall import Hall, Scene, now_ms, programme
 from checkout.halls.seats import Status
+from checkout.sandbox import fields as card_fields
+from checkout.sandbox import secure_page
+from checkout.sandbox.records import Intent
+from checkout.sandbox.words import spoken
 from checkout.site.assets import assets, version
+from checkout.site.fields import sandbox_fields
 from checkout.site.order_pages import SANDBOX_WAYS
 from checkout.site.render import Pages, Visit, content_security_policy
 from checkout.site.words import negotiate
@@ -32,6 +37,7 @@ from checkout.site.words import negotiate
 __all__ = ["Scene", "Shop", "serving"]
 
 BEAT_S = 0.05
+FIELDS_KEY = "pk_test_scripted"
 REVOKE = {"Cf-Waiting-Room-Command": "revoke"}
 
 
@@ -53,6 +59,8 @@ class Shop(Hall):
             (f"{event}/reservation/{{reservation}}", self.reservation_page, ["GET"]),
             (f"{event}/reservation/{{reservation}}/release", self.plain_give_up, ["POST"]),
             (f"{event}/order/{{phase}}", self.order_page, ["GET"]),
+            ("/bank", self.bank, ["GET"]),
+            *((path, self.card_fields, ["GET"]) for path in sorted(card_fields.PATHS)),
             ("/finish", self.finish, ["GET", "POST"]),
             ("/layouts/{layout}.json", self.layout, ["GET"]),
             ("/static/{version}/{name}", self.static, ["GET"]),
@@ -140,7 +148,7 @@ class Shop(Hall):
         return self._html(self.pages.reservation(self._visit(request), self.event(), found))
 
     async def order_page(self, request: Request) -> Response:
-        """Show an order in any phase; `?decline=` why its last try did not succeed."""
+        """Show an order in any phase; `?decline=` why its last try did not succeed, `?fields=1` with card fields."""
         phase = request.path_params["phase"]
         states = {"review": "review", "paid": "paid", "refunded": "refunded", "over": "lapsed"}
         paper = self.paper(self.free(2, 0))
@@ -151,9 +159,28 @@ class Shop(Hall):
             "until_ms": now_ms() + 540_000, "card": "visa 4242" if phase in {"paid", "refunded"} else "",
         }  # fmt: skip
         ways = [(way.token, way.words) for way in SANDBOX_WAYS]
-        return self._html(
-            self.pages.order(self._visit(request), self.event(), order, paper["seats"], ways, _key())
+        fields = (
+            sandbox_fields(FIELDS_KEY, str(request.base_url)) if "fields" in request.query_params else None
         )
+        text = self.pages.order(
+            self._visit(request), self.event(), order, paper["seats"], ways, _key(), fields
+        )
+        return self._html(text, policy=content_security_policy(fields=fields))
+
+    async def bank(self, request: Request) -> Response:
+        """Show the page of the buyer's bank."""
+        paper = self.paper(self.free(2, 0))
+        intent = Intent("pi_1", paper["total_minor"], paper["currency"].lower(), 0, "manual")
+        intent.metadata["order"] = "O7kQ2mXc4vTd"
+        headers = {name.decode(): text.decode() for name, text in secure_page.headers(intent)}
+        words = spoken(request.headers.get("accept-language", "").encode())
+        return Response(secure_page.question(intent, words), headers=headers)
+
+    async def card_fields(self, request: Request) -> Response:
+        """Send script and frame of the sandbox's card fields."""
+        path, query = request.url.path, request.url.query.encode()
+        status, headers, body = card_fields.answer(path, query, FIELDS_KEY)
+        return Response(body, status, {name.decode(): text.decode() for name, text in headers})
 
     async def finish(self, request: Request) -> Response:
         """Say goodbye."""
@@ -302,8 +329,10 @@ class Shop(Hall):
         language = negotiate(request.headers.get("accept-language", ""), wanted)
         return Visit(language, now_ms(), "k3Jx91QzVb0", "standard", offer=self.scene.offer)
 
-    def _html(self, text: str, status: int = 200) -> HTMLResponse:
-        headers = {"Content-Security-Policy": content_security_policy(), "Cache-Control": "no-store"}
+    def _html(self, text: str, status: int = 200, policy: str = "") -> HTMLResponse:
+        headers = {
+            "Content-Security-Policy": policy or content_security_policy(), "Cache-Control": "no-store",
+        }  # fmt: skip
         return HTMLResponse(text, status, headers)
 
 

@@ -152,6 +152,35 @@ def menus(page: Page, shop: Shop) -> None:
     page.wait_for_timeout(200)
 
 
+def fields(page: Page, _shop: Shop) -> None:
+    """Wait for the card fields."""
+    page.locator("#fields button").wait_for()
+    page.wait_for_timeout(300)
+
+
+def fields_wrong(page: Page, shop: Shop) -> None:
+    """Send them with nothing chosen."""
+    fields(page, shop)
+    page.locator("#fields button").click()
+    page.wait_for_selector("#fields-wrong:not([hidden])")
+
+
+def fields_away(page: Page, _shop: Shop) -> None:
+    """Keep the provider's script away."""
+    page.route("**/v3/", lambda route: route.abort())
+    page.reload()
+    page.wait_for_selector("#fields-wrong:not([hidden])")
+
+
+def kept(page: Page, shop: Shop) -> None:
+    """Hold, and choose another currency then."""
+    held(page, shop)
+    shop.scene.currencies = tuple(reversed(shop.scene.currencies))
+    page.reload()
+    page.wait_for_selector(".hold")
+    page.wait_for_timeout(500)
+
+
 def plain_held(page: Page, _shop: Shop) -> None:
     """Hold without scripts."""
     page.locator("details.fold summary").click()
@@ -191,6 +220,17 @@ SHOTS: dict[str, Shot] = {
     "seats-menu": Shot(SEATS, menus, {"currencies": ("EUR", "CHF", "JPY")}, whole=False),
     "reserved-currencies": Shot(SEATS, reserved, {"currencies": ("EUR", "CHF", "JPY")}),
     "order-to-pay": Shot(f"{EVENT}/order/to-pay"),
+    "order-dinars": Shot(f"{EVENT}/order/to-pay", scene={"currencies": ("KWD", "EUR")}),
+    "order-yen": Shot(f"{EVENT}/order/to-pay", scene={"currencies": ("JPY", "EUR")}),
+    "order-fields": Shot(f"{EVENT}/order/to-pay?fields=1", fields),
+    "order-fields-wrong": Shot(f"{EVENT}/order/declined?fields=1", fields_wrong),
+    "order-fields-away": Shot(f"{EVENT}/order/to-pay?fields=1", fields_away),
+    "order-fields-plain": Shot(f"{EVENT}/order/to-pay?fields=1", scripts=False),
+    "bank": Shot("/bank"),
+    "event-unmet": Shot(EVENT, scene={"unmet": "JPY"}),
+    "seats-unmet": Shot(SEATS, live, {"unmet": "JPY"}, whole=False),
+    "seats-kept": Shot(SEATS, kept, {"currencies": ("JPY", "EUR")}, whole=False),
+    "order-pending": Shot(f"{EVENT}/order/pending"),
     "order-declined": Shot(f"{EVENT}/order/declined"),
     "order-action": Shot(f"{EVENT}/order/action"),
     "order-paid": Shot(f"{EVENT}/order/paid"),

@@ -368,6 +368,7 @@ def _shown(known: Known, counts: Counts | None, wanted: str) -> render.Event:
         "currency": currency,
         "own_currency": event.currency,
         "currencies": [event.currency, *others],
+        "unmet_currency": "" if wanted in {"", currency} else wanted,
         "max_per_buyer": event.max_per_buyer,
         "tiers": [
             {"tier": tier, "name": name, "price_minor": prices.get(tier, {}).get(currency)}

@@ -46,7 +46,7 @@ class Event(TypedDict):
     """What pages show of an event. `free` is None where nobody has counted; `layout_url` is what the map draws.
 
     `currency` is that of the prices that are shown and would be charged, one of `currencies`; `own_currency` is the one
-    that stands where nobody has chosen.
+    that stands where nobody has chosen. `unmet_currency` was chosen and has no price list here; empty for none.
 
     `sale_from_ms` and `sale_until_ms` are 0 for "no bound". `zone` is the venue's IANA time zone.
     """
@@ -66,6 +66,7 @@ class Event(TypedDict):
     currency: str
     own_currency: str
     currencies: Sequence[str]
+    unmet_currency: str
     max_per_buyer: int
     tiers: Sequence[Tier]
     seats: int

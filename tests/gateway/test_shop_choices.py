@@ -125,6 +125,17 @@ async def test_prices_are_shown_in_the_currency_that_is_chosen_and_held_and_rese
     assert (reservation["currency"], reservation["total_minor"]) == ("JPY", 14_000)
 
 
+@pytest.mark.parametrize("query", ["", "?currency=EUR", "?currency=JPY"])
+async def test_nobody_is_told_that_a_currency_is_missing_which_is_not(
+    query: str, store: Redis, store_url: str, tmp_path: Path
+) -> None:
+    """Neither who has chosen none, nor who has chosen one of the event's."""
+    async with front(store_url, tmp_path) as shop:
+        page = await shop.client.get(f"{PAGE}{query}")
+
+    assert "unmet" not in page.text
+
+
 async def test_the_seat_page_asks_in_the_currency_that_it_shows(
     store: Redis, store_url: str, tmp_path: Path
 ) -> None:
@@ -189,14 +200,17 @@ async def test_what_the_operators_geo_file_says_goes_before_the_browsers_languag
 async def test_a_currency_that_the_event_is_not_sold_in_holds_nothing(
     store: Redis, store_url: str, tmp_path: Path
 ) -> None:
-    """A form that names one is told so in words; a choice that fits other events shows this one in its own."""
+    """A form that names one is told so in words; a page whose event has no such prices says in which it charges."""
     async with front(store_url, tmp_path) as shop:
         fan = shop.client
         page = await fan.get(f"{PAGE}?currency=CHF")
+        seats = await fan.get(f"{PAGE}/seats")
         refused = await hold(fan, page, currency="CHF")
         papers = (await fan.get(f"/api/events/{EVENT}/holds/mine")).json()["holds"]
 
-    assert 'name="currency" value="EUR"' in page.text
+    for shown in (page, seats):
+        assert "This evening has no prices in CHF. It is sold and charged in EUR." in shown.text
+        assert 'name="currency" value="EUR"' in shown.text
     assert refused.status_code == 422
     assert "Not sold in this currency" in refused.text
     assert papers == []

@@ -44,6 +44,28 @@ def test_three_seats_are_clicked_held_and_turn_grey_for_others_without_reload(
     assert objections == []
 
 
+def test_what_is_held_keeps_its_currency_when_another_is_chosen_and_the_page_says_so(
+    fan: BrowserContext, place: tuple[Shop, str], scene: Scene
+) -> None:
+    """The panel shows the hold in what it will be charged in, whatever the prices around it are shown in."""
+    _, address = place
+    scene.currencies = ("JPY", "EUR")
+    page = open_seats(fan, address)
+    page.click("#best-go")
+    held = page.locator(".hold")
+    expect(held.locator(".charged")).to_have_text("Charged in JPY, exactly this amount")
+    expect(held.locator(".kept")).to_be_hidden()
+    yen = held.locator(".total").inner_text()
+    scene.currencies = ("EUR", "JPY")
+    page.reload()
+
+    expect(held.locator(".total")).to_have_text(yen)
+    expect(held.locator(".charged")).to_have_text("Charged in JPY, exactly this amount")
+    expect(held.locator(".kept")).to_contain_text("These seats keep their currency, JPY.")
+    assert "JP¥" in yen
+    expect(page.locator("#tiers .chip").first).to_contain_text("€")
+
+
 def test_a_seat_that_others_take_leaves_the_choice_and_the_nearest_is_offered(
     fan: BrowserContext, place: tuple[Shop, str]
 ) -> None:

@@ -146,6 +146,9 @@ export function openPanel(words, names, facts, clock, on) {
       find("lines").replaceChildren(...lines);
       put(find("total"), words.text("chosen.total", { n: hold.seats.length, price: words.money(hold.total_minor, hold.currency) }));
       put(find("charged"), words.text("charged.in", { code: hold.currency }));
+      // Another currency was chosen since: what is held keeps its own.
+      find("kept").hidden = hold.currency === facts.currency;
+      put(find("kept"), words.text("charged.kept", { code: hold.currency }));
       find("extend").hidden = !hold.extendable;
       for (const name of ["continue", "extend", "giveback"]) find(name).disabled = Boolean(hold.busy);
       node.classList.toggle("busy", Boolean(hold.busy));

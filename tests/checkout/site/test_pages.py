@@ -36,6 +36,7 @@ EVENT: Event = {
     "currency": "EUR",
     "own_currency": "EUR",
     "currencies": ["EUR"],
+    "unmet_currency": "",
     "max_per_buyer": 4,
     "tiers": [{"tier": 0, "name": "A", "price_minor": 4200}, {"tier": 1, "name": "B", "price_minor": None}],
     "seats": 200,
