@@ -9,9 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from checkout.holds import wishes
+from checkout.money import Money
+from checkout.payments.port import PaymentState
 from checkout.site import pages_web
 from checkout.site.words import languages
 from tests.gateway.shopfront import EVENT, OWN, PAGE, front
+from tests.gateway.tillfront import till_front
 
 TEN = sorted(languages())
 TLS = {"secure": True}
@@ -123,6 +126,34 @@ async def test_prices_are_shown_in_the_currency_that_is_chosen_and_held_and_rese
         assert "These seats keep their currency, JPY" in page.text
     assert [(paper["currency"], paper["total_minor"]) for paper in papers] == [("JPY", 14_000)]
     assert (reservation["currency"], reservation["total_minor"]) == ("JPY", 14_000)
+
+
+async def test_an_order_is_charged_in_what_was_held_whatever_is_chosen_before_it_is_paid(
+    store: Redis, store_url: str, tmp_path: Path
+) -> None:
+    """Euros are chosen after the hold, on the order's page too; it goes on in yen, says so, and yen are captured."""
+    async with till_front(store_url, tmp_path) as own, own.browser() as fan:
+        fan.headers["x-buyer"] = "ann"
+        yen = await fan.get(f"{PAGE}?currency=JPY")
+        held = await fan.get((await hold(fan, yen)).headers["location"])
+        reserved = await reserve(fan, held)
+        made = await fan.post(f"{reserved.url.path}/order")
+        address = made.headers["location"]
+        euros = await fan.get(f"{address}?currency=EUR&lang=de")
+        paid = await own.pay(fan, "ann", address.rpartition("/")[2], "p1")
+        after = await fan.get(address)
+        listed = await fan.get(PAGE)
+        (payment,) = own.bank.payments.values()
+
+    assert 'name="currency" value="EUR"' in listed.text
+    assert "14.000\xa0¥" in euros.text
+    assert "Berechnet in JPY, genau dieser Betrag" in euros.text
+    assert "Diese Plätze behalten ihre Währung, JPY." in euros.text
+    assert "€" not in euros.text
+    assert paid.status_code == 200
+    assert (paid.json()["currency"], paid.json()["total_minor"]) == ("JPY", 14_000)
+    assert (payment.state, payment.amount) == (PaymentState.CAPTURED, Money(14_000, "JPY"))
+    assert "14.000\xa0¥" in after.text
 
 
 @pytest.mark.parametrize("query", ["", "?currency=EUR", "?currency=JPY"])

@@ -122,6 +122,10 @@ def test_a_card_that_pays(buyer: BrowserContext, running: Demo) -> None:
     assert again is not None
     assert host not in again.headers["content-security-policy"]
     assert "frame-src" not in again.headers["content-security-policy"]
+    for path in ("/", EVENING, f"{EVENING}/seats", f"{EVENING}/hold", "/nowhere"):
+        other = page.request.get(running.site + path)
+        assert host not in other.headers["content-security-policy"] + other.text(), path
+        assert "frame-src" not in other.headers["content-security-policy"], path
 
 
 def test_nothing_chosen_a_decline_and_another_card(buyer: BrowserContext, running: Demo) -> None:
