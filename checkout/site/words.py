@@ -19,7 +19,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton, format_time
-from babel.numbers import get_currency_name
+from babel.numbers import get_currency_name, get_currency_symbol
 
 from checkout.money import Money, exponent, least_decimals, shown
 from kernel import languages as kernel_languages
@@ -35,6 +35,7 @@ SERVER_ONLY = (
 
 RTL = "rtl"
 _ISOLATE, _END = "\u2068", "\u2069"
+_LATIN = re.compile("[A-Za-z]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,8 +63,17 @@ class Catalogue(Texts):
         return super().text(key, **values)
 
     def money(self, minor: int, currency: str) -> str:
-        """Write an amount of whole minor units."""
-        return shown(Money(minor, currency), self._locale)
+        """Write an amount of whole minor units.
+
+        Beside text that runs from right to left a sign such as JP¥ would fall apart; it is kept together.
+        """
+        written, sign = (
+            shown(Money(minor, currency), self._locale),
+            get_currency_symbol(currency, self._locale),
+        )
+        if self.raw["language.direction"] == RTL and _LATIN.search(sign):
+            written = written.replace(sign, isolated(sign))
+        return written
 
     def due(self, minor: int, currency: str) -> str:
         """Write an amount that is charged: with the currency's code, where its sign alone stands beside it."""

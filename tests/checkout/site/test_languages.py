@@ -190,6 +190,18 @@ def test_money_is_written_as_the_language_does_with_the_currencys_decimals(tag: 
     assert str(form).replace("{n}", "") == re.sub(r"\d.*\d", "", shown)
 
 
+def test_a_sign_with_latin_letters_stays_in_one_piece_where_the_language_runs_the_other_way() -> None:
+    """The yen's sign in Arabic is `JP¥`: without isolation its two halves change places on the screen."""
+    arabic = languages()["ar"]
+
+    assert isolated("JP¥") in arabic.money(8400, "JPY")
+    assert isolated("JP¥") in str(arabic.money_form("JPY")["form"])
+    assert isolated("US$") in arabic.due(8400, "USD")
+    assert "\u2068" not in arabic.money(8400, "EUR") + arabic.money(8400, "KWD") + languages()["en"].money(
+        1, "JPY"
+    )
+
+
 @pytest.mark.parametrize("tag", TEN)
 def test_days_and_moments_are_the_languages_own(tag: str) -> None:
     """With weekday, date, a clock of twenty-four hours and the name of the zone, in Western digits."""
