@@ -38,6 +38,8 @@ class TillFault(StrEnum):
 
 
 SOLD = frozenset({"paid", "review"})
+REVIEWED_MS = 3_600_000
+"""So long a person has, after the order could have been paid."""
 
 
 @dataclass(slots=True)
@@ -227,6 +229,7 @@ class NaiveTill(NaiveShop):
             PaidOrder(
                 sale.id, sale.state, sale.total, "EUR", 1,
                 "sold" if sale.state in SOLD else "ended", sale.until_ms,
+                sale.until_ms + REVIEWED_MS if sale.state == "review" else None,
             )
             for sale in self.sales.values()
         )  # fmt: skip
