@@ -27,6 +27,8 @@ OVERLAP_BYTES = 512
 """Pieces of a file share so much, so that nothing is cut in two."""
 
 TIMEOUT_S = 30.0
+_BETWEEN = b"\0"
+"""Part of no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,12 @@ def in_sql(url: str) -> Iterator[Finding]:
             for table in there.sorted_tables:
                 rows = connection.execution_options(yield_per=5_000).execute(sa.select(table))
                 for number, row in enumerate(rows):
-                    for name, value in zip(table.c.keys(), row, strict=True):
-                        yield from in_text(f"table {table.name}, row {number}, {name}", _octets(value))
+                    told = [_octets(value) for value in row]
+                    # Nearly all rows have nothing: they are looked at in one piece.
+                    if next(card_numbers(_BETWEEN.join(told)), None) is None:
+                        continue
+                    for name, octets in zip(table.c.keys(), told, strict=True):
+                        yield from in_text(f"table {table.name}, row {number}, {name}", octets)
     finally:
         database.close()
 
