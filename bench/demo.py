@@ -193,10 +193,11 @@ def demo(
     }
     rows = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     rooms.write_text(f"[rooms.{ROOM}]\n" + "\n".join(rows) + "\n" + (sale.toml() if sale else ""))
+    # With its parent's number it ends when we do, whatever kills us.
     command = [
-        str(Path(sys.executable).parent / "waitroom"), "demo", "--data", str(folder), "--rooms", str(rooms),
-        "--port", str(port), "--operator-port", str(operator_port), "--shop-port", str(shop_port),
-        "--workers", str(workers),
+        str(Path(sys.executable).parent / "waitroom"), "--parent", str(os.getpid()), "demo",
+        "--data", str(folder), "--rooms", str(rooms), "--port", str(port), "--operator-port", str(operator_port),
+        "--shop-port", str(shop_port), "--workers", str(workers),
     ]  # fmt: skip
     settings = {"WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN, "WAITROOM_LOG_LEVEL": "warning", **(env or {})}
     url = f"http://127.0.0.1:{port}"

@@ -5,9 +5,11 @@ The full form is ``make soak MINUTES=10``; docs/failure-matrix.md says what it l
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,32 +32,29 @@ DIGITS = "4242" * 4
 """Put together here, so that this file has none."""
 
 
+def soak(*words: str) -> tuple[int, str, str]:
+    """Play a soak; returns its status, what it found and what it told. It ends with us, and all of it."""
+    command = [sys.executable, "-m", "bench.drills.soak", "--parent", str(os.getpid()), *words]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as playing:
+        try:
+            out, err = playing.communicate(timeout=PATIENCE_S)
+        finally:
+            # Asked to end, it stops the shop and the database; killed, it could not.
+            playing.terminate()
+    return playing.returncode, out, err
+
+
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def test_a_minute_of_selling_while_everything_is_killed(database: str) -> None:
     """S2, short: half a minute under misfortunes; at rest every invariant holds, and there is no card number."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "bench.drills.soak",
-            "--minutes",
-            "0.5",
-            "--seed",
-            "7",
-            "--database",
-            database,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    (told,) = map(json.loads, done.stdout.splitlines())
+    status, out, err = soak("--minutes", "0.5", "--seed", "7", "--database", database)
+    (told,) = map(json.loads, out.splitlines())
 
-    assert told["details"]["violations"] == [], done.stderr[-3000:]
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert done.stderr.startswith("bench: seed 7; the same day again: make soak MINUTES=0.5 SEED=7")
+    assert told["details"]["violations"] == [], err[-3000:]
+    assert status == 0, out + err[-3000:]
+    assert err.startswith("bench: seed 7; the same day again: make soak MINUTES=0.5 SEED=7")
     assert told["misfortunes"] > 3
     assert told["paid"] > 5
 
@@ -140,9 +139,42 @@ def test_the_judge_finds_what_is_spoiled(tmp_path: Path) -> None:
         assert right.states == {"paid": 2}
         assert right.money["captured"] == 2
 
-        faults: list[str] = []
-        for sentence, spoil in SPOILED.items():
+        for spoil in SPOILED.values():
             spoil(own, diary)
-            faults = judge(own, diary, rest_s, {}, looks=1).faults
-            assert any(sentence in fault for fault in faults), (sentence, faults)
+        faults = judge(own, diary, rest_s, {}, looks=1).faults
+    for sentence in SPOILED:
+        assert any(sentence in fault for fault in faults), (sentence, faults)
     assert any(fault.startswith("I4") and "as its provider says" in fault for fault in faults)
+
+
+STARTED = """
+import sys, time
+from pathlib import Path
+from bench.drills.soak.stage import stage
+with stage(Path(sys.argv[1]), "sqlite", reserved_s=16) as own:
+    print(own.pid, *own.processes("shop"), *own.processes("sandbox"), *own.store_pids(), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_soak_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Whatever kills who has started a shop: supervisor, workers, sandbox and store end as well."""
+    words = [sys.executable, "-c", STARTED, str(tmp_path)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as playing:
+        assert playing.stdout is not None
+        started = [int(word) for word in playing.stdout.readline().split()]
+        playing.kill()
+
+    assert len(started) == 5
+    until_s = time.monotonic() + PATIENCE_S
+    while left := [pid for pid in started if is_alive(pid)]:
+        assert time.monotonic() < until_s, left
+        time.sleep(0.1)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there; one that has ended and that nobody has asked after is not."""
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

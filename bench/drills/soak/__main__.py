@@ -23,6 +23,7 @@ from bench.drills.soak.wrecking import Misfortune, Wrecker, crash_at, plan
 from bench.figure import Figure, emit, say
 from bench.harness import Bench
 from bench.servers import ServerFailed
+from gateway.orphan import die_with
 from kernel.crashing import STATUS
 from kernel.errors import Misconfigured
 from kernel.tasks import is_ending
@@ -43,11 +44,14 @@ def main(args: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the day (a new one)")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--buyers", type=int, default=BUYERS, help=f"at once ({BUYERS})")
+    parser.add_argument("--parent", type=int, default=None, help=argparse.SUPPRESS)
     asked = parser.parse_args(args)
     seed = secrets.randbelow(1 << 31) if asked.seed is None else asked.seed
     again = f"make soak MINUTES={asked.minutes:g} SEED={seed} DATABASE={asked.database}"
     say(f"seed {seed}; the same day again: {again}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if asked.parent is not None:
+        die_with(asked.parent)
     try:
         with tempfile.TemporaryDirectory(prefix="waitroom-soak-") as folder:
             # A PostgreSQL that root starts has a user of its own, who must come through.

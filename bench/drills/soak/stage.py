@@ -187,8 +187,17 @@ def stage(folder: Path, database: str, *, reserved_s: int, crash_at: str = "") -
             "WAITROOM_PAYMENTS": "sandbox", "WAITROOM_SANDBOX_PORT": str(sandbox_port),
             CRASH_AT: crash_at,
             "WAITROOM_FRAUD": str(rules), "WAITROOM_SHOP_DEMO": "false",
+            # Nobody is in front who must notice that it goes, and who stops it waits ten seconds.
+            "WAITROOM_DRAIN_S": "0", "WAITROOM_STOP_S": "3",
         }  # fmt: skip
-        command = [str(Path(sys.executable).parent / "waitroom"), "shop", "serve"]
+        # With its parent's number it ends when we do, whatever kills us.
+        command = [
+            str(Path(sys.executable).parent / "waitroom"),
+            "--parent",
+            str(os.getpid()),
+            "shop",
+            "serve",
+        ]
         log = folder / "shop.log"
         with running(command, ready=f"{shop_url}/health/ready", log=log, env=env) as child:
             key, _ = sandbox_secrets(Settings(data=data), SystemClock().now_ms())
