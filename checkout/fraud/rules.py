@@ -74,7 +74,7 @@ class Policy:
     review_from: float = 0.7
     block_from: float | None = None
     scorer_away: Answer = Answer.REVIEW
-    store_away: Answer = Answer.REVIEW
+    store_away: Answer = Answer.ALLOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class FraudSettings:
         default=500, minimum=10, maximum=5_000, help="time that a sale waits for the store's counts"
     )
     fraud_store_away: str = setting(
-        default=Answer.REVIEW.value, choices=MILD, help="what follows when the store does not answer"
+        default=Answer.ALLOW.value, choices=MILD, help="what follows when the store does not answer"
     )
     fraud_lapse: str = setting(
         default=review.Decision.REFUSE.value,

@@ -2,19 +2,23 @@
 
 import asyncio
 import logging
+import socket
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from checkout.fraud import service
 from checkout.fraud.geo import Geo
 from checkout.fraud.lists import Lists
 from checkout.fraud.ports import Scorer, Windows
 from checkout.fraud.rules import Policy, Score, Verdict, Why
 from checkout.fraud.service import Fraud
 from checkout.fraud.signals import Kind, Pseudonyms
-from checkout.fraud.windows import DEFAULTS, Answer, Limit
+from checkout.fraud.windows import DEFAULTS, Answer, Limit, Window
 from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.checkout.fraud.suspects import (
@@ -195,6 +199,51 @@ async def test_a_store_that_hangs_is_away() -> None:
 
     assert words(await fraud(Away(hangs=True), metrics, store_ms=10).judge(FRAN)) == {"store-away"}
     assert metrics.value("fraud_without_total", missing="store") == 1
+
+
+class Stalls:
+    """A store that answers at once, in a worker that then stands still for longer than it waits for any store."""
+
+    async def count(self, windows: Sequence[Window]) -> Mapping[str, int]:
+        """Answer; the loop hears of it when it runs again."""
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        there, here = socket.socketpair()
+        with there, here:
+            here.setblocking(False)
+            there.send(b"1")
+            loop.add_reader(here, lambda: answered.done() or answered.set_result(None))
+            loop.call_soon(time.sleep, 0.4)
+            try:
+                await answered
+            finally:
+                loop.remove_reader(here)
+        for _ in range(3):
+            # A client takes a few steps from the octets to the answer.
+            await asyncio.sleep(0)
+        return {window.name: 1 for window in windows}
+
+
+async def test_a_worker_that_stood_still_takes_no_store_for_slow() -> None:
+    """A busy machine makes nobody a suspect: the answer was there, only nobody had looked."""
+    metrics = Metrics()
+
+    assert words(await fraud(Stalls(), metrics, store_ms=200).judge(FRAN)) == set()
+    assert metrics.value("fraud_without_total", missing="store") == 0
+
+
+async def test_in_one_wait_the_store_would_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: all the time in one piece."""
+    monkeypatch.setattr(service, "PARTS", 1)
+
+    assert words(await fraud(Stalls(), store_ms=200).judge(FRAN)) == {"store-away"}
+
+
+async def test_as_it_comes_nobody_is_looked_at_because_a_store_was_slow() -> None:
+    """It is a reason that is written down, and no review: nothing speaks against who was not counted."""
+    verdict = await fraud(Away()).judge(FRAN)
+
+    assert (verdict.answer, words(verdict)) == (Answer.ALLOW, {"store-away"})
 
 
 async def test_a_store_that_is_not_there_is_away(tmp_path: Path) -> None:

@@ -41,13 +41,13 @@ def test_what_is_set_stands_in_the_policy() -> None:
     settings = given(
         limits="card-attempts=2/60/review, device-picks=off", geoip=str(CITY), countries="GB,IE",
         elsewhere="review", nowhere="allow", review_ratio="0.5", block_ratio="0.9", scorer_away="allow",
-        store_away="allow", lapse="release", margin_s="60",
+        store_away="review", lapse="release", margin_s="60",
     )  # fmt: skip
     limits = {**DEFAULTS, "card-attempts": Limit(2, 60_000, Answer.REVIEW)}
     del limits["device-picks"]
 
     assert policy_of(settings) == Policy(
-        limits, frozenset({"GB", "IE"}), Answer.REVIEW, Answer.ALLOW, 0.5, 0.9, Answer.ALLOW, Answer.ALLOW
+        limits, frozenset({"GB", "IE"}), Answer.REVIEW, Answer.ALLOW, 0.5, 0.9, Answer.ALLOW, Answer.REVIEW
     )
     assert terms_of(settings) == Terms(60_000, Decision.RELEASE)
 

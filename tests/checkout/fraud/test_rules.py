@@ -57,7 +57,7 @@ def test_where_nothing_speaks_against_it_an_attempt_is_allowed() -> None:
         ({"score": Score(0.95)}, "block", "blocked", ["score"]),
         ({"score": Why.TIMEOUT}, "review", "under-review", ["scorer-away"]),
         ({"score": Why.OFF}, "allow", "", []),
-        ({"counts": None}, "review", "under-review", ["store-away"]),
+        ({"counts": None}, "allow", "", ["store-away"]),
         (
             {"counts": over("device-accounts", "card-attempts"), "score": Score(0.8)},
             "block", "too-many-attempts", ["device-accounts", "card-attempts", "score"],
@@ -101,7 +101,10 @@ def test_a_device_that_is_only_a_guess_refuses_nobody() -> None:
 
 def test_what_is_set_for_those_who_are_away_follows() -> None:
     """A sale is let through or looked at, as the operator likes."""
-    mild = replace(POLICY, store_away=Answer.ALLOW, scorer_away=Answer.ALLOW, nowhere=Answer.ALLOW)
+    strict = replace(POLICY, store_away=Answer.REVIEW)
+    assert decide(strict, replace(GOOD, counts=None)).answer is Answer.REVIEW
+
+    mild = replace(POLICY, scorer_away=Answer.ALLOW, nowhere=Answer.ALLOW)
     verdict = decide(mild, Found(counts=None, score=Why.SKIPPED))
 
     assert verdict.answer is Answer.ALLOW
