@@ -2,7 +2,7 @@
 
 * **I3** an order is sold exactly when money of it is with us, in the end: what is over has no money and nothing
   authorised, what is paid has its price, and owns its reservation's seats.
-* **I4** of one order at most one payment has money.
+* **I4** of one order at most one payment has money; a provider has no payment twice under one name of ours.
 * **I11** our books add up: each payment's movements are what its attempt says, and what its provider says.
 * **I12** nothing stands open once everything had time to be resolved.
 
@@ -10,7 +10,7 @@ Nothing here shares a line with what it checks. What compares with the provider 
 how rows are read (``audit.checking``), seats (``audit.invariants``).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -230,6 +230,12 @@ def _books_agree(books: MoneyBooks, theirs: Sequence[Theirs], early: Container[s
                 f"order {known.order} is {states.get(known.order)}, and payment {one.ref} still holds money"
             )
             found.append(Violation("I3", sentence, (known, one)))
+    having = Counter((one.provider, one.ref) for one in theirs if one.net_minor > 0 or one.is_held)
+    found += [
+        Violation("I4", f"payment {ref} is at the provider {times} times", (provider, ref))
+        for (provider, ref), times in having.items()
+        if times > 1
+    ]
     there = {(one.provider, one.ref) for one in theirs}
     found += [
         Violation("I11", f"the provider does not know payment {ref}", (one,))

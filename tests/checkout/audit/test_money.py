@@ -38,6 +38,9 @@ WRONG: dict[str, tuple[str, MoneyBooks, list[Theirs]]] = {
         ),
         [THEIRS, replace(THEIRS, ref="q")],
     ),
+    "one name twice at the provider": (
+        "I4", RIGHT, [THEIRS, replace(THEIRS, captured_minor=0, is_held=True)],
+    ),
     "a movement too few": ("I11", replace(RIGHT, moved=()), [THEIRS]),
     "a movement of no payment": ("I11", replace(RIGHT, moved=(*RIGHT.moved, ("bank", "x", 5))), [THEIRS]),
     "the provider says less": ("I11", RIGHT, [replace(THEIRS, refunded_minor=100)]),
