@@ -31,6 +31,7 @@ from checkout.payments.port import Decline, Notice, Topic
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 REFERENCE_MOST = 80
+VALUE_MOST = 10**15
 CODES_OF_PAYMENTS = frozenset({"AUTHORISATION", "CAPTURE", "CAPTURE_FAILED", EITHER}) | GONE
 CODES_OF_REFUNDS = frozenset({"REFUND"}) | REFUND_BACK
 
@@ -136,7 +137,10 @@ def reference(event: str, order: str, attempt: int) -> str:
 
 def whose(reference: object) -> Whose | None:
     """Read a reference; None for what this shop has not made."""
-    parts = reference.split("/") if isinstance(reference, str) and len(reference) <= REFERENCE_MOST else []
+    if not isinstance(reference, str) or len(reference) > REFERENCE_MOST or not reference.isprintable():
+        # A browser may bring it; not every database takes every octet.
+        return None
+    parts = reference.split("/")
     if len(parts) != 3 or not all(parts):
         return None
     event, order, attempt = parts
@@ -179,7 +183,10 @@ def taken_on(plain: Mapping[str, Any]) -> Answer:
 
 def items(body: bytes) -> tuple[bool, list[Mapping[str, Any]]]:
     """Read a notice's items, and whether real money is meant. Raises ``ValueError``."""
-    plain = json.loads(body)
+    try:
+        plain = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     try:
         found = [one["NotificationRequestItem"] for one in plain["notificationItems"]]
         if not found or not all(isinstance(one, dict) for one in found):
@@ -218,11 +225,11 @@ def notice(item: Mapping[str, Any], account: str, *, is_live: bool) -> Notice:
     if topic is Topic.OTHER or own is None or item.get("merchantAccountCode") != account:
         return Notice(ident, Topic.OTHER, "", at_ms, is_live=is_live)
     value, currency = item["amount"]["value"], _text(item["amount"]["currency"])
-    if type(value) is not int:
-        raise TypeError("an amount is a whole number")
+    if type(value) is not int or not 0 <= value <= VALUE_MOST:
+        raise TypeError("an amount is a whole number, and not of another world")
     amount = received(value, currency)
     more = item.get("additionalData") or {}
-    reason = _text(item.get("reason") or "")
+    reason = str(item.get("reason") or "")
     told = {
         "code": code, "psp": psp, "success": success, "amount": amount,
         "card": _card_of(more, str(item.get("paymentMethod") or "")) if code == "AUTHORISATION" else "",
@@ -287,7 +294,7 @@ def _card(plain: Mapping[str, Any]) -> str:
 
 def _card_of(more: Mapping[str, Any], brand: str) -> str:
     said = (more.get("alias"), brand, more.get("cardSummary"), more.get("cardIssuingCountry"))
-    parts = [str(one or "").replace("|", "")[:64] for one in said]
+    parts = ["".join(filter(str.isprintable, str(one or ""))).replace("|", "")[:64] for one in said]
     return "|".join(parts) if any(parts[2:]) or parts[0] else ""
 
 
@@ -308,6 +315,6 @@ def _at_ms(given: object) -> int:
 
 
 def _text(given: Any) -> str:
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not given.isprintable():
         raise TypeError("text was expected")
     return given

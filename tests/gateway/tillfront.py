@@ -54,7 +54,7 @@ class Tillfront:
         held = await browser.post(
             f"{API}/holds",
             json={"seats": list(seats)},
-            headers={**asks, "idempotency-key": f"h-{buyer}-{seats}"},
+            headers={**asks, "idempotency-key": f"h-{buyer}-{'-'.join(map(str, seats))}"},
         )
         assert held.status_code == 201, held.text
         reserved = await browser.post(f"{API}/holds/{held.json()['hold']}/reserve", headers=asks)
