@@ -45,7 +45,9 @@ def running(
 
     `pass_fds` are open sockets that it inherits.
     """
-    with log.open("wb") as out:
+    log.write_bytes(b"")
+    # To be appended to, so that what somebody else writes there is not written over.
+    with log.open("ab") as out:
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,

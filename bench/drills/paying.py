@@ -64,8 +64,9 @@ ILL: tuple[Mapping[str, Any], ...] = (
 class Size:
     """How much of it.
 
-    The provider is ill from ``ill_s[0]`` to ``ill_s[1]``; the shop is killed at ``killed_s``. What is reserved may be
-    paid for nine minutes, so who settles for longer leaves nothing open.
+    The provider is ill from ``ill_s[0]`` to ``ill_s[1]``, and on until it has struck ``least`` times; the shop is
+    killed at ``killed_s``, and not before a third of that. So a slow machine, on which fans pay later, is no way round.
+    What is reserved may be paid for nine minutes, so who settles for longer leaves nothing open.
     """
 
     fans: int
@@ -74,10 +75,14 @@ class Size:
     ill_s: tuple[float, float]
     killed_s: float
     settle_s: float
+    least: int
 
 
-FULL = Size(fans=1000, arrive_s=60, per_minute=600, ill_s=(5, 100), killed_s=50, settle_s=600)
-SHORT = Size(fans=120, arrive_s=8, per_minute=900, ill_s=(2, 12), killed_s=7, settle_s=40)
+FULL = Size(fans=1000, arrive_s=60, per_minute=600, ill_s=(5, 100), killed_s=50, settle_s=600, least=600)
+SHORT = Size(fans=120, arrive_s=8, per_minute=900, ill_s=(2, 12), killed_s=7, settle_s=40, least=60)
+MOST_ILL_S = 120
+"""So much longer it is ill at most, should nobody ask it."""
+
 GRACE_S = 90.0
 """So long after it fans may still wait: the breaker leaves a provider alone for 60 s, a call is repeated for 30 s."""
 
@@ -90,14 +95,25 @@ class Bank:
     key: str = ""
     struck: int = 0
 
-    async def be_ill(self, lasts_s: float) -> None:
-        """Let everything go wrong now and then, for a while."""
+    async def be_ill(self, lasts_s: float, least: int) -> None:
+        """Let everything go wrong now and then, for a while, and until it has so many times."""
         for place, rule in enumerate(ILL):
             await asyncio.to_thread(self._ask, "POST", {"count": MOST, "seed": place, **rule})
         await asyncio.sleep(lasts_s)
+        await self.until_struck(least)
+        await asyncio.to_thread(self._ask, "DELETE", None)
+
+    async def until_struck(self, times: int) -> None:
+        """Wait until something has gone wrong so many times, or for ``MOST_ILL_S``."""
+        for _ in range(MOST_ILL_S):
+            if await self._count() >= times:
+                return
+            await asyncio.sleep(1)
+
+    async def _count(self) -> int:
         told = await asyncio.to_thread(self._ask, "GET", None)
         self.struck = sum(int(rule["struck"]) for rule in told["faults"])
-        await asyncio.to_thread(self._ask, "DELETE", None)
+        return self.struck
 
     def _ask(self, method: str, plain: Mapping[str, Any] | None) -> dict[str, Any]:
         request = urllib.request.Request(
@@ -141,18 +157,23 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
 
 def _harm(installation: Demo, bank: Bank, size: Size) -> list[Drill]:
     from_s, until_s = size.ill_s
+
+    async def kill() -> None:
+        await bank.until_struck(size.least // 3)
+        await installation.kill_shop()
+
     return [
         Drill(
             at_s=from_s,
             name="the provider is ill",
-            act=lambda: bank.be_ill(until_s - from_s),
+            act=lambda: bank.be_ill(until_s - from_s, size.least),
             harms_origin=True,
             grace_s=GRACE_S,
         ),
         Drill(
             at_s=size.killed_s,
             name="the shop's workers killed",
-            act=installation.kill_shop,
+            act=kill,
             harms_origin=True,
         ),
     ]
