@@ -118,7 +118,13 @@ def check_shop(args: argparse.Namespace) -> int:
 
 def _ledger(settings: "Settings", url: str, now_ms: int) -> "dict[str, list[Theirs]]":
     """Ask the sandbox of this installation. Raises ``Misconfigured`` or ``Unavailable``."""
-    from checkout.audit.ledger import read_ledger
+    from checkout.audit.ledger import read_adyen_ledger, read_ledger
+    from gateway.settings import ADYEN_SANDBOX
+
+    if settings.payments == ADYEN_SANDBOX:
+        from gateway import adyen
+
+        return read_adyen_ledger(url, adyen.sandbox_secrets(settings, now_ms).api_key)
     from gateway.sandbox import sandbox_secrets
 
     key, _ = sandbox_secrets(settings, now_ms)

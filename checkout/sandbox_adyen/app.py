@@ -249,7 +249,9 @@ class AdyenSandbox:
         if not found:
             raise AdyenError(404, "702", "There is no such payment")
         value = plain.get("value", found[-1].captured)
-        return json_answer({"psp": self._rules.charge_back(found[-1], int(value), now_ms).psp})
+        if type(value) is not int:
+            raise AdyenError(422, "137", "Invalid amount specified")
+        return json_answer({"psp": self._rules.charge_back(found[-1], value, now_ms).psp})
 
     def ledger(self) -> dict[str, Any]:
         """Tell what was moved, order by order."""

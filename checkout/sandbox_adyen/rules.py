@@ -51,7 +51,7 @@ class Rules:
         value, currency = _amount(plain)
         reference, return_url = _text(plain, "reference", 80), _text(plain, "returnUrl", 8_000)
         method = _method(plain)
-        more = plain.get("additionalData") or {}
+        more = _object(plain, "additionalData")
         payment = Payment(
             new_psp(), reference, value, currency, method.token, now_ms, Status.PENDING,
             str(more.get("manualCapture")).lower() == "true", return_url,
@@ -66,7 +66,7 @@ class Rules:
 
     def details(self, plain: Mapping[str, Any], now_ms: int) -> Wire:
         """Take in what a buyer has brought back. Raises ``AdyenError``."""
-        result = (plain.get("details") or {}).get("redirectResult")
+        result = _object(plain, "details").get("redirectResult")
         payment = next((one for one in self.payments.values() if one.result and one.result == result), None)
         if payment is None or payment.status is not Status.ANSWERED:
             raise AdyenError(422, "101", "Invalid card number or redirect result")
@@ -207,8 +207,14 @@ class Rules:
             raise AdyenError(403, "901", "Invalid Merchant Account", "security")
 
 
+def _object(plain: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Give a part; an empty one where there is none, or something else."""
+    given = plain.get(name)
+    return given if isinstance(given, dict) else {}
+
+
 def _amount(plain: Mapping[str, Any]) -> tuple[int, str]:
-    amount = plain.get("amount") or {}
+    amount = _object(plain, "amount")
     value, currency = amount.get("value"), amount.get("currency")
     if type(value) is not int or value <= 0:
         raise AdyenError(422, "137", "Invalid amount specified")
@@ -225,7 +231,7 @@ def _text(plain: Mapping[str, Any], name: str, most: int) -> str:
 
 
 def _method(plain: Mapping[str, Any]) -> Method:
-    given = plain.get("paymentMethod") or {}
+    given = _object(plain, "paymentMethod")
     method = METHODS.get(str(given.get("storedPaymentMethodId")))
     if given.get("type") != "scheme" or method is None:
         raise AdyenError(422, "800", "Contract not found")
