@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
+from string import hexdigits
 from urllib.parse import urlsplit
 
 from kernel.asgi import Network
@@ -22,6 +23,12 @@ from kernel.settings import PREFIX, read, setting
 
 ADYEN_SANDBOX = "adyen-sandbox"
 """A sandbox of Adyen's shape takes the money, that is to say nobody does."""
+
+HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+"""This machine; what goes there needs no TLS."""
+
+SIGNING_KEY_LEAST = 32
+"""Digits; Adyen's own have twice as many."""
 
 DEMO: Mapping[str, object] = {
     "data": ".demo",
@@ -315,14 +322,23 @@ def adyen_faults(settings: Settings) -> list[str]:
         "adyen_webhook_password",
     )
     faults = [f"{env(name)}: payments by Adyen need it." for name in needed if not getattr(settings, name)]
+    keys = [key.strip() for key in (settings.adyen_hmac_key or "").split(",")]
+    if settings.adyen_hmac_key and not all(map(_is_signing_key, keys)):
+        faults.append(f"{env('adyen_hmac_key')}: a signing key of Adyen is written in hex, 64 digits.")
     if ":" in (settings.adyen_webhook_user or ""):
         faults.append(f"{env('adyen_webhook_user')}: a user's name has no colon.")
-    if not _is_site(settings.adyen_endpoint):
+    endpoint = settings.adyen_endpoint
+    if not _is_site(endpoint) or not (endpoint.startswith("https://") or urlsplit(endpoint).hostname in HERE):
         faults.append(
-            f"{env('adyen_endpoint')}: {settings.adyen_endpoint!r} is no address such as "
-            "https://checkout-test.adyen.com/v71."
+            f"{env('adyen_endpoint')}: {endpoint!r} is no address such as "
+            "https://checkout-test.adyen.com/v71; the API key goes there."
         )
     return faults
+
+
+def _is_signing_key(text: str) -> bool:
+    """Tell whether a text is a signing key in hex."""
+    return len(text) >= SIGNING_KEY_LEAST and len(text) % 2 == 0 and set(text) <= set(hexdigits)
 
 
 def stripe_faults(secret_key: str, publishable_key: str, script: str) -> list[str]:

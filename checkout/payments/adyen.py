@@ -412,9 +412,11 @@ def _keep(connection: Connection, notice: Notice, now_ms: int) -> None:
     there = books.find(connection, notice.ref, lock=True)
     if there is None:
         return
-    asked, _ = there
+    asked, before = there
     entry = reading.entry(notice, asked.amount.amount_minor, asked.amount.currency)
     books.add_entry(connection, asked, entry)
+    if len(Standing(asked, [*before, entry], is_taken_at_once=False).psps()) > 1:
+        log.error("a payment was authorised twice", extra={"payment": asked.ref})
     if entry.code == "AUTHORISATION" and entry.outcome is not Outcome.OTHER_AMOUNT:
         books.told(connection, asked.ref)
 

@@ -137,9 +137,13 @@ class Standing:
     @property
     def psp(self) -> str:
         """Give Adyen's name of the payment that a bank agreed to; '' if none did."""
-        said = (one.psp for one in self._told("AUTHORISATION", Outcome.YES))
-        answered = (one.psp for one in self._of_the_bank() if one.outcome is Outcome.AUTHORISED)
-        return next((psp for psp in (*said, *answered) if psp), "")
+        return next(iter(self.psps()), "")
+
+    def psps(self) -> list[str]:
+        """Give Adyen's names of all that banks agreed to; more than one is a mistake that a person has to undo."""
+        said = [one.psp for one in self._told("AUTHORISATION", Outcome.YES)]
+        answered = [one.psp for one in self._of_the_bank() if one.outcome is Outcome.AUTHORISED]
+        return list(dict.fromkeys(psp for psp in (*said, *answered) if psp))
 
     def failed(self, kind: Kind) -> list[Entry]:
         """Give the captures, cancellations or refunds that Adyen has taken on and then told to have failed."""

@@ -235,6 +235,22 @@ async def test_another_amount_is_put_aside(store_url: str, tmp_path: Path) -> No
     assert state == "open"
 
 
+async def test_an_authorisation_too_many_is_told_to_people(
+    store_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Adyen tells of a second one under the same reference: it is in the log, once the same came twice it is not."""
+    async with adyen_front(store_url, tmp_path) as own:
+        await own.bought()
+        first, _ = await own.told(2)
+        await own.hear(first)
+        await own.hear(first)
+        once = caplog.text
+        await own.hear(changed(first, lambda one: item(one, pspReference="Z" * 16)))
+
+    assert "a payment was authorised twice" not in once
+    assert "a payment was authorised twice" in caplog.text
+
+
 UNREADABLE: dict[str, bytes] = {
     "nothing": b"",
     "no JSON": b"hello",

@@ -155,8 +155,27 @@ ADYEN = {
     [
         ({}, []),
         *(({name: ""}, [name]) for name in ADYEN if name != "WAITROOM_PAYMENTS"),
+        *(
+            ({"WAITROOM_ADYEN_HMAC_KEY": key}, ["WAITROOM_ADYEN_HMAC_KEY"])
+            for key in (
+                "zz" * 32,
+                "00" * 8,
+                "0" * 33,
+                ",",
+                f"{'00' * 32},",
+                f"{'00' * 32},xyz",
+                "\u0661" * 64,
+            )
+        ),
+        ({"WAITROOM_ADYEN_HMAC_KEY": f"{'00' * 32}, {'aB' * 32}"}, []),
         ({"WAITROOM_ADYEN_WEBHOOK_USER": "a:b"}, ["WAITROOM_ADYEN_WEBHOOK_USER"]),
         ({"WAITROOM_ADYEN_ENDPOINT": "checkout-test.adyen.com"}, ["WAITROOM_ADYEN_ENDPOINT"]),
+        ({"WAITROOM_ADYEN_ENDPOINT": "http://checkout-test.adyen.com/v71"}, ["WAITROOM_ADYEN_ENDPOINT"]),
+        ({"WAITROOM_ADYEN_ENDPOINT": "http://127.0.0.1:8089/v71"}, []),
+        (
+            {"WAITROOM_ADYEN_API_KEY": "", "WAITROOM_ADYEN_HMAC_KEY": "xyz", "WAITROOM_ADYEN_ENDPOINT": "x"},
+            ["WAITROOM_ADYEN_API_KEY", "WAITROOM_ADYEN_HMAC_KEY", "WAITROOM_ADYEN_ENDPOINT"],
+        ),
     ],
 )
 def test_payments_by_adyen_need_an_account(changes: dict[str, str], faults: list[str]) -> None:
@@ -168,6 +187,7 @@ def test_payments_by_adyen_need_an_account(changes: dict[str, str], faults: list
         told = list(error.faults)
 
     assert [fault.split(":")[0] for fault in told] == faults
+    assert not any("zz" in fault or "xyz" in fault for fault in told)
     assert load({"WAITROOM_PAYMENTS": "adyen-sandbox"}).has_sandbox
 
 

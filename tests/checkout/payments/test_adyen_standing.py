@@ -70,6 +70,13 @@ def test_the_way_of_a_payment() -> None:
     assert {entries: state(*entries) for entries in steps} == steps
 
 
+def test_banks_that_agreed_twice_are_seen() -> None:
+    """Answer and notice of one are one; two names are two."""
+    assert standing(PAY, told("AUTHORISATION")).psps() == ["P"]
+    assert standing(PAY, told("AUTHORISATION", psp="Q")).psps() == ["Q", "P"]
+    assert standing(ask("pay", Kind.PAY, Outcome.REFUSED, "P"), told("AUTHORISATION", NO)).psps() == []
+
+
 def test_an_account_that_takes_at_once() -> None:
     """Authorised is taken; no notice tells of that."""
     assert state(PAY, is_taken_at_once=True) is PaymentState.CAPTURED
