@@ -30,6 +30,7 @@ FAULTS = (
     "webhook-first", "webhook-twice", "webhook-late", "webhook-lost",
 )  # fmt: skip
 REBUILT_S = 60.0
+BACKEND_TRIES = 20
 POINTS = {
     "create.before": 30, "create.after": 30, "confirm.before": 30, "confirm.after": 30, "sell.before": 25,
     "sell.after": 25, "capture.before": 25, "capture.after": 25, "settle.after": 25, "void.before": 6, "void.after": 6,
@@ -204,10 +205,15 @@ class Wrecker:
         if one.kind is Kind.RESTART_DATABASE:
             await postgres.restart()
             return 1
-        try:
-            return hurt(_one(await asyncio.to_thread(postgres.backends), one), signal.SIGKILL)
-        except SQLAlchemyError:
-            return 0
+        for _ in range(BACKEND_TRIES):
+            # All workers may be dead just now, or the server may still be at its log.
+            try:
+                if done := hurt(_one(await asyncio.to_thread(postgres.backends), one), signal.SIGKILL):
+                    return done
+            except SQLAlchemyError as error:
+                say(f"the database does not say who works for it: {error}")
+            await asyncio.sleep(0.5)
+        return 0
 
     async def _sandbox(self, method: str, path: str, *, tries: int = 1, **more: Any) -> dict[str, Any] | None:
         for left in range(tries, 0, -1):
