@@ -15,9 +15,8 @@ from checkout.payments.adyen_wire import Account
 from checkout.sandbox_adyen.app import API, AdyenSandbox
 from checkout.site.order_pages import Way
 from gateway.deriving import secret_for
-from gateway.settings import ADYEN_SANDBOX, Settings, env, loopback
+from gateway.settings import ADYEN_SANDBOX, Settings, loopback
 from kernel.clock import Clock, SystemClock
-from kernel.errors import Misconfigured
 
 NAME = "adyen"
 HOOK = f"/hooks/{NAME}"
@@ -87,13 +86,10 @@ def account_of(settings: Settings, now_ms: int) -> Account:
 
 
 def adyen_of(settings: Settings, places: Places, clock: Clock) -> tuple[AdyenProvider, tuple[Way, ...], bool]:
-    """Make the adapter; returns it with the ways to pay, and whether real money is meant. Raises ``Misconfigured``."""
+    """Make the adapter; returns it with the ways to pay, and whether real money is meant."""
     account = account_of(settings, clock.now_ms())
     site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
-    try:
-        own = AdyenProvider(NAME, account, PlaceDesks(places), clock, back_url=site.rstrip("/") + HOOK)
-    except ValueError as error:
-        raise Misconfigured([f"{env('adyen_hmac_key')}: {error}."]) from error
+    own = AdyenProvider(NAME, account, PlaceDesks(places), clock, back_url=site.rstrip("/") + HOOK)
     return own, WAYS if settings.payments == ADYEN_SANDBOX else (), account.is_live
 
 
