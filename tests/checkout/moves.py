@@ -40,6 +40,8 @@ from checkout.tables import (
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
+ROWS = 73
+"""So many has an event with a past."""
 
 
 class Killed(BaseException):
