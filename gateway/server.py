@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.files import most_connections
 from gateway.http import Broadcast, http
@@ -105,6 +105,26 @@ class Health:
         await respond(send, 200 if good else 503, headers, text)
 
 
+class Strict:
+    """Tells browsers to come by TLS only from now on (HSTS, RFC 6797), unless the answer says so itself."""
+
+    def __init__(self, app: ASGIApp, seconds: int) -> None:
+        self._app = app
+        self._header = (b"strict-transport-security", b"max-age=%d" % seconds)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Hand on, and add the header to the answer."""
+
+        def told(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if all(name.lower() != self._header[0] for name, _ in headers):
+                    message = {**message, "headers": [*headers, self._header]}
+            return send(message)
+
+        return self._app(scope, receive, told if scope["type"] == "http" else send)
+
+
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to us and lets us look round ten times a second."""
 
@@ -133,9 +153,12 @@ class Process:
         self.draining = False
         self._when_ready: Callable[[], None] | None = None
         prefix = settings.prefix if role == "gate" else ""
+        app: ASGIApp = Health(wired.app, prefix, self.is_ready)
+        if settings.secure and settings.hsts_s:
+            app = Strict(app, settings.hsts_s)
         self._server = _Server(
             uvicorn.Config(
-                Health(wired.app, prefix, self.is_ready),
+                app,
                 interface="asgi3",
                 http=http(settings.max_header_bytes, settings.header_s, wired.broadcast),
                 ws="websockets-sansio",

@@ -24,6 +24,8 @@ from kernel.settings import PREFIX, read, setting
 ADYEN_SANDBOX = "adyen-sandbox"
 """A sandbox of Adyen's shape takes the money, that is to say nobody does."""
 
+ADYEN_LIVE_HOSTS = ".adyenpayments.com"
+"""Where Adyen takes real money."""
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 """This machine; what goes there needs no TLS."""
 
@@ -77,6 +79,11 @@ class Settings:
         default="auto",
         choices=("auto", "yes", "no"),
         help="cookies for TLS only; auto: when public_url is https",
+    )
+    hsts_s: int = setting(
+        default=31_536_000,
+        minimum=0,
+        help="so long browsers come by TLS only (HSTS), where cookies are for TLS only; 0: they are not told",
     )
     prefix: str = setting(
         default="/.waitroom", help="path below which the waiting room answers on the site's host"
@@ -243,6 +250,10 @@ class Settings:
             )
         if self.payments == "adyen":
             faults += adyen_faults(self)
+        if self.takes_real_money and not self.secure:
+            faults.append(
+                f"{env('public_url')}: real money is taken over TLS only; set the https:// address that buyers type."
+            )
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [
@@ -258,6 +269,14 @@ class Settings:
     def has_sandbox(self) -> bool:
         """True when the shop's money is that of a sandbox of our own."""
         return self.payments in {"sandbox", ADYEN_SANDBOX}
+
+    @property
+    def takes_real_money(self) -> bool:
+        """True when the account is no account for tests."""
+        if self.payments == "stripe":
+            return (self.stripe_secret_key or "").startswith(("sk_live_", "rk_live_"))
+        host = urlsplit(self.adyen_endpoint).hostname or ""
+        return self.payments == "adyen" and host.endswith(ADYEN_LIVE_HOSTS)
 
     @property
     def secure(self) -> bool:
