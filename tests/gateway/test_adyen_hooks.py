@@ -16,11 +16,11 @@ from checkout.payments.adyen import AdyenProvider
 from gateway.adyen import adyen_of
 from gateway.settings import Settings
 from kernel.clock import ManualClock
-from tests.checkout.conftest import postgres_url, shop_url
+from tests.checkout.conftest import empty_shop_url, postgres_url, shop_url, templates
 from tests.checkout.payments.adyen_running import HMAC_KEY
 from tests.gateway.adyenfront import HOOK, SENDER, SITE, AdyenFront, adyen_front, changed, code_of
 
-__all__ = ["postgres_url", "shop_url"]
+__all__ = ["empty_shop_url", "postgres_url", "shop_url", "templates"]
 OTHER_KEY = "9A" * 32
 """Of somebody who knows all but the key."""
 
@@ -424,6 +424,7 @@ def test_the_endpoint_says_whether_money_is_real(endpoint: str, is_live: bool, t
     settings = Settings(
         data=tmp_path, payments="adyen", adyen_api_key="k", adyen_merchant="ShopECOM", adyen_hmac_key=HMAC_KEY,
         adyen_webhook_user="u", adyen_webhook_password="p", adyen_endpoint=endpoint,
+        public_url="https://tickets.example",
     )  # fmt: skip
     _, ways, live = adyen_of(settings, None, ManualClock(0))  # type: ignore[arg-type]
 
