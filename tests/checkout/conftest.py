@@ -10,6 +10,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -31,9 +32,11 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     return Templates(tmp_path_factory.mktemp("templates"))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def empty_shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Give the address of an empty database."""
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@contextmanager
+def _empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/shop.db"
         return
@@ -48,11 +51,19 @@ def empty_shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
-@pytest.fixture
-def shop_url(empty_shop_url: str, templates: Templates) -> str:
+@pytest.fixture(params=KINDS)
+def empty_shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the address of an empty database."""
+    with _empty(request, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def shop_url(request: pytest.FixtureRequest, tmp_path: Path, templates: Templates) -> Iterator[str]:
     """Give the address of a database with empty tables."""
-    templates.fill(empty_shop_url)
-    return empty_shop_url
+    with _empty(request, tmp_path) as url:
+        templates.fill(url)
+        yield url
 
 
 @pytest.fixture
@@ -79,7 +90,7 @@ def postgres_urls(postgres_url: str) -> Iterator[tuple[str, ...]]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=KINDS)
 def shop_urls(
     request: pytest.FixtureRequest, tmp_path: Path, templates: Templates
 ) -> Iterator[tuple[str, ...]]:
