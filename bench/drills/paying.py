@@ -83,6 +83,9 @@ SHORT = Size(fans=120, arrive_s=8, per_minute=900, ill_s=(2, 12), killed_s=7, se
 MOST_ILL_S = 120
 """So much longer it is ill at most, should nobody ask it."""
 
+PATIENCE_S = 45.0
+"""So long a fan waits for an answer, as a browser would: a bank's repeats take up to 30 s."""
+
 GRACE_S = 90.0
 """So long after it fans may still wait: the breaker leaves a provider alone for 60 s, a call is repeated for 30 s."""
 
@@ -141,7 +144,7 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
         plan = replace(
             plan_for(installation, size.fans, size.arrive_s),
             mix={Script.STEADY: 1.0}, errands={Errand.RESERVE: 1.0}, manners=MANNERS,
-            event=IN_THREE_CURRENCIES, alone=True, settle_s=size.settle_s,
+            event=IN_THREE_CURRENCIES, alone=True, settle_s=size.settle_s, timeout_s=PATIENCE_S,
         )  # fmt: skip
         hooks = Hooks(
             drills=_harm(installation, bank, size),
