@@ -77,7 +77,7 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
                 installation, size.sockets // crowds, gathering_s * 2 / 3, shape="constant",
                 linger_s=gathering_s / 3 + size.serve_s,
             ),
-            own_sockets=True, browse=False, view_ratio=0.001, mix=MIX,
+            own_sockets=True, browse=False, view_ratio=0.001, mix=MIX, manners={},
         )  # fmt: skip
         before = installation.sockets()
         with ProcessPoolExecutor(crowds, mp_context=get_context("spawn")) as pool:
