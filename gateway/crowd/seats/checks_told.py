@@ -164,8 +164,9 @@ class _Ends:
         return not self._asked_more and not reserving
 
     def _was_lost(self, one: Acted) -> bool:
-        since_s = (one.asked_us / 1000 - self._observed.wall_ms) / 1000
-        return any(outage.loses_store and outage.since_s <= since_s for outage in self._observed.outages)
+        # What was asked before the loss may have been answered after it.
+        told_s = ((one.answered_us or one.asked_us) / 1000 - self._observed.wall_ms) / 1000
+        return any(outage.loses_store and outage.since_s <= told_s for outage in self._observed.outages)
 
 
 def _may_free(act: Acted) -> bool:

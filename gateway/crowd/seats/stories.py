@@ -207,13 +207,14 @@ async def late(buyer: Buyer) -> Ending:
     got = await Wanting(buyer).get()
     if not isinstance(got, Paper):
         return got
-    ending = Ending.ENDED
+    ending, since_s = Ending.ENDED, buyer.fan.venue.seconds()
     if not await _sit_out(buyer, got):
         ending = await _given_back(buyer, got)
         if ending is not Ending.GAVE_BACK:
             return ending
     acted = await buyer.act(Act.RESERVE, got.id)
-    if acted.status != 410:
+    # A store that was lost meanwhile may have the hold again.
+    if acted.status != 410 and not _was_lost(buyer, since_s):
         fault = f"a hold that was over could still be paid for: {acted.status} {acted.code}".rstrip()
         buyer.fan.file.faults.append(fault)
     return ending
@@ -282,10 +283,13 @@ def _over(buyer: Buyer, acted: Acted) -> Ending:
     )
 
 
-def _was_lost(buyer: Buyer) -> bool:
-    """True when the store was lost on purpose before."""
+def _was_lost(buyer: Buyer, since_s: float = 0.0) -> bool:
+    """True when the store was lost on purpose before, or was getting up from that since some moment."""
     now_s = buyer.fan.venue.seconds()
-    return any(outage.loses_store and outage.since_s <= now_s for outage in buyer.fan.notes.outages)
+    return any(
+        outage.loses_store and outage.since_s <= now_s and since_s < outage.until_s
+        for outage in buyer.fan.notes.outages
+    )
 
 
 STORIES: Mapping[Errand, Callable[[Buyer], Awaitable[Ending]]] = MappingProxyType(

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from gateway.crowd.crowd import Hooks, Result, run_crowd
+from gateway.crowd.observed import Outage
 from gateway.crowd.plan import Plan, Script
 from gateway.crowd.seats.checks import SEAT_CHECKS
+from gateway.crowd.seats.checks_told import ends_kept
 from gateway.crowd.verdict import State
 from tests.gateway.crowd.naive_hall import ShopFault
 from tests.gateway.crowd.naive_shop import NaiveShop
@@ -102,3 +104,23 @@ def test_every_fault_of_the_naive_shop_has_its_check() -> None:
     """No fault is left without a check that names it, and no check without a fault."""
     assert set(CAUGHT_BY) == set(ShopFault)
     assert set(CAUGHT_BY.values()) == {check.__name__.replace("_", "-") for check in SEAT_CHECKS}
+
+
+def test_a_hold_that_was_lost_while_somebody_asked_was_lost() -> None:
+    """The question was asked before the store was wiped and answered after it; a loss after the answer is no reason."""
+    observed = crowd_before(NaiveShop).observed
+    ends_us = {
+        one.paper.id: one.paper.until_ms * 1000 for one in observed.shop.tried if one.paper is not None
+    }
+    over = next(one for one in observed.shop.acted if one.state == "expired")
+    told_us = ends_us[over.hold] - 3_000_000
+    observed.shop.acted[:] = [over._replace(asked_us=told_us - 2_000_000, answered_us=told_us)]
+    observed.shop.mines.clear()
+
+    def state(lost_us: int) -> State:
+        lost_s = (lost_us / 1000 - observed.wall_ms) / 1000
+        observed.outages[:] = [Outage("wiped", lost_s, lost_s + 9, loses_store=True)]
+        return ends_kept(observed).state
+
+    assert state(told_us - 1_000_000) is State.GREEN
+    assert state(told_us + 1_000_000) is State.RED

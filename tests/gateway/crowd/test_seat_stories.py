@@ -310,6 +310,40 @@ def test_a_lost_store_takes_holds_along_and_that_is_no_fault() -> None:
     assert endings(result)[Ending.LOST] > 0
 
 
+def test_a_store_that_was_set_back_may_have_a_hold_again() -> None:
+    """Given back a moment before the loss, so that SQL had not heard: it can be paid for, and that is no fault."""
+
+    class Forgiving(NaiveShop):
+        def _event(self, sid: str, method: str, below: str, headers: dict[bytes, bytes], body: bytes) -> Said:
+            if below.endswith("/reserve"):
+                held = self.books.holds[below.split("/")[-2]]
+                held.state = "held" if held.state == "released" else held.state
+            return super()._event(sid, method, below, headers, body)
+
+    async def run(*, loses_store: bool) -> Result:
+        now_s = asyncio.get_running_loop().time
+        shop = Forgiving(now_s)
+
+        async def lose() -> None:
+            """Nothing else is gone."""
+
+        hooks = Hooks(
+            drills=[Drill(0.0, "flush", lose, loses_store=loses_store, grace_s=60.0)],
+            asker=shop.at,
+            seconds=now_s,
+            wall_ms=lambda: now_s() * 1000,
+        )
+        return await run_crowd(replace(only(Errand.LATE), ends_wait_s=10.0), hooks)
+
+    faults = [
+        [text for file in run_virtually(run(loses_store=lost)).observed.fans for text in file.faults]
+        for lost in (True, False)
+    ]
+
+    assert faults[0] == []
+    assert any("could still be paid for: 201" in text for text in faults[1])
+
+
 class Lossy(NaiveShop):
     """A shop whose answers get lost on the way, every fifth of them, after everything was done."""
 
