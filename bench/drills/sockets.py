@@ -27,7 +27,7 @@ from gateway.crowd.plan import Plan, Script
 from gateway.crowd.sockets import TooFewSockets
 from gateway.files import SPARE, most_connections
 
-BOOT_S = 12.0
+BOOT_S = 30.0
 CROWDS = 2
 SHARE_MOST = 0.7
 """Of the sockets, in one worker: who accepts is chance, so two do not get a half each."""
