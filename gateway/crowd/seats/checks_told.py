@@ -199,24 +199,22 @@ def prices_right(observed: Observed) -> Verdict:
     """Every seat costs what the catalogue says of its tier; a reservation costs what the hold did."""
     shop, count = observed.shop, 0
     found: list[str] = []
-    holds: dict[tuple[str, str], Paper] = {}
+    # Of one hold there may be two: a key that is repeated after its hold was lost with the store gets other seats.
+    holds: dict[tuple[str, str], list[Paper]] = defaultdict(list)
     for one in shop.tried:
         if one.paper is not None:
             count += 1
             hall, paper = shop.halls[one.event], one.paper
             found += [f"fan {one.fan}, hold {paper.id}: {fault}" for fault in _on_paper(paper, hall)]
-            holds.setdefault((one.event, paper.id), paper)
+            holds[one.event, paper.id].append(paper)
     for act in shop.acted:
-        hold = holds.get((act.event, act.hold))
-        if act.act is Act.RESERVE and act.paper is not None and hold is not None:
+        told = holds.get((act.event, act.hold))
+        if act.act is Act.RESERVE and act.paper is not None and told:
             count += 1
-            if (act.paper.lines, act.paper.total_minor, act.paper.currency) != (
-                hold.lines,
-                hold.total_minor,
-                hold.currency,
-            ):
+            got = act.paper.lines, act.paper.total_minor, act.paper.currency
+            if got not in [(hold.lines, hold.total_minor, hold.currency) for hold in told]:
                 found.append(
-                    f"fan {act.fan} held for {hold.total_minor} and reserved for {act.paper.total_minor} "
+                    f"fan {act.fan} held for {told[0].total_minor} and reserved for {act.paper.total_minor} "
                     f"{act.paper.currency} (minor units), or other seats"
                 )
     return verdict(

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from checkout.audit.records import Act
 from gateway.crowd.crowd import Hooks, Result, run_crowd
 from gateway.crowd.observed import Outage
 from gateway.crowd.plan import Plan, Script
 from gateway.crowd.seats.checks import SEAT_CHECKS
-from gateway.crowd.seats.checks_told import ends_kept
+from gateway.crowd.seats.checks_told import ends_kept, prices_right
 from gateway.crowd.verdict import State
 from tests.gateway.crowd.naive_hall import ShopFault
 from tests.gateway.crowd.naive_shop import NaiveShop
@@ -124,3 +125,24 @@ def test_a_hold_that_was_lost_while_somebody_asked_was_lost() -> None:
 
     assert state(told_us - 1_000_000) is State.GREEN
     assert state(told_us + 1_000_000) is State.RED
+
+
+def test_a_key_that_is_repeated_after_a_loss_may_get_other_seats() -> None:
+    """The hold is a new one under the old id, and what is reserved is what was told last; of no paper it is a fault."""
+    observed = crowd_before(NaiveShop).observed
+    shop = observed.shop
+    done = next(one for one in shop.acted if one.act is Act.RESERVE and one.paper is not None)
+    told = next(one for one in shop.tried if one.paper is not None and one.paper.id == done.hold)
+    other = next(
+        one
+        for one in shop.tried
+        if one.paper is not None and one.paper.lines != told.paper.lines  # type: ignore[union-attr]
+    )
+    lost = told._replace(paper=other.paper._replace(id=done.hold))  # type: ignore[union-attr]
+
+    shop.tried.insert(0, lost)
+    assert prices_right(observed).state is State.GREEN
+    shop.tried[:] = [
+        one for one in shop.tried if one is lost or one.paper is None or one.paper.id != done.hold
+    ]
+    assert prices_right(observed).state is State.RED
