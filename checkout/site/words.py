@@ -28,8 +28,9 @@ from kernel.languages import SOURCE, Text, Texts, faults, read_languages
 __all__ = ["SERVER_ONLY", "SOURCE", "Catalogue", "faults", "isolated", "languages", "negotiate"]
 
 SERVER_ONLY = (
-    "currency.", "decline.", "event.", "fields.", "finish.", "form.", "language.locale", "language.name", "missing.",
-    "order.", "page.", "plain.", "programme.", "reserved.", "seats.", "trouble.", "waitlist.plain-", "way.",
+    "account.", "contact.", "currency.", "decline.", "event.", "fields.", "finish.", "form.", "language.locale",
+    "language.name", "mail.", "missing.", "order.", "page.", "plain.", "programme.", "reserved.", "seats.", "ticket.",
+    "trouble.", "waitlist.plain-", "way.",
 )  # fmt: skip
 """Keys that only pages made by the server need; the browser does not get them."""
 
