@@ -4,27 +4,23 @@ Uses: ``admission``, ``status`` and ``receipt`` are ES256 keys whose public halv
 and ``sid`` are 32-byte secrets. A use has one *active* key, which signs, and any number of *retiring* ones,
 which still verify; ``prune`` drops those once nothing signed by them can be alive.
 
-Several processes share the file. Creating it is a race that one wins (a hard link fails where the file exists);
-changes are read, modified and renamed under a lock, so a reader sees the old file or the new one. ``refresh``
-costs one ``stat`` and is called by every tick, so a rotation is in force everywhere within two seconds. A
-file that is damaged later leaves the keys in memory in use, and says so.
+Several processes share the file (``kernel.keyfile``). ``refresh`` costs one ``stat`` and is called by every tick, so a
+rotation is in force everywhere within two seconds. A file that is damaged later leaves the keys in memory in use, and
+says so.
 
 ``sid`` is never rotated: a session's id must follow from its ticket for as long as the run lasts.
 """
 
-import contextlib
-import fcntl
 import json
 import logging
-import os
 import secrets
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from admission import es256, tokens
+from kernel import keyfile
 from kernel.errors import Misconfigured
 from kernel.signing import Signer, b64url, from_b64url
 
@@ -140,7 +136,7 @@ class KeyRing:
     def __init__(self, keys: Sequence[Key], path: Path | None = None) -> None:
         """Use `keys`; with a `path` they follow the file."""
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: keyfile.Mark | None = None
         self.generation = 0
         self._use(tuple(keys))
 
@@ -149,8 +145,8 @@ class KeyRing:
         """Read the file, after making it if there is none. Raises Misconfigured."""
         try:
             if not path.exists():
-                _create(path, [new_key(use, now_ms) for use in USES])
-            mark = _mark(path)
+                keyfile.create(path, write_text([new_key(use, now_ms) for use in USES]))
+            mark = keyfile.mark(path)
             ring = cls(parse(path.read_text(encoding="utf-8")), path)
             ring._seen = mark
         except (OSError, UnicodeDecodeError) as error:
@@ -174,7 +170,7 @@ class KeyRing:
         if self._path is None:
             return False
         try:
-            mark = _mark(self._path)
+            mark = keyfile.mark(self._path)
             if mark == self._seen:
                 return False
             keys = parse(self._path.read_text(encoding="utf-8"))
@@ -268,10 +264,7 @@ class KeyRing:
             self._use(tuple(change(self._keys)))
             return
         try:
-            with _locked(self._path):
-                keys = change(parse(self._path.read_text(encoding="utf-8")))
-                temporary = _written(self._path, keys)
-                temporary.replace(self._path)
+            keyfile.change(self._path, lambda text: write_text(change(parse(text))))
         except OSError as error:
             raise Misconfigured([f"The key ring {self._path} cannot be changed: {error}."]) from error
         self.refresh()
@@ -351,36 +344,3 @@ def _is_sound(key: Key) -> bool:
         return len(key.octets) == SECRET_BYTES
     except (ValueError, TypeError):
         return False
-
-
-def _mark(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _written(path: Path, keys: Sequence[Key]) -> Path:
-    """Write a new file beside `path`, readable by its owner only, safe on the disk."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(write_text(keys))
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
-
-
-def _create(path: Path, keys: Sequence[Key]) -> None:
-    """Make the file unless somebody else just did: of two processes exactly one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _written(path, keys)
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        temporary.unlink()
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
