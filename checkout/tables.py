@@ -30,6 +30,7 @@ from checkout.order_tables import (
     VERDICTS,
     WORK,
 )
+from checkout.ticket_tables import SCANNERS, SCANS, TICKETS, TRANSFERS
 
 __all__ = [
     "ADYEN_ENTRIES",
@@ -43,6 +44,10 @@ __all__ = [
     "ORDERS",
     "REFUNDS",
     "REVIEWS",
+    "SCANNERS",
+    "SCANS",
+    "TICKETS",
+    "TRANSFERS",
     "VERDICTS",
     "WORK",
 ]
@@ -279,6 +284,10 @@ INVENTORY = (
     MARKS,
     ADYEN_PAYMENTS,
     ADYEN_ENTRIES,
+    TICKETS,
+    TRANSFERS,
+    SCANNERS,
+    SCANS,
     IDEMPOTENCY,
     STORE_EPOCHS,
 )

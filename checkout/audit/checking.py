@@ -42,12 +42,13 @@ from checkout.tables import (
     SEATS,
     WORK,
 )
+from checkout.tickets.projection import TICKETS_LOG
 from kernel.errors import Misconfigured
 from kernel.store import Store, connect, translated
 
 TIMEOUT_S = 30.0
 
-KINDS = Kinds(SALES, ORDERS_LOG)
+KINDS = Kinds(SALES, ORDERS_LOG, TICKETS_LOG)
 """Whoever writes into the log: each projection of it, in one place."""
 
 

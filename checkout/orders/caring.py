@@ -27,13 +27,14 @@ from checkout.orders.order import Attempt, Order, OrderState
 from checkout.orders.projection import TAKEN_UP
 from checkout.orders.projection import Told as Entry
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.returning import NoRefund, want_refund
 from checkout.orders.review import NOBODY_DECIDED, UNMINDFUL, Review, Word, case_of
 from checkout.orders.review_rows import find_review, open_review
 from checkout.orders.rows import Stale, attempts_of, find_attempt, find_order, find_refund, refunds_of
 from checkout.orders.rule import Happening
 from checkout.orders.service import RACES, No, Ordering, Till
-from checkout.orders.store import NoRefund, tell, want_refund
 from checkout.orders.store import release as let_through
+from checkout.orders.store import tell
 from kernel.clock import Clock
 
 AGAIN = ":"

@@ -5,7 +5,8 @@ The body of each tells the fields that have changed, of the order, its attempts,
 
     {"order": {"state": "paid"}, "attempts": {"1": {"state": "captured", "captured_minor": 8400}}}
 
-So the rows are what all bodies come to, put on top of each other. Kinds say what happened, for people::
+So the rows are what all bodies come to, put on top of each other. What an order's change did to its tickets stands in
+the same body (``tickets.projection``). Kinds say what happened, for people::
 
     order-opened  order-tried  payment  order-sold  order-paid  order-released  order-closed  refund-wanted  refund
     review-opened
@@ -14,7 +15,7 @@ When somebody is to look, and what an order is to be paid with, is no history an
 Not here: the statements (``orders.rows``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checkout.eventlog.entries import Body, Draft, Entry
@@ -25,6 +26,8 @@ from checkout.orders.review import Review
 from checkout.orders.review_rows import review_row
 from checkout.orders.rows import attempt_row, order_row, refund_row
 from checkout.tables import ATTEMPTS, ORDERS, REFUNDS, REVIEWS
+from checkout.tickets.projection import Change
+from checkout.tickets.projection import told as ticket_changes
 
 KINDS = (
     "order-opened", "order-tried", "payment", "order-sold", "order-paid", "order-released", "order-closed",
@@ -64,6 +67,11 @@ class Told:
         self._of = (now.event, now.reservation)
         self._note("reviews", "", None if was is None else review_row(was), review_row(now))
 
+    def tickets(self, changes: Iterable[Change]) -> None:
+        """Note what became of tickets; they are read by a projection of their own."""
+        if noted := ticket_changes(changes):
+            self._body["tickets"] = {id_: dict(fields) for id_, fields in noted.items()}
+
     def draft(self, kind: str, at_ms: int) -> list[Draft]:
         """Write the entry, if there is anything to tell."""
         event, stream = self._of
@@ -80,6 +88,8 @@ def _merge(was: State | None, _entry: Entry, body: Body) -> State:
         what: {name: dict(row) for name, row in rows.items()} for what, rows in (was or {}).items()
     }
     for what, rows in body.items():
+        if what == "tickets":
+            continue
         for name, fields in rows.items():
             state.setdefault(what, {}).setdefault(name, {}).update(fields)
     return state

@@ -14,9 +14,9 @@ from checkout.metrics import Metrics
 from checkout.orders.driving import STEPS_MOST, Driving, pause_ms
 from checkout.orders.order import NEVER_MS, Attempt, Order
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.returning import write_refund
 from checkout.orders.rows import Stale
 from checkout.orders.rule import hears
-from checkout.orders.store import write_refund
 from checkout.payments.port import NotNow, Provider, Refusal, Unclear
 from checkout.payments.port import RefundState as TheirRefund
 from kernel.clock import Clock

@@ -2,14 +2,15 @@
 
 * **sell**: order, attempt, reservation and seats, all or nothing. A seat that is no longer the reservation's, a time
   that is over, an order that somebody else has changed: nothing happens, and the attempt lets go of its money.
-* **close**: an order that is over frees its seats, and every attempt of it gets the goal to undo.
+* **settle**: an order whose money is there is paid, and each of its seats has a ticket.
+* **close**: an order that is over frees its seats, its tickets are revoked, and every attempt of it gets the goal to
+  undo.
 * **write**: what has become of an attempt, with the movements of money that follow from it (``order_money``); where a
   notice told of it, the notice as well, so that it has its effect once.
-* **refund**: all refunds that are wanted or done are never more than what was captured; the attempt's row is locked
-  while that is counted.
 
-Every function takes a connection inside of the caller's transaction and may be run again (``grouping``). Not here: what
-is decided (``orders.rule``), which statements (``orders.rows``), how seats are sold (``sales.selling``).
+Every function takes a connection inside of the caller's transaction and may be run again (``grouping``). Not here:
+refunds (``orders.returning``), what is decided (``orders.rule``), which statements (``orders.rows``), how seats are
+sold (``sales.selling``).
 """
 
 from collections.abc import Sequence
@@ -41,29 +42,22 @@ from checkout.orders.projection import (
     OPENED,
     PAID,
     PAYMENT,
-    REFUNDED,
     RELEASED,
     SOLD,
     TRIED,
-    WANTED,
     Told,
 )
-from checkout.orders.refund import Refund, RefundState
 from checkout.orders.review import UNMINDFUL, Cautions, Word
 from checkout.orders.review_rows import decide_review, open_review
 from checkout.orders.rows import (
     Stale,
     add_attempt,
     add_order,
-    add_refund,
     attempts_of,
     change_attempt,
     change_order,
-    change_refund,
     find_attempt,
     find_order,
-    refunds_of,
-    touch_attempt,
 )
 from checkout.orders.rule import Happening, step
 from checkout.orders.work import ATTEMPT
@@ -72,6 +66,9 @@ from checkout.payments.port import Notice
 from checkout.sales.reservation import Ended, Reservation, SaleState
 from checkout.sales.selling import free_sold, release_within, sell_within
 from checkout.tables import MONEY, NOTICES
+from checkout.tickets import rows as ticket_rows
+from checkout.tickets.issuing import issue, revoke_all
+from checkout.tickets.projection import Change
 
 
 class Movement(StrEnum):
@@ -93,14 +90,6 @@ class NoticeState(StrEnum):
 
 class NotSold(Exception):
     """The seats cannot be sold to this order any more; nothing was changed."""
-
-
-class NoRefund(Exception):
-    """There is not so much to give back; ``left_minor`` is."""
-
-    def __init__(self, left_minor: int) -> None:
-        super().__init__(left_minor)
-        self.left_minor = left_minor
 
 
 class NoAttempt(StrEnum):
@@ -177,11 +166,20 @@ def close(
             told.attempt(attempt, turned)
     if word and (decided := decide_review(connection, order.id, Decision.REFUSE, word, at_ms)):
         told.review(*decided)
+    if order.state is OrderState.PAID:
+        told.tickets(_revoked(connection, order.id, at_ms))
     tell(connection, told.draft(CLOSED, at_ms))
     if order.state is OrderState.OPEN:
         state = SaleState.LAPSED if happening is Happening.TIME_OVER else SaleState.RELEASED
         return Closed(closed, release_within(connection, order.reservation, state, at_ms))
     return Closed(closed, free_sold(connection, order.reservation, at_ms))
+
+
+def _revoked(connection: Connection, order: str, at_ms: int) -> list[Change]:
+    try:
+        return revoke_all(connection, order, at_ms)
+    except ticket_rows.Stale:
+        raise Stale from None
 
 
 # ----------------------------------------------------------------------------------- attempts
@@ -247,14 +245,15 @@ def write_attempt(
     """
     if notice is not None:
         note(connection, notice[1], notice[0], was.event, NoticeState.DONE, at_ms)
-    changed = _write_attempt(connection, was, now, at_ms)
+    changed = note_attempt(connection, was, now, at_ms)
     told = Told()
     told.attempt(was, changed)
     tell(connection, told.draft(PAYMENT, at_ms))
     return changed
 
 
-def _write_attempt(connection: Connection, was: Attempt, now: Attempt, at_ms: int) -> Attempt:
+def note_attempt(connection: Connection, was: Attempt, now: Attempt, at_ms: int) -> Attempt:
+    """Write an attempt's row and the money that has moved; the log hears of it from the caller. Raises ``Stale``."""
     if now.is_settled:
         now = replace(now, method="", action_url="", due_ms=NEVER_MS)
     moves = (
@@ -297,7 +296,7 @@ def sell(
     if cautions.seats_per_card:
         within_card(connection, now, cautions.seats_per_card)
     changed = change_order(connection, order, replace(order, state=to, paid_by=now.number))
-    written = _write_attempt(connection, was, now, at_ms)
+    written = note_attempt(connection, was, now, at_ms)
     told = Told()
     told.order(order, changed)
     told.attempt(was, written)
@@ -316,10 +315,11 @@ def settle(
     if to is None:
         raise Stale
     paid = change_order(connection, order, replace(order, state=to))
-    written = _write_attempt(connection, was, replace(now, due_ms=NEVER_MS), at_ms)
+    written = note_attempt(connection, was, replace(now, due_ms=NEVER_MS), at_ms)
     told = Told()
     told.order(order, paid)
     told.attempt(was, written)
+    told.tickets(issue(connection, order.event, order.id, order.reservation, at_ms))
     tell(connection, told.draft(PAID, at_ms))
     return paid, written
 
@@ -362,74 +362,6 @@ def is_known(connection: Connection, provider: str, id_: str) -> bool:
     """Tell whether a notice is known."""
     own = sa.select(NOTICES.c.id).where(NOTICES.c.provider == provider, NOTICES.c.id == id_)
     return connection.scalar(own) is not None
-
-
-# ------------------------------------------------------------------------------------ refunds
-
-
-def write_refund(
-    connection: Connection, was: Refund, now: Refund, attempt: Attempt, heard: Attempt, at_ms: int
-) -> Refund:
-    """Write what became of a refund, with what its payment now says. Raises ``Stale``."""
-    told = Told()
-    if heard != attempt:
-        told.attempt(attempt, _write_attempt(connection, attempt, heard, at_ms))
-    changed = change_refund(connection, was, now)
-    told.refund(was, changed)
-    tell(connection, told.draft(REFUNDED, at_ms))
-    return changed
-
-
-def want_refund(
-    connection: Connection,
-    order_id_: str,
-    amount_minor: int | None,
-    key: str,
-    now_ms: int,
-    by: str,
-    reason: str,
-) -> Refund:
-    """Write down that money of a paid order is to go back, None for all that is left. Raises ``NoRefund``, ``Stale``.
-
-    A repeat under the same key is the refund that there is, whatever it asks for.
-    """
-    order = find_order(connection, order_id_)
-    attempt = None if order is None else find_attempt(connection, order_id_, order.paid_by)
-    # After the attempt: a refund that somebody commits between the two has changed its version.
-    known = refunds_of(connection, order_id_)
-    if (same := next((one for one in known if one.key == key), None)) is not None:
-        return same
-    if order is None or attempt is None or order.state is not OrderState.PAID:
-        # What is not wanted at all goes back by itself; asked for here as well it would go back twice.
-        raise NoRefund(0)
-    open_minor = sum(
-        one.amount.amount_minor
-        for one in known
-        if one.attempt == attempt.number and one.state is RefundState.WANTED
-    )
-    # What the buyer's bank has taken back is with the buyer already.
-    left_minor = attempt.captured_minor - attempt.refunded_minor - attempt.disputed_minor - open_minor
-    wanted_minor = left_minor if amount_minor is None else amount_minor
-    if not 0 < wanted_minor <= left_minor:
-        raise NoRefund(max(0, left_minor))
-    refund = Refund(
-        order=order_id_,
-        key=key,
-        attempt=attempt.number,
-        event=attempt.event,
-        amount=Money(wanted_minor, attempt.amount.currency),
-        created_ms=now_ms,
-        due_ms=now_ms,
-        reason=reason,
-        by=by,
-    )
-    # Two who want at the same moment: the slower one finds the version changed, looks again, and sees the other.
-    told = Told()
-    told.attempt(attempt, touch_attempt(connection, attempt))
-    add_refund(connection, refund)
-    told.refund(None, refund)
-    tell(connection, told.draft(WANTED, now_ms))
-    return refund
 
 
 def tell(connection: Connection, drafts: Sequence[Draft]) -> None:

@@ -16,9 +16,9 @@ from checkout.faults import Faults
 from checkout.orders.caring import Case, Decided, NotFailed
 from checkout.orders.order import Attempt, Order
 from checkout.orders.refund import Refund
+from checkout.orders.returning import NoRefund
 from checkout.orders.review import Review
 from checkout.orders.service import No
-from checkout.orders.store import NoRefund
 from checkout.organiser.finding import Beside
 from kernel.errors import Refused
 

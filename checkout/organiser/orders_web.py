@@ -35,9 +35,9 @@ from checkout.fraud.review import Decision
 from checkout.orders.caring import Caring, Judged, NotFailed
 from checkout.orders.order import is_order_id
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.returning import NoRefund
 from checkout.orders.review import Word
 from checkout.orders.service import No
-from checkout.orders.store import NoRefund
 from checkout.organiser import queues as listed
 from checkout.organiser.finding import KEY, PARAMETERS, Finding
 from checkout.organiser.order_papers import (

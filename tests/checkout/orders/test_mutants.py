@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from checkout.money import Money
-from checkout.orders import rows, store
+from checkout.orders import returning, rows
 from checkout.payments.port import Forged, Refund, RefundState
 from checkout.payments.stripe import StripeProvider
 from checkout.tables import ATTEMPTS, ORDERS
@@ -90,7 +90,7 @@ async def test_two_refunds_that_wait_are_counted_together(
         own.worker = own.new_worker()
         order = await own.paid()
         if not is_guarded:
-            monkeypatch.setattr(store, "refunds_of", lambda *_: ())
+            monkeypatch.setattr(returning, "refunds_of", lambda *_: ())
         own.bank.before = busy("refund", 2)
         for key in ("r1", "r2"):
             await own.worker.caring.refund(EVENT, order["order"], None, key, by="ann")

@@ -14,7 +14,7 @@ from checkout.orders.notices import Effect
 from checkout.orders.order import AttemptState, Goal
 from checkout.orders.papers import Phase
 from checkout.orders.refund import Refund, RefundState
-from checkout.orders.store import NoRefund
+from checkout.orders.returning import NoRefund
 from checkout.tables import ADYEN_ENTRIES, ADYEN_PAYMENTS, ATTEMPTS, MONEY, NOTICES, ORDERS, WORK
 from tests.checkout.adyen_tills import AdyenShop, adyen_shop
 from tests.checkout.reservations import EVENT

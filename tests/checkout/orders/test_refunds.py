@@ -6,15 +6,16 @@ import pytest
 
 from checkout.fraud.review import Decision
 from checkout.halls.seats import Status
-from checkout.orders import store
+from checkout.orders import returning
 from checkout.orders.caring import Judged
 from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Seen
 from checkout.orders.refund import Refund, RefundState
+from checkout.orders.returning import NoRefund, want_refund
 from checkout.orders.review import Word
 from checkout.orders.rows import Stale, refunds_of
 from checkout.orders.service import No
-from checkout.orders.store import NoAttempt, NoRefund, want_refund
+from checkout.orders.store import NoAttempt
 from tests.checkout.bank import losing
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop
@@ -95,14 +96,14 @@ async def test_a_refund_that_is_wanted_between_two_looks_is_seen(
     """F1: another admin's wish is committed while one is being decided, after any of its statements (PostgreSQL)."""
     async with shop(shop_url, store_url) as own:
         order = (await own.paid())["order"]
-        database, reads = own.scene.database, getattr(store, read)
+        database, reads = own.scene.database, getattr(returning, read)
 
         def want(key: str) -> object:
             with database.writing() as connection:
                 return want_refund(connection, order, None, key, own.scene.clock.now_ms(), "ann", "")
 
         def reading(*told: object) -> object:
-            monkeypatch.setattr(store, read, reads)
+            monkeypatch.setattr(returning, read, reads)
             found = reads(*told)
             if database.dialect == "postgresql":
                 want("other")
@@ -111,7 +112,7 @@ async def test_a_refund_that_is_wanted_between_two_looks_is_seen(
         if database.dialect == "sqlite":
             # There one waits until the other has committed.
             want("other")
-        monkeypatch.setattr(store, read, reading)
+        monkeypatch.setattr(returning, read, reading)
         with pytest.raises((Stale, NoRefund)):
             want("own")
         with database.reading() as connection:
