@@ -19,6 +19,7 @@ from checkout.audit import invariants
 from checkout.audit.invariants import Books, KeptHold, Reservation, Seat, Stock, Violation
 from checkout.audit.money import MoneyBooks, PaidOrder, Theirs, Try, money_is_right
 from checkout.audit.records import Record
+from checkout.audit.tickets import KeptTicket, TicketBooks, entitled
 from checkout.database import ShopDatabase
 from checkout.eventlog.projecting import Kinds
 from checkout.eventlog.store import at_one_moment
@@ -40,6 +41,7 @@ from checkout.tables import (
     RESERVATIONS,
     REVIEWS,
     SEATS,
+    TICKETS,
     WORK,
 )
 from checkout.tickets.projection import TICKETS_LOG
@@ -95,9 +97,15 @@ def check_sale(
     stock = asyncio.run(_stock(store_url, event))
     verdict = judged(event, list(records), books, stock, most, settled=settled)
     entries, found = read_log(sql_url, event)
-    money = _money(sql_url, event)
+    money, tickets = _money(sql_url, event)
     found += money_is_right(money, theirs, settled=settled, now_ms=now_ms)
-    looked_at = {**verdict.looked_at, "entries of the log": entries, "orders": len(money.orders)}
+    found += entitled(tickets, settled=settled)
+    looked_at = {
+        **verdict.looked_at,
+        "entries of the log": entries,
+        "orders": len(money.orders),
+        "tickets": len(tickets.tickets),
+    }
     if theirs is not None:
         looked_at["payments at the provider"] = len(theirs)
     return Verdict(event, looked_at, (*verdict.violations, *found))
@@ -191,13 +199,34 @@ def _books(connection: Connection, event: str, most: int) -> Books:
     )
 
 
-def _money(sql_url: str, event: str) -> MoneyBooks:
+def _money(sql_url: str, event: str) -> tuple[MoneyBooks, TicketBooks]:
     database = ShopDatabase(sql_url)
     try:
         with database.listing() as connection:
-            return read_money(at_one_moment(connection), event)
+            at_one_moment(connection)
+            return read_money(connection, event), read_tickets(connection, event)
     finally:
         database.close()
+
+
+def read_tickets(connection: Connection, event: str) -> TicketBooks:
+    """Read what SQL says of an event's tickets."""
+    lines = (
+        sa.select(ORDERS.c.id, RESERVATION_SEATS.c.seat)
+        .join_from(ORDERS, RESERVATION_SEATS, RESERVATION_SEATS.c.reservation_id == ORDERS.c.reservation_id)
+        .where(ORDERS.c.event_id == event, ORDERS.c.state == "paid", RESERVATION_SEATS.c.active)
+    )
+    paid: dict[str, set[int]] = defaultdict(set)
+    for order, seat in connection.execute(lines):
+        paid[order].add(seat)
+    tickets = sa.select(
+        TICKETS.c.id, TICKETS.c.order_id, TICKETS.c.seat, TICKETS.c.issue, TICKETS.c.state, TICKETS.c.why
+    )
+    tickets = tickets.where(TICKETS.c.event_id == event).order_by(TICKETS.c.id)
+    return TicketBooks(
+        {order: frozenset(seats) for order, seats in paid.items()},
+        [KeptTicket(*row) for row in connection.execute(tickets)],
+    )
 
 
 def read_money(connection: Connection, event: str) -> MoneyBooks:

@@ -9,6 +9,7 @@ Each second, at every place:
 3. **Orders whose time is over**: their seats go back, and what was authorised for them is let go.
 4. **Reviews that nobody has decided in time**: what is set for that follows, while the money can still be taken.
 5. **Cancelled events**: what is open is ended, what is paid is given back.
+6. **Paid orders without a ticket**: they are older than tickets are; they get theirs.
 
 And every ``STRAYS_EVERY_S`` the providers are asked what they have had since then that we may not know of: payments of
 a database that was put back to an older state, or of a crash between an answer and its commit. Money that belongs to no
@@ -20,6 +21,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+
+from sqlalchemy.exc import IntegrityError
 
 from checkout.catalogue.reading import CatalogueReader
 from checkout.catalogue.selling import State
@@ -40,6 +43,8 @@ from checkout.orders.service import Ordering, Till
 from checkout.orders.strays import SETTLED_MS, Strays
 from checkout.orders.work import ATTEMPT, lease, left
 from checkout.payments.port import NotNow, Provider, Refusal, Unclear
+from checkout.tickets.issuing import make_up
+from checkout.tickets.rows import without_tickets
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
 from kernel.tasks import is_ending
@@ -54,6 +59,7 @@ MOST = 256
 STRAYS_EVERY_S = 300.0
 STRAYS_FIRST_S = 10.0
 STRAYS_BACK_MS = 3 * 3_600_000
+MADE_UP_EVERY_MS = 60_000
 
 
 class Recovering:
@@ -82,6 +88,7 @@ class Recovering:
         self._metrics = metrics
         self._few = asyncio.Semaphore(AT_ONCE)
         self._looked_ms: dict[str, int] = {}
+        self._made_up_ms: dict[str, int] = {}
 
     async def run(self, every_s: float = 1.0) -> None:
         """Look, for ever."""
@@ -113,6 +120,7 @@ class Recovering:
                 break
         done += await self._over(till)
         done += await self._lapsed(till)
+        done += await self._made_up(till)
         self._metrics.open_attempts.labels(place.name).set(await till.group.read(left))
         await self._count_reviews(till)
         return done
@@ -166,6 +174,29 @@ class Recovering:
         due = await till.group.read(partial(reviews_due, now_ms=self._clock.now_ms(), most=MOST))
         await self._all(self._caring.lapse(event, order_id) for event, order_id in due)
         return len(due)
+
+    async def _made_up(self, till: Till) -> int:
+        """Make the tickets that paid orders are without; now and then, because it looks through all of them."""
+        now_ms, name = self._clock.now_ms(), till.place.name
+        if now_ms < self._made_up_ms.get(name, 0):
+            return 0
+        self._made_up_ms[name] = now_ms + MADE_UP_EVERY_MS
+        done = 0
+        while True:
+            left_ = await till.group.read(partial(without_tickets, most=MOST))
+            made = 0
+            for event, order, reservation in left_:
+                making = partial(
+                    make_up, event=event, order=order, reservation=reservation, at_ms=self._clock.now_ms()
+                )
+                try:
+                    made += await till.group.write(making)
+                except IntegrityError:
+                    # Another worker was faster.
+                    log.info("somebody else makes an order's tickets", extra={"order": order})
+            done += made
+            if len(left_) < MOST or not made:
+                return done
 
     async def _count_reviews(self, till: Till) -> None:
         count, opened_ms = await till.group.read(reviews_open)

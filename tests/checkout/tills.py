@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from checkout.audit.checking import read_log, read_money
+from checkout.audit.checking import read_log, read_money, read_tickets
 from checkout.audit.money import MoneyBooks, Theirs, money_is_right
+from checkout.audit.tickets import TicketBooks, entitled
 from checkout.grouping import Grouping
 from checkout.holds.places import OnePlace, Place
 from checkout.orders.caring import Caring
@@ -159,6 +160,12 @@ def money_of(scene: Scene) -> MoneyBooks:
         return read_money(connection, EVENT)
 
 
+def tickets_of(scene: Scene) -> TicketBooks:
+    """Read what SQL says of the event's tickets."""
+    with scene.database.listing() as connection:
+        return read_tickets(connection, EVENT)
+
+
 def theirs_of(bank: Bank) -> list[Theirs]:
     """Read the bank's books."""
     open_refs = set(bank.open_refs)
@@ -178,4 +185,5 @@ async def faults(own: Shop, *, settled: bool = True) -> list[str]:
     assert entries
     found += in_log
     found += money_is_right(money_of(own.scene), theirs_of(own.bank), settled=settled)
+    found += entitled(tickets_of(own.scene), settled=settled)
     return [f"{one.invariant}: {one.sentence}" for one in found]
