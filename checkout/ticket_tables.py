@@ -43,7 +43,6 @@ TRANSFERS = sa.Table(
     META,
     words("ticket_id", key=True),
     words("event_id"),
-    words("code_hash"),
     words("state"),
     words("became"),
     large("created_ms"),

@@ -56,7 +56,6 @@ def upgrade() -> None:
         "ticket_transfers",
         _text("ticket_id", key=True),
         _text("event_id"),
-        _text("code_hash"),
         _text("state"),
         _text("became"),
         _big("created_ms"),
