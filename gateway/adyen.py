@@ -15,7 +15,8 @@ from checkout.payments.adyen_wire import Account
 from checkout.sandbox_adyen.app import API, AdyenSandbox
 from checkout.site.order_pages import Way
 from gateway.deriving import secret_for
-from gateway.settings import ADYEN_SANDBOX, Settings, loopback
+from gateway.settings import Settings, loopback
+from gateway.shop_settings import ADYEN_SANDBOX
 from kernel.clock import Clock, SystemClock
 
 NAME = "adyen"

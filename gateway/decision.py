@@ -12,7 +12,7 @@ Not here: verifying a token (``admission``), reading the store, HTTP (``gateway.
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +34,7 @@ class OpenReason(StrEnum):
 
     NO_ROOM = "no-room"
     BYPASS = "bypass"
+    OPEN_PATH = "open_path"
     SUSPENDED = "suspended"
     PASSTHROUGH = "passthrough"
     FAIL_OPEN = "fail-open"
@@ -164,11 +165,18 @@ def is_due(session: Session, now_ms: int) -> bool:
 
 
 def decide(
-    asked: Asked, room: RoomRoute | None, admission: Session | str | None, ended: Container[str], now_ms: int
+    asked: Asked,
+    room: RoomRoute | None,
+    admission: Session | str | None,
+    ended: Container[str],
+    now_ms: int,
+    *,
+    is_open: bool = False,
 ) -> Verdict:
     """Give the verdict on one request.
 
-    ``admission`` is the verified session, or the word why the token was refused, or None without one.
+    ``admission`` is the verified session, or the word why the token was refused, or None without one. ``is_open``: the
+    address needs none (``is_open_path``).
     """
     if room is None:
         return Open(OpenReason.NO_ROOM)
@@ -188,6 +196,8 @@ def decide(
         return Open(OpenReason.PASSTHROUGH)
     if room.away and room.fail_open:
         return Open(OpenReason.FAIL_OPEN)
+    if is_open:
+        return Open(OpenReason.OPEN_PATH)
     if room.method == "reject":
         return Reject(kind(asked, room))
     return Wait(kind(asked, room), reason)
@@ -212,6 +222,21 @@ def normal_path(path: str) -> str:
             out.append(name)
     folded = "/" + "/".join(out)
     return folded + "/" if out and parts[-1] in ("", ".", "..") else folded
+
+
+def is_open_path(path: str, raw_path: bytes, open_paths: Iterable[str]) -> bool:
+    r"""Tell whether an address lies below one that needs no admission.
+
+    Only as it is written: what an origin could read in another way (``%2e``, ``..``, ``//``, ``\``, ``;``) is not open.
+
+    >>> is_open_path("/tickets/a", b"/tickets/a", ["/tickets/"])
+    True
+    >>> is_open_path("/tickets/../a", b"/tickets/../a", ["/tickets/"])
+    False
+    """
+    if b"%" in raw_path or path != normal_path(path):
+        return False
+    return any(path.startswith(one) for one in open_paths)
 
 
 def covers(prefix: str, path: str) -> bool:

@@ -27,11 +27,13 @@ from typing import TypeVar
 from prometheus_client.multiprocess import mark_process_dead
 
 from checkout.catalogue.evenings import EVENTS
+from checkout.tickets.links import DOORS
 from gateway.child import Child, pause_s
-from gateway.settings import Settings, env, loopback, to_environ
+from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.metrics import MULTIPROC
+from kernel.settings import env
 from waitroom.rooms import Room
 from waitroom.rooms_toml import parse_toml
 
@@ -232,7 +234,9 @@ class Installation:
             rooms = check_rooms(path)
         if is_demo:
             settings = replace(
-                settings, shop_room=settings.shop_room or room_before(settings.shop_address, rooms)
+                settings,
+                shop_room=settings.shop_room or room_before(settings.shop_address, rooms),
+                open_paths=settings.open_paths or DOORS,
             )
         self._settings = self._with_store(settings)
         # Only now: the store's lock has shown that no other installation uses the folder.

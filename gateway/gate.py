@@ -33,6 +33,7 @@ from gateway.decision import (
     Verdict,
     Wait,
     decide,
+    is_open_path,
     kind,
     normal_path,
 )
@@ -65,6 +66,7 @@ class GateSettings:
     default_origin: str | None = None
     keep_host: bool = True
     trusted_proxies: Sequence[Network] = ()
+    open_paths: Sequence[str] = ()
 
 
 class Gate:
@@ -129,7 +131,8 @@ class Gate:
         room = self._rooms.route(client.host.decode("latin-1"), normal_path(scope["path"]))
         admission = self._admission(room, headers) if room else None
         ended = self._admissions.ended(room.name) if room else frozenset[str]()
-        verdict = decide(asked_of(scope), room, admission, ended, self._clock.now_ms())
+        is_open = is_open_path(scope["path"], scope.get("raw_path") or b"%", self._settings.open_paths)
+        verdict = decide(asked_of(scope), room, admission, ended, self._clock.now_ms(), is_open=is_open)
         count(room, verdict)
         match verdict:
             case Pass(session):

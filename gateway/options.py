@@ -28,7 +28,8 @@ OPTIONS = (
 
 def settings_of(args: argparse.Namespace, under: Mapping[str, object] | None = None) -> "Settings":
     """Read the settings: options over the environment over the file over ``under``. Raises Misconfigured."""
-    from gateway.settings import env, load
+    from gateway.settings import load
+    from kernel.settings import env
 
     given = {env(name): str(value) for name in OPTIONS if (value := getattr(args, name, None)) is not None}
     return load({**os.environ, **given}, file=getattr(args, "settings", None), under=under)

@@ -11,7 +11,8 @@ from checkout.sandbox.app import Sandbox
 from checkout.sandbox_adyen.app import AdyenSandbox
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
-from gateway.settings import ADYEN_SANDBOX, Settings, loopback
+from gateway.settings import Settings, loopback
+from gateway.shop_settings import ADYEN_SANDBOX
 from kernel.clock import SystemClock
 
 FILE = "sandbox.jsonl"

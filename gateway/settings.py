@@ -14,23 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
-from string import hexdigits
-from urllib.parse import urlsplit
 
+from gateway.shop_settings import ShopSettings, payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
-from kernel.settings import PREFIX, read, setting
-
-ADYEN_SANDBOX = "adyen-sandbox"
-"""A sandbox of Adyen's shape takes the money, that is to say nobody does."""
-
-ADYEN_LIVE_HOSTS = ".adyenpayments.com"
-"""Where Adyen takes real money."""
-HERE = frozenset({"127.0.0.1", "::1", "localhost"})
-"""This machine; what goes there needs no TLS."""
-
-SIGNING_KEY_LEAST = 32
-"""Digits; Adyen's own have twice as many."""
+from kernel.settings import env, is_site, read, setting
 
 DEMO: Mapping[str, object] = {
     "data": ".demo",
@@ -47,7 +35,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(ShopSettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -101,97 +89,9 @@ class Settings:
     backend_token: str | None = setting(
         default=None, secret=True, help="secret with which backends finish, renew and revoke sessions"
     )
-    shop_workers: int = setting(
-        default=1, minimum=1, maximum=256, help="shop processes that share the shop's port"
-    )
-    shop_url: str | None = setting(
-        default=None,
-        help="the shop's address as rooms name it (origin); empty: http://127.0.0.1 and its port",
-    )
-    shop_room: str | None = setting(
-        default=None, help="room of the demo's events; empty: the first whose origin is the shop"
-    )
-    shop_demo: bool = setting(
-        default=False, help="put two houses and four evenings into a shop that has none of them"
-    )
-    shop_database_url: str | None = setting(
-        default=None, help="the shop's main SQL database; empty: SQLite in the data folder"
-    )
-    shop_reading_url: str | None = setting(
-        default=None,
-        help="a read-only replica of it, for reports and exports only; empty: the database itself",
-    )
-    shop_store_url: str | None = setting(
-        default=None, help="Redis or Valkey server of the shop's seats; empty: the one of the line"
-    )
-    shop_shards: Path | None = setting(  # noqa: RUF009
-        default=None, help="TOML file with further databases and stores that events are spread over"
-    )
-    shop_roles: tuple[str, ...] = setting(
-        default=("all",), help="what this installation's shop processes answer; all: everything"
-    )
-    shop_lag_ms: float = setting(
-        default=40.0, minimum=1, help="so late a shop process may be before it tells maps by sections"
-    )
-    payments: str = setting(
-        default="none",
-        choices=("none", "sandbox", "stripe", "adyen", ADYEN_SANDBOX),
-        help="who takes the shop's money; sandbox: a provider of our own that moves none, in Stripe's or Adyen's shape",
-    )
-    sandbox_port: int = setting(
-        default=0, minimum=0, maximum=65535, help="port of the sandbox; 0: any that is free"
-    )
-    stripe_secret_key: str | None = setting(
-        default=None, secret=True, help="secret key of the account at Stripe (sk_live_… or sk_test_…)"
-    )
-    stripe_webhook_secret: str | None = setting(
-        default=None, secret=True, help="secret of Stripe's webhook endpoint /hooks/stripe (whsec_…)"
-    )
-    stripe_publishable_key: str | None = setting(
-        default=None, help="publishable key of the same account (pk_live_… or pk_test_…), for the card fields"
-    )
-    stripe_script: str = setting(
-        default="https://js.stripe.com/v3/",
-        help="address of the script that brings the card fields; only the page to pay may load it",
-    )
-    sandbox_fields: bool = setting(
-        default=False,
-        help="pay at the sandbox by card fields, as at Stripe, instead of by a choice on the page",
-    )
-    adyen_api_key: str | None = setting(
-        default=None, secret=True, help="API key of the account at Adyen, for Checkout"
-    )
-    adyen_merchant: str | None = setting(default=None, help="name of the merchant account at Adyen")
-    adyen_hmac_key: str | None = setting(
-        default=None,
-        secret=True,
-        help="signing key of Adyen's notices, in hex; two with a comma while it is replaced",
-    )
-    adyen_webhook_user: str | None = setting(
-        default=None, help="user that Adyen names when it sends notices to /hooks/adyen"
-    )
-    adyen_webhook_password: str | None = setting(
-        default=None, secret=True, help="password that it names; both are set in Adyen's Customer Area"
-    )
-    adyen_endpoint: str = setting(
-        default="https://checkout-test.adyen.com/v71",
-        help="address of Adyen's Checkout API; the live one has a prefix of the account's own",
-    )
-    adyen_takes_at_once: bool = setting(
-        default=False,
-        help="the account captures by itself what is authorised; what must not stay is refunded",
-    )
-    fraud: Path | None = setting(  # noqa: RUF009
-        default=None,
-        help="TOML file with limits, lists and countries of who may pay; empty: the limits as they come",
-    )
-    offer_s: int = setting(
-        default=120, minimum=120, maximum=600, help="time that seats are kept for who is next on a waitlist"
-    )
-    organiser_token: str | None = setting(
-        default=None,
-        secret=True,
-        help="secret of the shop's organiser; the demo makes one in the data folder",
+    open_paths: tuple[str, ...] = setting(
+        default=(),
+        help="addresses below which the gate asks for no admission: /tickets/,/gift/ (the demo sets the shop's)",
     )
     connect_s: float = setting(default=5.0, minimum=0.01, help="time to connect to the origin")
     first_byte_s: float = setting(default=60.0, minimum=0.01, help="time until the origin begins to answer")
@@ -227,7 +127,7 @@ class Settings:
         ]
         for name in ("public_url", "default_origin", "shop_url"):
             url = getattr(self, name)
-            if url is not None and not _is_site(url):
+            if url is not None and not is_site(url):
                 faults.append(f"{env(name)}: {url!r} is not an address such as https://tickets.example.")
         if not self.prefix.startswith("/") or self.prefix.endswith("/") or set(self.prefix) & set(" ?#%\\;"):
             faults.append(f"{env('prefix')}: must begin with / and not end with one, not {self.prefix!r}.")
@@ -239,17 +139,7 @@ class Settings:
             secret = getattr(self, name)
             if secret is not None and len(secret) < 16:
                 faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
-        if self.payments == "stripe":
-            faults += [
-                f"{env(name)}: payments by Stripe need it."
-                for name in ("stripe_secret_key", "stripe_webhook_secret", "stripe_publishable_key")
-                if getattr(self, name) is None
-            ]
-            faults += stripe_faults(
-                self.stripe_secret_key or "", self.stripe_publishable_key or "", self.stripe_script
-            )
-        if self.payments == "adyen":
-            faults += adyen_faults(self)
+        faults += payment_faults(self)
         if self.takes_real_money and not self.secure:
             faults.append(
                 f"{env('public_url')}: real money is taken over TLS only; set the https:// address that buyers type."
@@ -264,19 +154,6 @@ class Settings:
         ]
         if faults:
             raise Misconfigured(faults)
-
-    @property
-    def has_sandbox(self) -> bool:
-        """True when the shop's money is that of a sandbox of our own."""
-        return self.payments in {"sandbox", ADYEN_SANDBOX}
-
-    @property
-    def takes_real_money(self) -> bool:
-        """True when the account is no account for tests."""
-        if self.payments == "stripe":
-            return (self.stripe_secret_key or "").startswith(("sk_live_", "rk_live_"))
-        host = urlsplit(self.adyen_endpoint).hostname or ""
-        return self.payments == "adyen" and host.endswith(ADYEN_LIVE_HOSTS)
 
     @property
     def secure(self) -> bool:
@@ -301,16 +178,6 @@ class Settings:
         return self.journal_url or f"sqlite:///{(self.data / 'journal.db').resolve()}"
 
     @property
-    def shop_address(self) -> str:
-        """The shop as rooms name it, and as admissions for it do."""
-        return (self.shop_url or f"http://127.0.0.1:{self.shop_port}").rstrip("/")
-
-    @property
-    def shop_database_address(self) -> str:
-        """The shop's main SQL database."""
-        return self.shop_database_url or f"sqlite:///{(self.data / 'shop.db').resolve()}"
-
-    @property
     def issuer(self) -> str:
         """The name of this installation in tokens."""
         return self.public_url or "waitroom"
@@ -321,61 +188,24 @@ class Settings:
         return self.data / "operator-token"
 
     @property
+    def shop_address(self) -> str:
+        """The shop as rooms name it, and as admissions for it do."""
+        return (self.shop_url or f"http://127.0.0.1:{self.shop_port}").rstrip("/")
+
+    @property
+    def shop_database_address(self) -> str:
+        """The shop's main SQL database."""
+        return self.shop_database_url or f"sqlite:///{(self.data / 'shop.db').resolve()}"
+
+    @property
+    def ticket_keys_path(self) -> Path:
+        """The file with the keys that sign tickets."""
+        return self.data / "ticket-keys.json"
+
+    @property
     def organiser_token_path(self) -> Path:
         """The file in which the organiser's secret stands when it is not set."""
         return self.data / "organiser-token"
-
-
-def env(name: str) -> str:
-    """Give the environment's name of a setting."""
-    return PREFIX + name.upper()
-
-
-def adyen_faults(settings: Settings) -> list[str]:
-    """Name what an account at Adyen still needs."""
-    needed = (
-        "adyen_api_key",
-        "adyen_merchant",
-        "adyen_hmac_key",
-        "adyen_webhook_user",
-        "adyen_webhook_password",
-    )
-    faults = [f"{env(name)}: payments by Adyen need it." for name in needed if not getattr(settings, name)]
-    keys = [key.strip() for key in (settings.adyen_hmac_key or "").split(",")]
-    if settings.adyen_hmac_key and not all(map(_is_signing_key, keys)):
-        faults.append(f"{env('adyen_hmac_key')}: a signing key of Adyen is written in hex, 64 digits.")
-    if ":" in (settings.adyen_webhook_user or ""):
-        faults.append(f"{env('adyen_webhook_user')}: a user's name has no colon.")
-    endpoint = settings.adyen_endpoint
-    if not _is_site(endpoint) or not (endpoint.startswith("https://") or urlsplit(endpoint).hostname in HERE):
-        faults.append(
-            f"{env('adyen_endpoint')}: {endpoint!r} is no address such as "
-            "https://checkout-test.adyen.com/v71; the API key goes there."
-        )
-    return faults
-
-
-def _is_signing_key(text: str) -> bool:
-    """Tell whether a text is a signing key in hex."""
-    return len(text) >= SIGNING_KEY_LEAST and len(text) % 2 == 0 and set(text) <= set(hexdigits)
-
-
-def stripe_faults(secret_key: str, publishable_key: str, script: str) -> list[str]:
-    """Name what is wrong with an account's keys together, and with the address of its script."""
-    faults = []
-    mode = next(
-        (mode for mode in ("live", "test") if secret_key.startswith((f"sk_{mode}_", f"rk_{mode}_"))), ""
-    )
-    if publishable_key and not publishable_key.startswith("pk_"):
-        # A secret key here would stand on every page to pay.
-        faults.append(f"{env('stripe_publishable_key')}: it must begin with pk_; it stands on pages.")
-    elif publishable_key and mode and not publishable_key.startswith(f"pk_{mode}_"):
-        faults.append(f"{env('stripe_publishable_key')}: it must be the {mode} key, as the secret one is.")
-    if not _is_site(script):
-        faults.append(
-            f"{env('stripe_script')}: {script!r} is not an address such as https://js.stripe.com/v3/."
-        )
-    return faults
 
 
 def loopback(host: str) -> str:
@@ -425,13 +255,3 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_site(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query
-        )
-    except ValueError:
-        return False

@@ -5,6 +5,7 @@ need not wait for when it starts. Several processes may share the port; none nee
 the background takes turns by leases in the store.
 
     fans         ─► guard (a valid admission, or the waiting room) ─► guests ─► shop
+    tickets      ─► /tickets/ and /gift/, by a link; and /static/: without an admission
     organisers   ─► /organiser/, with their own token and without an admission
     providers    ─► /hooks/, with their signature
     health       ─► for everybody
@@ -37,6 +38,7 @@ from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
 from checkout.site.roles import Role, read_roles
 from checkout.site.web import HEALTH, health, refusal
+from checkout.tickets.links import DOORS
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
@@ -73,8 +75,16 @@ async def metrics(_request: Request) -> Response:
 class Doors:
     """Sends each kind of people to their own door."""
 
-    def __init__(self, fans: ASGIApp, organisers: ASGIApp | None, hooks: HooksWeb | None = None) -> None:
+    def __init__(
+        self,
+        fans: ASGIApp,
+        organisers: ASGIApp | None,
+        hooks: HooksWeb | None = None,
+        tickets: ASGIApp | None = None,
+    ) -> None:
+        """`tickets`: who answers ``DOORS``, if the shop has tickets."""
         self._fans = fans
+        self._tickets = tickets
         self._organisers = organisers
         self._hooks = hooks
 
@@ -89,6 +99,8 @@ class Doors:
                 await respond(send, *raw_problem(refusal(())))
             else:
                 await self._organisers(scope, receive, send)
+        elif self._tickets is not None and path.startswith(DOORS) and scope["type"] == "http":
+            await self._tickets(scope, receive, send)
         elif path.startswith(HOOKS) and scope["type"] == "http":
             await self._hear(scope, receive, send, path.removeprefix(HOOKS))
         else:
@@ -128,13 +140,13 @@ class ShopProcess:
             rooms = OperatorsRooms(operator, settings.backend_token)
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
-        tills, signals = None, None
+        tills, signals, tickets = None, None, None
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
             {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}
         ):
             # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
-            from gateway import shop_judge, shop_signals, shop_tills  # noqa: PLC0415
+            from gateway import shop_judge, shop_signals, shop_tickets, shop_tills  # noqa: PLC0415
 
             account = shop_tills.account_of(settings, parts, metrics)
             octets = secret_for(ring.active("sid").octets, "fraud")
@@ -151,6 +163,11 @@ class ShopProcess:
                 cookie.device_of,
             )
             signals = shop_signals.Signals(self._judge.fraud, tills.seen_of, metrics)
+            links = secret_for(ring.active("sid").octets, "tickets")
+            tickets = shop_tickets.JoinedTickets(settings, parts, tills, buyer_of, links, metrics)
+        works = {} if signals is None else {"signals": signals.run}
+        if tickets is not None:
+            works["ticket-keys"] = tickets.run
         self.shop = JoinedShop(
             parts,
             buyer_of,
@@ -165,7 +182,8 @@ class ShopProcess:
             judge=self._judge,
             secure=settings.secure,
             watch=UNWATCHED if signals is None else signals,
-            works={} if signals is None else {"signals": signals.run},
+            works=works,
+            tickets=tickets,
         )
         site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
@@ -179,7 +197,10 @@ class ShopProcess:
             room_page=page,
         )
         hooks = tills.hooks if tills is not None and Role.HOLDS in self._roles else None
-        self.app: ASGIApp = Doors(fans, self._organisers(), hooks)
+        # Who has a link to tickets needs no admission; what they show is behind the link, not behind the guard.
+        self.app: ASGIApp = Doors(
+            fans, self._organisers(), hooks, self.shop.app if tickets is not None else None
+        )
 
     def _organisers(self) -> ASGIApp | None:
         token, parts = self._settings.organiser_token, self._parts

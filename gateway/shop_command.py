@@ -119,7 +119,7 @@ def check_shop(args: argparse.Namespace) -> int:
 def _ledger(settings: "Settings", url: str, now_ms: int) -> "dict[str, list[Theirs]]":
     """Ask the sandbox of this installation. Raises ``Misconfigured`` or ``Unavailable``."""
     from checkout.audit.ledger import read_adyen_ledger, read_ledger
-    from gateway.settings import ADYEN_SANDBOX
+    from gateway.shop_settings import ADYEN_SANDBOX
 
     if settings.payments == ADYEN_SANDBOX:
         from gateway import adyen

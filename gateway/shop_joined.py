@@ -48,6 +48,7 @@ from kernel.tasks import is_ending
 
 if TYPE_CHECKING:
     from gateway.shop_judge import FraudJudge
+    from gateway.shop_tickets import JoinedTickets
     from gateway.shop_tills import JoinedTills
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class JoinedShop:
         secure: bool = False,
         watch: Watch = UNWATCHED,
         works: Mapping[str, Work] | None = None,
+        tickets: "JoinedTickets | None" = None,
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
 
@@ -111,6 +113,8 @@ class JoinedShop:
         `bounds`: what the process may be burdened with before maps become coarse; `secure`: pages come over TLS.
 
         `watch` hears what buyers do with seats; `works`: more to do in the background, by name.
+
+        `tickets` are what `tills` have sold.
         """
         self._works = dict(works or {})
         self.parts = parts
@@ -146,6 +150,7 @@ class JoinedShop:
             pages = OrderPages(
                 tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of,
                 fields=tills.fields, is_live=tills.is_live,
+                **({} if tickets is None else {"tickets_of": tickets.links.tickets}),
             )  # fmt: skip
         listed = CatalogueWeb(catalogue)
         self.app = Shop(
@@ -154,6 +159,7 @@ class JoinedShop:
                 ReservationsWeb(self.reserving, buyer_of, metrics),
                 MapWeb(self.live_map, metrics),
                 *([tills.web] if tills is not None else []),
+                *([tickets.web] if tickets is not None else []),
             ),
             {
                 ("GET", "listing"): listed.listing,
@@ -170,6 +176,7 @@ class JoinedShop:
                 clock,
                 metrics,
                 pages,
+                None if tickets is None else tickets.pages,
                 region_of=self.region_of,
                 secure=secure,
                 watch=watch,

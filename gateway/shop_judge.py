@@ -24,10 +24,9 @@ from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Seen
 from checkout.orders.review import Cautions
 from checkout.orders.verdict_rows import Stage, put_verdict
-from gateway.settings import env
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Unavailable
-from kernel.settings import read
+from kernel.settings import env, read
 
 SEEN_MOST = 10_000
 _JUDGEMENTS = {Answer.ALLOW: Judgement.ALLOW, Answer.REVIEW: Judgement.REVIEW, Answer.BLOCK: Judgement.BLOCK}

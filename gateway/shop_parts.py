@@ -16,9 +16,10 @@ from checkout.database import ShopDatabase
 from checkout.halls.seat_rows import SeatRows
 from checkout.shards.hashing import MAIN, ShardAddress, read_shards
 from checkout.shards.shards import Shards
-from gateway.settings import Settings, env
+from gateway.settings import Settings
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Misconfigured
+from kernel.settings import env
 from kernel.store import check, connect
 
 SOCKETS = ("store.sock", "shop/store.sock")

@@ -34,10 +34,11 @@ from checkout.site.fields import CardFields, sandbox_fields, stripe_fields
 from checkout.site.order_pages import SANDBOX_WAYS, Way
 from gateway.sandbox import NAME as SANDBOX
 from gateway.sandbox import publishable_key, sandbox_secrets
-from gateway.settings import Settings, env, loopback
+from gateway.settings import Settings, loopback
 from gateway.shop_parts import ShopParts
 from kernel.asgi import Scope, client_address
 from kernel.errors import Misconfigured
+from kernel.settings import env
 
 STRIPE = "stripe"
 ORDER_PAGE = "/events/{event}/order/{order}?look=1"

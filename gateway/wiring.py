@@ -152,7 +152,13 @@ class GateProcess:
         )
         self.broadcast: Broadcast | None = line.broadcast
         self.app: ASGIApp = Gate(
-            GateSettings(settings.prefix, settings.default_origin, settings.keep_host, settings.networks),
+            GateSettings(
+                settings.prefix,
+                settings.default_origin,
+                settings.keep_host,
+                settings.networks,
+                settings.open_paths,
+            ),
             waitroom=front,
             rooms=Routes(waitroom, settings, parts.clock),
             admissions=GateAdmissions(admission),

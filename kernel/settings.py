@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from kernel.errors import Misconfigured
 
@@ -304,3 +305,19 @@ def _default_text(field: _Field) -> str:
     if isinstance(field.default, bool):
         return str(field.default).lower()
     return ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+
+
+def env(name: str) -> str:
+    """Give the environment's name of a setting."""
+    return PREFIX + name.upper()
+
+
+def is_site(url: str) -> bool:
+    """Tell whether a text is the address of a site: http or https, a host, no query."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query
+        )
+    except ValueError:
+        return False

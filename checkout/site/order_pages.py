@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from checkout.orders.papers import Phase
 from checkout.orders.ports import Seen
 from checkout.orders.service import Blocked, No, Ordering
 from checkout.orders.web import refusal_of
@@ -66,8 +67,13 @@ class OrderPages:
         *,
         fields: CardFields | None = None,
         is_live: bool = False,
+        tickets_of: Callable[[str, str], str] = lambda *_: "",
     ) -> None:
-        """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money."""
+        """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money.
+
+        `tickets_of` gives the address of an order's tickets, by event and order.
+        """
+        self._tickets_of = tickets_of
         self._ordering = ordering
         self._reserving = reserving
         self._ways = [(way.token, way.words) for way in ways]
@@ -121,7 +127,10 @@ class OrderPages:
         visit, key, policy = self._visit(request), secrets.token_urlsafe(16), None
         if self._fields is not None and can_be_paid(paper, visit.now_ms):
             policy = content_security_policy(fields=self._fields)
-        text = self._pages.order(visit, event, paper, reservation["seats"], self._ways, key, self._fields)
+        tickets = self._tickets_of(event["id"], name) if paper["phase"] == Phase.PAID else ""
+        text = self._pages.order(
+            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets
+        )
         return html(request.scope, text, policy=policy)
 
     async def pay(self, request: Request) -> Response:

@@ -51,6 +51,7 @@ from checkout.site.choices import accepted_region, choice_of, link, offered, rem
 from checkout.site.forms import amount, html, one, read_form
 from checkout.site.order_pages import OrderPages
 from checkout.site.render import Pages, Visit, content_security_policy
+from checkout.site.ticket_pages import TicketPages
 from checkout.site.words import negotiate
 from checkout.waitlist.service import Waitlist
 from checkout.waitlist.store import EntryState
@@ -81,6 +82,7 @@ class PagesWeb:
         clock: Clock,
         metrics: Metrics,
         orders: OrderPages | None = None,
+        tickets: TicketPages | None = None,
         *,
         region_of: Callable[[Scope], str] = accepted_region,
         secure: bool = False,
@@ -122,6 +124,8 @@ class PagesWeb:
         ]
         self._takes_money = orders is not None
         paying = orders.routes(self._event, self._visit) if orders is not None else []
+        if tickets is not None:
+            paying += tickets.routes(self._event, self._visit)
         router = Router(
             [*(Route(path, handler, methods=methods) for path, handler, methods in routes), *paying],
             redirect_slashes=False,

@@ -23,6 +23,7 @@ from checkout.currencies import DIGITS
 from checkout.site.assets import SEAT_MODULES, address, assets
 from checkout.site.fields import CardFields
 from checkout.site.words import Catalogue, languages
+from checkout.tickets.face import Face
 
 USUAL_DECIMALS = 2
 """Decimals of a currency of which the browser is told nothing else."""
@@ -222,10 +223,12 @@ class Pages:
         ways: Sequence[tuple[str, str]],
         form_key: str,
         fields: CardFields | None = None,
+        tickets: str = "",
     ) -> str:
         """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words.
 
-        With `fields` a card is entered into them instead, while the order can be paid (`can_be_paid`).
+        `tickets` is the address of its tickets, once it is paid. With `fields` a card is entered into them instead,
+        while the order can be paid (`can_be_paid`).
         """
         return self._page(
             "order.html",
@@ -237,7 +240,16 @@ class Pages:
             form_key=form_key,
             fields=fields,
             payable=can_be_paid(order, visit.now_ms),
+            tickets=tickets,
         )
+
+    def tickets(self, visit: Visit, event: Event, cards: Sequence[Mapping[str, Any]], paper: str) -> str:
+        """Show tickets; `paper` is the address of all of them as a PDF, '' for none."""
+        return self._page("tickets.html", visit, event=event, cards=cards, paper=paper)
+
+    def gift(self, visit: Visit, event: Event, face: Face, path: str, *, is_open: bool) -> str:
+        """Show a ticket that somebody gives, or that it is not to be had any more."""
+        return self._page("gift.html", visit, event=event, face=face, path=path, is_open=is_open)
 
     def trouble(self, visit: Visit, event: Event | None, code: str, **values: float) -> str:
         """Tell why a form without JavaScript did not work, in the words that the seat page has for the code."""

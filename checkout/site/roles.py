@@ -2,7 +2,8 @@
 
 * ``catalogue``: pages, listings, layouts; reads SQL, caches well. Whatever has no other role is a page.
 * ``map``: snapshots of the seat map and the streams of its changes; reads the store.
-* ``holds``: holds, reservations, the waitlist, and their pages; writes the store and the event's database.
+* ``holds``: holds, reservations, the waitlist, orders, tickets, and their pages; writes the store and the event's
+  database.
 * ``organiser``: what organisers do.
 * ``background``: no address of its own; sweeps, reaps, compares, writes the journal, seals the log.
 
@@ -47,6 +48,8 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     ("/events/{event}/hold/*", Role.HOLDS),
     ("/events/{event}/reservation/*", Role.HOLDS),
     ("/events/{event}/order/*", Role.HOLDS),
+    ("/tickets/*", Role.HOLDS),
+    ("/gift/*", Role.HOLDS),
     ("/hooks/*", Role.HOLDS),
     ("/events/{event}/waitlist/*", Role.HOLDS),
     ("/organiser/*", Role.ORGANISER),

@@ -108,6 +108,14 @@ class Catalogue(Texts):
         """Say the time of day, on twenty-four hours as halls print it."""
         return format_time(_local(ms, zone), "HH:mm", locale=self._locale)
 
+    def date(self, ms: int, zone: str) -> str:
+        """Say the date with its weekday and the year: Saturday, 5 December 2026."""
+        return self._date(_local(ms, zone), "yMMMMEEEEd")
+
+    def hour(self, ms: int, zone: str) -> str:
+        """Say the time of day with the name of the zone: 20:00 CET."""
+        return f"{self.clock(ms, zone)} {_local(ms, zone).tzname() or ''}".strip()
+
     def moment(self, ms: int, zone: str) -> str:
         """Say date and time exactly, with the year and the name of the zone."""
         at = _local(ms, zone)

@@ -1,8 +1,8 @@
 """Giving: a ticket is offered to somebody else, and taken once.
 
 The offer is a row of its own (``ticket_transfers``), one for each ticket. Taking it revokes the ticket and makes
-another one in the same transaction, so the code that the giver may have kept opens nothing. What was used, revoked or is
-blocked can be neither offered nor taken. Every function works inside of the caller's transaction. Not here: the link
+another one in the same transaction, so the code that the giver may have kept opens nothing. What was used, revoked or
+is blocked can be neither offered nor taken. Every function works inside of the caller's transaction. Not here: the link
 that an offer is taken by (``tickets.links``).
 """
 

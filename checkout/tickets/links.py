@@ -10,6 +10,9 @@ from hmac import compare_digest
 
 from kernel.signing import b64url, keyed
 
+DOORS = ("/tickets/", "/gift/", "/static/")
+"""What fans reach without an admission: the tickets that they have, and what their pages are made of."""
+
 _MAC_BYTES = 16
 _SEPARATOR = "\0"
 

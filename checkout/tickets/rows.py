@@ -6,12 +6,12 @@ what belongs into one transaction (``tickets.issuing``).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from checkout.tables import ATTEMPTS, ORDERS, RESERVATION_SEATS, TICKETS
+from checkout.tables import ATTEMPTS, ORDERS, RESERVATION_SEATS, RESERVATIONS, TICKETS
 from checkout.tickets.projection import ticket_row
 from checkout.tickets.ticket import Ticket, TicketState, Why, prefix_range
 
@@ -44,12 +44,34 @@ _BLOCKED = (
     .join(ATTEMPTS, sa.and_(ATTEMPTS.c.order_id == ORDERS.c.id, ATTEMPTS.c.number == ORDERS.c.paid_by))
     .where(ORDERS.c.id.in_(sa.bindparam("orders", expanding=True)), ATTEMPTS.c.disputed_minor > 0)
 )
+_LINES = (
+    sa.select(
+        RESERVATION_SEATS.c.reservation_id,
+        RESERVATION_SEATS.c.seat,
+        RESERVATION_SEATS.c.tier,
+        RESERVATION_SEATS.c.price_minor,
+        RESERVATIONS.c.currency,
+    )
+    .join_from(RESERVATION_SEATS, RESERVATIONS, RESERVATIONS.c.id == RESERVATION_SEATS.c.reservation_id)
+    .where(RESERVATIONS.c.id.in_(sa.bindparam("sales", expanding=True)))
+)
+_BUYER = sa.select(ORDERS.c.buyer).where(
+    ORDERS.c.event_id == sa.bindparam("event_"), ORDERS.c.id == sa.bindparam("order_")
+)
 # A paid order without a ticket of any kind: it is older than tickets are, or was put back by hand.
 _WITHOUT = (
     sa.select(ORDERS.c.event_id, ORDERS.c.id, ORDERS.c.reservation_id)
     .where(ORDERS.c.state == "paid", ~sa.exists().where(_T.order_id == ORDERS.c.id))
     .order_by(ORDERS.c.id)
 )
+
+
+class Line(NamedTuple):
+    """What a seat was sold for."""
+
+    tier: int
+    price_minor: int
+    currency: str
 
 
 class Stale(Exception):
@@ -115,6 +137,20 @@ def numbered(connection: Connection, event: str, number: str) -> list[Ticket]:
 def blocked(connection: Connection, orders: Sequence[str]) -> frozenset[str]:
     """Tell which of these orders have a payment that its buyer's bank disputes or has taken back."""
     return frozenset(connection.scalars(_BLOCKED, {"orders": list(orders)})) if orders else frozenset()
+
+
+def lines_of(connection: Connection, reservations: Sequence[str]) -> dict[tuple[str, int], Line]:
+    """Tell what the seats of sales were sold for, by reservation and seat."""
+    if not reservations:
+        return {}
+    found = connection.execute(_LINES, {"sales": list(reservations)})
+    return {(sale, seat): Line(tier, price, currency) for sale, seat, tier, price, currency in found}
+
+
+def buyer_of(connection: Connection, event: str, order: str) -> str | None:
+    """Tell whose order this is; None when there is none."""
+    buyer: str | None = connection.scalar(_BUYER, {"event_": event, "order_": order})
+    return buyer
 
 
 def without_tickets(connection: Connection, most: int) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from checkout.grouping import Grouping
 from checkout.holds.places import Place, Places
 from checkout.tickets.giving import NotGiven, Offer, keep, offer, offers_of, take
 from checkout.tickets.issuing import reissue, withdraw
-from checkout.tickets.rows import Stale, blocked, find_ticket, numbered, tickets_of
+from checkout.tickets.rows import Line, Stale, blocked, buyer_of, find_ticket, lines_of, numbered, tickets_of
 from checkout.tickets.ticket import Ticket, TicketState, Why, is_ticket_id, read_number
 from kernel.clock import Clock
 from kernel.errors import Unavailable
@@ -41,6 +41,7 @@ class Shown:
     """A ticket for who may see it. ``code``: '' where it opens nothing, so that nobody stands at a door with it."""
 
     ticket: Ticket
+    line: Line
     is_blocked: bool
     offer: Offer | None
     code: str
@@ -71,6 +72,11 @@ class Tickets:
             return self._shown(connection, [one for one in newest.values() if not one.holder])
 
         return await self._group(event).read(read)
+
+    async def of_buyer(self, event: str, order: str, buyer: str) -> list[Shown] | None:
+        """Return the same to the buyer; None when there is no such order of theirs."""
+        owner = await self._group(event).read(lambda connection: buyer_of(connection, event, order))
+        return await self.of_order(event, order) if owner == buyer else None
 
     async def of_name(self, event: str, name: str) -> list[Shown]:
         """Return what a link names: an order's tickets, or one."""
@@ -165,9 +171,11 @@ class Tickets:
     def _shown(self, connection: Connection, tickets: Sequence[Ticket]) -> list[Shown]:
         stopped = blocked(connection, sorted({one.order for one in tickets}))
         offers = offers_of(connection, [one.id for one in tickets])
+        lines = lines_of(connection, sorted({one.reservation for one in tickets}))
         return [
             Shown(
                 one,
+                lines[one.reservation, one.seat],
                 one.order in stopped,
                 offers.get(one.id),
                 self._keys.code(one)

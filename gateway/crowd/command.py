@@ -220,8 +220,9 @@ def _books(args: argparse.Namespace) -> Callable[[Observed], Awaitable[Booked]] 
     # A crowd without books needs no SQL.
     from gateway.crowd.sale_books import books_of  # noqa: PLC0415
     from gateway.sandbox import sandbox_secrets  # noqa: PLC0415
-    from gateway.settings import env, load  # noqa: PLC0415
+    from gateway.settings import load  # noqa: PLC0415
     from gateway.shop_parts import database_there  # noqa: PLC0415
+    from kernel.settings import env  # noqa: PLC0415
 
     settings = load({**os.environ, env("data"): str(args.books)})
     database_there(settings)

@@ -7,7 +7,8 @@ import pytest
 
 from checkout.payments.adyen_wire import LIVE_HOSTS
 from gateway.server import Process, Strict
-from gateway.settings import ADYEN_LIVE_HOSTS, load
+from gateway.settings import load
+from gateway.shop_settings import ADYEN_LIVE_HOSTS
 from kernel.errors import Misconfigured
 
 KEYS = {"STRIPE_WEBHOOK_SECRET": "whsec_1", "PAYMENTS": "stripe"}

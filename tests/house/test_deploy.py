@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-from gateway.settings import Settings, env
+from gateway.settings import Settings
+from kernel.settings import env
 from tests.house.tree import ROOT
 
 
