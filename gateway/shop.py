@@ -35,6 +35,7 @@ from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
+from checkout.organiser.tickets_web import TicketsDesk
 from checkout.organiser.web import OrganiserWeb
 from checkout.site.roles import Role, read_roles
 from checkout.site.web import HEALTH, health, refusal
@@ -54,6 +55,7 @@ from kernel.problems import raw_problem
 
 if TYPE_CHECKING:
     from gateway.shop_judge import FraudJudge
+    from gateway.shop_tickets import JoinedTickets
 
 HOOKS = "/hooks/"
 
@@ -140,6 +142,7 @@ class ShopProcess:
             rooms = OperatorsRooms(operator, settings.backend_token)
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
+        self._tickets: JoinedTickets | None = None
         tills, signals, tickets = None, None, None
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
@@ -164,7 +167,9 @@ class ShopProcess:
             )
             signals = shop_signals.Signals(self._judge.fraud, tills.seen_of, metrics)
             links = secret_for(ring.active("sid").octets, "tickets")
-            tickets = shop_tickets.JoinedTickets(settings, parts, tills, buyer_of, links, metrics)
+            self._tickets = tickets = shop_tickets.JoinedTickets(
+                settings, parts, tills, buyer_of, links, metrics
+            )
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run
@@ -221,7 +226,13 @@ class ShopProcess:
         if tills is None:
             return ()
         finding, queues, counting = Finding(parts.shards), Queues(parts.shards), Counting(parts.shards)
-        return OrdersDesk(parts.catalogue, tills.caring, finding, queues, counting, parts.clock).routes
+        orders = OrdersDesk(parts.catalogue, tills.caring, finding, queues, counting, parts.clock).routes
+        if self._tickets is None:
+            return orders
+        return [
+            *orders,
+            *TicketsDesk(self._tickets.service, self._tickets.links, parts.catalogue).routes,
+        ]
 
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""
