@@ -10,7 +10,6 @@ down copies under the SIL Open Font License (``static/fonts``); why these: ADR 0
 (``pdf``).
 """
 
-import io
 import re
 import unicodedata
 from enum import Enum
@@ -21,8 +20,8 @@ from itertools import groupby
 import arabic_reshaper
 from bidi import get_display
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 
+from checkout.tickets.embedding import Embedded
 from checkout.tickets.face import LTR, RTL
 
 AUTO = "auto"
@@ -49,14 +48,12 @@ class Style(Enum):
 
 
 @cache
-def load() -> dict[str, TTFont]:
+def load() -> dict[str, Embedded]:
     """Load the fonts and make them known to the library; the same ones each time."""
     folder = files("checkout.tickets").joinpath("static", "fonts")
     found = {}
     for name in sorted({name for style in Style for name in style.value}):
-        font = TTFont(
-            name, io.BytesIO(folder.joinpath(f"{name}.ttf").read_bytes()), asciiReadable=False, shapable=False
-        )
+        font = Embedded(name, folder.joinpath(f"{name}.ttf").read_bytes())
         pdfmetrics.registerFont(font)
         found[name] = font
     return found
@@ -69,7 +66,7 @@ def runs(text: str, style: Style, direction: str) -> tuple[tuple[str, str], ...]
     names, fonts = style.value, load()
     for character in _ordered(text, direction):
         last = made[-1] if made else None
-        if last and character == " " and 32 in fonts[last[0]].face.charToGlyph:
+        if last and character == " " and fonts[last[0]].has(" "):
             made[-1] = (last[0], last[1] + " ")
             continue
         shown, name = _drawn(character, names)
@@ -168,7 +165,7 @@ def _drawn(character: str, names: tuple[str, ...]) -> tuple[str, str]:
         return "", ""
     fonts = load()
     for name in names:
-        if ord(character) in fonts[name].face.charToGlyph:
+        if fonts[name].has(character):
             return character, name
     return ("", "") if category in _ORNAMENTS else (_BOX, names[-1])
 

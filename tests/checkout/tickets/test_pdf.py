@@ -107,9 +107,19 @@ def test_the_same_faces_are_the_same_octets() -> None:
 
     printing.runs.cache_clear()
     printing.width.cache_clear()
+    printing.load.cache_clear()
 
     assert pdf(faces) == first
     assert pdf([replace(one, number="K7QM-4T2R") for one in faces]) != first
+
+
+def test_what_was_printed_before_does_not_show_in_a_file() -> None:
+    """Fonts are cut for the letters of a file alone: neither order nor what came before makes another file."""
+    alone = pdf([face("ja")])
+
+    pdf([face("ar"), face("ja", title="別の夜", holder="Ἀθηνᾶ")])
+
+    assert pdf([face("ja")]) == alone
 
 
 def test_threads_do_not_mix_their_files_up() -> None:
