@@ -1,7 +1,7 @@
 """Embedding: a font in a PDF as the few glyphs that the file needs, cut out by HarfBuzz.
 
-reportlab's own way cuts fonts in Python, into pieces of 256 letters; it was the dearest part of a ticket. Here a font
-is one piece (a composite font, ISO 32000-1, 9.7) whose codes are the numbers of glyphs, those of the whole font. What is
+reportlab cuts fonts in Python, into pieces of 256 letters; that was the dearest part of a ticket. Here a font is one
+piece (a composite font, ISO 32000-1, 9.7) whose codes are the numbers of glyphs, those of the whole font. What is
 copied out of the file are the letters again (``ToUnicode``). Which letters are needed decides alone what is embedded,
 so that the last cuts are kept: the tickets of one event share them.
 
