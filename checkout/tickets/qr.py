@@ -1,7 +1,7 @@
 """QR: a ticket's code as a square of modules, for a page (SVG) and for paper (PDF operators).
 
 Version and mask are fixed by the length of the code, so that nothing is tried out: of the eight masks of ISO/IEC 18004
-any can be read, and choosing takes eight times as long as drawing. Error correction is M: 15 % of the symbol may be
+any can be read, and choosing the best takes four times as long. Error correction is M: 15 % of the symbol may be
 missing, which is a fold. The quiet zone of four modules belongs to the symbol and is always drawn.
 
 Library: segno (ADR 0020). Not here: what a code says.
