@@ -113,6 +113,16 @@ def test_the_same_faces_are_the_same_octets() -> None:
     assert pdf([replace(one, number="K7QM-4T2R") for one in faces]) != first
 
 
+def test_a_file_tells_no_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its dates are the same for ever; the mutant, the library's own way, tells when it was made."""
+    fixed = "D:20000101000000"
+    assert described(pdf([face()]))["CreationDate"].startswith(fixed)
+
+    own = printing.Canvas
+    monkeypatch.setattr(printing, "Canvas", lambda out, **others: own(out, **{**others, "invariant": 0}))
+    assert not described(pdf([face()]))["CreationDate"].startswith(fixed)
+
+
 def test_what_was_printed_before_does_not_show_in_a_file() -> None:
     """Fonts are cut for the letters of a file alone: neither order nor what came before makes another file."""
     alone = pdf([face("ja")])
