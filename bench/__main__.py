@@ -40,6 +40,7 @@ NAMES = {
     "confirm-postgres": "orders a second that PostgreSQL sells, against one bare changed row each",
     "recovery-1000": "seconds from a kill with 1,000 payments on their way until none is open",
     "replay-1m": "seconds to read, verify and fold a million events of sales, against reading them only",
+    "ticket-sign-60k": "seconds until 60,000 tickets of a hall have their signed codes, against the bare signature",
     "tickets": "tickets a second that one core prints (QR and PDF), against the library alone",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
 }

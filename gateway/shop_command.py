@@ -1,7 +1,8 @@
 """Shop command: ``waitroom shop``: runs the shop alone, checks what it has sold; imports and moves (``shop_acts``).
 
 ``serve`` runs shop processes without a line; ``check`` looks at SQL and the store of a sale and names everything that
-is not true (docs/invariants.md); ``log`` looks at the log of sales (``shop_log``).
+is not true (docs/invariants.md); ``log`` looks at the log of sales (``shop_log``), ``keys`` at those that sign tickets
+(``shop_keys``).
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.options import NO, settings_of
 from gateway.shop_acts import add_acts
+from gateway.shop_keys import add_keys
 from kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
     check.set_defaults(run=check_shop)
     _add_log(shop.add_parser("log", help="the log of sales: verify it, show a sale, rebuild tables from it"))
+    add_keys(shop.add_parser("keys", help="the keys that sign tickets: list, rotate, drop"))
     add_acts(shop)
 
 

@@ -33,7 +33,6 @@ from checkout.site.words import languages
 from checkout.tickets.face import Face
 from checkout.tickets.giving import NotGiven
 from checkout.tickets.links import Links
-from checkout.tickets.pdf import pdf
 from checkout.tickets.qr import svg
 from checkout.tickets.service import Shown, Tickets
 from checkout.tickets.ticket import is_ticket_id
@@ -131,7 +130,7 @@ class TicketPages:
         if not counting:
             raise HTTPException(404)
         faces = await self._faces(request, counting)
-        octets = await self._made(("pdf", *faces), lambda: pdf(faces))
+        octets = await self._made(("pdf", *faces), lambda: _printed(faces))
         name = f'attachment; filename="{counting[0].ticket.event}.pdf"'
         return Response(octets, 200, {**PRIVATE, "Content-Disposition": name}, "application/pdf")
 
@@ -235,6 +234,13 @@ class TicketPages:
             if len(self._drawn) > KEPT:
                 self._drawn.popitem(last=False)
         return octets
+
+
+def _printed(faces: Sequence[Face]) -> bytes:
+    """Draw a PDF; fonts are loaded by the first process that is asked for one, and not before."""
+    from checkout.tickets.pdf import pdf  # noqa: PLC0415
+
+    return pdf(faces)
 
 
 def _state(one: Shown) -> str:

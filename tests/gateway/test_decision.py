@@ -19,6 +19,7 @@ from gateway.decision import (
     bare_host,
     covers,
     decide,
+    is_open_path,
     kind,
     normal_path,
 )
@@ -77,6 +78,62 @@ def test_the_verdict_follows_the_table(
 ) -> None:
     """Each row is a rule: a live session first, then the room's flags, then the line."""
     assert decide(PAGE, room, admission, ended, NOW_MS) == verdict
+
+
+OPEN = ("/tickets/", "/gift/")
+
+
+@pytest.mark.parametrize(
+    ("path", "raw", "is_open"),
+    [
+        ("/tickets/a/b", b"/tickets/a/b", True),
+        ("/gift/", b"/gift/", True),
+        ("/tickets", b"/tickets", False),
+        ("/ticketsx/", b"/ticketsx/", False),
+        ("/", b"/", False),
+        ("/seats", b"/seats", False),
+        ("/tickets/../seats", b"/tickets/../seats", False),
+        ("/tickets/../seats", b"/tickets/%2e%2e/seats", False),
+        ("/tickets/../seats", b"/tickets%2f..%2fseats", False),
+        ("/tickets/a", b"/ticket%73/a", False),
+        ("/tickets//seats", b"/tickets//seats", False),
+        ("/tickets/./seats", b"/tickets/./seats", False),
+        ("/tickets/a;/../seats", b"/tickets/a;/../seats", False),
+        ("/tickets/a;b", b"/tickets/a;b", False),
+        ("/tickets/\\..\\seats", b"/tickets/\\..\\seats", False),
+        ("//tickets/a", b"//tickets/a", False),
+        ("/TICKETS/a", b"/TICKETS/a", False),
+    ],
+)
+def test_an_address_is_open_only_as_it_is_written(path: str, raw: bytes, is_open: bool) -> None:
+    """What an origin could read as another address needs an admission, like that one."""
+    assert is_open_path(path, raw, OPEN) is is_open
+    assert not is_open_path(path, raw, ())
+
+
+def test_without_folding_a_path_the_whole_site_would_be_open() -> None:
+    """The mutant: it begins with an open one, and the origin reads another."""
+    path = "/tickets/../seats"
+
+    assert path.startswith(OPEN)
+    assert normal_path(path) == "/seats"
+    assert not is_open_path(path, path.encode(), OPEN)
+
+
+@pytest.mark.parametrize(
+    ("room", "verdict"),
+    [
+        (ROOM, Open(OpenReason.OPEN_PATH)),
+        (replace(ROOM, method="reject"), Open(OpenReason.OPEN_PATH)),
+        (replace(ROOM, away=True), Open(OpenReason.OPEN_PATH)),
+        (replace(ROOM, bypass=True), Open(OpenReason.BYPASS)),
+    ],
+)
+def test_an_open_address_needs_no_admission_and_keeps_one(room: RoomRoute, verdict: Verdict) -> None:
+    """Whoever has a session is known to the origin there as well."""
+    assert decide(PAGE, room, None, set(), NOW_MS, is_open=True) == verdict
+    assert decide(PAGE, room, "forged", set(), NOW_MS, is_open=True) == verdict
+    assert decide(PAGE, room, SESSION, set(), NOW_MS, is_open=True) == Pass(SESSION)
 
 
 @pytest.mark.parametrize(

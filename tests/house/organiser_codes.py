@@ -9,6 +9,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
     "organiser-invalid": (GROUP, "An organiser has faults; nothing was kept.", CORRECT),
     "venue-invalid": (GROUP, "A venue has faults; nothing was kept.", CORRECT),
+    "ticket-unknown": (
+        GROUP,
+        "There is no such ticket of this event.",
+        "Find it by its order or its number.",
+    ),
+    "ticket-not-valid": (
+        GROUP,
+        "The ticket was used or revoked: nothing can be made in its place.",
+        "Look at what became of it; its order may have another one.",
+    ),
     "venue-unknown": (GROUP, "There is no such venue.", "Make it first, with PUT."),
     "name-invalid": (GROUP, "A layout's name is too long or cannot be printed.", "Choose another."),
     "plan-invalid": (
