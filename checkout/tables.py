@@ -228,6 +228,19 @@ IDEMPOTENCY = sa.Table(
     large("created_ms"),
     sa.Index("idempotency_age", "created_ms"),
 )
+CONTACTS = sa.Table(
+    "contacts",
+    META,
+    words("event_id", key=True),
+    words("order_id", key=True),
+    # Sealed (people.sealing): the address and the name stand in no database in plain.
+    words("email"),
+    words("email_index"),
+    words("name"),
+    words("language"),
+    large("changed_ms"),
+    sa.Index("contacts_email", "email_index"),
+)
 STORE_EPOCHS = sa.Table("store_epochs", META, words("event_id", key=True), whole("epoch"))
 
 # ------------------------------------------------------------------------------------ log
@@ -288,6 +301,7 @@ INVENTORY = (
     TRANSFERS,
     SCANNERS,
     SCANS,
+    CONTACTS,
     IDEMPOTENCY,
     STORE_EPOCHS,
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.options import NO, settings_of
+from gateway.people_command import add_people
 from gateway.shop_acts import add_acts
 from gateway.shop_keys import add_keys
 from kernel.errors import Misconfigured
@@ -58,6 +59,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     _add_log(shop.add_parser("log", help="the log of sales: verify it, show a sale, rebuild tables from it"))
     add_keys(shop.add_parser("keys", help="the keys that sign tickets: list, rotate, drop"))
     add_acts(shop)
+    add_people(shop)
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:

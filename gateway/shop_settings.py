@@ -9,6 +9,7 @@ from pathlib import Path
 from string import hexdigits
 from urllib.parse import urlsplit
 
+from gateway.people_settings import PeopleSettings
 from kernel.settings import env, is_site, setting
 
 ADYEN_SANDBOX = "adyen-sandbox"
@@ -24,7 +25,7 @@ SIGNING_KEY_LEAST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class ShopSettings:
+class ShopSettings(PeopleSettings):
     """All settings of the shop."""
 
     shop_workers: int = setting(

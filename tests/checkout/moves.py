@@ -22,6 +22,7 @@ from checkout.tables import (
     ADYEN_ENTRIES,
     ADYEN_PAYMENTS,
     ATTEMPTS,
+    CONTACTS,
     DISPUTES,
     HOLD_JOURNAL,
     IDEMPOTENCY,
@@ -40,7 +41,7 @@ from checkout.tables import (
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
-ROWS = 73
+ROWS = 74
 """So many has an event with a past."""
 
 
@@ -199,6 +200,10 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     )  # fmt: skip
     put(
         database, MARKS, kind="notice", provider="bank", name="n-" + event, event_id=event, by="ida", at_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, CONTACTS, event_id=event, order_id="O1" + event, email="v1.p.A", email_index="i", name="",
+        language="de", changed_ms=now_ms,
     )  # fmt: skip
     put(
         database, IDEMPOTENCY, scope=f"{event}:O1{event}:refund", key="r1", body_hash="h", state="bound",
