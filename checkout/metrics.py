@@ -133,6 +133,13 @@ class Metrics:
             "oldest_review_seconds", "Age of the oldest payment that waits for a person", "place", mode="max"
         )
 
+        # People
+        self.contacts = Words(
+            counter(
+                "contacts", "Addresses that buyers' tickets go to: kept, erased on demand, purged", "outcome"
+            )
+        )
+
         # Fraud
         self.fraud_verdicts = Words(
             counter("fraud_verdicts", "Attempts to pay, by what became of them", "verdict")

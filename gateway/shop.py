@@ -11,6 +11,7 @@ the background takes turns by leases in the store.
     health       ─► for everybody
 """
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -143,13 +144,19 @@ class ShopProcess:
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
         self._tickets: JoinedTickets | None = None
-        tills, signals, tickets = None, None, None
+        tills, signals, tickets, people = None, None, None, None
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
             {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}
         ):
             # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
-            from gateway import shop_judge, shop_signals, shop_tickets, shop_tills  # noqa: PLC0415
+            from gateway import (  # noqa: PLC0415
+                shop_judge,
+                shop_people,
+                shop_signals,
+                shop_tickets,
+                shop_tills,
+            )
 
             account = shop_tills.account_of(settings, parts, metrics)
             octets = secret_for(ring.active("sid").octets, "fraud")
@@ -170,6 +177,7 @@ class ShopProcess:
             self._tickets = tickets = shop_tickets.JoinedTickets(
                 settings, parts, tills, buyer_of, links, metrics
             )
+            people = shop_people.JoinedPeople(settings, parts, buyer_of, metrics)
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run
@@ -185,6 +193,7 @@ class ShopProcess:
             bounds=Bounds(lag_ms=settings.shop_lag_ms),
             tills=tills,
             judge=self._judge,
+            people=people,
             secure=settings.secure,
             watch=UNWATCHED if signals is None else signals,
             works=works,
@@ -237,6 +246,8 @@ class ShopProcess:
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""
         await self._parts.open()
+        if self.shop.people is not None:
+            await asyncio.to_thread(self.shop.people.check)
         if self._settings.shop_demo:
             await fill(self._parts.catalogue, self._parts.clock.now_ms(), self._settings.shop_room or "")
         await self.shop.start()

@@ -48,6 +48,7 @@ from kernel.tasks import is_ending
 
 if TYPE_CHECKING:
     from gateway.shop_judge import FraudJudge
+    from gateway.shop_people import JoinedPeople
     from gateway.shop_tickets import JoinedTickets
     from gateway.shop_tills import JoinedTills
 
@@ -101,6 +102,7 @@ class JoinedShop:
         bounds: Bounds | None = None,
         tills: "JoinedTills | None" = None,
         judge: "FraudJudge | None" = None,
+        people: "JoinedPeople | None" = None,
         secure: bool = False,
         watch: Watch = UNWATCHED,
         works: Mapping[str, Work] | None = None,
@@ -108,7 +110,7 @@ class JoinedShop:
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
 
-        `tills` take money, `judge` looks at who pays.
+        `tills` take money, `judge` looks at who pays, `people` keep where tickets go.
 
         `bounds`: what the process may be burdened with before maps become coarse; `secure`: pages come over TLS.
 
@@ -144,12 +146,12 @@ class JoinedShop:
         async def buyer(request: Request) -> str:
             return buyer_of(request.scope)
 
-        self.tills, self._judge = tills, judge
+        self.tills, self._judge, self.people = tills, judge, people
         pages = None
         if tills is not None:
             pages = OrderPages(
                 tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of,
-                fields=tills.fields, is_live=tills.is_live,
+                fields=tills.fields, is_live=tills.is_live, contacts=None if people is None else people.pages,
                 **({} if tickets is None else {"tickets_of": tickets.links.tickets}),
             )  # fmt: skip
         listed = CatalogueWeb(catalogue)
@@ -160,6 +162,7 @@ class JoinedShop:
                 MapWeb(self.live_map, metrics),
                 *([tills.web] if tills is not None else []),
                 *([tickets.web] if tickets is not None else []),
+                *([people.web] if people is not None else []),
             ),
             {
                 ("GET", "listing"): listed.listing,
@@ -248,6 +251,8 @@ class JoinedShop:
                 "reconciling": self.reconciler.run,
                 "waitlist": self.waitlist.run,
             }
+            if self.people is not None:
+                works["purging"] = self.people.purging.run
             if self.tills is not None:
                 works["orders"] = self.tills.recovering.run
             if self._stock is not None:

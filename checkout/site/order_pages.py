@@ -28,6 +28,7 @@ from checkout.orders.service import Blocked, No, Ordering
 from checkout.orders.web import refusal_of
 from checkout.requests import read_key, same_site
 from checkout.sales.service import Reserving
+from checkout.site.contact_pages import ContactPages
 from checkout.site.fields import TOKEN, CardFields
 from checkout.site.forms import html, one, read_form
 from checkout.site.render import Event, Pages, Visit, can_be_paid, content_security_policy
@@ -68,12 +69,15 @@ class OrderPages:
         fields: CardFields | None = None,
         is_live: bool = False,
         tickets_of: Callable[[str, str], str] = lambda *_: "",
+        contacts: ContactPages | None = None,
     ) -> None:
         """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money.
 
-        `tickets_of` gives the address of an order's tickets, by event and order.
+        `tickets_of` gives the address of an order's tickets, by event and order. `contacts` ask where they go; None:
+        nobody is asked.
         """
         self._tickets_of = tickets_of
+        self._contacts = contacts
         self._ordering = ordering
         self._reserving = reserving
         self._ways = [(way.token, way.words) for way in ways]
@@ -96,6 +100,7 @@ class OrderPages:
             Route(f"{event}/order/{{order}}", self.show, methods=["GET"]),
             Route(f"{event}/order/{{order}}/pay", self.pay, methods=["POST"]),
             Route(f"{event}/order/{{order}}/leave", self.leave, methods=["POST"]),
+            *(self._contacts.routes(visit_of) if self._contacts is not None else ()),
         ]
 
     async def open(self, request: Request) -> Response:
@@ -127,9 +132,12 @@ class OrderPages:
         visit, key, policy = self._visit(request), secrets.token_urlsafe(16), None
         if self._fields is not None and can_be_paid(paper, visit.now_ms):
             policy = content_security_policy(fields=self._fields)
+        contact = None
+        if self._contacts is not None:
+            contact = await self._contacts.shown(request, event["id"], name)
         tickets = self._tickets_of(event["id"], name) if paper["phase"] == Phase.PAID else ""
         text = self._pages.order(
-            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets
+            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets, contact
         )
         return html(request.scope, text, policy=policy)
 

@@ -101,6 +101,19 @@ class Visit:
     link: Callable[[str, str], str] = lambda name, value: f"?{name}={value}"
 
 
+@dataclass(frozen=True, slots=True)
+class ShownContact:
+    """Where an order's tickets go, as its page shows it.
+
+    `shown` is the address with its letters hidden, '' for none; `days`: so long after the event it is kept.
+    """
+
+    shown: str
+    days: int
+    is_wrong: bool = False
+    is_away: bool = False
+
+
 def season(event: Event, now_ms: int) -> Season:
     """Tell the season of an event's sale; the bounds are half-open."""
     if event["state"] == "cancelled":
@@ -224,11 +237,12 @@ class Pages:
         form_key: str,
         fields: CardFields | None = None,
         tickets: str = "",
+        contact: ShownContact | None = None,
     ) -> str:
         """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words.
 
         `tickets` is the address of its tickets, once it is paid. With `fields` a card is entered into them instead,
-        while the order can be paid (`can_be_paid`).
+        while the order can be paid (`can_be_paid`). Without a `contact` nothing is said of where tickets go.
         """
         return self._page(
             "order.html",
@@ -241,6 +255,7 @@ class Pages:
             fields=fields,
             payable=can_be_paid(order, visit.now_ms),
             tickets=tickets,
+            contact=contact,
         )
 
     def tickets(self, visit: Visit, event: Event, cards: Sequence[Mapping[str, Any]], paper: str) -> str:

@@ -19,6 +19,7 @@ from gateway.shop_devices import PURPOSE, DeviceCookie, Devices
 from gateway.shop_joined import JoinedShop
 from gateway.shop_judge import FraudJudge, fraud_settings
 from gateway.shop_parts import ShopParts
+from gateway.shop_people import JoinedPeople
 from gateway.shop_signals import Signals
 from gateway.shop_tills import Account, JoinedTills
 from kernel.clock import ManualClock
@@ -117,6 +118,7 @@ async def till_front(
         offer_ms=120_000,
         tills=tills,
         judge=judge,
+        people=JoinedPeople(settings, parts, buyer_of, metrics),
         watch=signals,
     )
     await shop.open_halls()

@@ -13,6 +13,27 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "There is no such order, or the buyer has none such.",
         "`GET …/orders` lists the buyer's own.",
     ),
+    "contact-unknown": (
+        GROUP,
+        "Nobody has said where this order's tickets go.",
+        "`PUT …/orders/{order}/contact`, or nothing: nobody has to.",
+    ),
+    "contact-malformed": (
+        GROUP,
+        "A contact has other members than `email`, `name` and `language`, or a name that cannot be taken.",
+        CORRECT,
+    ),
+    "contact-unreadable": (
+        GROUP,
+        "What is kept of a buyer does not open: its key is missing, or the row was changed.",
+        "Put the file of the people's keys back (docs/people.md); the log names the row.",
+    ),
+    "email-malformed": (
+        GROUP,
+        "This is no e-mail address; `why` says which part: `at`, `local`, `domain`, `long`, `control`.",
+        CORRECT,
+    ),
+    "language-unknown": (GROUP, "The shop does not write in this language.", CORRECT),
     "order-over": (GROUP, "The order's time is over, or it was given up; its seats are free.", CHOOSE),
     "order-paid": (GROUP, "The order is paid for.", "Nothing."),
     "payment-declined": (

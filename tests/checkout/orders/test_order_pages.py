@@ -12,6 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 
 from checkout.orders.ports import Judgement, Seen
+from checkout.people.contacts import Contacts
+from checkout.site.contact_pages import ContactPages
 from checkout.site.fields import CardFields, stripe_fields
 from checkout.site.order_pages import OrderPages, Way
 from checkout.site.render import Event, Visit
@@ -26,7 +28,9 @@ WAYS = (Way("ok", "pays"), Way("no-funds", "no-funds"), Way("asks", "asks"))
 
 
 @asynccontextmanager
-async def visiting(own: Shop, fields: CardFields | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(
+    own: Shop, fields: CardFields | None = None, contacts: Contacts | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Visit the pages; a header says who does."""
 
     def buyer_of(scope: Scope) -> str:
@@ -45,8 +49,9 @@ async def visiting(own: Shop, fields: CardFields | None = None) -> AsyncIterator
         return PlainTextResponse(error.code, error.status)
 
     pages = OrderPages(
-        own.worker.ordering, own.scene.reserving, WAYS, buyer_of, lambda _: Seen("192.0.2.1"), fields=fields
-    )
+        own.worker.ordering, own.scene.reserving, WAYS, buyer_of, lambda _: Seen("192.0.2.1"), fields=fields,
+        contacts=None if contacts is None else ContactPages(contacts, buyer_of, 30),
+    )  # fmt: skip
     router = ExceptionMiddleware(Router(pages.routes(event_of, visit_of)), {Refused: refused})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

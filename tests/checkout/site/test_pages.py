@@ -15,7 +15,16 @@ from checkout.orders.papers import Phase
 from checkout.payments.port import Decline
 from checkout.site.assets import SEAT_MODULES, address, assets, version
 from checkout.site.order_pages import SANDBOX_WAYS
-from checkout.site.render import Event, Pages, Season, Visit, content_security_policy, facts, season
+from checkout.site.render import (
+    Event,
+    Pages,
+    Season,
+    ShownContact,
+    Visit,
+    content_security_policy,
+    facts,
+    season,
+)
 from checkout.site.words import SOURCE, faults, languages, negotiate
 
 NOW_MS = 1_800_000_000_000
@@ -53,6 +62,13 @@ ORDER = {
     "attempts_left": 3, "decline": None, "action_url": "/bank", "card": "visa 4242",
 }  # fmt: skip
 WAYS = [(way.token, way.words) for way in SANDBOX_WAYS]
+CONTACTS = {
+    "asked": ShownContact("", 30),
+    "kept": ShownContact("a•••@example.org", 30),
+    "wrong": ShownContact("", 30, is_wrong=True),
+    "kept wrong": ShownContact("a•••@example.org", 1, is_wrong=True),
+    "away": ShownContact("", 30, is_away=True),
+}
 PHASES = [phase.value for phase in Phase]
 STATES = {"review": "review", "paid": "paid", "refunded": "refunded", "over": "lapsed"}
 RESERVATION = PAPER | {"reservation": "R1", "state": "active"}
@@ -96,6 +112,8 @@ def every_page(visit: Visit) -> dict[str, str]:
         order = ORDER | {"phase": phase, "state": STATES.get(phase, "open")}
         order |= {"decline": "insufficient-funds" if phase == "declined" else None}
         made[f"order {phase}"] = pages.order(visit, EVENT, order, [SEAT], WAYS, "key")
+    for name, contact in CONTACTS.items():
+        made[f"order contact {name}"] = pages.order(visit, EVENT, ORDER, [SEAT], WAYS, "key", contact=contact)
     for decline in Decline:
         if decline is not Decline.FRAUD:
             order = ORDER | {"phase": "declined", "decline": decline.value}
