@@ -75,7 +75,7 @@ def rotated_by(settings: "Settings", *, wait: bool) -> "Rotated":
             text = "\n".join(f"{event} {override.text()}" for event, override in sorted(found.items()))
             return text, any(override.is_moving for override in found.values())
 
-        keys = PeopleKeys.open_keys(settings.people_keys_path, clock.now_ms())
+        keys = PeopleKeys.open_keys(settings.people_keys_path(settings.data), clock.now_ms())
         rotation = Rotation(keys, databases, moves, _tell)
         rotated = rotation.begin(clock.now_ms())
         rotation.seal(rotated)

@@ -173,11 +173,6 @@ class Settings(ShopSettings):
         return self.keyring or self.data / "keyring.json"
 
     @property
-    def people_keys_path(self) -> Path:
-        """The file with the keys that seal personal values."""
-        return self.people_keys or self.data / "people-keys.json"
-
-    @property
     def journal_address(self) -> str:
         """The journal's SQL database."""
         return self.journal_url or f"sqlite:///{(self.data / 'journal.db').resolve()}"

@@ -31,6 +31,7 @@ from checkout.orders.web import HooksWeb
 from checkout.organiser.finding import Finding
 from checkout.organiser.importing import Importing
 from checkout.organiser.orders_web import OrdersDesk
+from checkout.organiser.people_web import PeopleDesk
 from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
@@ -38,6 +39,7 @@ from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.tickets_web import TicketsDesk
 from checkout.organiser.web import OrganiserWeb
+from checkout.people.staff_tokens import StaffTokens
 from checkout.site.roles import Role, read_roles
 from checkout.site.web import HEALTH, health, refusal
 from checkout.tickets.links import DOORS
@@ -218,15 +220,17 @@ class ShopProcess:
 
     def _organisers(self) -> ASGIApp | None:
         token, parts = self._settings.organiser_token, self._parts
-        if token is None or Role.ORGANISER not in self._roles:
+        staff = StaffTokens(self._settings.staff_tokens_path(self._settings.data), parts.clock)
+        if (token is None and not staff.rows) or Role.ORGANISER not in self._roles:
             return None
         return OrganiserWeb(
             parts.catalogue,
             Importing(parts.catalogue),
             Organising(parts.catalogue, parts.shards),
             Reporting(parts.catalogue, parts.shards, parts.clock),
-            {"organiser": token},
-            [Route(f"{PREFIX}/metrics", metrics), *self._orders_desk()],
+            {} if token is None else {"organiser": token},
+            [Route(f"{PREFIX}/metrics", metrics), *self._orders_desk(), *self._people_desk()],
+            staff.member,
         )
 
     def _orders_desk(self) -> Sequence[Route]:
@@ -242,6 +246,13 @@ class ShopProcess:
             *orders,
             *TicketsDesk(self._tickets.service, self._tickets.links, parts.catalogue).routes,
         ]
+
+    def _people_desk(self) -> Sequence[Route]:
+        """Give the organisers' addresses of what is kept of buyers."""
+        people = self.shop.people
+        if people is None:
+            return ()
+        return PeopleDesk(self._parts.catalogue, people.contacts, people.personal).routes
 
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""

@@ -16,6 +16,7 @@ from gateway.options import NO, settings_of
 from gateway.people_command import add_people
 from gateway.shop_acts import add_acts
 from gateway.shop_keys import add_keys
+from gateway.staff_command import add_staff
 from kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     add_keys(shop.add_parser("keys", help="the keys that sign tickets: list, rotate, drop"))
     add_acts(shop)
     add_people(shop)
+    add_staff(shop)
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ class JoinedPeople:
     ) -> None:
         """Join everything; the file of the keys is made if there is none. `more`: what other rooms keep of buyers."""
         self._parts = parts
-        self._path = settings.people_keys_path
+        self._path = settings.people_keys_path(settings.data)
         self.keys = PeopleKeys.open_keys(self._path, parts.clock.now_ms())
         self.contacts = Contacts(parts.shards, self.keys, parts.clock, metrics)
         self.personal = Personal(parts.shards, self.contacts, more)

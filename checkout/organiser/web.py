@@ -8,9 +8,10 @@
     POST         /events/{id}/tiers, /block, /unblock   PUT   /events/{id}/allocations/{name}
     GET          /events/{id}/report                    GET   /events/{id}/seats.csv
 
-Who asks shows a token (``Authorization: Bearer``); each token has a name, which stands in the log beside every act.
-Tokens are compared by their hashes, all of them each time, in constant time. No cookie is read, so no other site can
-act through an organiser's browser. Addresses below the prefix are told to nobody without a token.
+Who asks shows a token (``Authorization: Bearer``); each token has a name and a role. Which role may use an address
+``organiser.rights`` says; who was refused, and who did what, stands in the log. Tokens are compared by their hashes,
+all of them each time, in constant time. No cookie is read, so no other site can act through an organiser's browser.
+Addresses below the prefix are told to nobody without a token.
 
 A change of an event names the version that it changes in If-Match (428 without, 412 with an old one and the event as
 it is now). What the store did not hear at once is answered with 202 and ``"on": "later"`` (``organiser.service``). All
@@ -19,12 +20,13 @@ failures are problems (RFC 9457), those of a file or a document with the list ``
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 
 from checkout.catalogue.event import Known, Venue
 from checkout.catalogue.selling import State
@@ -47,6 +49,7 @@ from checkout.organiser.papers import (
     unconfirmed,
 )
 from checkout.organiser.reporting import Reporting
+from checkout.organiser.rights import may
 from checkout.organiser.service import Applied, On, Organising
 from checkout.organiser.talking import (
     NO_STORE,
@@ -59,9 +62,12 @@ from checkout.organiser.talking import (
     table,
     told,
 )
+from checkout.people.staff import Member, StaffRole
 from kernel.asgi import Receive, Scope, Send, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
+
+log = logging.getLogger(__name__)
 
 
 class OrganiserWeb:
@@ -75,8 +81,13 @@ class OrganiserWeb:
         reporting: Reporting,
         tokens: Mapping[str, str],
         more: Sequence[Route] = (),
+        staff: Callable[[str], Member | None] = lambda _: None,
     ) -> None:
-        """`tokens`: names to secrets; without any nobody comes in. `more`: further addresses behind the same door."""
+        """`tokens`: names to secrets, all of them owners'. `more`: further addresses behind the same door.
+
+        `staff` tells whose another token is. Without any token nobody comes in.
+        """
+        self._staff = staff
         self._catalogue = catalogue
         self._importing = importing
         self._organising = organising
@@ -110,25 +121,42 @@ class OrganiserWeb:
             await send({"type": "websocket.close", "code": 1000})
             return
         try:
-            scope[WHO] = self._who(Request(scope).headers.get("authorization", ""))
+            member = self._who(Request(scope).headers.get("authorization", ""))
+            scope[WHO] = member.name
+            acting = self._allowed(scope, member)
             # With an application the router raises what it does not answer, and the failure is answered here.
             await self._router({**scope, "app": self}, receive, send)
+            if acting:
+                log.info("staff acted", extra=acting)
         except Exception as error:  # noqa: BLE001 - the one place where failures become answers
             status, headers, body = raw_problem(error)
             if status == 401:
                 headers.append((b"www-authenticate", b'Bearer realm="organiser"'))
             await respond(send, status, [*headers, (b"x-content-type-options", b"nosniff")], body)
 
-    def _who(self, authorization: str) -> str:
+    def _allowed(self, scope: Scope, member: Member) -> dict[str, str]:
+        """Refuse what the role may not; returns what the log is to say when it is done, for what changes something."""
+        path = next((own.path for own in self.routes if own.matches(scope)[0] is Match.FULL), None)
+        if path is None:
+            return {}  # Nothing is there: the router says so.
+        method = scope["method"]
+        told_of = {"who": member.name, "role": member.role.value, "method": method, "address": path}
+        if not may(member.role, method, path):
+            log.warning("staff were refused", extra=told_of)
+            raise Refused("role-refused", f"A {member.role.value} may not do this.", 403)
+        return {} if method in {"GET", "HEAD"} else told_of
+
+    def _who(self, authorization: str) -> Member:
         scheme, _, token = authorization.partition(" ")
         given = _digest(token.strip())
         # Every one is compared, so that the time tells nothing of which came close.
         known = [name for name, digest in self._tokens.items() if hmac.compare_digest(digest, given)]
         if not authorization:
             raise Refused("token-missing", "This needs an organiser's token, as Authorization: Bearer.", 401)
-        if scheme.lower() != "bearer" or not known:
+        member = Member(known[0], StaffRole.OWNER) if known else self._staff(token.strip())
+        if scheme.lower() != "bearer" or member is None:
             raise Refused("token-invalid", "This is no organiser's token.", 401)
-        return known[0]
+        return member
 
     # ------------------------------------------------------------------------ who and where
 

@@ -7,6 +7,11 @@ READ = "Read it again, and change what you read."
 
 WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
+    "role-refused": (
+        GROUP,
+        "The token's role may not use this address; the log says whose it was.",
+        "Ask an owner: `waitroom shop staff add` makes tokens of other roles (docs/organiser.md).",
+    ),
     "organiser-invalid": (GROUP, "An organiser has faults; nothing was kept.", CORRECT),
     "venue-invalid": (GROUP, "A venue has faults; nothing was kept.", CORRECT),
     "ticket-unknown": (

@@ -1,0 +1,260 @@
+"""Route sweep: every address of the shop, read off its own routers, asked by nobody and by each role (seed row 8).
+
+The table here is written apart from the code's (``checkout.organiser.rights``): who changes one says so in the other.
+An address without a line in it fails the test, whoever added it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from checkout.metrics import Metrics
+from checkout.organiser import web as module
+from checkout.organiser.rights import RIGHTS
+from checkout.organiser.talking import PREFIX
+from checkout.organiser.web import OrganiserWeb
+from checkout.people.staff import StaffRole
+from checkout.people.staff_tokens import StaffTokens
+from gateway.settings import Settings
+from gateway.shop import Doors, ShopProcess
+from kernel.clock import SystemClock
+from tests.checkout.organisers import told
+from tests.gateway.test_shop_roles import addresses
+
+TOKEN = "the organiser's own secret"
+LETTERS = {
+    "v": StaffRole.VIEWER,
+    "s": StaffRole.SUPPORT,
+    "d": StaffRole.SCANNER,
+    "o": StaffRole.ORGANISER,
+    "O": StaffRole.OWNER,
+}
+MAY = {
+    "GET /organisers": "vsoO",
+    "PUT /organisers/{organiser}": "O",
+    "GET /venues": "vsdoO",
+    "PUT /venues/{venue}": "oO",
+    "POST /venues/{venue}/layouts": "oO",
+    "GET /events": "vsdoO",
+    "POST /events": "oO",
+    "GET /events/{event}": "vsdoO",
+    "PATCH /events/{event}": "oO",
+    "POST /events/{event}/publish": "oO",
+    "POST /events/{event}/cancel": "oO",
+    "POST /events/{event}/prices": "oO",
+    "POST /events/{event}/tiers": "oO",
+    "POST /events/{event}/block": "oO",
+    "POST /events/{event}/unblock": "oO",
+    "PUT /events/{event}/allocations/{name}": "oO",
+    "GET /events/{event}/report": "vsoO",
+    "GET /events/{event}/seats.csv": "vsoO",
+    "GET /events/{event}/cancellation": "vsoO",
+    "GET /events/{event}/money": "oO",
+    "GET /money": "oO",
+    "GET /money.csv": "oO",
+    "GET /metrics": "vsoO",
+    "GET /events/{event}/orders": "soO",
+    "GET /events/{event}/orders/{order}": "soO",
+    "GET /events/{event}/orders/{order}/personal": "soO",
+    "DELETE /events/{event}/orders/{order}/personal": "soO",
+    "POST /people/find": "soO",
+    "GET /events/{event}/refunds": "soO",
+    "GET /events/{event}/reviews": "soO",
+    "GET /events/{event}/disputes": "soO",
+    "POST /events/{event}/orders/{order}/release": "soO",
+    "POST /events/{event}/orders/{order}/refuse": "soO",
+    "POST /events/{event}/orders/{order}/refunds": "oO",
+    "POST /events/{event}/orders/{order}/refunds/{refund:path}/retry": "oO",
+    "GET /notices": "soO",
+    "POST /notices/{provider}/{name:path}/seen": "oO",
+    "GET /strays": "soO",
+    "POST /strays/{provider}/{name:path}/seen": "oO",
+}
+"""Which role may use which of the organiser's addresses: viewer, support, scanner at the door, organiser, Owner."""
+
+FOR_EVERYBODY = {("GET", "/health")}
+
+
+class Swept:
+    """A shop's process, and tokens of every role."""
+
+    def __init__(self, process: ShopProcess, tokens: dict[StaffRole, str]) -> None:
+        self.process = process
+        self.tokens = tokens
+        self.doors: Any = process.app
+        assert isinstance(process.app, Doors)
+
+    @property
+    def desk(self) -> OrganiserWeb:
+        """Give the organiser's application."""
+        desk = self.doors._organisers
+        assert isinstance(desk, OrganiserWeb)
+        return desk
+
+    def routes(self) -> list[tuple[str, str]]:
+        """Read the organiser's addresses off its router."""
+        return sorted(
+            (method, route.path)
+            for route in self.desk.routes
+            for method in route.methods or ()
+            if method != "HEAD"
+        )
+
+    @asynccontextmanager
+    async def client(self, token: str = "") -> AsyncIterator[httpx.AsyncClient]:
+        """Ask at the shop's own port."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(self.process.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as client:
+            yield client
+
+
+@pytest.fixture
+def swept(store_url: str, tmp_path: Path) -> Swept:
+    """Join a shop that takes money, with every address that it can have; nothing is opened."""
+    staff = StaffTokens(tmp_path / "staff-tokens.json", SystemClock())
+    until_ms = SystemClock().now_ms() + 3_600_000
+    tokens = {role: staff.add(f"the-{role.value}", role, until_ms) for role in StaffRole}
+    settings = Settings(
+        data=tmp_path, store_url=store_url, payments="sandbox", sandbox_port=1, organiser_token=TOKEN
+    )
+    return Swept(ShopProcess(settings, Metrics(CollectorRegistry())), tokens)
+
+
+def named(path: str) -> str:
+    """Put names into an address."""
+    for name in ("organiser", "venue", "event", "order", "name", "refund", "provider"):
+        path = path.replace(f"{{{name}}}", f"a-{name}").replace(f"{{{name}:path}}", f"a/{name}")
+    assert "{" not in path
+    return path
+
+
+def test_every_address_of_the_organiser_has_its_line(swept: Swept) -> None:
+    """In the table here and in the code's, in both directions: a new address needs one in each."""
+    found = {f"{method} {path.removeprefix(PREFIX)}" for method, path in swept.routes()}
+
+    assert found == set(MAY)
+    assert {
+        f"{method} {path}": "".join(letter for letter, role in LETTERS.items() if role in roles)
+        for (method, path), roles in RIGHTS.items()
+    } == MAY
+
+
+async def test_each_role_may_what_its_line_says_and_nothing_else(swept: Swept) -> None:
+    """Each address by each role: 403 with the code, or something that is no refusal of who asks."""
+    wrong = []
+    for role, token in swept.tokens.items():
+        async with swept.client(token) as client:
+            for method, path in swept.routes():
+                answer = await client.request(method, named(path), json={})
+                is_refused = answer.status_code == 403 and answer.json()["code"] == "role-refused"
+                may = role in {LETTERS[letter] for letter in MAY[f"{method} {path.removeprefix(PREFIX)}"]}
+                if is_refused is may or (may and answer.status_code in {401, 403}):
+                    wrong.append((role.value, method, path, answer.status_code))
+                if method == "GET" and not may:
+                    head = await client.head(named(path))
+                    assert head.status_code == 403, path
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("token", ["", "staff_nobody", TOKEN[:-1], "the-owner"])
+async def test_nobody_is_let_in_anywhere(token: str, swept: Swept) -> None:
+    """Without a token, or with one that is nobody's: 401 at every address, known or not."""
+    async with swept.client(token) as client:
+        for method, path in [*swept.routes(), ("GET", f"{PREFIX}/nothing"), ("GET", "/organiser/")]:
+            answer = await client.request(method, named(path), json={})
+            assert answer.status_code == 401, (method, path)
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_the_settings_own_token_is_an_owners(swept: Swept) -> None:
+    """As it always was."""
+    async with swept.client(TOKEN) as client:
+        for method, path in swept.routes():
+            answer = await client.request(method, named(path), json={})
+            assert answer.status_code not in {401, 403}, (method, path)
+
+
+async def test_no_address_of_fans_is_open_without_an_admission(swept: Swept) -> None:
+    """Every address of pages and API, asked by nobody, and by staff, whose token is no admission."""
+    asked = addresses(swept.process.shop.app)
+    assert len(asked) > 40
+    for token in ("", TOKEN, swept.tokens[StaffRole.OWNER]):
+        async with swept.client(token) as client:
+            for method, path in sorted(asked):
+                answer = await client.request(method, path)
+                if (method, path) in FOR_EVERYBODY:
+                    assert answer.status_code == 200
+                else:
+                    assert answer.status_code == 401, (method, path)
+
+
+@pytest.mark.parametrize("provider", ["sandbox", "stripe", "nobody"])
+async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
+    """No token and no admission helps."""
+    async with swept.client(TOKEN) as client:
+        answer = await client.post(f"/hooks/{provider}", content=b"{}")
+
+    assert answer.status_code in {400, 404}
+
+
+def test_the_doors_are_those_that_are_swept() -> None:
+    """Health, organisers, hooks, fans: whoever opens another door sweeps it here as well."""
+    names = set(Doors.__call__.__code__.co_names) - {"get", "startswith", "removeprefix"}
+
+    assert names == {
+        "HEALTH",
+        "health",
+        "_organisers",
+        "respond",
+        "raw_problem",
+        "refusal",
+        "HOOKS",
+        "_hear",
+        "_fans",
+    }
+
+
+async def test_without_the_look_at_the_role_a_viewer_gives_money_back(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: everybody with a token may everything, and the sweep sees it."""
+    monkeypatch.setattr(module, "may", lambda *_: True)
+
+    with pytest.raises(AssertionError):
+        await test_each_role_may_what_its_line_says_and_nothing_else(swept)
+
+
+async def test_who_was_refused_and_who_acted_stands_in_the_log(
+    swept: Swept, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By name, role and address, and never with a token."""
+    caplog.set_level("INFO")
+    await swept.process._parts.open()
+    async with swept.client(swept.tokens[StaffRole.SUPPORT]) as client:
+        refused = await client.post(f"{PREFIX}/events/a-event/prices", json={})
+    async with swept.client(swept.tokens[StaffRole.ORGANISER]) as client:
+        kept = await client.put(
+            f"{PREFIX}/venues/hall",
+            json={"name": "Hall", "city": "Hamburg", "country": "DE", "time_zone": "Europe/Berlin"},
+        )
+    await swept.process._parts.close()
+    lines = {
+        record.getMessage(): (record.who, record.role, record.method, record.address)  # type: ignore[attr-defined]
+        for record in caplog.records
+        if record.name == "checkout.organiser.web"
+    }
+
+    assert (refused.status_code, kept.status_code) == (403, 200)
+    assert lines == {
+        "staff were refused": ("the-support", "support", "POST", f"{PREFIX}/events/{{event}}/prices"),
+        "staff acted": ("the-organiser", "organiser", "PUT", f"{PREFIX}/venues/{{venue}}"),
+    }
+    assert [act["who"] for act in told(caplog.records)] == ["the-organiser"]
+    assert not any(token in caplog.text for token in swept.tokens.values())
