@@ -140,6 +140,18 @@ class Metrics:
             )
         )
 
+        # What people are told
+        self.outbox_waiting = gauge(
+            "outbox_waiting_messages", "Messages that wait to be sent, by channel", "place", "channel"
+        )
+        self.outbox_oldest = gauge(
+            "outbox_oldest_seconds", "Age of the oldest message that waits to be sent", "place", "channel",
+            mode="max",
+        )  # fmt: skip
+        self.outbox_sends = counter(
+            "outbox_sends", "Tries to send a message, by what came of them", "channel", "outcome"
+        )
+
         # Fraud
         self.fraud_verdicts = Words(
             counter("fraud_verdicts", "Attempts to pay, by what became of them", "verdict")

@@ -30,6 +30,7 @@ from checkout.order_tables import (
     VERDICTS,
     WORK,
 )
+from checkout.outbox_tables import OUTBOX, OUTBOX_SENDS
 from checkout.ticket_tables import SCANNERS, SCANS, TICKETS, TRANSFERS
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "MONEY",
     "NOTICES",
     "ORDERS",
+    "OUTBOX",
+    "OUTBOX_SENDS",
     "REFUNDS",
     "REVIEWS",
     "SCANNERS",
@@ -302,6 +305,8 @@ INVENTORY = (
     SCANNERS,
     SCANS,
     CONTACTS,
+    OUTBOX,
+    OUTBOX_SENDS,
     IDEMPOTENCY,
     STORE_EPOCHS,
 )

@@ -9,6 +9,7 @@ connection inside of the caller's transaction and may be run again (``grouping``
 from sqlalchemy import Connection
 
 from checkout.money import Money
+from checkout.orders.letters import tell_cancelled, tell_refund
 from checkout.orders.order import Attempt, OrderState
 from checkout.orders.projection import REFUNDED, WANTED, Told
 from checkout.orders.refund import Refund, RefundState
@@ -41,6 +42,7 @@ def write_refund(
     changed = change_refund(connection, was, now)
     told.refund(was, changed)
     tell(connection, told.draft(REFUNDED, at_ms))
+    tell_refund(connection, was, changed, heard, at_ms)
     return changed
 
 
@@ -93,4 +95,5 @@ def want_refund(
     add_refund(connection, refund)
     told.refund(None, refund)
     tell(connection, told.draft(WANTED, now_ms))
+    tell_cancelled(connection, refund, now_ms)
     return refund

@@ -27,6 +27,7 @@ from checkout.fraud.review import Decision
 from checkout.money import Money
 from checkout.orders.cards import within_card
 from checkout.orders.dispute_rows import put_disputes
+from checkout.orders.letters import tell_cancelled, tell_order, tell_refund
 from checkout.orders.order import (
     ATTEMPTS_MOST,
     NEVER_MS,
@@ -169,6 +170,7 @@ def close(
     if order.state is OrderState.PAID:
         told.tickets(_revoked(connection, order.id, at_ms))
     tell(connection, told.draft(CLOSED, at_ms))
+    tell_order(connection, closed, at_ms)
     if order.state is OrderState.OPEN:
         state = SaleState.LAPSED if happening is Happening.TIME_OVER else SaleState.RELEASED
         return Closed(closed, release_within(connection, order.reservation, state, at_ms))
@@ -304,6 +306,7 @@ def sell(
         told.review(None, open_review(connection, written, cautions.terms, at_ms))
     if not sell_within(connection, order.reservation, at_ms, told.draft(SOLD, at_ms)):
         raise NotSold
+    tell_order(connection, changed, at_ms)
     return changed, written
 
 
@@ -321,6 +324,7 @@ def settle(
     told.attempt(was, written)
     told.tickets(issue(connection, order.event, order.id, order.reservation, at_ms))
     tell(connection, told.draft(PAID, at_ms))
+    tell_order(connection, paid, at_ms)
     return paid, written
 
 

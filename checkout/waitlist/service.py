@@ -346,7 +346,9 @@ class Waitlist:
                 Held(until_ms=until_ms)
                 | HeldAgain(state=HoldState.HELD | HoldState.PINNED, until_ms=until_ms)
             ):
-                if await asyncio.to_thread(rows.offer, entry, hold_id_text(id_), until_ms):
+                if await asyncio.to_thread(
+                    rows.offer, entry, hold_id_text(id_), until_ms, self._clock.now_ms()
+                ):
                     return EntryState.OFFERED
                 found = await asyncio.to_thread(rows.live, entry.event, entry.buyer)
                 if found is not None and found[0].number == entry.number:

@@ -26,6 +26,8 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from checkout.database import ShopDatabase
 from checkout.holds.store import LUA, MARK_MOST, HoldStore, load_script
+from checkout.notifications.message import Kind, Message, message_id
+from checkout.notifications.store import put
 from checkout.tables import RESERVATIONS, STANDS_IN_LINE, WAITLIST
 from kernel.database import take_turn
 from kernel.lua import Scalar, Script, fast_call, load
@@ -130,11 +132,20 @@ class WaitlistRows:
         with self._database.reading() as connection:
             return set(connection.scalars(rows))
 
-    def offer(self, entry: Entry, hold: str, until_ms: int) -> bool:
-        """Say that an entry has an offer; False when it does not wait any more."""
-        return self._change(
-            entry, EntryState.WAITING, state=EntryState.OFFERED, hold_id=hold, offer_until_ms=until_ms
-        )
+    def offer(self, entry: Entry, hold: str, until_ms: int, now_ms: int) -> bool:
+        """Say that an entry has an offer, and have the buyer told; False when it does not wait any more."""
+        kind, subject = Kind.WAITLIST_OFFER, f"waitlist:{entry.number}"
+        # An offer that was lost with the store and is made anew is told once: it is the same seats' hold.
+        id_ = message_id(kind, entry.event, str(entry.number), hold)
+        told = Message(id_, entry.event, kind, subject, now_ms, {"until_ms": until_ms, "seats": entry.wanted})
+        with self._database.writing() as connection:
+            is_offered = _changed(
+                connection, entry, EntryState.WAITING,
+                state=EntryState.OFFERED, hold_id=hold, offer_until_ms=until_ms,
+            )  # fmt: skip
+            if is_offered:
+                put(connection, told)
+            return is_offered
 
     def end(self, entry: Entry, state: EntryState) -> bool:
         """End an entry as it was read; False when somebody else has changed it since."""
@@ -161,12 +172,16 @@ class WaitlistRows:
         return None if found is None else _entry(found)
 
     def _change(self, entry: Entry, was: EntryState, **values: Any) -> bool:
-        columns = WAITLIST.c
-        change = sa.update(WAITLIST).where(
-            columns.event_id == entry.event, columns.number == entry.number, columns.state == str(was)
-        )
         with self._database.writing() as connection:
-            return connection.execute(change.values(**values)).rowcount == 1
+            return _changed(connection, entry, was, **values)
+
+
+def _changed(connection: Connection, entry: Entry, was: EntryState, **values: Any) -> bool:
+    columns = WAITLIST.c
+    change = sa.update(WAITLIST).where(
+        columns.event_id == entry.event, columns.number == entry.number, columns.state == str(was)
+    )
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
 def _entry(row: RowMapping) -> Entry:

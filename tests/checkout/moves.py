@@ -30,6 +30,8 @@ from checkout.tables import (
     MONEY,
     NOTICES,
     ORDERS,
+    OUTBOX,
+    OUTBOX_SENDS,
     REFUNDS,
     RESERVATION_SEATS,
     RESERVATIONS,
@@ -200,6 +202,14 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     )  # fmt: skip
     put(
         database, MARKS, kind="notice", provider="bank", name="n-" + event, event_id=event, by="ida", at_ms=now_ms,
+    )  # fmt: skip
+    letter = {"message_id": f"order-paid.O1{event}", "event_id": event}
+    put(
+        database, OUTBOX, kind="order-paid", subject="O1" + event, body="{}", created_ms=now_ms, is_new=False, **letter,
+    )  # fmt: skip
+    put(
+        database, OUTBOX_SENDS, channel="mail", state="waiting", tries=1, due_ms=now_ms, sent_ms=0, why="450",
+        **letter,
     )  # fmt: skip
     put(
         database, CONTACTS, event_id=event, order_id="O1" + event, email="v1.p.A", email_index="i", name="",

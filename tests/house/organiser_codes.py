@@ -48,6 +48,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Nothing has changed, because `seats` are held, reserved, sold, or blocked already.",
         "Leave them out, or wait until they are free.",
     ),
+    "letter-unknown": (
+        GROUP,
+        "There is no such dead letter: it was sent meanwhile, or is tried again already.",
+        READ,
+    ),
     "refund-invalid": (
         GROUP,
         "A refund has faults; nothing went back.",

@@ -11,6 +11,7 @@ from tests.house.tree import PACKAGES, ROOT, modules
 
 SUITES = {
     "checkout/orders": "tests/checkout/orders/test_crashes.py",
+    "checkout/notifications": "tests/checkout/notifications/test_relay.py",
     "checkout/payments": "tests/checkout/orders/test_crashes_adyen.py",
 }
 """Which suite reads the points of which sources."""

@@ -1,0 +1,298 @@
+"""Mail: messages as e-mail, by SMTP, over a few connections that stay open.
+
+A mail's Message-ID is the message's name, so the same sent twice is known as the same (RFC 5322, 3.6.4). It says that
+no person wrote it (``Auto-Submitted``, RFC 3834), so that nobody's absence note answers it. It has a text and the
+same as HTML, in which nothing is fetched from anywhere.
+
+What a server says is read by its code: 5xx of a recipient or of the content is for good, 4xx is another time. Whatever
+keeps every mail from going (no connection, no answer in time, a connection lost half-way, 421, a user or a sender that
+is not accepted) says nothing about this one: the server counts as away. A server's sentences may repeat the address, so
+only codes are kept: ``550 5.1.1``.
+
+A header has no line breaks: what comes from outside into one is refused by ``email``'s own policy, and before that an
+address must be one. Not here: words (``site.mails``), whom to tell (``ports``).
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import policy
+from email.header import Header
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+
+import aiosmtplib
+import idna
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
+
+from checkout.notifications.message import MAIL, Message, Outcome, Result, Send
+from checkout.notifications.ports import Attachment, Contact, Contacts, Mail, Papers, Writer
+from kernel.clock import Clock
+
+IDLE_S = 20.0
+"""So long a connection may rest and is still used: servers hang up on those that say nothing."""
+
+NOT_AVAILABLE = 421
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_UNFIT = re.compile(r"[\s\x00-\x1f\x7f<>()\[\],;:\\\"@]")
+
+
+class NoAddress(ValueError):
+    """What should be an address is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where mails are handed over, and for whom. `tls`: ``tls``, ``starttls`` or ``none``."""
+
+    host: str
+    port: int
+    sender: str
+    tls: str = "starttls"
+    user: str | None = None
+    password: str | None = None
+    reply_to: str | None = None
+    patience_s: float = 10.0
+    connections: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A mail as it goes over the wire, with its envelope."""
+
+    sender: str
+    recipient: str
+    octets: bytes
+
+    @property
+    def is_wide(self) -> bool:
+        """True when an address is not ASCII, which not every server takes (SMTPUTF8, RFC 6531)."""
+        return not self.recipient.isascii()
+
+
+def address_of(text: str, name: str = "") -> Address:
+    """Read an address; its domain is written in ASCII (IDNA). Raises ``NoAddress``."""
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not local or not domain or len(text) > 254 or _UNFIT.search(local):
+        raise NoAddress("an address has a name, an @ and a domain")
+    try:
+        host = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode()
+        if _UNFIT.search(host) or ".." in f".{host}.":
+            raise NoAddress("a domain has no such signs")
+        return Address(name, local, host)
+    except (idna.IDNAError, ValueError) as error:
+        raise NoAddress("an address cannot be read") from error
+
+
+def sender_of(text: str) -> Address:
+    """Read a sender: ``Aurora Hall <tickets@aurora.example>``. Raises ``NoAddress``."""
+    name, bare = parseaddr(text)
+    return address_of(bare, name)
+
+
+def mail_id(message: Message, sender: Address) -> str:
+    """Name a mail: the message's name at the sender's domain."""
+    return f"<{message.id}@{sender.domain}>"
+
+
+def compose(
+    message: Message,
+    contact: Contact,
+    mail: Mail,
+    attached: Sequence[Attachment],
+    sender: Address,
+    reply_to: str | None,
+    now_ms: int,
+) -> Ready:
+    """Put a mail together. Raises ``NoAddress``, and ``ValueError`` for a header that would be two."""
+    to = address_of(contact.email)
+    kind = policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8
+    made = EmailMessage(kind.clone(refold_source="none"))
+    made["From"] = sender
+    made["To"] = to
+    if reply_to:
+        made["Reply-To"] = sender_of(reply_to)
+    # Folded here: the library's own way of it loses blanks between words that are not ASCII.
+    made.set_raw("Subject", _subject(mail.subject))
+    made["Date"] = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC))
+    made["Message-ID"] = mail_id(message, sender)
+    made["Auto-Submitted"] = "auto-generated"
+    made["List-Id"] = f"<{message.event}.{sender.domain}>"
+    made["Content-Language"] = contact.language
+    made.set_content(mail.text, cte="quoted-printable")
+    made.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    for one in attached:
+        main, _, sub = one.kind.partition("/")
+        made.add_attachment(one.content, maintype=main, subtype=sub, filename=one.name)
+    return Ready(sender.addr_spec, to.addr_spec, made.as_bytes())
+
+
+class Post:
+    """Connections to one server, used again and again."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._idle: list[tuple[SMTP, float]] = []
+
+    async def hand_over(self, ready: Ready) -> Result:
+        """Hand a mail over."""
+        client: SMTP | None = None
+        try:
+            client, is_used = await self._connection()
+            try:
+                result = await self._over(client, ready)
+            except aiosmtplib.SMTPServerDisconnected:
+                if not is_used:
+                    raise
+                # It has hung up while nothing was said. What was said before that is known by its name.
+                client.close()
+                client = await self._new()
+                result = await self._over(client, ready)
+        except SMTPAuthenticationError as error:
+            result = Result(Outcome.AWAY, f"sign-in: {_code(error)}")
+        except SMTPResponseException as error:
+            result = Result(Outcome.AWAY, _code(error))
+        except TimeoutError:
+            result = Result(Outcome.AWAY, "no answer in time")
+        except (SMTPException, OSError) as error:
+            result = Result(Outcome.AWAY, type(error).__name__)
+        finally:
+            self._back(client)
+        return result
+
+    async def close(self) -> None:
+        """Say goodbye to the server."""
+        idle, self._idle = self._idle, []
+        for client, _ in idle:
+            try:
+                await client.quit()
+            except (SMTPException, OSError):
+                client.close()
+
+    async def _over(self, client: SMTP, ready: Ready) -> Result:
+        if ready.is_wide:
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+            if not client.supports_extension("smtputf8"):
+                return Result(Outcome.NEVER, "the server takes no such address")
+        try:
+            await client.sendmail(
+                ready.sender,
+                [ready.recipient],
+                ready.octets,
+                mail_options=["SMTPUTF8"] if ready.is_wide else [],
+            )
+        except SMTPSenderRefused as error:
+            return Result(Outcome.AWAY, f"sender: {_code(error)}")
+        except SMTPRecipientsRefused as error:
+            return _read(error.recipients[0])
+        except SMTPResponseException as error:
+            return _read(error)
+        return Result(Outcome.SENT)
+
+    async def _connection(self) -> tuple[SMTP, bool]:
+        now_s = asyncio.get_running_loop().time()
+        while self._idle:
+            client, since_s = self._idle.pop()
+            if client.is_connected and now_s - since_s < IDLE_S:
+                return client, True
+            client.close()
+        return await self._new(), False
+
+    async def _new(self) -> SMTP:
+        own = self._server
+        client = SMTP(
+            hostname=own.host,
+            port=own.port,
+            username=own.user,
+            password=own.password,
+            timeout=own.patience_s,
+            use_tls=own.tls == "tls",
+            start_tls=own.tls == "starttls",
+        )
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _back(self, client: SMTP | None) -> None:
+        if client is None:
+            return
+        if client.is_connected and len(self._idle) < self._server.connections:
+            self._idle.append((client, asyncio.get_running_loop().time()))
+        else:
+            client.close()
+
+
+class Mailing:
+    """The channel ``mail``: ``ports.Channel``."""
+
+    name = label = MAIL
+
+    def __init__(
+        self, server: Server, writer: Writer, contacts: Contacts, papers: Papers, clock: Clock
+    ) -> None:
+        """Nothing is connected yet. Raises ``NoAddress`` for a sender, or where answers go, that is none."""
+        self._server = server
+        self._sender = sender_of(server.sender)
+        if server.reply_to:
+            sender_of(server.reply_to)
+        self._writer = writer
+        self._contacts = contacts
+        self._papers = papers
+        self._clock = clock
+        self._post = Post(server)
+        self.at_once = server.connections
+
+    async def send(self, send: Send) -> Result:
+        """Write a mail and hand it over."""
+        message = send.message
+        contact = await self._contacts.of(message.event, message.subject)
+        if contact is None:
+            return Result(Outcome.SKIPPED, "no-contact")
+        if contact.wants is not None and message.kind.value not in contact.wants:
+            return Result(Outcome.SKIPPED, "not-wanted")
+        mail = await self._writer.write(message, contact)
+        attached = await self._papers.attached(message)
+        now_ms = self._clock.now_ms()
+        try:
+            ready = compose(message, contact, mail, attached, self._sender, self._server.reply_to, now_ms)
+        except NoAddress:
+            return Result(Outcome.NEVER, "no-address")
+        return await self._post.hand_over(ready)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._post.close()
+
+
+def _subject(text: str) -> str:
+    if set("\r\n") & set(text):
+        raise ValueError("a subject is one line")
+    return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name="Subject").encode(
+        linesep="\r\n"
+    )
+
+
+def _read(error: SMTPResponseException | SMTPRecipientRefused) -> Result:
+    if error.code == NOT_AVAILABLE:
+        return Result(Outcome.AWAY, _code(error))
+    return Result(Outcome.NEVER if error.code >= 500 else Outcome.LATER, _code(error))
+
+
+def _code(error: SMTPResponseException) -> str:
+    enhanced = _ENHANCED.match(error.message.strip())
+    return f"{error.code} {enhanced[0]}" if enhanced else str(error.code)

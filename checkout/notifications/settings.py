@@ -1,0 +1,111 @@
+"""Settings of notifications: the operator's choices, in a TOML file that ``notifications`` names.
+
+A secret may stand in a file of its own (``mail_password_file``). Without a mail server no mail is sent, without an
+address no webhook, and without either the outbox only remembers. Not here: which room of code uses them (``gateway``).
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from checkout.notifications.backoff import TRIES
+from checkout.notifications.message import Kind
+from kernel.errors import Misconfigured
+from kernel.settings import setting
+
+HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+"""This machine; what goes there needs no TLS."""
+
+SECRET_LEAST = 24
+"""Octets, as Standard Webhooks asks for."""
+
+WHSEC = "whsec_"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationSettings:
+    """All settings of the outbox and its channels."""
+
+    mail_host: str | None = setting(default=None, help="server that takes mails; none: no mail is sent")
+    mail_port: int = setting(default=587, minimum=1, maximum=65535, help="its port")
+    mail_tls: str = setting(
+        default="starttls", choices=("starttls", "tls", "none"), help="how the connection is kept private"
+    )
+    mail_user: str | None = setting(default=None, help="user at the server")
+    mail_password: str | None = setting(default=None, secret=True, help="password of the user")
+    mail_from: str | None = setting(
+        default=None, help="sender, as Aurora Hall <tickets@aurora.example>; a server needs it"
+    )
+    mail_reply_to: str | None = setting(default=None, help="where answers go; none: to the sender")
+    mail_patience_s: float = setting(
+        default=10.0, minimum=0.05, maximum=15, help="time that each step of the server may take"
+    )
+    mail_connections: int = setting(
+        default=4, minimum=1, maximum=64, help="connections that one process keeps to the server"
+    )
+    webhook_urls: tuple[str, ...] = setting(
+        default=(), help="addresses that hear of each message, signed; https, or this machine"
+    )
+    webhook_secret: str | None = setting(
+        default=None, secret=True, help="secret that signs it: whsec_ and base64 of at least 24 octets"
+    )
+    webhook_kinds: tuple[str, ...] = setting(
+        default=(), help="kinds of message that webhooks hear of; none: all"
+    )
+    webhook_patience_s: float = setting(
+        default=10.0, minimum=0.05, maximum=30, help="time that an address has to answer"
+    )
+    tries: int = setting(
+        default=TRIES, minimum=1, maximum=100, help="tries after which a message is given up"
+    )
+    keep_days: int = setting(
+        default=30, minimum=1, maximum=3650, help="so long it is remembered what was sent"
+    )
+
+    def __post_init__(self) -> None:
+        """Check what belongs together. Raises ``Misconfigured`` with every fault."""
+        faults: list[str] = []
+        if self.mail_host is not None:
+            if self.mail_from is None:
+                faults.append("A mail server is set, but no sender (mail_from).")
+            if self.mail_tls == "none" and self.mail_password is not None and self.mail_host not in HERE:
+                faults.append("The password would go over the network as it is: set mail_tls.")
+        faults += [
+            f"webhook_urls: {url!r} must begin with https://, or be on this machine."
+            for url in self.webhook_urls
+            if not _may_be_told(url)
+        ]
+        if self.webhook_urls and self.webhook_secret is None:
+            faults.append("Webhooks need a secret (webhook_secret).")
+        if self.webhook_secret is not None and len(secret_of(self.webhook_secret)) < SECRET_LEAST:
+            faults.append("webhook_secret: write whsec_ and the base64 of at least 24 random octets.")
+        kinds = [kind.value for kind in Kind]
+        faults += [
+            f"webhook_kinds: there is no {kind!r}; there are {', '.join(kinds)}."
+            for kind in self.webhook_kinds
+            if kind not in kinds
+        ]
+        if faults:
+            raise Misconfigured(faults)
+
+
+def secret_of(text: str) -> bytes:
+    """Read a secret of Standard Webhooks; what cannot be one is nothing."""
+    if not text.startswith(WHSEC):
+        return b""
+    try:
+        return base64.b64decode(text.removeprefix(WHSEC), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _may_be_told(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.username is not None or not host or parts.port == 0:
+            return False
+    except ValueError:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in HERE)
