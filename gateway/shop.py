@@ -27,9 +27,11 @@ from checkout.catalogue.programme import fill
 from checkout.holds.watching import UNWATCHED
 from checkout.live.crowding import Bounds
 from checkout.metrics import Metrics
+from checkout.notifications.relay import Relay
 from checkout.orders.web import HooksWeb
 from checkout.organiser.finding import Finding
 from checkout.organiser.importing import Importing
+from checkout.organiser.letters_web import LettersDesk
 from checkout.organiser.orders_web import OrdersDesk
 from checkout.organiser.people_web import PeopleDesk
 from checkout.organiser.queues import Queues
@@ -51,6 +53,7 @@ from gateway.shop_devices import PURPOSE, DeviceCookie, Devices
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
+from gateway.shop_post import post_of
 from kernel.asgi import respond
 from kernel.errors import Refused
 from kernel.metrics import render
@@ -183,6 +186,10 @@ class ShopProcess:
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run
+        self._post: Relay | None = None
+        if Role.BACKGROUND in self._roles:
+            self._post = post_of(settings, parts, metrics)
+            works["outbox"] = self._post.run
         self.shop = JoinedShop(
             parts,
             buyer_of,
@@ -229,7 +236,12 @@ class ShopProcess:
             Organising(parts.catalogue, parts.shards),
             Reporting(parts.catalogue, parts.shards, parts.clock),
             {} if token is None else {"organiser": token},
-            [Route(f"{PREFIX}/metrics", metrics), *self._orders_desk(), *self._people_desk()],
+            [
+                Route(f"{PREFIX}/metrics", metrics),
+                *LettersDesk(parts.catalogue, parts.shards, parts.clock).routes,
+                *self._orders_desk(),
+                *self._people_desk(),
+            ],
             staff.member,
         )
 
@@ -271,6 +283,8 @@ class ShopProcess:
     async def stop(self) -> None:
         """End the background, and disconnect."""
         await self.shop.stop()
+        if self._post is not None:
+            await self._post.close()
         if self._judge is not None:
             await self._judge.close()
         if self.shop.tills is not None:

@@ -112,6 +112,9 @@ class ShopSettings(PeopleSettings):
         default=None,
         help="TOML file with limits, lists and countries of who may pay; empty: the limits as they come",
     )
+    notifications: Path | None = setting(  # noqa: RUF009
+        default=None, help="TOML file with the mail server and the webhooks; empty: nothing is sent"
+    )
     offer_s: int = setting(
         default=120, minimum=120, maximum=600, help="time that seats are kept for who is next on a waitlist"
     )

@@ -27,7 +27,7 @@ from checkout.fraud.review import Decision
 from checkout.money import Money
 from checkout.orders.cards import within_card
 from checkout.orders.dispute_rows import put_disputes
-from checkout.orders.letters import tell_cancelled, tell_order, tell_refund
+from checkout.orders.letters import tell_order
 from checkout.orders.order import (
     ATTEMPTS_MOST,
     NEVER_MS,

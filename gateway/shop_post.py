@@ -1,0 +1,119 @@
+"""Shop's post: the outbox put together: its settings, channels, words, and what sends in the background.
+
+What asks others is imported only where it is set, so that a shop starts quickly. Nothing is decided here. Not here:
+what is told and when (``checkout.orders.letters``), addresses of people (``checkout.people``).
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from checkout.grouping import Grouping
+from checkout.metrics import Metrics
+from checkout.notifications.message import Kind, Message
+from checkout.notifications.nobody import NoContacts, NoPapers
+from checkout.notifications.ports import Channel, Contacts, Papers
+from checkout.notifications.relay import Home, Relay
+from checkout.notifications.settings import NotificationSettings, secret_of
+from checkout.site.mails import Mails
+from gateway.settings import Settings, env, loopback
+from gateway.shop_parts import ShopParts
+from kernel.errors import Misconfigured, Refused, Unavailable
+from kernel.settings import read
+
+DAY_MS = 86_400_000
+
+
+def notification_settings(path: Path | None) -> NotificationSettings:
+    """Read the file; without one, all as it comes. Raises ``Misconfigured`` with every fault."""
+    table: dict[str, object] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            fault = f"{env('notifications')}: the file {path} cannot be read: {error}."
+            raise Misconfigured([fault]) from error
+    return read(NotificationSettings, {}, table)
+
+
+class ShopLinks:
+    """``notifications.ports.Links``: pages of this site."""
+
+    def __init__(self, site: str) -> None:
+        """`site`: what people type, as https://tickets.example."""
+        self._site = site.rstrip("/")
+
+    def of(self, message: Message) -> str:
+        """Lead to the order; or to the event, where seats are kept."""
+        event = f"{self._site}/events/{message.event}"
+        return event if message.kind is Kind.WAITLIST_OFFER else f"{event}/order/{message.subject}"
+
+
+class ShopHomes:
+    """``notifications.relay.Homes``: the shards."""
+
+    def __init__(self, parts: ShopParts) -> None:
+        """Nothing is opened."""
+        self._shards = parts.shards
+        self._homes: dict[str, Home] = {}
+
+    def all(self) -> Sequence[Home]:
+        """Return every shard's outbox."""
+        for place in self._shards.all():
+            if place.name not in self._homes:
+                self._homes[place.name] = Home(place.name, Grouping(place.database))
+        return tuple(self._homes.values())
+
+    def is_here(self, home: Home, event: str) -> bool:
+        """Tell whether a shard is the event's home; none is while it is being moved."""
+        try:
+            return self._shards.of(event).name == home.name
+        except (Refused, Unavailable):
+            return False
+
+
+def post_of(
+    settings: Settings,
+    parts: ShopParts,
+    metrics: Metrics,
+    contacts: Contacts | None = None,
+    papers: Papers | None = None,
+) -> Relay:
+    """Join everything; nothing is connected yet. Raises ``Misconfigured``."""
+    own = notification_settings(settings.notifications)
+    site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+    writer = Mails(parts.catalogue, ShopLinks(site))
+    channels: list[Channel] = []
+    if own.mail_host is not None:
+        from checkout.notifications.mail import Mailing, NoAddress, Server  # noqa: PLC0415
+
+        server = Server(
+            host=own.mail_host,
+            port=own.mail_port,
+            sender=own.mail_from or "",
+            tls=own.mail_tls,
+            user=own.mail_user,
+            password=own.mail_password,
+            reply_to=own.mail_reply_to,
+            patience_s=own.mail_patience_s,
+            connections=own.mail_connections,
+        )
+        try:
+            channels.append(
+                Mailing(server, writer, contacts or NoContacts(), papers or NoPapers(), parts.clock)
+            )
+        except NoAddress as error:
+            raise Misconfigured([f"mail_from, mail_reply_to: {error}."]) from error
+    if own.webhook_urls:
+        from checkout.notifications.webhooks import Webhook  # noqa: PLC0415
+
+        secret = secret_of(own.webhook_secret or "")
+        channels += [
+            Webhook(
+                number, url, secret, parts.clock, kinds=own.webhook_kinds, patience_s=own.webhook_patience_s
+            )
+            for number, url in enumerate(own.webhook_urls, 1)
+        ]
+    return Relay(
+        ShopHomes(parts), channels, parts.clock, metrics, tries=own.tries, keep_ms=own.keep_days * DAY_MS
+    )
