@@ -181,6 +181,9 @@ class Metrics:
             "fraud_stale_files", "1 while the newest state of a file is not in use", "file", mode="max"
         )
 
+        # Tickets
+        self.scans = Words(counter("scans", "Tickets scanned at doors, by what came of it", "outcome"))
+
         # The room in front
         self.stock_told = Words(
             counter("stock_told", "What is left, said to a room, by what came of it", "outcome")

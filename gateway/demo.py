@@ -27,7 +27,7 @@ from typing import TypeVar
 from prometheus_client.multiprocess import mark_process_dead
 
 from checkout.catalogue.evenings import EVENTS
-from checkout.tickets.links import DOORS
+from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
 from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
@@ -236,7 +236,7 @@ class Installation:
             settings = replace(
                 settings,
                 shop_room=settings.shop_room or room_before(settings.shop_address, rooms),
-                open_paths=settings.open_paths or DOORS,
+                open_paths=settings.open_paths or OPEN,
             )
         self._settings = self._with_store(settings)
         # Only now: the store's lock has shown that no other installation uses the folder.

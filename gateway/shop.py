@@ -8,6 +8,7 @@ the background takes turns by leases in the store.
     tickets      ─► /tickets/ and /gift/, by a link; and /static/: without an admission
     organisers   ─► /organiser/, with their own token and without an admission
     providers    ─► /hooks/, with their signature
+    scanners     ─► /scan/, with their own token and without an admission
     health       ─► for everybody
 """
 
@@ -44,7 +45,7 @@ from checkout.organiser.web import OrganiserWeb
 from checkout.people.staff_tokens import StaffTokens
 from checkout.site.roles import Role, read_roles
 from checkout.site.web import HEALTH, health, refusal
-from checkout.tickets.links import DOORS
+from checkout.tickets.links import DOORS, SCAN
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
@@ -54,6 +55,7 @@ from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
 from gateway.shop_post import post_of
+from gateway.shop_scan import ShopDoors
 from kernel.asgi import respond
 from kernel.errors import Refused
 from kernel.metrics import render
@@ -89,24 +91,27 @@ class Doors:
         organisers: ASGIApp | None,
         hooks: HooksWeb | None = None,
         tickets: ASGIApp | None = None,
+        scans: ASGIApp | None = None,
     ) -> None:
-        """`tickets`: who answers ``DOORS``, if the shop has tickets."""
+        """`tickets`: who answers ``DOORS``, if the shop has tickets; `scans`: who answers door-keepers."""
         self._fans = fans
         self._tickets = tickets
         self._organisers = organisers
         self._hooks = hooks
+        self._scans = scans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on."""
         path = scope.get("path", "")
         if path == HEALTH and scope["type"] == "http":
             await health(scope, receive, send)
-        elif path.startswith("/organiser/") and scope["type"] == "http":
-            if self._organisers is None:
+        elif path.startswith(("/organiser/", SCAN)) and scope["type"] == "http":
+            own = self._scans if path.startswith(SCAN) else self._organisers
+            if own is None:
                 # Not the room's either: who asks here has no admission and needs none.
                 await respond(send, *raw_problem(refusal(())))
             else:
-                await self._organisers(scope, receive, send)
+                await own(scope, receive, send)
         elif self._tickets is not None and path.startswith(DOORS) and scope["type"] == "http":
             await self._tickets(scope, receive, send)
         elif path.startswith(HOOKS) and scope["type"] == "http":
@@ -220,9 +225,13 @@ class ShopProcess:
             room_page=page,
         )
         hooks = tills.hooks if tills is not None and Role.HOLDS in self._roles else None
+        self._doors: ShopDoors | None = None
+        if tickets is not None:
+            self._doors = ShopDoors(settings, parts, tickets.keys, metrics)
+        scans = self._doors.app if self._doors is not None and Role.HOLDS in self._roles else None
         # Who has a link to tickets needs no admission; what they show is behind the link, not behind the guard.
         self.app: ASGIApp = Doors(
-            fans, self._organisers(), hooks, self.shop.app if tickets is not None else None
+            fans, self._organisers(), hooks, self.shop.app if tickets is not None else None, scans
         )
 
     def _organisers(self) -> ASGIApp | None:
@@ -257,6 +266,7 @@ class ShopProcess:
         return [
             *orders,
             *TicketsDesk(self._tickets.service, self._tickets.links, parts.catalogue).routes,
+            *(() if self._doors is None else self._doors.routes),
         ]
 
     def _people_desk(self) -> Sequence[Route]:

@@ -51,6 +51,7 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     ("/tickets/*", Role.HOLDS),
     ("/gift/*", Role.HOLDS),
     ("/hooks/*", Role.HOLDS),
+    ("/scan/*", Role.HOLDS),
     ("/events/{event}/waitlist/*", Role.HOLDS),
     ("/organiser/*", Role.ORGANISER),
     ("/api/events", Role.CATALOGUE),
