@@ -4,7 +4,8 @@
 
 ``tickets`` are packed rows, 19 octets each in base64 (60,000 are 1.5 MB, packed with gzip about 1.1): the first
 eight octets of the id, which its number follows from; version (2), seat (3), what it is worth (1: ``WORTH``), when its
-holder came in (4, seconds since 1970, 0 for not), through which gate (1, an index into ``gates``; 255 for none).
+holder came in (4, seconds since 1970, 0 for not), through which gate (1: the first octet of its scanner's id, by which
+``gates`` has its name; 255 for none).
 
 ``since`` 0 is the whole list. Else it has the tickets that changed after ``since`` less ``OVERLAP_MS``: a change is
 dated before its commit, so one that is dated before the last list may be committed after it (docs/scanning.md). What
@@ -57,8 +58,13 @@ def prefix_of(ticket: str) -> str:
     return ticket[: 2 * PREFIX_BYTES]
 
 
-def pack(tickets: Iterable[Listed], gates: Mapping[str, int]) -> str:
-    """Write rows; `gates`: the index of each scanner."""
+def gate_of(scanner: str) -> int:
+    """Shorten a scanner's id to what rows know it by: of one event's scanners no two are alike (``tickets.scanning``)."""
+    return int(scanner[:2], 16) if scanner else NOBODY
+
+
+def pack(tickets: Iterable[Listed]) -> str:
+    """Write rows."""
     return base64.b64encode(
         b"".join(
             _ROW.pack(
@@ -67,7 +73,7 @@ def pack(tickets: Iterable[Listed], gates: Mapping[str, int]) -> str:
                 one.seat.to_bytes(3, "big"),
                 WORTH[one.state, one.why],
                 one.used_ms // 1000,
-                min(gates.get(one.gate, NOBODY), NOBODY),
+                gate_of(one.gate),
             )
             for one in tickets
         )

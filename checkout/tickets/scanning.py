@@ -17,7 +17,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -34,7 +34,7 @@ from checkout.tickets.admitting import Outcome, Scan
 from checkout.tickets.code import Fault, event_tag, verify
 from checkout.tickets.keys import TicketKeys
 from checkout.tickets.rows import Stale
-from checkout.tickets.scan_list import OVERLAP_MS, pack, prefix_of
+from checkout.tickets.scan_list import NOBODY, OVERLAP_MS, gate_of, pack, prefix_of
 from checkout.tickets.scanner_rows import Answer, Scanner
 from checkout.tickets.ticket import read_number
 from kernel.clock import Clock
@@ -111,8 +111,9 @@ class Scanning:
     async def make(self, event: str, name: str, until_ms: int) -> Made | None:
         """Make a scanner; None when the event has too many."""
         token = "".join(secrets.choice(_DIGITS) for _ in range(_TOKEN_LENGTH))
+        rest = secrets.token_hex(7)
         made = Scanner(
-            id=secrets.token_hex(8),
+            id="",
             event=event,
             name=name,
             token_hash=hash_of(event, token),
@@ -122,13 +123,18 @@ class Scanning:
             seen_ms=0,
         )
 
-        def work(connection: Connection) -> bool:
-            if len(scanner_rows.scanners_of(connection, event)) >= MOST_SCANNERS:
-                return False
-            scanner_rows.add_scanner(connection, made)
-            return True
+        def work(connection: Connection) -> Scanner | None:
+            there = scanner_rows.scanners_of(connection, event)
+            if len(there) >= MOST_SCANNERS:
+                return None
+            # Lists name a gate by one octet.
+            free = sorted(set(range(NOBODY)) - {gate_of(one.id) for one in there})
+            scanner = replace(made, id=f"{secrets.choice(free):02x}{rest}")
+            scanner_rows.add_scanner(connection, scanner)
+            return scanner
 
-        return Made(made, written(token)) if await self._group(event).write(work) else None
+        scanner = await self._group(event).write(work)
+        return None if scanner is None else Made(scanner, written(token))
 
     async def scanners(self, event: str) -> Sequence[Scanner]:
         """Return an event's scanners."""
@@ -210,7 +216,6 @@ class Scanning:
 
         def read(connection: Connection) -> ScanList:
             known = scanner_rows.known(at_one_moment(connection), event, since_ms)
-            gates = {one.id: at for at, one in enumerate(known.scanners)}
             plain = {
                 "event": event,
                 "tag": event_tag(event).hex(),
@@ -218,11 +223,11 @@ class Scanning:
                 "at": now_ms,
                 "since": since_ms,
                 "keys": self._keys.public_keys(),
-                "gates": [one.name for one in known.scanners],
+                "gates": {str(gate_of(one.id)): one.name for one in known.scanners},
                 "blocked": [prefix_of(id_) for id_ in known.blocked],
                 "count": known.count,
                 "versions": known.versions,
-                "tickets": pack(known.tickets, gates),
+                "tickets": pack(known.tickets),
             }
             octets = orjson.dumps(plain)
             return ScanList(octets, gzip.compress(octets, _PACKING, mtime=0))

@@ -1,4 +1,4 @@
-"""Doors to test: a sale with money (``tills``), keys of tickets, workers that take scans, and gates as a phone has them.
+"""Doors to test: a sale with money (``tills``), keys of tickets, workers that take scans, and gates as phones are.
 
 A ``Gate`` is what the scanner's page does, written once more and short: it keeps a list, decides by itself when it is
 offline, and sends later what it has told people, in any order.
@@ -10,7 +10,7 @@ import random
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,7 +50,8 @@ class Gate:
     entered: set[str] = field(default_factory=set)
     count: int = 0
 
-    def _next(self, told: str, code: str) -> Scan:
+    def next(self, told: str, code: str) -> Scan:
+        """Make the next scan."""
         self.count += 1
         return Scan(f"{self.device}-{self.count}", self.clock.now_ms() + self.skew_ms, told, code=code)
 
@@ -71,9 +72,15 @@ class Gate:
         sums = (len(self.rows), sum(version for version, _ in self.rows.values()))
         return sums == (self.told["count"], self.told["versions"])
 
+    async def type(self, number: str) -> Outcome:
+        """Type a number in."""
+        scan = replace(self.next("", ""), number=number)
+        (answer,) = await self.scanning.take(self.scanner, [scan])
+        return answer.outcome
+
     async def ask(self, code: str) -> Outcome:
         """Scan with a network."""
-        (answer,) = await self.scanning.take(self.scanner, [self._next("", code)])
+        (answer,) = await self.scanning.take(self.scanner, [self.next("", code)])
         return answer.outcome
 
     def offline(self, code: str, keys: TicketKeys) -> Outcome:
@@ -91,7 +98,7 @@ class Gate:
             word = Outcome.BLOCKED
         if word is Outcome.ADMITTED:
             self.entered.add(prefix)
-        self.queue.append(self._next(word.value, code))
+        self.queue.append(self.next(word.value, code))
         return word
 
     async def sync(self, chance: random.Random | None = None, *, keep: bool = False) -> list[Answer]:
@@ -166,4 +173,3 @@ async def doors(url: str, store_url: str) -> AsyncIterator[Doors]:
         keys = TicketKeys([new_key(0)])
         scanning = Scanning(OnePlace(own.scene.place), keys, own.scene.clock, own.scene.metrics)
         yield Doors(own, keys, scanning)
-

@@ -10,7 +10,7 @@ import { isWhole, judge, numberOf, openKeys, packedRows, prefixOf, readNumber, r
 
 const PATIENCE_MS = 2500, LIST_PATIENCE_MS = 20_000, SYNC_MS = 15_000, FIRST_MS = 1000, MOST_MS = 15_000;
 const BATCH = 50, KEPT_BYTES = 400_000, WHOLE_AGAIN_MS = 30_000;
-const NOTHING = { at: 0, tag: "", keys: [], gates: [], blocked: [], skew: 0, more: [] };
+const NOTHING = { at: 0, tag: "", keys: [], gates: {}, blocked: [], skew: 0, more: [] };
 
 /** The server knows this scanner no more. */
 export class Ended extends Error {}
