@@ -59,7 +59,7 @@ def prefix_of(ticket: str) -> str:
 
 
 def gate_of(scanner: str) -> int:
-    """Shorten a scanner's id to what rows know it by: of one event's scanners no two are alike (``tickets.scanning``)."""
+    """Shorten a scanner's id to what rows know it by; ``tickets.scanning`` lets no two of an event be alike."""
     return int(scanner[:2], 16) if scanner else NOBODY
 
 

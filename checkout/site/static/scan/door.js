@@ -226,7 +226,11 @@ export async function openDoor(event, changed) {
     return { ...told, alone: true };
   }
 
-  addEventListener("online", () => { again(); });
+  addEventListener("online", () => {
+    wait_ms = FIRST_MS;
+    // What is under way may be failing just now.
+    Promise.resolve(going).then(again);
+  });
   addEventListener("offline", () => { offlineSince ??= now(); changed(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) again(); });
 
