@@ -16,10 +16,10 @@ from checkout.notifications.ports import Channel, Contacts, Papers
 from checkout.notifications.relay import Home, Relay
 from checkout.notifications.settings import NotificationSettings, secret_of
 from checkout.site.mails import Mails
-from gateway.settings import Settings, env, loopback
+from gateway.settings import Settings, loopback
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Refused, Unavailable
-from kernel.settings import read
+from kernel.settings import env, read
 
 DAY_MS = 86_400_000
 
