@@ -38,6 +38,7 @@ NAMES = {
     "orders": "whole orders a second (hold to captured), against payments alone; and double charges",
     "confirm-sqlite": "orders a second that SQLite sells, against one bare changed row each",
     "confirm-postgres": "orders a second that PostgreSQL sells, against one bare changed row each",
+    "mails": "mails a second from the outbox to a mail server, against the bare library; and seconds for 15,000",
     "recovery-1000": "seconds from a kill with 1,000 payments on their way until none is open",
     "replay-1m": "seconds to read, verify and fold a million events of sales, against reading them only",
     "ticket-sign-60k": "seconds until 60,000 tickets of a hall have their signed codes, against the bare signature",

@@ -1,9 +1,10 @@
 """Relay: takes messages from the outboxes and gives them to the channels, each channel by itself, in the background.
 
 Any number of processes relay side by side: what one has leased the others pass by. A message is marked only after its
-channel has taken it, so a death between the two sends it again, under the same name (``message.message_id``), by which
-whoever receives it knows it. What is not taken is tried again (``backoff``); what is refused for good, or was tried too
-often, becomes a dead letter with its reason, which an organiser sees and can send again.
+channel has taken it (a moment later, together with others), so a death between the two sends it again, under the same
+name (``message.message_id``), by which whoever receives it knows it. What is not taken is tried again (``backoff``);
+what is refused for good, or was tried too often, becomes a dead letter with its reason, which an organiser sees and can
+send again.
 
 Where a channel cannot be reached at all, one failure is enough: what was leased with it is given back without counting
 as a try, and the next look comes a moment later. Nobody begins to send under a lease that could end meanwhile.
@@ -162,20 +163,28 @@ class Relay:
 
     async def _send_all(self, home: Home, channel: Channel, sends: Sequence[Send]) -> bool:
         """Send in order, so many at once; tells whether the channel turned out to be away."""
-        left, away = iter(sends), list[Result]()
+        left, away, marks = iter(sends), list[Result](), _Marks(home, channel, self._clock, self._metrics)
 
         async def some() -> None:
             for send in left:
+                if marks.have_failed:
+                    return
                 if away:
                     await self._give_back(home, send, away[0])
                 elif send.claim_ms - self._clock.now_ms() >= LEAST_MS:
                     result = await self._send(channel, send)
                     crashpoint("outbox.sent")
+                    if result.outcome is Outcome.SENT:
+                        marks.add(send)
+                        continue
                     if result.outcome is Outcome.AWAY:
                         away.append(result)
                     await self._write(home, channel, send, result)
 
-        await asyncio.gather(*(some() for _ in range(min(channel.at_once, len(sends)))))
+        try:
+            await asyncio.gather(*(some() for _ in range(min(channel.at_once, len(sends)))))
+        finally:
+            await marks.done()
         return bool(away)
 
     async def _send(self, channel: Channel, send: Send) -> Result:
@@ -191,14 +200,12 @@ class Relay:
         work: Callable[[Connection], bool]
         word = result.outcome.value
         match result.outcome:
-            case Outcome.SENT:
-                work = partial(mark_sent, send=send, at_ms=now_ms)
             case Outcome.SKIPPED:
                 work = _marking(send, SendState.SKIPPED, tries, now_ms, result.why)
             case Outcome.NEVER:
                 work = _marking(send, SendState.DEAD, tries, now_ms, result.why)
                 word = SendState.DEAD.value
-            case Outcome.LATER | Outcome.AWAY:
+            case _:
                 if is_last(tries, self._tries):
                     work, word = _marking(send, SendState.DEAD, tries, now_ms, result.why), "dead"
                 else:
@@ -213,6 +220,42 @@ class Relay:
     async def _give_back(self, home: Home, send: Send, away: Result) -> None:
         due_ms = again_ms(1, self._chance(), self._clock.now_ms())
         await home.group.write(_marking(send, SendState.WAITING, send.tries, due_ms, away.why))
+
+
+class _Marks:
+    """Writes down what was sent, while the next is being sent: what has come meanwhile shares a statement."""
+
+    def __init__(self, home: Home, channel: Channel, clock: Clock, metrics: Metrics) -> None:
+        self._home = home
+        self._clock = clock
+        self._sent = metrics.outbox_sends.labels(channel.label, Outcome.SENT.value)
+        self._waiting: list[Send] = []
+        self._writer: asyncio.Task[None] | None = None
+        self.have_failed = False
+
+    def add(self, send: Send) -> None:
+        """Have it written down that a message was sent."""
+        self._waiting.append(send)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+
+    async def done(self) -> None:
+        """Wait until all of it is written. Raises ``Unavailable``."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        while self._waiting:
+            sends, self._waiting = self._waiting, []
+            try:
+                now_ms = self._clock.now_ms()
+                known = await self._home.group.write(partial(mark_sent, sends=sends, at_ms=now_ms))
+            except Unavailable:
+                # Nobody sends on what cannot be written down: it would all be sent again.
+                self.have_failed = True
+                self._waiting.clear()
+                raise
+            self._sent.inc(known)
 
 
 def _marking(send: Send, state: SendState, tries: int, due_ms: int, why: str) -> Callable[[Connection], bool]:

@@ -150,10 +150,13 @@ def take(
     return Taken([Send(_message(row), channel, row["tries"], until_ms) for row in mine], elsewhere)
 
 
-def mark_sent(connection: Connection, send: Send, at_ms: int) -> bool:
-    """Write down that a message was taken; False when it was known."""
-    own = {"of_message": send.message.id, "of_channel": send.channel}
-    return connection.execute(_SENT, {**own, "to_tries": send.tries + 1, "at": at_ms}).rowcount == 1
+def mark_sent(connection: Connection, sends: Sequence[Send], at_ms: int) -> int:
+    """Write down that messages were taken; returns of how many it was not known."""
+    rows = [
+        {"of_message": one.message.id, "of_channel": one.channel, "to_tries": one.tries + 1, "at": at_ms}
+        for one in sends
+    ]
+    return connection.execute(_SENT, rows).rowcount
 
 
 def mark(connection: Connection, send: Send, state: SendState, tries: int, due_ms: int, why: str) -> bool:

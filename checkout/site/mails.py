@@ -55,7 +55,7 @@ def written(
     given = {
         "language": words.tag,
         "direction": words.direction,
-        "head": words.text(f"mail.{kind}-head", event=title),
+        "head": words.text(f"mail.{kind}-subject", event=title),
         "text": words.text(text, **values),
         "rows": [
             (words.text("event.when"), when),

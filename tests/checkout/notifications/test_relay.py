@@ -17,7 +17,7 @@ from checkout.notifications import store
 from checkout.notifications.backoff import LONGEST_MS, again_ms
 from checkout.notifications.message import Kind, Outcome, Result, Send, message_id
 from checkout.notifications.relay import KEEP_MS, LEASE_MS, MOST, Home, Relay
-from checkout.notifications.store import again, put
+from checkout.notifications.store import again, mark_sent, put
 from checkout.tables import OUTBOX
 from tests.checkout.notifications.posting import (
     DROP,
@@ -145,7 +145,8 @@ async def test_a_message_marked_before_it_is_sent_is_lost_by_a_death(
     plain = Relay._send
 
     async def marking_first(self: Relay, to: Any, send: Send) -> Result:
-        await self._write(scene.home, to, send, Result(Outcome.SENT))
+        with scene.database.writing() as connection:
+            mark_sent(connection, [send], scene.clock.now_ms())
         raise Dead
         return await plain(self, to, send)
 

@@ -175,7 +175,9 @@ def test_every_text_that_is_asked_for_there_is_and_every_text_is_asked_for() -> 
     known = languages()[SOURCE]
     by_scripts = asked(rf'\b(?:text|act)\((?:\w+, )?"({KEY})"', scripts)
     by_pages = asked(rf'\bt\("({KEY})"', told.values()) | asked(rf'\.text\("({KEY})"', code)
-    families = ("closed.", "decline.", "order.", "problem.", "reserved.", "scan.", "state.", "way.")
+    families = (
+        "closed.", "decline.", "mail.", "order.", "problem.", "reserved.", "scan.", "state.", "ticket.", "way.",
+    )  # fmt: skip
     mentioned = asked(rf"[\"'`]({KEY})[\"'`]", [*told.values(), *code])
 
     assert "busy.more" in by_scripts

@@ -284,10 +284,10 @@ async def test_a_buyer_who_leaves_while_seats_are_put_aside_gets_none(
         await scene.cancel(2)
         offer = scene.rows.offer
 
-        def after_leaving(entry: Entry, hold: str, until_ms: int) -> bool:
+        def after_leaving(entry: Entry, hold: str, until_ms: int, now_ms: int) -> bool:
             if entry.buyer == "a":
                 assert scene.rows.end(entry, EntryState.LEFT)
-            return offer(entry, hold, until_ms)
+            return offer(entry, hold, until_ms, now_ms)
 
         monkeypatch.setattr(scene.rows, "offer", after_leaving)
 

@@ -30,7 +30,7 @@ async def test_of_two_who_change_an_entry_one_wins(shop_url: str, store_url: str
 
         won = await asyncio.gather(
             *(
-                asyncio.to_thread(scene.rows.offer, entry, hold_id_text(b"12345678"), NOW_MS)
+                asyncio.to_thread(scene.rows.offer, entry, hold_id_text(b"12345678"), NOW_MS, NOW_MS)
                 for _ in range(8)
             ),
             *(asyncio.to_thread(scene.rows.end, entry, EntryState.LEFT) for _ in range(8)),
