@@ -36,14 +36,18 @@ from checkout.tables import (
     RESERVATION_SEATS,
     RESERVATIONS,
     REVIEWS,
+    SCANNERS,
+    SCANS,
     SEATS,
+    TICKETS,
+    TRANSFERS,
     VERDICTS,
     WAITLIST,
 )
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
-ROWS = 74
+ROWS = 80
 """So many has an event with a past."""
 
 
@@ -202,6 +206,22 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     )  # fmt: skip
     put(
         database, MARKS, kind="notice", provider="bank", name="n-" + event, event_id=event, by="ida", at_ms=now_ms,
+    )  # fmt: skip
+    ticket = {"event_id": event, "created_ms": now_ms, "changed_ms": now_ms}
+    put(
+        database, TICKETS, id="t-" + event, order_id="O1" + event, reservation_id=sale, seat=0, issue=1, holder="",
+        state="used", why="", used_ms=now_ms, version=2, **ticket,
+    )  # fmt: skip
+    put(
+        database, TRANSFERS, ticket_id="t-" + event, state="kept", became="", until_ms=now_ms, **ticket,
+    )  # fmt: skip
+    put(
+        database, SCANNERS, id="s-" + event, event_id=event, name="Gate A", token_hash="h", revoked=False,
+        created_ms=now_ms, until_ms=now_ms, seen_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, SCANS, scanner_id="s-" + event, id="1", event_id=event, ticket_id="t-" + event,
+        outcome="admitted", told="admitted", at_ms=now_ms, came_ms=now_ms,
     )  # fmt: skip
     letter = {"message_id": f"order-paid.O1{event}", "event_id": event}
     put(

@@ -13,6 +13,7 @@ WANTED = [
     *(f"P{number}" for number in range(1, 18)),
     *(f"C{number}" for number in range(1, 8)),
     *(f"F{number}" for number in range(1, 5)),
+    *(f"N{number}" for number in range(1, 4)),
     "E3", "S1", "S2",
 ]  # fmt: skip
 ROW = re.compile(
