@@ -15,6 +15,7 @@ from checkout.notifications.nobody import NoContacts, NoPapers
 from checkout.notifications.ports import Channel, Contacts, Papers
 from checkout.notifications.relay import Home, Relay
 from checkout.notifications.settings import NotificationSettings, secret_of
+from checkout.shards.shards import Shards
 from checkout.site.mails import Mails
 from gateway.settings import Settings, loopback
 from gateway.shop_parts import ShopParts
@@ -52,9 +53,9 @@ class ShopLinks:
 class ShopHomes:
     """``notifications.relay.Homes``: the shards."""
 
-    def __init__(self, parts: ShopParts) -> None:
+    def __init__(self, shards: Shards) -> None:
         """Nothing is opened."""
-        self._shards = parts.shards
+        self._shards = shards
         self._homes: dict[str, Home] = {}
 
     def all(self) -> Sequence[Home]:
@@ -115,5 +116,10 @@ def post_of(
             for number, url in enumerate(own.webhook_urls, 1)
         ]
     return Relay(
-        ShopHomes(parts), channels, parts.clock, metrics, tries=own.tries, keep_ms=own.keep_days * DAY_MS
+        ShopHomes(parts.shards),
+        channels,
+        parts.clock,
+        metrics,
+        tries=own.tries,
+        keep_ms=own.keep_days * DAY_MS,
     )
