@@ -44,6 +44,7 @@ from checkout.organiser.tickets_web import TicketsDesk
 from checkout.organiser.web import OrganiserWeb
 from checkout.people.staff_tokens import StaffTokens
 from checkout.site.roles import Role, read_roles
+from checkout.site.ticket_papers import TicketPapers
 from checkout.site.web import HEALTH, health, refusal
 from checkout.tickets.links import DOORS, SCAN
 from gateway.deriving import secret_for
@@ -54,7 +55,7 @@ from gateway.shop_devices import PURPOSE, DeviceCookie, Devices
 from gateway.shop_guests import Guests
 from gateway.shop_joined import JoinedShop
 from gateway.shop_parts import ShopParts
-from gateway.shop_post import post_of
+from gateway.shop_post import ShopContacts, post_of
 from gateway.shop_scan import ShopDoors
 from kernel.asgi import respond
 from kernel.errors import Refused
@@ -193,7 +194,14 @@ class ShopProcess:
             works["ticket-keys"] = tickets.run
         self._post: Relay | None = None
         if Role.BACKGROUND in self._roles:
-            self._post = post_of(settings, parts, metrics)
+            self._post = post_of(
+                settings,
+                parts,
+                metrics,
+                None if people is None else ShopContacts(people.contacts),
+                None if tickets is None else TicketPapers(tickets.service, parts.catalogue),
+                None if tickets is None else tickets.links.tickets,
+            )
             works["outbox"] = self._post.run
         self.shop = JoinedShop(
             parts,

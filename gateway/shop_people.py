@@ -15,6 +15,7 @@ from checkout.site.contact_pages import ContactPages
 from checkout.site.words import languages
 from gateway.settings import Settings
 from gateway.shop_parts import ShopParts
+from gateway.shop_post import tickets_resent
 from kernel.asgi import Scope
 from kernel.errors import Misconfigured
 
@@ -34,7 +35,7 @@ class JoinedPeople:
         self._parts = parts
         self._path = settings.people_keys_path(settings.data)
         self.keys = PeopleKeys.open_keys(self._path, parts.clock.now_ms())
-        self.contacts = Contacts(parts.shards, self.keys, parts.clock, metrics)
+        self.contacts = Contacts(parts.shards, self.keys, parts.clock, metrics, tickets_resent(parts))
         self.personal = Personal(parts.shards, self.contacts, more)
         self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
         self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)

@@ -4,17 +4,21 @@ What asks others is imported only where it is set, so that a shop starts quickly
 what is told and when (``checkout.orders.letters``), addresses of people (``checkout.people``).
 """
 
+import asyncio
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from checkout.grouping import Grouping
 from checkout.metrics import Metrics
-from checkout.notifications.message import Kind, Message
+from checkout.notifications.message import MAIL, Kind, Message, message_id
 from checkout.notifications.nobody import NoContacts, NoPapers
-from checkout.notifications.ports import Channel, Contacts, Papers
+from checkout.notifications.ports import Channel, Contact, Contacts, Papers
 from checkout.notifications.relay import Home, Relay
 from checkout.notifications.settings import NotificationSettings, secret_of
+from checkout.notifications.store import afresh
+from checkout.people.contacts import Contacts as KeptContacts
+from checkout.people.contacts import Want
 from checkout.shards.shards import Shards
 from checkout.site.mails import Mails
 from gateway.settings import Settings, loopback
@@ -23,6 +27,8 @@ from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.settings import env, read
 
 DAY_MS = 86_400_000
+WITH_TICKETS = frozenset({Kind.ORDER_PAID, Kind.ORDER_REFUNDED, Kind.EVENT_CANCELLED})
+"""Messages about an order that has, or had, tickets."""
 
 
 def notification_settings(path: Path | None) -> NotificationSettings:
@@ -40,14 +46,48 @@ def notification_settings(path: Path | None) -> NotificationSettings:
 class ShopLinks:
     """``notifications.ports.Links``: pages of this site."""
 
-    def __init__(self, site: str) -> None:
-        """`site`: what people type, as https://tickets.example."""
+    def __init__(self, site: str, tickets_of: Callable[[str, str], str] | None = None) -> None:
+        """`site`: what people type, as https://tickets.example; `tickets_of`: the page of an order's tickets."""
         self._site = site.rstrip("/")
+        self._tickets_of = tickets_of
 
     def of(self, message: Message) -> str:
-        """Lead to the order; or to the event, where seats are kept."""
+        """Lead to the tickets, which need no admission; to the order; or to the event, where seats are kept."""
         event = f"{self._site}/events/{message.event}"
-        return event if message.kind is Kind.WAITLIST_OFFER else f"{event}/order/{message.subject}"
+        if message.kind is Kind.WAITLIST_OFFER:
+            return event
+        if message.kind in WITH_TICKETS and self._tickets_of is not None:
+            return self._site + self._tickets_of(message.event, message.subject)
+        return f"{event}/order/{message.subject}"
+
+
+class ShopContacts:
+    """``notifications.ports.Contacts``: what is kept of buyers (``people.contacts``)."""
+
+    def __init__(self, kept: KeptContacts) -> None:
+        self._kept = kept
+
+    async def of(self, event: str, subject: str) -> Contact | None:
+        """Return whom to tell of an order."""
+        found = await self._kept.of(event, subject)
+        if found is None:
+            return None
+        # One consent covers what belongs to the order; who gave none gets nothing.
+        return Contact(found.email, found.language, None if Want.ORDER in found.wants else frozenset())
+
+
+def tickets_resent(parts: ShopParts) -> Callable[[str, str], Awaitable[None]]:
+    """Make what sends an order's tickets once more, when somebody has said where to; nothing before it is paid."""
+
+    async def resent(event: str, order: str) -> None:
+        def writing() -> bool:
+            with parts.shards.of(event).database.writing() as connection:
+                name = message_id(Kind.ORDER_PAID, order)
+                return afresh(connection, event, name, MAIL, parts.clock.now_ms())
+
+        await asyncio.to_thread(writing)
+
+    return resent
 
 
 class ShopHomes:
@@ -79,11 +119,12 @@ def post_of(
     metrics: Metrics,
     contacts: Contacts | None = None,
     papers: Papers | None = None,
+    tickets_of: Callable[[str, str], str] | None = None,
 ) -> Relay:
     """Join everything; nothing is connected yet. Raises ``Misconfigured``."""
     own = notification_settings(settings.notifications)
     site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
-    writer = Mails(parts.catalogue, ShopLinks(site))
+    writer = Mails(parts.catalogue, ShopLinks(site, tickets_of))
     channels: list[Channel] = []
     if own.mail_host is not None:
         from checkout.notifications.mail import Mailing, NoAddress, Server  # noqa: PLC0415

@@ -322,7 +322,7 @@ class Mailing:
         if contact.wants is not None and message.kind.value not in contact.wants:
             return Result(Outcome.SKIPPED, "not-wanted")
         mail = await self._writer.write(message, contact)
-        attached = await self._papers.attached(message)
+        attached = await self._papers.attached(message, contact)
         now_ms = self._clock.now_ms()
         try:
             ready = compose(message, contact, mail, attached, self._sender, self._server.reply_to, now_ms)

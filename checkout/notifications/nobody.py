@@ -21,7 +21,7 @@ class NoContacts:
 class NoPapers:
     """``ports.Papers`` of a shop whose mails carry no files."""
 
-    async def attached(self, message: Message) -> Sequence[Attachment]:
+    async def attached(self, message: Message, contact: Contact) -> Sequence[Attachment]:
         """Attach nothing."""
-        del message
+        del message, contact
         return ()

@@ -55,8 +55,8 @@ class Contacts(Protocol):
 class Papers(Protocol):
     """Has what goes along."""
 
-    async def attached(self, message: Message) -> Sequence[Attachment]:
-        """Return the files that belong to a message."""
+    async def attached(self, message: Message, contact: Contact) -> Sequence[Attachment]:
+        """Return the files that belong to a message, in the contact's language."""
 
 
 class Links(Protocol):

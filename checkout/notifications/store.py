@@ -72,6 +72,15 @@ _AGAIN = (
     )
     .values(state=SendState.WAITING.value, tries=0, due_ms=sa.bindparam("at"))
 )
+_AFRESH = (
+    sa.update(OUTBOX_SENDS)
+    .where(
+        _OWN,
+        OUTBOX_SENDS.c.event_id == sa.bindparam("of_event"),
+        OUTBOX_SENDS.c.state != SendState.WAITING.value,
+    )
+    .values(state=SendState.WAITING.value, tries=0, due_ms=sa.bindparam("at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +179,12 @@ def again(connection: Connection, event: str, message: str, channel: str, now_ms
     """Have a dead letter tried again from the beginning; False when it is none."""
     own = {"of_message": message, "of_channel": channel, "of_event": event, "at": now_ms}
     return connection.execute(_AGAIN, own).rowcount == 1
+
+
+def afresh(connection: Connection, event: str, message: str, channel: str, now_ms: int) -> bool:
+    """Have a message sent once more, however it ended: somebody asks for it. False when there is none that has."""
+    own = {"of_message": message, "of_channel": channel, "of_event": event, "at": now_ms}
+    return connection.execute(_AFRESH, own).rowcount == 1
 
 
 def purge(connection: Connection, before_ms: int, most: int) -> int:

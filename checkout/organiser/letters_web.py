@@ -5,6 +5,7 @@
     GET   /letters                                dead letters, the newest first, each with its reason
     POST  /letters/{message}/{channel}/again      have one sent again, from the beginning
     GET   /orders/{order}/letters                 what was told of an order, by channel, and how far that is
+    POST  /orders/{order}/letters/resend          its tickets by mail once more, to the address that is kept now
 
 It decides nothing. The addresses stand behind the organiser's door (``organiser.web``), and name no person. Not here:
 sending (``notifications``).
@@ -23,7 +24,8 @@ from starlette.routing import Route
 from checkout.catalogue.reading import CatalogueReader
 from checkout.holds.places import Places
 from checkout.notifications import letters
-from checkout.notifications.store import again
+from checkout.notifications.message import MAIL, Kind, message_id
+from checkout.notifications.store import afresh, again
 from checkout.organiser.talking import PREFIX, answer, event_of, resource, told
 from kernel.clock import Clock
 from kernel.errors import Refused
@@ -43,6 +45,7 @@ class LettersDesk:
             resource(f"{event}/letters", GET=self.dead),
             resource(f"{event}/letters/{{message}}/{{channel}}/again", POST=self.again),
             resource(f"{event}/orders/{{order}}/letters", GET=self.about),
+            resource(f"{event}/orders/{{order}}/letters/resend", POST=self.resend),
         ]
 
     async def dead(self, request: Request) -> Response:
@@ -70,6 +73,22 @@ class LettersDesk:
             raise Refused("letter-unknown", "There is no such dead letter.", 404)
         told(request, "letter again", event=event, letter=message, channel=channel)
         return answer({"letter": message, "channel": channel, "state": "waiting"}, 202)
+
+    async def resend(self, request: Request) -> Response:
+        """POST /orders/{order}/letters/resend."""
+        event, order = await self._event(request), str(request.path_params["order"])
+        name = message_id(Kind.ORDER_PAID, order)
+
+        def writing() -> bool:
+            with self._places.of(event).database.writing() as connection:
+                return afresh(connection, event, name, MAIL, self._clock.now_ms())
+
+        if not await asyncio.to_thread(writing):
+            raise Refused(
+                "letter-unknown", "No tickets were sent for this order yet, or they are on their way.", 404
+            )
+        told(request, "tickets resent", event=event, order=order)
+        return answer({"letter": name, "channel": MAIL, "state": "waiting"}, 202)
 
     async def _read(self, event: str, work: Callable[[Connection], Rows]) -> list[dict[str, Any]]:
         def reading() -> list[dict[str, Any]]:

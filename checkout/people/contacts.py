@@ -89,7 +89,16 @@ class Homes(Protocol):
 class Contacts:
     """Where buyers' tickets go, for one worker."""
 
-    def __init__(self, homes: Homes, keys: PeopleKeys, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        homes: Homes,
+        keys: PeopleKeys,
+        clock: Clock,
+        metrics: Metrics,
+        changed: Callable[[str, str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`changed` hears of the event and order for which somebody has said where to write to."""
+        self._changed = changed
         self._homes = homes
         self._keys = keys
         self._clock = clock
@@ -121,6 +130,8 @@ class Contacts:
         )
         if done:
             self._metrics.contacts.count("kept")
+            if self._changed is not None:
+                await self._changed(event, order)
         return done
 
     async def erase(self, event: str, order: str) -> int:

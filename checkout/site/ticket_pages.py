@@ -29,6 +29,7 @@ from checkout.requests import same_site
 from checkout.site.forms import html
 from checkout.site.render import Event, Pages, Visit
 from checkout.site.ticket_faces import face
+from checkout.site.ticket_papers import printed
 from checkout.site.words import languages
 from checkout.tickets.face import Face
 from checkout.tickets.giving import NotGiven
@@ -130,7 +131,7 @@ class TicketPages:
         if not counting:
             raise HTTPException(404)
         faces = await self._faces(request, counting)
-        octets = await self._made(("pdf", *faces), lambda: _printed(faces))
+        octets = await self._made(("pdf", *faces), lambda: printed(faces))
         name = f'attachment; filename="{counting[0].ticket.event}.pdf"'
         return Response(octets, 200, {**PRIVATE, "Content-Disposition": name}, "application/pdf")
 
@@ -234,13 +235,6 @@ class TicketPages:
             if len(self._drawn) > KEPT:
                 self._drawn.popitem(last=False)
         return octets
-
-
-def _printed(faces: Sequence[Face]) -> bytes:
-    """Draw a PDF; fonts are loaded by the first process that is asked for one, and not before."""
-    from checkout.tickets.pdf import pdf  # noqa: PLC0415
-
-    return pdf(faces)
 
 
 def _state(one: Shown) -> str:
