@@ -147,6 +147,28 @@ def test_a_ticket_is_scanned_and_two_gates_without_a_network_come_to_one_conflic
     assert [one for one in faults if "ERR_INTERNET_DISCONNECTED" not in one] == []
 
 
+def test_the_browser_s_own_detector_is_used_where_there_is_one(
+    place: Place, phone: Callable[..., BrowserContext]
+) -> None:
+    """It sees another ticket than the picture has, so it was asked; a camera that is refused is told in words."""
+    own = (
+        "globalThis.BarcodeDetector = class { static getSupportedFormats() { return Promise.resolve(['qr_code']); }"
+        f" detect() {{ return Promise.resolve([{{rawValue: '{place.code(7)}'}}]); }} }};"
+    )
+    context = phone()
+    context.add_init_script(own)
+    page = opened(context, place, "Gate A")
+    page.click("#start")
+    told(page, "Come in")
+    expect(page.locator("#verdict-number")).to_have_text(place.tickets[7].number)
+
+    blind = phone()
+    blind.add_init_script("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no'));")
+    page = opened(blind, place, "Gate A")
+    page.click("#start")
+    expect(page.locator("#eye-note")).to_contain_text("Type the number")
+
+
 def test_a_barcode_scanner_types_wherever_it_is(place: Place, phone: Callable[..., BrowserContext]) -> None:
     """No field has the focus, then an answer covers everything: what is typed is read all the same."""
     page = opened(phone(), place, "Gate A")
