@@ -144,16 +144,16 @@ async def test_the_organisers_door_is_there_for_its_role_only(
 @pytest.mark.parametrize(
     ("roles", "works"),
     [
-        (("background",), {"sweeping", "reaping", "sealing", "reconciling", "waitlist"}),
+        (("background",), {"sweeping", "reaping", "sealing", "reconciling", "waitlist", "outbox"}),
         (("holds",), set()),
         (("catalogue", "map", "organiser"), set()),
-        (("all",), {"sweeping", "reaping", "sealing", "reconciling", "waitlist"}),
+        (("all",), {"sweeping", "reaping", "sealing", "reconciling", "waitlist", "outbox"}),
     ],
 )
 async def test_only_the_background_works_behind(
     store_url: str, tmp_path: Path, roles: tuple[str, ...], works: set[str]
 ) -> None:
-    """Sweeper, reaper, sealer, reconciler, waitlist: where they belong, and nowhere else."""
+    """Sweeper, reaper, sealer, reconciler, waitlist, outbox: where they belong, and nowhere else."""
     process = _process(store_url, tmp_path, *roles)
 
     assert set(process.shop._background()) == works
