@@ -53,6 +53,14 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "There is no such dead letter: it was sent meanwhile, or is tried again already.",
         READ,
     ),
+    "scanner-invalid": (GROUP, "A scanner has faults; none was made.", CORRECT),
+    "scanners-full": (GROUP, "The event has as many scanners as it may have.", "Use one that is there."),
+    "scanner-unknown": (
+        GROUP,
+        "There is no such scanner, it was revoked, or its time is over; or whoever scans has no token of this event.",
+        "Open the scanner's link again, or make another scanner.",
+    ),
+    "scans-invalid": (GROUP, "Scans that were sent have faults; none was taken.", CORRECT),
     "refund-invalid": (
         GROUP,
         "A refund has faults; nothing went back.",

@@ -14,6 +14,7 @@ WANTED = [
     *(f"C{number}" for number in range(1, 8)),
     *(f"F{number}" for number in range(1, 5)),
     *(f"N{number}" for number in range(1, 4)),
+    *(f"T{number}" for number in range(1, 5)),
     "E3", "S1", "S2",
 ]  # fmt: skip
 ROW = re.compile(

@@ -1,8 +1,10 @@
 """The scanner's addresses: who comes in, what is answered, what is refused and with which headers."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.resources import files
 from typing import Any
 
 import httpx
@@ -16,6 +18,10 @@ from tests.checkout.reservations import EVENT
 
 SITE = {"sec-fetch-site": "same-origin"}
 ID = "0123456789abcdef-1"
+DECODER = {
+    "decode.js": "00e209820dcb11d624e9a03d6383e580766792b57d1651318f0a29e4e1ff0fe8",
+    "index.js": "a0de370051f94bd74f218f74401fdf197585e3f9ef0143164f87ea941a3fdd6f",
+}
 GOOD = {"id": ID, "at_ms": 1, "told": "", "code": "x"}
 
 
@@ -276,3 +282,14 @@ async def test_what_is_known_is_told_to_scanners_only(opened: Opened) -> None:
         over = await asked()
 
     assert [none, strange, known, other, over] == [[401] * 3, [401] * 3, [200] * 3, [401] * 3, [401] * 3]
+
+
+def test_the_decoder_is_somebody_elses_unchanged() -> None:
+    """The bytes of the package qr 0.7.0, and its licences beside them."""
+    folder = files("checkout.site").joinpath("static", "scan", "qr")
+    sums = {name: hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() for name in DECODER}
+
+    assert sums == DECODER
+    assert "0.7.0" in folder.joinpath("README.md").read_text("utf-8")
+    assert "Paul Miller" in folder.joinpath("LICENSE-MIT").read_text("utf-8")
+    assert folder.joinpath("LICENSE").is_file()
