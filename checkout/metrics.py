@@ -152,6 +152,11 @@ class Metrics:
             "outbox_sends", "Tries to send a message, by what came of them", "channel", "outcome"
         )
 
+        # Accounts
+        self.logins = Words(
+            counter("logins", "Logins of fans: begun, entered, or the word why one did not count", "outcome")
+        )
+
         # Fraud
         self.fraud_verdicts = Words(
             counter("fraud_verdicts", "Attempts to pay, by what became of them", "verdict")

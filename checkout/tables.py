@@ -31,9 +31,14 @@ from checkout.order_tables import (
     WORK,
 )
 from checkout.outbox_tables import OUTBOX, OUTBOX_SENDS
+from checkout.people_tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS
 from checkout.ticket_tables import SCANNERS, SCANS, TICKETS, TRANSFERS
 
 __all__ = [
+    "ACCOUNTS",
+    "ACCOUNT_LOGINS",
+    "ACCOUNT_ORDERS",
+    "ACCOUNT_SESSIONS",
     "ADYEN_ENTRIES",
     "ADYEN_PAYMENTS",
     "ATTEMPTS",

@@ -5,8 +5,12 @@ Part of ``settings.Settings``, which says how a setting is given and is the only
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from kernel.settings import setting
+from kernel.settings import PREFIX, setting
+
+HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+"""This machine; what goes there needs no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,22 @@ class PeopleSettings:
     staff_tokens: Path | None = setting(  # noqa: RUF009
         default=None,
         help="file with the organiser's staff and their roles; empty: staff-tokens.json in the data folder",
+    )
+    oidc_issuer: str | None = setting(
+        default=None,
+        help="OpenID Connect provider at which fans may log in, as https://id.example; empty: nobody can",
+    )
+    oidc_client_id: str | None = setting(default=None, help="name of the shop at that provider")
+    oidc_client_secret: str | None = setting(
+        default=None,
+        secret=True,
+        help="secret of the shop at that provider; its address back is /account/callback",
+    )
+    account_idle_h: int = setting(
+        default=24, minimum=1, maximum=720, help="so many hours unused, and a fan is logged out"
+    )
+    account_days: int = setting(
+        default=30, minimum=1, maximum=365, help="so many days after a login a fan is logged out in any case"
     )
     contact_days: int = setting(
         default=30,
@@ -35,3 +55,34 @@ class PeopleSettings:
     def staff_tokens_path(self, data: Path) -> Path:
         """Name the file with the staff's tokens."""
         return self.staff_tokens or data / "staff-tokens.json"
+
+    @property
+    def has_accounts(self) -> bool:
+        """True when fans may log in."""
+        return self.oidc_issuer is not None
+
+    def people_faults(self, *, secure: bool) -> list[str]:
+        """Tell what does not go together; `secure`: the site has TLS."""
+        names = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+        missing = [name for name in names if not getattr(self, name)]
+        if len(missing) == len(names):
+            return []
+        faults = [f"{_env(name)}: fans who log in need it, beside {_env(names[0])}." for name in missing]
+        if self.oidc_issuer:
+            parts = urlsplit(self.oidc_issuer)
+            is_here = parts.scheme == "http" and parts.hostname in HERE
+            if not is_here and (
+                parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment
+            ):
+                faults.append(
+                    f"{_env(names[0])}: {self.oidc_issuer!r} is not an address such as https://id.example."
+                )
+            if not is_here and not secure:
+                faults.append(
+                    f"{_env('public_url')}: fans log in over TLS only; set the https:// address they type."
+                )
+        return faults
+
+
+def _env(name: str) -> str:
+    return PREFIX + name.upper()

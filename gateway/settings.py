@@ -144,6 +144,7 @@ class Settings(ShopSettings):
             faults.append(
                 f"{env('public_url')}: real money is taken over TLS only; set the https:// address that buyers type."
             )
+        faults += self.people_faults(secure=self.secure)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

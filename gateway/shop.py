@@ -6,6 +6,7 @@ the background takes turns by leases in the store.
 
     fans         ─► guard (a valid admission, or the waiting room) ─► guests ─► shop
     tickets      ─► /tickets/ and /gift/, by a link; and /static/: without an admission
+    accounts     ─► /account, with a session of their own and without an admission
     organisers   ─► /organiser/, with their own token and without an admission
     providers    ─► /hooks/, with their signature
     scanners     ─► /scan/, with their own token and without an admission
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from gateway.shop_tickets import JoinedTickets
 
 HOOKS = "/hooks/"
+ACCOUNT = "/account/"
 
 
 def buyer_of(scope: Scope) -> str:
@@ -93,6 +95,7 @@ class Doors:
         hooks: HooksWeb | None = None,
         tickets: ASGIApp | None = None,
         scans: ASGIApp | None = None,
+        accounts: ASGIApp | None = None,
     ) -> None:
         """`tickets`: who answers ``DOORS``, if the shop has tickets; `scans`: who answers door-keepers."""
         self._fans = fans
@@ -100,6 +103,7 @@ class Doors:
         self._organisers = organisers
         self._hooks = hooks
         self._scans = scans
+        self._accounts = accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on."""
@@ -115,6 +119,9 @@ class Doors:
                 await own(scope, receive, send)
         elif self._tickets is not None and path.startswith(DOORS) and scope["type"] == "http":
             await self._tickets(scope, receive, send)
+        elif self._accounts is not None and scope["type"] == "http" and f"{path}/".startswith(ACCOUNT):
+            # A fan logs in and looks at their orders without standing in a line for it.
+            await self._accounts(scope, receive, send)
         elif path.startswith(HOOKS) and scope["type"] == "http":
             await self._hear(scope, receive, send, path.removeprefix(HOOKS))
         else:
@@ -156,6 +163,7 @@ class ShopProcess:
         self._judge: FraudJudge | None = None
         self._tickets: JoinedTickets | None = None
         tills, signals, tickets, people = None, None, None, None
+        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
             {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}
@@ -188,7 +196,7 @@ class ShopProcess:
             self._tickets = tickets = shop_tickets.JoinedTickets(
                 settings, parts, tills, buyer_of, links, metrics
             )
-            people = shop_people.JoinedPeople(settings, parts, buyer_of, metrics)
+            people = shop_people.JoinedPeople(settings, parts, buyer_of, metrics, site=site)
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run
@@ -221,7 +229,6 @@ class ShopProcess:
             works=works,
             tickets=tickets,
         )
-        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
         fans = AdmissionGuard(
             Guests(
@@ -238,8 +245,14 @@ class ShopProcess:
             self._doors = ShopDoors(settings, parts, tickets.keys, metrics)
         scans = self._doors.app if self._doors is not None and Role.HOLDS in self._roles else None
         # Who has a link to tickets needs no admission; what they show is behind the link, not behind the guard.
+        accounts = people.accounts if people is not None and Role.HOLDS in self._roles else None
         self.app: ASGIApp = Doors(
-            fans, self._organisers(), hooks, self.shop.app if tickets is not None else None, scans
+            fans,
+            self._organisers(),
+            hooks,
+            self.shop.app if tickets is not None else None,
+            scans,
+            accounts,
         )
 
     def _organisers(self) -> ASGIApp | None:
@@ -307,6 +320,8 @@ class ShopProcess:
             await self._judge.close()
         if self.shop.tills is not None:
             await self.shop.tills.close()
+        if self.shop.people is not None:
+            await self.shop.people.close()
         await self._parts.close()
 
 

@@ -152,6 +152,7 @@ class JoinedShop:
             pages = OrderPages(
                 tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of,
                 fields=tills.fields, is_live=tills.is_live, contacts=None if people is None else people.pages,
+                accounts=None if people is None else people.accounts,
                 **({} if tickets is None else {"tickets_of": tickets.links.tickets}),
             )  # fmt: skip
         listed = CatalogueWeb(catalogue)

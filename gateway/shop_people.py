@@ -3,14 +3,16 @@
 Only where money is taken: without orders there is nobody whose tickets go anywhere. Nothing is decided here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from checkout.metrics import Metrics
+from checkout.people.accounts import AccountPart, Accounts, bounds_of
 from checkout.people.contacts import Contacts, Purging
 from checkout.people.keys import PeopleKeys
 from checkout.people.personal import Part, Personal
 from checkout.people.rotating import strangers
 from checkout.people.web import PeopleWeb
+from checkout.site.account_pages import AccountPages
 from checkout.site.contact_pages import ContactPages
 from checkout.site.words import languages
 from gateway.settings import Settings
@@ -18,6 +20,8 @@ from gateway.shop_parts import ShopParts
 from gateway.shop_post import tickets_resent
 from kernel.asgi import Scope
 from kernel.errors import Misconfigured
+
+CALLBACK = "/account/callback"
 
 
 class JoinedPeople:
@@ -30,22 +34,53 @@ class JoinedPeople:
         buyer_of: Callable[[Scope], str],
         metrics: Metrics,
         more: Sequence[Part] = (),
+        site: str = "",
     ) -> None:
-        """Join everything; the file of the keys is made if there is none. `more`: what other rooms keep of buyers."""
+        """Join everything; the file of the keys is made if there is none. `more`: what other rooms keep of buyers.
+
+        `site` is the address that fans type.
+        """
         self._parts = parts
         self._path = settings.people_keys_path(settings.data)
-        self.keys = PeopleKeys.open_keys(self._path, parts.clock.now_ms())
-        self.contacts = Contacts(parts.shards, self.keys, parts.clock, metrics, tickets_resent(parts))
-        self.personal = Personal(parts.shards, self.contacts, more)
+        clock = parts.clock
+        self.keys = PeopleKeys.open_keys(self._path, clock.now_ms())
+        bounds = bounds_of(settings.account_idle_h, settings.account_days)
+        kept = Accounts(parts.database, parts.shards, self.keys, clock, bounds)
+        self.contacts = Contacts(parts.shards, self.keys, clock, metrics, kept.contact, tickets_resent(parts))
+        self.personal = Personal(parts.shards, self.contacts, [AccountPart(kept), *more])
         self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
         self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
-        self.purging = Purging(parts.shards, self._begun, settings.contact_days, parts.clock, metrics)
+        self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, kept.sweep)
+        self.accounts: AccountPages | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
+        if settings.has_accounts:
+            # What asks others over HTTP is imported only where fans log in.
+            from gateway.oidc_requests import OidcRequests  # noqa: PLC0415
+
+            identity = OidcRequests(
+                settings.oidc_issuer or "",
+                settings.oidc_client_id or "",
+                settings.oidc_client_secret or "",
+                site.rstrip("/") + CALLBACK,
+                clock,
+            )
+            self._close = identity.close
+            self.accounts = AccountPages(
+                kept, self.contacts, identity, parts.catalogue, buyer_of, clock, metrics,
+                days=settings.account_days, secure=settings.secure, is_demo=not settings.takes_real_money,
+            )  # fmt: skip
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._close is not None:
+            await self._close()
 
     def check(self) -> None:
         """See that the keys are those of the databases. Raises ``Misconfigured``."""
         self.keys.refresh()
         names = [key.name for key in self.keys.document.keys]
-        if count := sum(strangers(place.database, names) for place in self._parts.shards.all()):
+        databases = [self._parts.database, *(place.database for place in self._parts.shards.all())]
+        if count := sum(strangers(own, names) for own in {id(own): own for own in databases}.values()):
             raise Misconfigured(
                 [
                     f"{self._path}: {count} rows of the shop were sealed with keys that this file does not have."

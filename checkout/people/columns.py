@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from checkout.people.sealing import Where
-from checkout.tables import CONTACTS
+from checkout.tables import ACCOUNTS, CONTACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,5 @@ class SealedTable:
 
 
 SEALED_CONTACTS = SealedTable(CONTACTS, ("email", "name"))
-SEALED_TABLES = (SEALED_CONTACTS,)
+SEALED_ACCOUNTS = SealedTable(ACCOUNTS, ("email", "name"))
+SEALED_TABLES = (SEALED_CONTACTS, SEALED_ACCOUNTS)

@@ -52,6 +52,8 @@ class Want(StrEnum):
 
     ORDER = "order"
     """What belongs to the order: tickets, changes of the event, money that goes back."""
+    REMINDER = "reminder"
+    """A word on the day before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,14 @@ class Contacts:
         keys: PeopleKeys,
         clock: Clock,
         metrics: Metrics,
+        otherwise: Callable[[str, str], Awaitable[Contact | None]] | None = None,
         changed: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
-        """`changed` hears of the event and order for which somebody has said where to write to."""
+        """`otherwise` tells where to write to for an order that has no contact of its own.
+
+        `changed` hears of the event and order for which somebody has said where to write to.
+        """
+        self._otherwise = otherwise
         self._changed = changed
         self._homes = homes
         self._keys = keys
@@ -105,7 +112,14 @@ class Contacts:
         self._metrics = metrics
 
     async def of(self, event: str, order: str) -> Contact | None:
-        """Return the contact of an order; None if there is none. Raises ``Unavailable``."""
+        """Return where to write to for an order; None if nobody has said. Raises ``Unavailable``."""
+        found = await self.kept(event, order)
+        if found is None and self._otherwise is not None:
+            return await self._otherwise(event, order)
+        return found
+
+    async def kept(self, event: str, order: str) -> Contact | None:
+        """Return the contact that was given for this very order. Raises ``Unavailable``."""
         if not _NAME.fullmatch(event) or not _NAME.fullmatch(order):
             return None
         return await asyncio.to_thread(self._read, self._homes.of(event).database, event, order)
@@ -211,11 +225,16 @@ class Purging:
         days: int,
         clock: Clock,
         metrics: Metrics,
+        sweep: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
-        """`begun` names the events that began before a moment; `days` after that their contacts go."""
+        """`begun` names the events that began before a moment; `days` after that their contacts go.
+
+        `sweep` takes away what else is over: sessions, logins.
+        """
         self._homes = homes
         self._begun = begun
         self._keep_ms = days * DAY_MS
+        self._sweep = sweep
         self._clock = clock
         self._metrics = metrics
 
@@ -234,6 +253,8 @@ class Purging:
         now_ms = self._clock.now_ms()
         begun = await self._begun(now_ms - self._keep_ms)
         gone = 0
+        if self._sweep is not None:
+            await self._sweep()
         for home in self._homes.all():
             for event in await asyncio.to_thread(_events, home.database):
                 try:

@@ -82,7 +82,7 @@ class Personal:
 
     async def told(self, event: str, order: str) -> dict[str, Any]:
         """Tell everything of an order that is there. Raises ``Unavailable``."""
-        contact = await self._contacts.of(event, order)
+        contact = await self._contacts.kept(event, order)
         plain = await asyncio.to_thread(_read, self._homes.of(event).database, event, order)
         plain["contact"] = None
         if contact is not None:

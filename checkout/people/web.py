@@ -67,7 +67,7 @@ class PeopleWeb:
         """Tell where tickets go."""
         del receive
         await self._own(scope, event, order)
-        contact = await self._contacts.of(event, order)
+        contact = await self._contacts.kept(event, order)
         if contact is None:
             raise Refused("contact-unknown", "Nobody has said where this order's tickets go.", 404)
         await respond(send, 200, _JSON, orjson.dumps(paper(contact)))

@@ -55,7 +55,7 @@ class ContactPages:
         """Say what the order's page shows; the order is the buyer's."""
         is_wrong = request.query_params.get(WRONG) == "wrong"
         try:
-            contact = await self._contacts.of(event, order)
+            contact = await self._contacts.kept(event, order)
         except Unavailable as error:
             log.warning("an order is shown without its contact", extra={"order": order, "code": error.code})
             return ShownContact("", self._days, is_away=True)

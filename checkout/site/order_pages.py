@@ -28,6 +28,7 @@ from checkout.orders.service import Blocked, No, Ordering
 from checkout.orders.web import refusal_of
 from checkout.requests import read_key, same_site
 from checkout.sales.service import Reserving
+from checkout.site.account_pages import AccountPages
 from checkout.site.contact_pages import ContactPages
 from checkout.site.fields import TOKEN, CardFields
 from checkout.site.forms import html, one, read_form
@@ -70,14 +71,16 @@ class OrderPages:
         is_live: bool = False,
         tickets_of: Callable[[str, str], str] = lambda *_: "",
         contacts: ContactPages | None = None,
+        accounts: AccountPages | None = None,
     ) -> None:
         """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money.
 
-        `tickets_of` gives the address of an order's tickets, by event and order. `contacts` ask where they go; None:
-        nobody is asked.
+        `tickets_of` gives the address of an order's tickets, by event and order. `contacts` ask where they go,
+        `accounts` keep orders; None: nobody is asked, and nobody logs in.
         """
         self._tickets_of = tickets_of
         self._contacts = contacts
+        self._accounts = accounts
         self._ordering = ordering
         self._reserving = reserving
         self._ways = [(way.token, way.words) for way in ways]
@@ -101,6 +104,11 @@ class OrderPages:
             Route(f"{event}/order/{{order}}/pay", self.pay, methods=["POST"]),
             Route(f"{event}/order/{{order}}/leave", self.leave, methods=["POST"]),
             *(self._contacts.routes(visit_of) if self._contacts is not None else ()),
+            *(
+                [Route(f"{event}/order/{{order}}/keep", self._accounts.keep, methods=["POST"])]
+                if self._accounts is not None
+                else ()
+            ),
         ]
 
     async def open(self, request: Request) -> Response:
@@ -112,6 +120,8 @@ class OrderPages:
         )
         if isinstance(outcome, No):
             raise refusal_of(outcome, "reservation")
+        if self._accounts is not None:
+            await self._accounts.bought(request.scope, event, outcome.paper["order"])
         return _to(event, outcome.paper["order"])
 
     async def show(self, request: Request) -> Response:
@@ -132,12 +142,14 @@ class OrderPages:
         visit, key, policy = self._visit(request), secrets.token_urlsafe(16), None
         if self._fields is not None and can_be_paid(paper, visit.now_ms):
             policy = content_security_policy(fields=self._fields)
-        contact = None
+        contact, account = None, None
         if self._contacts is not None:
             contact = await self._contacts.shown(request, event["id"], name)
+        if self._accounts is not None:
+            account = await self._accounts.shown(request.scope, event["id"], name)
         tickets = self._tickets_of(event["id"], name) if paper["phase"] == Phase.PAID else ""
         text = self._pages.order(
-            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets, contact
+            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets, contact, account
         )
         return html(request.scope, text, policy=policy)
 

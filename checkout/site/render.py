@@ -114,6 +114,28 @@ class ShownContact:
     is_away: bool = False
 
 
+class ShownAccount(StrEnum):
+    """How an order stands to whoever is logged in, or is not."""
+
+    OUT = "out"
+    IN = "in"
+    KEPT = "kept"
+    AWAY = "away"
+    """It is another's, or nobody can tell: nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOrder:
+    """An order in the list of an account."""
+
+    event: str
+    title: str
+    order: str
+    state: str
+    currency: str
+    amount_minor: int
+
+
 def season(event: Event, now_ms: int) -> Season:
     """Tell the season of an event's sale; the bounds are half-open."""
     if event["state"] == "cancelled":
@@ -238,6 +260,7 @@ class Pages:
         fields: CardFields | None = None,
         tickets: str = "",
         contact: ShownContact | None = None,
+        account: ShownAccount | None = None,
     ) -> str:
         """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words.
 
@@ -256,6 +279,7 @@ class Pages:
             payable=can_be_paid(order, visit.now_ms),
             tickets=tickets,
             contact=contact,
+            account=account,
         )
 
     def tickets(self, visit: Visit, event: Event, cards: Sequence[Mapping[str, Any]], paper: str) -> str:
@@ -271,6 +295,14 @@ class Pages:
         return self._page(
             "trouble.html", visit, event=event, code=code, values={"n": 1, "seats": "", **values}
         )
+
+    def account(self, visit: Visit, account: Any, orders: Sequence[ShownOrder]) -> str:
+        """Show an account and its orders; None where nobody is logged in."""
+        return self._page("account.html", visit, account=account, orders=orders, failed=False)
+
+    def account_failed(self, visit: Visit) -> str:
+        """Say that a login did not count."""
+        return self._page("account.html", visit, account=None, orders=[], failed=True)
 
     def finish(self, visit: Visit) -> str:
         """Say goodbye. The page stands alone: what it asked for afterwards would be asked for without a session."""

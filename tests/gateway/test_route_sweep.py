@@ -121,8 +121,9 @@ def swept(store_url: str, tmp_path: Path) -> Swept:
     until_ms = SystemClock().now_ms() + 3_600_000
     tokens = {role: staff.add(f"the-{role.value}", role, until_ms) for role in StaffRole}
     settings = Settings(
-        data=tmp_path, store_url=store_url, payments="sandbox", sandbox_port=1, organiser_token=TOKEN
-    )
+        data=tmp_path, store_url=store_url, payments="sandbox", sandbox_port=1, organiser_token=TOKEN,
+        oidc_issuer="http://127.0.0.1:1", oidc_client_id="shop", oidc_client_secret="secret",
+    )  # fmt: skip
     return Swept(ShopProcess(settings, Metrics(CollectorRegistry())), tokens)
 
 
@@ -195,6 +196,36 @@ async def test_no_address_of_fans_is_open_without_an_admission(swept: Swept) -> 
                     assert answer.status_code == 401, (method, path)
 
 
+async def test_accounts_tell_nobody_anything_without_a_session(swept: Swept) -> None:
+    """Their addresses are open without an admission, and each says what its line says to nobody, and to staff."""
+    await swept.process._parts.open()
+    found = sorted(
+        (method, route.path)
+        for route in swept.doors._accounts.routes
+        for method in route.methods
+        if method != "HEAD"
+    )
+    told = {}
+    for token in ("", TOKEN):
+        async with swept.client(token) as client:
+            for method, path in found:
+                answer = await client.request(method, path)
+                assert "@" not in answer.text
+                told[f"{method} {path}"] = answer.status_code
+    await swept.process.shop.people.close()  # type: ignore[union-attr]
+    await swept.process._parts.close()
+
+    assert told == {
+        "GET /account": 200,
+        "GET /account/callback": 400,
+        "GET /account/login": 503,
+        "GET /account/personal": 401,
+        "POST /account/erase": 401,
+        "POST /account/logout": 303,
+        "POST /account/preferences": 401,
+    }
+
+
 @pytest.mark.parametrize("provider", ["sandbox", "stripe", "nobody"])
 async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
     """No token and no admission helps."""
@@ -205,10 +236,12 @@ async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
 
 
 def test_the_doors_are_those_that_are_swept() -> None:
-    """Health, organisers, hooks, fans: whoever opens another door sweeps it here as well."""
+    """Health, organisers, accounts, hooks, fans: whoever opens another door sweeps it here as well."""
     names = set(Doors.__call__.__code__.co_names) - {"get", "startswith", "removeprefix"}
 
     assert names == {
+        "ACCOUNT",
+        "_accounts",
         "HEALTH",
         "health",
         "_organisers",

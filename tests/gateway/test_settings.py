@@ -140,7 +140,39 @@ def test_secrets_do_not_show() -> None:
         "adyen_api_key",
         "adyen_hmac_key",
         "adyen_webhook_password",
+        "oidc_client_secret",
     }
+
+
+OIDC = {
+    "WAITROOM_OIDC_ISSUER": "https://id.example", "WAITROOM_OIDC_CLIENT_ID": "shop",
+    "WAITROOM_OIDC_CLIENT_SECRET": "secret", "WAITROOM_PUBLIC_URL": "https://tickets.example",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({}, ""),
+        ({"WAITROOM_OIDC_ISSUER": None}, "WAITROOM_OIDC_ISSUER: fans who log in need it"),
+        ({"WAITROOM_OIDC_CLIENT_ID": None}, "WAITROOM_OIDC_CLIENT_ID: fans who log in need it"),
+        ({"WAITROOM_OIDC_CLIENT_SECRET": None}, "WAITROOM_OIDC_CLIENT_SECRET: fans who log in need it"),
+        ({"WAITROOM_OIDC_ISSUER": "http://id.example"}, "is not an address such as https://id.example"),
+        ({"WAITROOM_OIDC_ISSUER": "https://id.example?x=1"}, "is not an address such as https://id.example"),
+        ({"WAITROOM_PUBLIC_URL": None}, "WAITROOM_PUBLIC_URL: fans log in over TLS only"),
+        ({"WAITROOM_PUBLIC_URL": None, "WAITROOM_OIDC_ISSUER": "http://127.0.0.1:9400"}, ""),
+    ],
+)
+def test_fans_log_in_with_all_of_its_settings_and_over_tls(change: dict[str, str | None], fault: str) -> None:
+    """All three or none; without TLS only at a provider on this machine."""
+    environ = {name: value for name, value in (OIDC | change).items() if value is not None}
+    try:
+        told = "" if load(environ).has_accounts else "nobody logs in"
+    except Misconfigured as error:
+        told = str(error)
+
+    assert fault in told
+    assert bool(fault) is bool(told)
 
 
 ADYEN = {

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from prometheus_client import CollectorRegistry
@@ -80,12 +81,19 @@ async def looked(browser: httpx.AsyncClient, buyer: str = "ann") -> httpx.Respon
 
 @asynccontextmanager
 async def till_front(
-    store_url: str, tmp_path: Path, rules: str = "", keys: list[tuple[str, bytes]] | None = None
+    store_url: str,
+    tmp_path: Path,
+    rules: str = "",
+    keys: list[tuple[str, bytes]] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Tillfront]:
-    """Open a shop with one event of 45 places and a bank in memory; `rules` is the fraud checks' file."""
+    """Open a shop with one event of 45 places and a bank in memory.
+
+    `rules` is the fraud checks' file, `changes` are settings.
+    """
     clock = ManualClock(time.time_ns() // 1_000_000)
     tmp_path.mkdir(exist_ok=True)
-    settings = Settings(data=tmp_path, store_url=store_url)
+    settings = Settings(data=tmp_path, store_url=store_url, **changes)
     parts = ShopParts(settings, clock)
     await parts.open()
     await parts.store.flushall()
@@ -118,7 +126,7 @@ async def till_front(
         offer_ms=120_000,
         tills=tills,
         judge=judge,
-        people=JoinedPeople(settings, parts, buyer_of, metrics),
+        people=(people := JoinedPeople(settings, parts, buyer_of, metrics, site="http://shop.test")),
         watch=signals,
     )
     await shop.open_halls()
@@ -126,4 +134,5 @@ async def till_front(
         yield Tillfront(shop, Devices(shop.app, cookie), bank, signals, tills, metrics)
     finally:
         await judge.close()
+        await people.close()
         await parts.close()

@@ -13,6 +13,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "There is no such order, or the buyer has none such.",
         "`GET …/orders` lists the buyer's own.",
     ),
+    "login-missing": (GROUP, "This is for whoever is logged in.", "Log in at `/account/login`."),
+    "login-away": (
+        GROUP,
+        "The provider at which fans log in cannot be reached, or too many log in at once.",
+        "Repeat later; nobody needs an account to buy.",
+    ),
     "contact-unknown": (
         GROUP,
         "Nobody has said where this order's tickets go.",

@@ -13,13 +13,16 @@ from playwright._impl._driver import compute_driver_executable
 
 from checkout.orders.papers import Phase
 from checkout.payments.port import Decline
+from checkout.people.accounts import Account
 from checkout.site.assets import SEAT_MODULES, address, assets, version
 from checkout.site.order_pages import SANDBOX_WAYS
 from checkout.site.render import (
     Event,
     Pages,
     Season,
+    ShownAccount,
     ShownContact,
+    ShownOrder,
     Visit,
     content_security_policy,
     facts,
@@ -112,6 +115,18 @@ def every_page(visit: Visit) -> dict[str, str]:
         order = ORDER | {"phase": phase, "state": STATES.get(phase, "open")}
         order |= {"decline": "insufficient-funds" if phase == "declined" else None}
         made[f"order {phase}"] = pages.order(visit, EVENT, order, [SEAT], WAYS, "key")
+    for standing in ShownAccount:
+        made[f"order account {standing}"] = pages.order(
+            visit, EVENT, ORDER, [SEAT], WAYS, "key", account=standing
+        )
+    someone = Account("A1", "ann@example.org", "Ann", "en", frozenset({"order", "reminder"}))
+    bought = [ShownOrder("northern-lights", EVENT["title"], "O1", "paid", "EUR", 4200)]
+    made |= {
+        "account out": pages.account(visit, None, []),
+        "account": pages.account(visit, someone, bought),
+        "account empty": pages.account(visit, someone, []),
+        "account failed": pages.account_failed(visit),
+    }
     for name, contact in CONTACTS.items():
         made[f"order contact {name}"] = pages.order(visit, EVENT, ORDER, [SEAT], WAYS, "key", contact=contact)
     for decline in Decline:
