@@ -1,4 +1,4 @@
-"""People tables: accounts of fans, their sessions and orders, all in the main database.
+"""People tables: accounts of fans, their sessions and orders, second factors of staff, all in the main database.
 
 ``tables`` gives all of these names as well; whoever asks for tables asks there. Addresses and names are sealed
 (``people.columns``); who somebody is at the provider, and what their browser shows, is kept as a hash only.
@@ -6,7 +6,7 @@
 
 import sqlalchemy as sa
 
-from checkout.columns import META, large, words
+from checkout.columns import META, large, whole, words
 
 ACCOUNTS = sa.Table(
     "accounts",
@@ -51,4 +51,14 @@ ACCOUNT_ORDERS = sa.Table(
     words("account_id"),
     large("at_ms"),
     sa.Index("account_orders_account", "account_id", "at_ms"),
+)
+STAFF_FACTORS = sa.Table(
+    "staff_factors",
+    META,
+    words("name", key=True),
+    words("secret"),
+    words("recovery"),
+    large("last_counter"),
+    whole("failures"),
+    large("locked_until_ms"),
 )

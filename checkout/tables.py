@@ -31,7 +31,7 @@ from checkout.order_tables import (
     WORK,
 )
 from checkout.outbox_tables import OUTBOX, OUTBOX_SENDS
-from checkout.people_tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS
+from checkout.people_tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS, STAFF_FACTORS
 from checkout.ticket_tables import SCANNERS, SCANS, TICKETS, TRANSFERS
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "REVIEWS",
     "SCANNERS",
     "SCANS",
+    "STAFF_FACTORS",
     "TICKETS",
     "TRANSFERS",
     "VERDICTS",

@@ -273,6 +273,7 @@ class ShopProcess:
                 *self._people_desk(),
             ],
             staff.member,
+            None if self.shop.people is None else self.shop.people.factors.show,
         )
 
     def _orders_desk(self) -> Sequence[Route]:

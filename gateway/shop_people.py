@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from checkout.metrics import Metrics
 from checkout.people.accounts import AccountPart, Accounts, bounds_of
 from checkout.people.contacts import Contacts, Purging
+from checkout.people.factors import Factors
 from checkout.people.keys import PeopleKeys
 from checkout.people.personal import Part, Personal
 from checkout.people.rotating import strangers
@@ -48,6 +49,7 @@ class JoinedPeople:
         kept = Accounts(parts.database, parts.shards, self.keys, clock, bounds)
         self.contacts = Contacts(parts.shards, self.keys, clock, metrics, kept.contact, tickets_resent(parts))
         self.personal = Personal(parts.shards, self.contacts, [AccountPart(kept), *more])
+        self.factors = Factors(parts.database, self.keys, clock)
         self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
         self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
         self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, kept.sweep)

@@ -6,6 +6,8 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from gateway.options import settings_of
 
 if TYPE_CHECKING:
+    from checkout.people.factors import Factors
     from checkout.people.staff_tokens import StaffTokens
 
 DAY_MS = 86_400_000
@@ -28,6 +31,9 @@ def add_staff(shop: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add.add_argument("name", help="what the log calls whoever has it")
     add.add_argument("--role", required=True, choices=ROLES)
     add.add_argument("--days", type=_days, default=USUAL_DAYS, help=f"so long it counts ({USUAL_DAYS})")
+    add.add_argument(
+        "--person", action="store_true", help="with a second factor, to be shown before money or prices move"
+    )
     add.set_defaults(run=add_token)
     listed = what.add_parser("list", help="names, roles and ends; no token")
     listed.set_defaults(run=list_tokens)
@@ -54,13 +60,38 @@ def _tokens(args: argparse.Namespace) -> "StaffTokens":
     return StaffTokens(settings.staff_tokens_path(settings.data), SystemClock())
 
 
+@contextmanager
+def _factors(args: argparse.Namespace) -> "Iterator[Factors]":
+    """Open second factors, which stand in the shop's main database. Raises ``Misconfigured``."""
+    from checkout.database import ShopDatabase
+    from checkout.people.factors import Factors
+    from checkout.people.keys import PeopleKeys
+    from gateway.shop_parts import database_there
+    from kernel.clock import SystemClock
+
+    settings, clock = settings_of(args), SystemClock()
+    with closing(ShopDatabase(database_there(settings))) as database:
+        database.open()
+        keys = PeopleKeys.open_keys(settings.people_keys_path(settings.data), clock.now_ms())
+        yield Factors(database, keys, clock)
+
+
 def add_token(args: argparse.Namespace) -> int:
     """Make a token, and tell it."""
     from checkout.people.staff import StaffRole
     from kernel.clock import SystemClock
 
     until_ms = SystemClock().now_ms() + args.days * DAY_MS
-    token = _tokens(args).add(args.name, StaffRole(args.role), until_ms)
+    tokens = _tokens(args)
+    if args.person:
+        with _factors(args) as factors:
+            token = tokens.add(args.name, StaffRole(args.role), until_ms)
+            enrolled = factors.enrol(args.name)
+        print(f"device:   {enrolled.address}", *(f"recovery: {code}" for code in enrolled.recovery), sep="\n")
+        print(f"token:    {token}")
+        print(f"{args.name} is {args.role} until {_day(until_ms)}; none of it is told again", file=sys.stderr)
+        return 0
+    token = tokens.add(args.name, StaffRole(args.role), until_ms)
     print(f"{args.name} is {args.role} until {_day(until_ms)}; the token is not told again:", file=sys.stderr)
     print(token)
     return 0
@@ -75,7 +106,17 @@ def list_tokens(args: argparse.Namespace) -> int:
 
 def remove_token(args: argparse.Namespace) -> int:
     """Take a token out."""
+    from gateway.shop_parts import database_there
+    from kernel.errors import Misconfigured
+
     _tokens(args).remove(args.name)
+    try:
+        database_there(settings_of(args))
+    except Misconfigured:
+        pass  # Without a database there is no second factor.
+    else:
+        with _factors(args) as factors:
+            factors.remove(args.name)
     print(f"{args.name} is removed")
     return 0
 

@@ -68,6 +68,22 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("POST", "/strays/{provider}/{name:path}/seen"): _ORGANISERS,
 }
 
+STEP_UP = frozenset(
+    {
+        ("PUT", "/organisers/{organiser}"),
+        ("POST", f"{_EVENT}/cancel"),
+        ("POST", f"{_EVENT}/prices"),
+        ("POST", f"{_ORDER}/refunds"),
+        ("POST", f"{_ORDER}/refunds/{{refund:path}}/retry"),
+    }
+)
+"""Where money or prices move: a person shows a second factor as well (``people.factors``)."""
+
+
+def steps_up(method: str, path: str) -> bool:
+    """Tell whether a person must show more than a token, as ``may`` is asked."""
+    return (method, path.removeprefix(PREFIX)) in STEP_UP
+
 
 def may(role: StaffRole, method: str, path: str) -> bool:
     """Tell whether a role may use an address, given as its route is written."""

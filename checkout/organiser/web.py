@@ -21,7 +21,7 @@ failures are problems (RFC 9457), those of a file or a document with the list ``
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -49,7 +49,7 @@ from checkout.organiser.papers import (
     unconfirmed,
 )
 from checkout.organiser.reporting import Reporting
-from checkout.organiser.rights import may
+from checkout.organiser.rights import may, steps_up
 from checkout.organiser.service import Applied, On, Organising
 from checkout.organiser.talking import (
     NO_STORE,
@@ -62,12 +62,16 @@ from checkout.organiser.talking import (
     table,
     told,
 )
+from checkout.people.factors import LOCKED_MS, Shown
 from checkout.people.staff import Member, StaffRole
 from kernel.asgi import Receive, Scope, Send, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
 
 log = logging.getLogger(__name__)
+
+CODE = "staff-code"
+"""Header in which a person shows the code of their device."""
 
 
 class OrganiserWeb:
@@ -82,11 +86,14 @@ class OrganiserWeb:
         tokens: Mapping[str, str],
         more: Sequence[Route] = (),
         staff: Callable[[str], Member | None] = lambda _: None,
+        show: Callable[[str, str], Awaitable[Shown]] | None = None,
     ) -> None:
         """`tokens`: names to secrets, all of them owners'. `more`: further addresses behind the same door.
 
-        `staff` tells whose another token is. Without any token nobody comes in.
+        `staff` tells whose another token is. Without any token nobody comes in. `show` looks at the second
+        factor that a person shows; without it nobody has one.
         """
+        self._show = show
         self._staff = staff
         self._catalogue = catalogue
         self._importing = importing
@@ -123,7 +130,7 @@ class OrganiserWeb:
         try:
             member = self._who(Request(scope).headers.get("authorization", ""))
             scope[WHO] = member.name
-            acting = self._allowed(scope, member)
+            acting = await self._allowed(scope, member)
             # With an application the router raises what it does not answer, and the failure is answered here.
             await self._router({**scope, "app": self}, receive, send)
             if acting:
@@ -134,7 +141,7 @@ class OrganiserWeb:
                 headers.append((b"www-authenticate", b'Bearer realm="organiser"'))
             await respond(send, status, [*headers, (b"x-content-type-options", b"nosniff")], body)
 
-    def _allowed(self, scope: Scope, member: Member) -> dict[str, str]:
+    async def _allowed(self, scope: Scope, member: Member) -> dict[str, str]:
         """Refuse what the role may not; returns what the log is to say when it is done, for what changes something."""
         path = next((own.path for own in self.routes if own.matches(scope)[0] is Match.FULL), None)
         if path is None:
@@ -144,6 +151,11 @@ class OrganiserWeb:
         if not may(member.role, method, path):
             log.warning("staff were refused", extra=told_of)
             raise Refused("role-refused", f"A {member.role.value} may not do this.", 403)
+        if self._show is not None and steps_up(method, path):
+            shown = await self._show(member.name, Request(scope).headers.get(CODE, ""))
+            if shown not in {Shown.RIGHT, Shown.NOT_NEEDED}:
+                log.warning("a second factor was refused", extra={**told_of, "why": shown.value})
+                raise _unshown(shown)
         return {} if method in {"GET", "HEAD"} else told_of
 
     def _who(self, authorization: str) -> Member:
@@ -327,6 +339,19 @@ class OrganiserWeb:
 
 
 # ------------------------------------------------------------------------------------- small parts
+
+
+def _unshown(shown: Shown) -> Refused:
+    """Say why what a person has shown is not enough."""
+    match shown:
+        case Shown.MISSING:
+            public = f"Show the code of your device as well, in the header {CODE}."
+            return Refused("second-factor-missing", public, 403)
+        case Shown.LOCKED:
+            public = "There were too many wrong codes. Please wait a quarter of an hour."
+            return Refused("second-factor-locked", public, 429, LOCKED_MS // 1000)
+        case _:
+            return Refused("second-factor-wrong", "This code does not count, or has been used.", 403)
 
 
 def _digest(token: str) -> bytes:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from checkout.people.sealing import Where
-from checkout.tables import ACCOUNTS, CONTACTS
+from checkout.tables import ACCOUNTS, CONTACTS, STAFF_FACTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +33,5 @@ class SealedTable:
 
 SEALED_CONTACTS = SealedTable(CONTACTS, ("email", "name"))
 SEALED_ACCOUNTS = SealedTable(ACCOUNTS, ("email", "name"))
-SEALED_TABLES = (SEALED_CONTACTS, SEALED_ACCOUNTS)
+SEALED_FACTORS = SealedTable(STAFF_FACTORS, ("secret",))
+SEALED_TABLES = (SEALED_CONTACTS, SEALED_ACCOUNTS, SEALED_FACTORS)

@@ -264,6 +264,61 @@ async def test_without_the_look_at_the_role_a_viewer_gives_money_back(
         await test_each_role_may_what_its_line_says_and_nothing_else(swept)
 
 
+STEP_UP = {
+    "PUT /organisers/{organiser}",
+    "POST /events/{event}/cancel",
+    "POST /events/{event}/prices",
+    "POST /events/{event}/orders/{order}/refunds",
+    "POST /events/{event}/orders/{order}/refunds/{refund:path}/retry",
+}
+"""Where a person shows a second factor as well."""
+
+
+async def test_a_person_shows_a_second_factor_where_money_or_prices_move(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At these addresses and at no other; a right code opens, once. The mutant asks nowhere."""
+    await swept.process._parts.open()
+    people = swept.process.shop.people
+    assert people is not None
+    enrolled = people.factors.enrol("the-owner")
+    codes = iter(enrolled.recovery)
+
+    async def asked(**headers: str) -> set[str]:
+        found = set()
+        async with swept.client(swept.tokens[StaffRole.OWNER]) as client:
+            for method, path in swept.routes():
+                answer = await client.request(method, named(path), json={}, headers=headers)
+                code = answer.json().get("code", "") if answer.status_code in {403, 429} else ""
+                if code.startswith("second-factor"):
+                    found.add(f"{method} {path.removeprefix(PREFIX)} {code}")
+        return found
+
+    missing = await asked()
+    wrong = await asked(**{"staff-code": "x"})
+    locked = await asked(**{"staff-code": next(codes)})
+    people.factors.remove("the-owner")
+    program = await asked()
+    code = people.factors.enrol("the-owner").recovery[0]
+    async with swept.client(swept.tokens[StaffRole.OWNER]) as client:
+        path = f"{PREFIX}/organisers/aurora"
+        answers = [
+            await client.put(path, json={"name": "Aurora"}, headers={"staff-code": code}) for _ in range(2)
+        ]
+    monkeypatch.setattr(module, "steps_up", lambda *_: False)
+    mutant = await asked()
+    await swept.process._parts.close()
+
+    assert missing == {f"{address} second-factor-missing" for address in STEP_UP}
+    assert {line.rpartition(" ")[0] for line in wrong} == STEP_UP
+    assert locked == {f"{address} second-factor-locked" for address in STEP_UP}
+    assert (program, mutant) == (set(), set())
+    assert [answer.status_code for answer in answers] == [200, 403]
+    refused = [record for record in caplog.records if record.getMessage() == "a second factor was refused"]
+    assert {record.who for record in refused} == {"the-owner"}  # type: ignore[attr-defined]
+    assert code not in caplog.text
+
+
 async def test_who_was_refused_and_who_acted_stands_in_the_log(
     swept: Swept, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,26 @@ READ = "Read it again, and change what you read."
 
 WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
+    "second-factor-missing": (
+        GROUP,
+        "Money or prices would move, and a person asked with a token only.",
+        "Send the code of the device in the header `Staff-Code`.",
+    ),
+    "second-factor-wrong": (
+        GROUP,
+        "The code is not that of the device now, or it has been used.",
+        "Wait for the next code, or use a recovery code.",
+    ),
+    "second-factor-locked": (
+        GROUP,
+        "There were five wrong codes in a row; none counts for a quarter of an hour.",
+        "Wait. If it was not you, remove the token: `waitroom shop staff remove`.",
+    ),
+    "factor-unreadable": (
+        GROUP,
+        "The secret of a second factor does not open: its key is missing, or the row was changed.",
+        "Put the file of the people's keys back, or give a new device: `waitroom shop staff add --person`.",
+    ),
     "role-refused": (
         GROUP,
         "The token's role may not use this address; the log says whose it was.",
