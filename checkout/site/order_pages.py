@@ -149,7 +149,16 @@ class OrderPages:
             account = await self._accounts.shown(request.scope, event["id"], name)
         tickets = self._tickets_of(event["id"], name) if paper["phase"] == Phase.PAID else ""
         text = self._pages.order(
-            visit, event, paper, reservation["seats"], self._ways, key, self._fields, tickets, contact, account
+            visit,
+            event,
+            paper,
+            reservation["seats"],
+            self._ways,
+            key,
+            self._fields,
+            tickets,
+            contact,
+            account,
         )
         return html(request.scope, text, policy=policy)
 
