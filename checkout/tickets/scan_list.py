@@ -2,7 +2,7 @@
 
     {"event", "tag", "now_ms", "at", "since", "keys", "gates", "blocked", "count", "versions", "tickets"}
 
-``tickets`` are packed rows, 19 octets each in base64 (60,000 are 1.5 MB, packed with gzip about 1.1): the first
+``tickets`` are packed rows, 19 octets each in base64 (60,000 are 1.5 MB, packed with gzip 0.8): the first
 eight octets of the id, which its number follows from; version (2), seat (3), what it is worth (1: ``WORTH``), when its
 holder came in (4, seconds since 1970, 0 for not), through which gate (1: the first octet of its scanner's id, by which
 ``gates`` has its name; 255 for none).

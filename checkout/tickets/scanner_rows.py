@@ -91,6 +91,8 @@ class Answer:
     ticket: Ticket | None = None
     before: Admission | None = None
     is_new: bool = False
+    is_told: bool = False
+    """We hear by it what people were told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +172,17 @@ def admit(
         "at_ms": scan.at_ms, "came_ms": now_ms,
     }  # fmt: skip
     connection.execute(_NEW_SCAN, kept)
-    return Answer(scan.id, outcome, ticket, before, is_new=True)
+    return Answer(scan.id, outcome, ticket, before, is_new=True, is_told=bool(scan.told))
 
 
 def _again(connection: Connection, scanner: Scanner, scan: Scan, row: Any) -> Answer:
     """Repeat the word; a device that asked, heard nothing and decided by itself tells now what it has said."""
-    if scan.told and not row.told:
+    is_told = bool(scan.told) and not row.told
+    if is_told:
         connection.execute(_TOLD, {"scanner": scanner.id, "own": scan.id, "said": scan.told})
     ticket = find_ticket(connection, scanner.event, row.ticket_id) if row.ticket_id else None
-    return Answer(scan.id, Outcome(row.outcome), ticket, _admission(connection, ticket))
+    before = _admission(connection, ticket)
+    return Answer(scan.id, Outcome(row.outcome), ticket, before, is_told=is_told)
 
 
 def _find(connection: Connection, event: str, read: Facts | Fault | str) -> Ticket | None:

@@ -30,7 +30,7 @@ from checkout.holds.places import Places
 from checkout.metrics import Metrics
 from checkout.once import Once
 from checkout.tickets import scanner_rows
-from checkout.tickets.admitting import Outcome, Scan
+from checkout.tickets.admitting import Outcome, Scan, is_conflict
 from checkout.tickets.code import Fault, event_tag, verify
 from checkout.tickets.keys import TicketKeys
 from checkout.tickets.rows import Stale
@@ -178,6 +178,11 @@ class Scanning:
             answer = await self._admit(scanner, scan, read)
             if answer.is_new:
                 self._metrics.scans.count(answer.outcome.value)
+            if answer.is_told and is_conflict(scan.told, answer.outcome):
+                log.warning(
+                    "somebody was let in who should not have been",
+                    extra={"event": scanner.event, "gate": scanner.name, "outcome": answer.outcome.value},
+                )
             answers.append(answer)
         return answers
 

@@ -19,6 +19,8 @@ from kernel.errors import Misconfigured
         ("/events/summer/reservation/RAAAA", Role.HOLDS),
         ("/events/summer/waitlist", Role.HOLDS),
         ("/events/summer/waitlist/leave", Role.HOLDS),
+        ("/scan/summer", Role.HOLDS),
+        ("/scan/summer/scans", Role.HOLDS),
         ("/static/map.js", Role.CATALOGUE),
         ("/layouts/0123456789abcdef.json", Role.CATALOGUE),
         ("/api/events", Role.CATALOGUE),

@@ -204,8 +204,10 @@ async def test_whom_a_gate_sent_away_uses_nothing_up(shop_url: str, store_url: s
     assert report == []
 
 
-async def test_a_gate_that_asked_and_heard_nothing_tells_what_it_did(shop_url: str, store_url: str) -> None:
-    """The question came through, "used" got lost, the gate decided by itself: it is a conflict, and known as one."""
+async def test_a_gate_that_asked_and_heard_nothing_tells_what_it_did(
+    shop_url: str, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The question came through, "used" got lost, the gate decided by itself: a conflict, told in the log once."""
     async with doors(shop_url, store_url) as own:
         a, b = await own.gate("Gate A"), await own.gate("Gate B")
         code = await own.code()
@@ -219,6 +221,7 @@ async def test_a_gate_that_asked_and_heard_nothing_tells_what_it_did(shop_url: s
         (row,) = await conflicts_of(own)
 
     assert before == []
+    assert [one.message for one in caplog.records] == ["somebody was let in who should not have been"]
     assert answer.outcome is Outcome.USED
     assert (row.name, row.first_name, row.outcome) == ("Gate B", "Gate A", "used")
 
