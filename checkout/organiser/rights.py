@@ -58,6 +58,20 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("GET", f"{_EVENT}/disputes"): _HELPERS,
     ("POST", f"{_ORDER}/release"): _HELPERS,
     ("POST", f"{_ORDER}/refuse"): _HELPERS,
+    # Tickets, and what people are told
+    ("GET", f"{_EVENT}/tickets"): _HELPERS,
+    ("POST", f"{_EVENT}/tickets/{{ticket}}/withdraw"): _ORGANISERS,
+    ("POST", f"{_EVENT}/tickets/{{ticket}}/reissue"): _HELPERS,
+    ("GET", f"{_EVENT}/letters"): _HELPERS,
+    ("POST", f"{_EVENT}/letters/{{message}}/{{channel}}/again"): _HELPERS,
+    ("GET", f"{_ORDER}/letters"): _HELPERS,
+    ("POST", f"{_ORDER}/letters/resend"): _HELPERS,
+    # The doors
+    ("GET", f"{_EVENT}/scanners"): _HELPERS,
+    ("POST", f"{_EVENT}/scanners"): _ORGANISERS,
+    ("POST", f"{_EVENT}/scanners/{{scanner}}/revoke"): _ORGANISERS,
+    ("GET", f"{_EVENT}/entry"): _EVERYBODY,
+    ("GET", f"{_EVENT}/entry/conflicts"): _EVERYBODY,
     # Money that goes back
     ("POST", f"{_ORDER}/refunds"): _ORGANISERS,
     ("POST", f"{_ORDER}/refunds/{{refund:path}}/retry"): _ORGANISERS,

@@ -20,6 +20,7 @@ from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
 from checkout.people.staff import StaffRole
 from checkout.people.staff_tokens import StaffTokens
+from checkout.tickets.links import DOORS
 from gateway.settings import Settings
 from gateway.shop import Doors, ShopProcess
 from kernel.clock import SystemClock
@@ -63,6 +64,18 @@ MAY = {
     "GET /events/{event}/orders/{order}/personal": "soO",
     "DELETE /events/{event}/orders/{order}/personal": "soO",
     "POST /people/find": "soO",
+    "GET /events/{event}/tickets": "soO",
+    "POST /events/{event}/tickets/{ticket}/withdraw": "oO",
+    "POST /events/{event}/tickets/{ticket}/reissue": "soO",
+    "GET /events/{event}/letters": "soO",
+    "POST /events/{event}/letters/{message}/{channel}/again": "soO",
+    "GET /events/{event}/orders/{order}/letters": "soO",
+    "POST /events/{event}/orders/{order}/letters/resend": "soO",
+    "GET /events/{event}/scanners": "soO",
+    "POST /events/{event}/scanners": "oO",
+    "POST /events/{event}/scanners/{scanner}/revoke": "oO",
+    "GET /events/{event}/entry": "vsdoO",
+    "GET /events/{event}/entry/conflicts": "vsdoO",
     "GET /events/{event}/refunds": "soO",
     "GET /events/{event}/reviews": "soO",
     "GET /events/{event}/disputes": "soO",
@@ -129,7 +142,9 @@ def swept(store_url: str, tmp_path: Path) -> Swept:
 
 def named(path: str) -> str:
     """Put names into an address."""
-    for name in ("organiser", "venue", "event", "order", "name", "refund", "provider"):
+    for name in (
+        "organiser", "venue", "event", "order", "name", "refund", "provider", "ticket", "message", "channel", "scanner",
+    ):  # fmt: skip
         path = path.replace(f"{{{name}}}", f"a-{name}").replace(f"{{{name}:path}}", f"a/{name}")
     assert "{" not in path
     return path
@@ -192,6 +207,9 @@ async def test_no_address_of_fans_is_open_without_an_admission(swept: Swept) -> 
                 answer = await client.request(method, path)
                 if (method, path) in FOR_EVERYBODY:
                     assert answer.status_code == 200
+                elif path.startswith(DOORS):
+                    # Who has a link needs no admission; nobody has this one.
+                    assert answer.status_code in {403, 404}, (method, path)
                 else:
                     assert answer.status_code == 401, (method, path)
 
@@ -226,6 +244,17 @@ async def test_accounts_tell_nobody_anything_without_a_session(swept: Swept) -> 
     }
 
 
+async def test_scanners_are_told_nothing_without_their_own_token(swept: Swept) -> None:
+    """Neither by nobody nor by staff: whoever stands at a door has a token of that event."""
+    for token in ("", TOKEN, swept.tokens[StaffRole.SCANNER]):
+        async with swept.client(token) as client:
+            answers = [
+                await client.request(method, f"/scan/summer/{act}", json={})
+                for method, act in (("GET", "event"), ("GET", "hall"), ("GET", "list"), ("POST", "scans"))
+            ]
+        assert {one.status_code for one in answers} == {401}
+
+
 @pytest.mark.parametrize("provider", ["sandbox", "stripe", "nobody"])
 async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
     """No token and no admission helps."""
@@ -236,7 +265,7 @@ async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
 
 
 def test_the_doors_are_those_that_are_swept() -> None:
-    """Health, organisers, accounts, hooks, fans: whoever opens another door sweeps it here as well."""
+    """Health, organisers, scanners, tickets, accounts, hooks, fans: whoever opens another door sweeps it here."""
     names = set(Doors.__call__.__code__.co_names) - {"get", "startswith", "removeprefix"}
 
     assert names == {
@@ -245,6 +274,10 @@ def test_the_doors_are_those_that_are_swept() -> None:
         "HEALTH",
         "health",
         "_organisers",
+        "SCAN",
+        "_scans",
+        "DOORS",
+        "_tickets",
         "respond",
         "raw_problem",
         "refusal",

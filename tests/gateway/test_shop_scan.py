@@ -14,7 +14,6 @@ from checkout.tickets.keys import TicketKeys
 from checkout.tickets.rows import read_ticket
 from gateway.settings import Settings
 from gateway.shop import ShopProcess
-from gateway.shop_scan import KEYS
 from tests.gateway.sandbox_shop import sandbox_shop
 from tests.gateway.shopfront import EVENT
 
@@ -29,7 +28,7 @@ async def test_a_paid_ticket_is_let_in_once_through_the_shop_s_own_door(
         assert (await own.pay(browser, "ann", order, "pm_card_visa")).json()["state"] == "paid"
         with own.process._parts.database.reading() as connection:
             (ticket,) = [read_ticket(row) for row in connection.execute(sa.select(TICKETS))]
-        file = own.settings.data / KEYS
+        file = own.settings.ticket_keys_path
         code = TicketKeys.open(file, 0).code(ticket)
         until_ms = own.process._parts.clock.now_ms() + 3_600_000
         made = (await own.desk("POST", "/scanners", {"name": "Gate A", "until_ms": until_ms})).json()
