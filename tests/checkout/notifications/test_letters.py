@@ -6,9 +6,6 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope
-from starlette.types import Send as Sending
 
 from checkout.fraud.review import Decision
 from checkout.holds.places import OnePlace
@@ -19,12 +16,16 @@ from checkout.orders import letters
 from checkout.orders.order import Attempt, Order
 from checkout.orders.ports import Judgement, Trusting
 from checkout.orders.review import Word
+from checkout.organiser.importing import Importing
 from checkout.organiser.letters_web import LettersDesk
-from checkout.organiser.talking import WHO
+from checkout.organiser.reporting import Reporting
+from checkout.organiser.service import Organising
+from checkout.organiser.web import OrganiserWeb
 from checkout.payments.port import PaymentState
 from checkout.tables import ORDERS, OUTBOX
 from tests.checkout.bank import losing
 from tests.checkout.notifications.posting import Noting, Scene
+from tests.checkout.organisers import TOKEN, TOKENS
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, shop
 
@@ -208,22 +209,27 @@ async def test_an_organiser_sees_dead_letters_and_sends_one_again(shop_url: str,
     async with shop(shop_url, store_url) as own:
         order = (await own.paid())["order"]
         await dead_letter(own, order)
-        scene = own.scene
-
-        routed = Starlette(
-            routes=list(LettersDesk(scene.catalogue, OnePlace(scene.place), scene.clock).routes)
+        scene, places = own.scene, OnePlace(own.scene.place)
+        web = OrganiserWeb(
+            scene.catalogue,
+            Importing(scene.catalogue),
+            Organising(scene.catalogue, places),
+            Reporting(scene.catalogue, places, scene.clock),
+            TOKENS,
+            LettersDesk(scene.catalogue, places, scene.clock).routes,
         )
-
-        async def app(scope: Scope, receive: Receive, send: Sending) -> None:
-            await routed({**scope, WHO: "ida"}, receive, send)
-
-        base = f"http://shop/organiser/api/events/{EVENT}"
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        base, key = f"http://shop/organiser/api/events/{EVENT}", {"authorization": f"Bearer {TOKEN}"}
+        letter = f"{base}/letters/order-paid.{order}/mail/again"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(web), headers=key) as client:
             dead = (await client.get(f"{base}/letters")).json()["letters"]
             about = (await client.get(f"{base}/orders/{order}/letters")).json()["letters"]
-            again = await client.post(f"{base}/letters/order-paid.{order}/mail/again")
+            nobody = await client.post(letter, headers={"authorization": "Bearer x"})
+            again = await client.post(letter)
+            once_more = await client.post(letter)
             left = (await client.get(f"{base}/letters")).json()["letters"]
 
+    assert (nobody.status_code, once_more.status_code) == (401, 404)
+    assert once_more.json()["code"] == "letter-unknown"
     assert [(one["letter"], one["channel"], one["why"]) for one in dead] == [
         (f"order-paid.{order}", "mail", "550 5.1.1")
     ]
