@@ -8,7 +8,7 @@ admission, the other is a *conflict*, which is shown to people and changes nothi
 First is who came first, not who was first by a device's clock: a clock that can be set would decide who was let in.
 Times of devices are shown, and compared with times of the same device only (``AGAIN_MS``).
 
-Pure. Why so: ADR-0022. Not here: what belongs into one transaction (``tickets.scanner_rows``).
+Pure. Why so: ADR-0023. Not here: what belongs into one transaction (``tickets.scanner_rows``).
 """
 
 import re
