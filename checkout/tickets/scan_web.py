@@ -40,7 +40,8 @@ MOST_SCANS = 100
 BODY_MOST_BYTES = 65_536
 _CODE_MOST, _NUMBER_MOST = 512, 40
 _MOMENT_MOST = 2**53
-_NAME = "waitroom-scanner"
+_NAME = "shop-scanner"
+"""Not ``waitroom-…``: a gate keeps cookies of that name to itself."""
 _FIELDS = frozenset(("id", "at_ms", "told", "code", "number"))
 _TOLD = frozenset((UNDECIDED, *Outcome))
 _JSON = [

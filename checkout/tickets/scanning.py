@@ -57,7 +57,7 @@ _PACKING = 5
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISTAKEN = str.maketrans("ILO", "110")
 _TOKEN_LENGTH = 25
-_DOMAIN = b"waitroom-scanner\0"
+_DOMAIN = b"shop-scanner\0"
 
 
 @dataclass(frozen=True, slots=True)

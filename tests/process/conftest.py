@@ -1,29 +1,25 @@
 """What tests of real processes share: a Chromium for each file, and fans in front of the scripted room."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from bench.screenshots import CHROMIUM_ARGS
-from tests.process.looking import PATIENCE_MS
+from tests.process.looking import PATIENCE_MS, chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give one Chromium for all tests of a file. Its back button works as on a phone (bfcache)."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path is not None, "chromium is missing: make setup"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
+        own = playwright.chromium.launch(
+            executable_path=chromium(),
             args=CHROMIUM_ARGS,
             ignore_default_args=["--disable-back-forward-cache"],
         )
-        yield chromium
-        chromium.close()
+        yield own
+        own.close()
 
 
 @pytest.fixture

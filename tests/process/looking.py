@@ -1,5 +1,6 @@
 """Looking: what the tests of the page say to a browser in front of the scripted room."""
 
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,14 @@ window.lookAway = () => { hidden = true; document.dispatchEvent(new Event('visib
 window.lookBack = () => { hidden = false; document.dispatchEvent(new Event('visibilitychange')); };
 """
 """A browser without a screen always looks; this lets a test look away."""
+
+
+def chromium() -> str:
+    """Find the browser that tests drive."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path is not None, "chromium is missing: make setup"
+    return path
 
 
 def waiting(**values: Any) -> Scene:

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -22,11 +21,11 @@ import pytest
 import zxingcpp
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from bench.screenshots import CHROMIUM_ARGS
 from tests.process.gates import picture
-from tests.process.looking import PATIENCE_MS, complaints
+from tests.process.looking import PATIENCE_MS, chromium, complaints
 from tests.process.test_demo import Demo, demo, wait_until
 from tests.process.test_paying import EVENING, EVENT, IN_MS, answer, pay, until_paid
 from tests.process.test_tickets import codes_on
@@ -95,12 +94,12 @@ def shop_of(running: Demo) -> str:
     return found[1]
 
 
-def scanner_link(running: Demo) -> str:
+def scanner_link(running: Demo, name: str) -> str:
     """Make a scanner at the organiser's desk; returns the path that its link leads to."""
     token = (running.data / "organiser-token").read_text().strip()
     made = httpx.post(
         f"{shop_of(running)}/organiser/api/events/{EVENT}/scanners",
-        json={"name": "Gate A", "until_ms": time.time_ns() // 1_000_000 + HOUR_MS},
+        json={"name": name, "until_ms": time.time_ns() // 1_000_000 + HOUR_MS},
         headers={"authorization": f"Bearer {token}"},
         timeout=PATIENCE_MS / 1000,
     )
@@ -171,30 +170,29 @@ def test_from_the_waiting_page_into_the_hall(  # noqa: PLR0915 (one way, step by
     context.close()
 
     # The entrance: the paper before a camera, twice.
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert chromium is not None, "chromium is missing: make setup"
     film = picture(on_paper[0], tmp_path / "ticket.y4m")
     eyes = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        door = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[*CHROMIUM_ARGS, *eyes, f"--use-file-for-fake-video-capture={film}"],
-        )
-        keeper = door.new_context(
-            locale="en-GB", reduced_motion="reduce", viewport={"width": 390, "height": 844}
-        )
-        gate = keeper.new_page()
-        gate.goto(running.site + scanner_link(running))
-        gate.wait_for_function(KNOWS, timeout=PATIENCE_MS)
-        gate.click("#start")
-        expect(gate.locator("#verdict-word")).to_have_text("Come in", timeout=PATIENCE_MS)
-        pictured(gate, "5-in")
-        gate.evaluate("() => document.getElementById('verdict').close()")
-        gate.fill("#number", on_paper[0])
-        gate.press("#number", "Enter")
-        expect(gate.locator("#verdict-word")).to_have_text("Used already", timeout=PATIENCE_MS)
-        pictured(gate, "6-used")
-        door.close()
+    door = browser.browser_type.launch(
+        executable_path=chromium(),
+        args=[*CHROMIUM_ARGS, *eyes, f"--use-file-for-fake-video-capture={film}"],
+    )
+    keeper = door.new_context(locale="en-GB", reduced_motion="reduce", viewport={"width": 390, "height": 844})
+    keeper.set_default_timeout(PATIENCE_MS)
+    gate = keeper.new_page()
+    gate.goto(running.site + scanner_link(running, "Gate A"))
+    gate.wait_for_function(KNOWS)
+    gate.click("#start")
+    expect(gate.locator("#verdict-word")).to_have_text("Come in", timeout=PATIENCE_MS)
+    pictured(gate, "5-in")
+    other = door.new_context(locale="en-GB", reduced_motion="reduce", viewport={"width": 390, "height": 844})
+    other.set_default_timeout(PATIENCE_MS)
+    second = other.new_page()
+    second.goto(running.site + scanner_link(running, "Gate B"))
+    second.wait_for_function(KNOWS)
+    second.click("#start")
+    expect(second.locator("#verdict-word")).to_have_text("Used already", timeout=PATIENCE_MS)
+    pictured(second, "6-used")
+    door.close()
 
 
 def test_who_was_let_in_is_known_afterwards(running: Demo) -> None:

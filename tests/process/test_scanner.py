@@ -1,7 +1,6 @@
 """The scanner in real Chromium, whose camera sees a code: online, offline, and what two gates make of one ticket."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from bench import axe
 from bench.screenshots import CHROMIUM_ARGS
 from tests.process.gates import Place, picture, standing
-from tests.process.looking import PATIENCE_MS, complaints, until
+from tests.process.looking import PATIENCE_MS, chromium, complaints, until
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -30,16 +29,14 @@ def place(tmp_path_factory: pytest.TempPathFactory, store_url: str) -> Iterator[
 def camera(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Give a Chromium whose camera sees the first ticket."""
     file = picture(place.code(0), tmp_path_factory.mktemp("camera") / "ticket.y4m")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path is not None, "chromium is missing: make setup"
     seeing = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
+        own = playwright.chromium.launch(
+            executable_path=chromium(),
             args=[*CHROMIUM_ARGS, *seeing, f"--use-file-for-fake-video-capture={file}"],
         )
-        yield chromium
-        chromium.close()
+        yield own
+        own.close()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ async def test_a_scanner_comes_in_and_scans(opened: Opened) -> None:
 
         assert (entered.status_code, entered.content) == (204, b"")
         cookie = entered.headers["set-cookie"]
-        assert cookie.startswith("waitroom-scanner=")
+        assert cookie.startswith("shop-scanner=")
         assert f"; Path=/scan/{EVENT}; SameSite=Strict; Max-Age=3600; HttpOnly" in cookie
         assert (event["gate"], event["event"]) == ("Gate A", EVENT)
         assert found.headers["content-encoding"] == "gzip"
@@ -113,7 +113,7 @@ async def test_with_tls_the_cookie_is_for_tls_only(opened: Opened) -> None:
         cookie = (await secure.enter()).headers["set-cookie"]
         again = await secure.client.get(f"/scan/{EVENT}/event")
 
-        assert cookie.startswith("__Secure-waitroom-scanner=")
+        assert cookie.startswith("__Secure-shop-scanner=")
         assert cookie.endswith("; Secure")
         assert again.status_code == 200
 
@@ -268,7 +268,7 @@ async def test_nobody_comes_in_without_a_token_of_this_event(opened: Opened) -> 
 
 async def test_what_is_known_is_told_to_scanners_only(opened: Opened) -> None:
     """Without a cookie, with a wrong one, of an event that there is not; and no longer than the scanner works."""
-    wrong = {"cookie": "waitroom-scanner=" + "A" * 25}
+    wrong = {"cookie": "shop-scanner=" + "A" * 25}
     async with opened() as desk:
 
         async def asked(event: str = EVENT, **headers: str) -> list[int]:
@@ -277,7 +277,7 @@ async def test_what_is_known_is_told_to_scanners_only(opened: Opened) -> None:
 
         none, strange = await asked(), await asked(**wrong)
         await desk.enter()
-        known, other = await asked(), await asked("winter", cookie=f"waitroom-scanner={desk.token}")
+        known, other = await asked(), await asked("winter", cookie=f"shop-scanner={desk.token}")
         desk.own.clock.advance(HOUR_MS)
         over = await asked()
 
