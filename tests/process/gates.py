@@ -17,6 +17,7 @@ import uvicorn
 
 from checkout.site.scan_page import ScanPages
 from checkout.tickets.scan_web import ScanWeb
+from kernel.asgi import header, respond
 from tests.checkout.doors import HOUR_MS, Doors, doors
 from tests.checkout.reservations import EVENT
 
@@ -34,6 +35,8 @@ class Place:
     links: dict[str, str]
     tickets: list[Any]
     loop: asyncio.AbstractEventLoop
+    cut: set[str]
+    """Gates whose line to the server is cut, whatever their browser believes."""
 
     def code(self, at: int) -> str:
         """Give a ticket's code."""
@@ -66,9 +69,19 @@ def standing(folder: Path, store_url: str) -> Iterator[Place]:
                 assert made is not None
                 links[name] = f"/scan/{EVENT}#{made.token}"
             web = ScanWeb(own.scanning, scene.catalogue, ScanPages(), own.clock, scene.metrics)
+            cut: set[str] = set()
+
+            async def line(scope: Any, receive: Any, send: Any) -> None:
+                """Answer, but to those whose line is cut."""
+                cookies = header(scope, b"cookie") or b""
+                if any(links[name].partition("#")[2].encode() in cookies for name in cut):
+                    await respond(send, 503, [], b"")
+                else:
+                    await web(scope, receive, send)
+
             server = _Server(
                 uvicorn.Config(
-                    web, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False,
+                    line, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False,
                     timeout_graceful_shutdown=1,
                 )
             )  # fmt: skip
@@ -76,7 +89,7 @@ def standing(folder: Path, store_url: str) -> Iterator[Place]:
             while not server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
                 await asyncio.sleep(0.01)
             address = f"http://127.0.0.1:{at.getsockname()[1]}"
-            found.append(Place(address, own, links, tickets, asyncio.get_running_loop()))
+            found.append(Place(address, own, links, tickets, asyncio.get_running_loop(), cut))
             started.set()
             while not stop.is_set():
                 own.clock.advance(TICK_MS)

@@ -32,11 +32,12 @@ self.addEventListener("activate", (event) => {
 async function page(request, url) {
   const cache = await caches.open(CACHE);
   const late = new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); });
+  const kept = await cache.match(url.pathname);
   const fresh = fetch(request).then(async (answer) => {
     if (answer.ok) await cache.put(url.pathname, answer.clone());
-    return answer;
+    // A server in trouble takes no page away.
+    return answer.status >= 500 && kept ? kept : answer;
   });
-  const kept = await cache.match(url.pathname);
   if (!kept) return fresh;
   return (await Promise.race([fresh.catch(() => undefined), late])) ?? kept;
 }
