@@ -1,7 +1,7 @@
 """Scanning: one ticket lets one person in, whoever scans it, wherever, in whatever order we hear of it.
 
-Each rule stands beside the mutant that it must catch: without the ticket's version, without the scan's name, without
-the overlap of lists, with the clock of a device in place of who came first.
+Rules stand beside the mutants that they must catch: without the ticket's version, the signature, the scan's name, the
+rule on whom a gate has sent away. Lists and their overlap: ``test_scan_lists``.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from checkout.orders.refund import Refund
 from checkout.tables import TICKETS
 from checkout.tickets import base45, issuing, scanner_rows, scanning
 from checkout.tickets import code as codes_of
-from checkout.tickets.admitting import Outcome
+from checkout.tickets.admitting import Outcome, decide
 from checkout.tickets.code import HEAD, Facts
 from checkout.tickets.keys import TicketKeys, new_key
 from checkout.tickets.ticket import Ticket, TicketState
@@ -202,6 +202,42 @@ async def test_whom_a_gate_sent_away_uses_nothing_up(shop_url: str, store_url: s
     assert refused is Outcome.USED
     assert [one.outcome for one in answers] == [Outcome.USED, Outcome.ADMITTED]
     assert report == []
+
+
+async def test_without_that_rule_the_person_who_came_in_is_a_conflict(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: a decision that does not look at what people were told."""
+
+    def careless(found: Any, before: Any, scanner: str, scan: Any, *, is_blocked: bool) -> Outcome:
+        return decide(found, before, scanner, replace(scan, told=""), is_blocked=is_blocked)
+
+    monkeypatch.setattr(scanner_rows, "decide", careless)
+    async with doors(shop_url, store_url) as own:
+        gate = await own.gate("Gate A")
+        code = await own.code()
+        gate.offline(code, own.keys)
+        gate.offline(code, own.keys)
+        gate.queue.reverse()
+        await gate.sync()
+        report = await conflicts_of(own)
+
+    assert len(report) == 1
+
+
+async def test_without_names_a_scan_that_is_sent_again_is_a_conflict(shop_url: str, store_url: str) -> None:
+    """The mutant: a device that gives its scan another name each time it sends it. One person came in."""
+    async with doors(shop_url, store_url) as own:
+        gate = await own.gate("Gate A")
+        gate.offline(await own.code(), own.keys)
+        await gate.sync(keep=True)
+        named = await gate.sync(keep=True), await conflicts_of(own)
+        gate.queue = [replace(scan, id=f"{gate.device}-77") for scan in gate.queue]
+        await gate.sync()
+        report = await conflicts_of(own)
+
+    assert ([one.outcome for one in named[0]], named[1]) == ([Outcome.ADMITTED], [])
+    assert len(report) == 1
 
 
 async def test_a_gate_that_asked_and_heard_nothing_tells_what_it_did(
