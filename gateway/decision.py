@@ -236,7 +236,7 @@ def is_open_path(path: str, raw_path: bytes, open_paths: Iterable[str]) -> bool:
     """
     if b"%" in raw_path or path != normal_path(path):
         return False
-    return any(path.startswith(one) for one in open_paths)
+    return any(covers(one, path) for one in open_paths)
 
 
 def covers(prefix: str, path: str) -> bool:

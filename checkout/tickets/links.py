@@ -14,8 +14,8 @@ DOORS = ("/tickets/", "/gift/", "/static/")
 """What fans reach without an admission: the tickets that they have, and what their pages are made of."""
 
 SCAN = "/scan/"
-OPEN = (*DOORS, SCAN)
-"""What a gate before the shop lets through without an admission; a scanner has a token of its own."""
+OPEN = (*DOORS, SCAN, "/account/")
+"""What a gate before the shop lets through without an admission: links, scanners' tokens and logins of their own."""
 
 _MAC_BYTES = 16
 _SEPARATOR = "\0"

@@ -88,8 +88,9 @@ OPEN = ("/tickets/", "/gift/")
     [
         ("/tickets/a/b", b"/tickets/a/b", True),
         ("/gift/", b"/gift/", True),
-        ("/tickets", b"/tickets", False),
+        ("/tickets", b"/tickets", True),
         ("/ticketsx/", b"/ticketsx/", False),
+        ("/tickets.", b"/tickets.", False),
         ("/", b"/", False),
         ("/seats", b"/seats", False),
         ("/tickets/../seats", b"/tickets/../seats", False),
