@@ -396,6 +396,8 @@ class Installation:
                     self._address(settings.host, settings.sandbox_port),
                 )
             ]
+            if settings.shop_demo and settings.notifications is None:
+                rows += [("mails to buyers, as files", str(settings.mail_folder))]
         rows += [("data, kept for the next start", str(settings.data))]
         width = max(len(label) for label, _ in rows)
         lines = "\n".join(f"    {label.ljust(width)}   {text}" for label, text in rows)

@@ -204,6 +204,11 @@ class Settings(ShopSettings):
         return self.data / "ticket-keys.json"
 
     @property
+    def mail_folder(self) -> Path:
+        """The folder in which the demo keeps its mails."""
+        return self.data / "mails"
+
+    @property
     def organiser_token_path(self) -> Path:
         """The file in which the organiser's secret stands when it is not set."""
         return self.data / "organiser-token"

@@ -27,6 +27,7 @@ from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.settings import env, read
 
 DAY_MS = 86_400_000
+DEMO_SENDER = "Aurora Hall <tickets@aurora.example>"
 WITH_TICKETS = frozenset({Kind.ORDER_PAID, Kind.ORDER_REFUNDED, Kind.EVENT_CANCELLED})
 """Messages about an order that has, or had, tickets."""
 
@@ -123,14 +124,19 @@ def post_of(
 ) -> Relay:
     """Join everything; nothing is connected yet. Raises ``Misconfigured``."""
     own = notification_settings(settings.notifications)
+    if settings.notifications is None and settings.shop_demo:
+        # Whoever tries the shop out sees what its buyers are sent.
+        own = NotificationSettings(mail_folder=settings.mail_folder, mail_from=DEMO_SENDER)
     site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
     writer = Mails(parts.catalogue, ShopLinks(site, tickets_of))
     channels: list[Channel] = []
-    if own.mail_host is not None:
+    if own.mail_host is not None or own.mail_folder is not None:
+        from checkout.notifications.folder import Folder  # noqa: PLC0415
         from checkout.notifications.mail import Mailing, NoAddress, Server  # noqa: PLC0415
 
+        folder = None if own.mail_folder is None else Folder(own.mail_folder)
         server = Server(
-            host=own.mail_host,
+            host=own.mail_host or "",
             port=own.mail_port,
             sender=own.mail_from or "",
             tls=own.mail_tls,
@@ -142,7 +148,7 @@ def post_of(
         )
         try:
             channels.append(
-                Mailing(server, writer, contacts or NoContacts(), papers or NoPapers(), parts.clock)
+                Mailing(server, writer, contacts or NoContacts(), papers or NoPapers(), parts.clock, folder)
             )
         except NoAddress as error:
             raise Misconfigured([f"mail_from, mail_reply_to: {error}."]) from error

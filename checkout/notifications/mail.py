@@ -13,7 +13,7 @@ What comes from outside into a header has no line breaks and no signs that would
 that, an address must be one.
 
 A mail is written here and not by ``email``, which takes several times as long for it as for sending it; in the tests
-``email`` reads it back. Not here: words (``site.mails``), whom to tell (``ports``).
+``email`` reads it back (ADR-0024). Not here: words (``site.mails``), whom to tell (``ports``).
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.utils import format_datetime, formataddr, parseaddr
 from secrets import token_hex
+from typing import Protocol
 from urllib.parse import quote
 
 import aiosmtplib
@@ -194,6 +195,16 @@ def _words(text: str) -> str:
     return "\r\n ".join(f"=?utf-8?b?{b64encode(one).decode()}?=" for one in [*pieces, piece])
 
 
+class Takes(Protocol):
+    """Takes mails."""
+
+    async def hand_over(self, ready: Ready) -> Result:
+        """Take one."""
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+
+
 class Post:
     """Connections to one server, used again and again."""
 
@@ -299,9 +310,18 @@ class Mailing:
     name = label = MAIL
 
     def __init__(
-        self, server: Server, writer: Writer, contacts: Contacts, papers: Papers, clock: Clock
+        self,
+        server: Server,
+        writer: Writer,
+        contacts: Contacts,
+        papers: Papers,
+        clock: Clock,
+        post: Takes | None = None,
     ) -> None:
-        """Nothing is connected yet. Raises ``NoAddress`` for a sender, or where answers go, that is none."""
+        """Nothing is connected yet. Raises ``NoAddress`` for a sender, or where answers go, that is none.
+
+        `post`: who takes mails instead of the server.
+        """
         self._server = server
         self._sender = sender_of(server.sender)
         if server.reply_to:
@@ -310,7 +330,7 @@ class Mailing:
         self._contacts = contacts
         self._papers = papers
         self._clock = clock
-        self._post = Post(server)
+        self._post = post or Post(server)
         self.at_once = server.connections
 
     async def send(self, send: Send) -> Result:

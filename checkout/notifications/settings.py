@@ -7,6 +7,7 @@ address no webhook, and without either the outbox only remembers. Not here: whic
 import base64
 import binascii
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from checkout.notifications.backoff import TRIES
@@ -28,6 +29,9 @@ class NotificationSettings:
     """All settings of the outbox and its channels."""
 
     mail_host: str | None = setting(default=None, help="server that takes mails; none: no mail is sent")
+    mail_folder: Path | None = setting(  # noqa: RUF009
+        default=None, help="folder in which mails are kept as files, instead of a server that takes them"
+    )
     mail_port: int = setting(default=587, minimum=1, maximum=65535, help="its port")
     mail_tls: str = setting(
         default="starttls", choices=("starttls", "tls", "none"), help="how the connection is kept private"
@@ -66,6 +70,10 @@ class NotificationSettings:
     def __post_init__(self) -> None:
         """Check what belongs together. Raises ``Misconfigured`` with every fault."""
         faults: list[str] = []
+        if self.mail_host is not None and self.mail_folder is not None:
+            faults.append("Mails go to a server or into a folder (mail_host, mail_folder), not to both.")
+        if self.mail_folder is not None and self.mail_from is None:
+            faults.append("A folder for mails is set, but no sender (mail_from).")
         if self.mail_host is not None:
             if self.mail_from is None:
                 faults.append("A mail server is set, but no sender (mail_from).")

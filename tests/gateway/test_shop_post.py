@@ -51,10 +51,32 @@ async def test_channels_follow_from_the_file(tmp_path: Path) -> None:
     assert await names_of(tmp_path, text) == ["mail", "webhook.1", "webhook.2"]
 
 
+async def test_the_demo_keeps_its_mails_as_files(tmp_path: Path) -> None:
+    """In its own folder, unless somebody names a file of settings; no other shop does."""
+    given = {"WAITROOM_DATA": str(tmp_path), "WAITROOM_STORE_URL": "redis://127.0.0.1:1"}
+    settings = load({**given, "WAITROOM_SHOP_DEMO": "true"})
+    parts = ShopParts(settings)
+    relay = post_of(settings, parts, Metrics(CollectorRegistry()))
+    names = [channel.name for channel in relay._channels]
+    await relay.close()
+    await parts.close()
+
+    assert names == ["mail"]
+    assert settings.mail_folder == tmp_path / "mails"
+    assert await names_of(tmp_path, None) == []
+
+
 @pytest.mark.parametrize(
     "text",
-    ['mail_host = "x"\nmail_from = "nobody"', 'mail_hots = "x"', "=", 'webhook_urls = ["ftp://x.example"]'],
-    ids=["no-address", "misspelt", "no-toml", "no-https"],
+    [
+        'mail_host = "x"\nmail_from = "nobody"',
+        'mail_hots = "x"',
+        "=",
+        'webhook_urls = ["ftp://x.example"]',
+        'mail_folder = "/tmp/x"',
+        'mail_folder = "/tmp/x"\nmail_host = "x"\nmail_from = "a@x.example"',
+    ],
+    ids=["no-address", "misspelt", "no-toml", "no-https", "no-sender", "both"],
 )
 async def test_a_file_that_cannot_be_ends_the_start(text: str, tmp_path: Path) -> None:
     """With a sentence, before anything is sent."""
