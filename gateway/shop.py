@@ -31,13 +31,17 @@ from checkout.live.crowding import Bounds
 from checkout.metrics import Metrics
 from checkout.notifications.relay import Relay
 from checkout.orders.web import HooksWeb
+from checkout.organiser.exporting import Exporting
+from checkout.organiser.exports_web import ExportsDesk
 from checkout.organiser.finding import Finding
+from checkout.organiser.funnel import Funnel
 from checkout.organiser.importing import Importing
 from checkout.organiser.letters_web import LettersDesk
 from checkout.organiser.orders_web import OrdersDesk
 from checkout.organiser.people_web import PeopleDesk
 from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
+from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
@@ -271,10 +275,22 @@ class ShopProcess:
                 *LettersDesk(parts.catalogue, parts.shards, parts.clock).routes,
                 *self._orders_desk(),
                 *self._people_desk(),
+                *self._office(),
             ],
             staff.member,
             None if self.shop.people is None else self.shop.people.factors.show,
         )
+
+    def _office(self) -> Sequence[Route]:
+        """Give the organisers' addresses of tables; and of sales and support, where money is taken."""
+        parts, tills = self._parts, self.shop.tills
+        exports = ExportsDesk(parts.catalogue, Exporting(parts.shards))
+        if tills is None:
+            return exports.seat_routes
+        return [
+            *exports.routes,
+            *SalesDesk(parts.catalogue, Funnel(parts.shards), parts.clock).routes,
+        ]
 
     def _orders_desk(self) -> Sequence[Route]:
         """Give the organisers' addresses of what was bought, where money is taken."""

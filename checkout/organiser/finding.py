@@ -31,7 +31,9 @@ LOG_MOST = 500
 
 Rows = Sequence[RowMapping]
 
-_SHOWN = sa.case((ORDERS.c.paid_by > 0, ORDERS.c.paid_by), else_=ORDERS.c.attempt)
+SHOWN = sa.case((ORDERS.c.paid_by > 0, ORDERS.c.paid_by), else_=ORDERS.c.attempt)
+"""The try that people mean: the one that the order was sold to, else the last."""
+
 _ORDERS = sa.select(
     ORDERS,
     ATTEMPTS.c.card,
@@ -39,7 +41,7 @@ _ORDERS = sa.select(
     ATTEMPTS.c.refunded_minor,
     ATTEMPTS.c.disputed_minor,
 ).join_from(
-    ORDERS, ATTEMPTS, (ATTEMPTS.c.order_id == ORDERS.c.id) & (ATTEMPTS.c.number == _SHOWN), isouter=True
+    ORDERS, ATTEMPTS, (ATTEMPTS.c.order_id == ORDERS.c.id) & (ATTEMPTS.c.number == SHOWN), isouter=True
 )
 
 
@@ -68,8 +70,8 @@ class Finding:
         return await asyncio.to_thread(_beside, self._places.of(event), order, reservation)
 
 
-def _listed(place: Place, event: str, wish: Wish) -> Page[RowMapping]:
-    query = _ORDERS.where(ORDERS.c.event_id == event)
+def asked(query: sa.Select[Any], wish: Wish) -> sa.Select[Any]:
+    """Narrow a query of orders down to those that are asked for (``PARAMETERS``)."""
     if "state" in wish.words:
         query = query.where(ORDERS.c.state == wish.words["state"])
     if "buyer" in wish.words:
@@ -82,6 +84,11 @@ def _listed(place: Place, event: str, wish: Wish) -> Page[RowMapping]:
         query = query.where(ORDERS.c.created_ms >= from_ms)
     if (until_ms := wish.number("until_ms")) is not None:
         query = query.where(ORDERS.c.created_ms < until_ms)
+    return query
+
+
+def _listed(place: Place, event: str, wish: Wish) -> Page[RowMapping]:
+    query = asked(_ORDERS.where(ORDERS.c.event_id == event), wish)
     if wish.after:
         query = query.where(sa.tuple_(ORDERS.c.created_ms, ORDERS.c.id) < sa.tuple_(*wish.after))
     query = query.order_by(ORDERS.c.created_ms.desc(), ORDERS.c.id.desc()).limit(wish.limit + 1)

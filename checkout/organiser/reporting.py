@@ -1,30 +1,24 @@
-"""Reporting: what has been sold of an event, and its seats as a table; from the read-only engine, which may lag.
+"""Reporting: what has been sold of an event, from the read-only engine, which may lag.
 
 Nothing here decides anything, and nothing that decides reads here: ``listing()`` may stand on a replica. What is held
 is what the journal of holds knew (a quarter of a second behind the store), and a seat that is held is free in SQL, so
 the two are told apart: the statuses add up to the capacity. Money is added by the database, in whole minor units, from
-the seats of the reservations; a price that changed later changes none of it.
+the seats of the reservations; a price that changed later changes none of it. Not here: each seat (``exporting``).
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from checkout.catalogue.event import Known
 from checkout.catalogue.service import Catalogue
-from checkout.halls.layout import Layout, names
 from checkout.halls.seats import Status
 from checkout.holds.answers import LIVE, places_of
 from checkout.holds.places import Place, Places
 from checkout.tables import HOLD_JOURNAL, RESERVATION_SEATS, RESERVATIONS, SEATS, STORE_EPOCHS, WAITLIST
 from kernel.clock import Clock
-
-COLUMNS = ("seat", "section", "row", "number", "tier", "tier_name", "status", "allocation", "reservation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +64,6 @@ class Reporting:
         known = await self._catalogue.known(event, drafts=True)
         place = self._places.of(event)
         return await asyncio.to_thread(_report, place, known.event.id, self._clock.now_ms())
-
-    async def table(self, event: str) -> bytes:
-        """Write the seats of an event as CSV (UTF-8, a header, a line for each seat). Raises ``Refused``."""
-        known = await self._catalogue.known(event, drafts=True)
-        layout = await self._catalogue.layout(known.event.layout_id)
-        return await asyncio.to_thread(_table, self._places.of(event), known, layout)
 
 
 def _report(place: Place, event: str, now_ms: int) -> Report:
@@ -136,19 +124,3 @@ def _held(connection: Connection, event: str, now_ms: int) -> tuple[int, int]:
     for back, seats in connection.execute(query):
         made[back == Status.BLOCKED.value] += len(places_of(seats))
     return made[0], made[1]
-
-
-def _table(place: Place, known: Known, layout: Layout) -> bytes:
-    query = sa.select(
-        SEATS.c.seat, SEATS.c.tier, SEATS.c.status, SEATS.c.allocation, SEATS.c.reservation_id
-    ).where(SEATS.c.event_id == known.event.id)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    with place.database.listing() as connection:
-        for seat, tier, status, allocation, reservation in connection.execute(query.order_by(SEATS.c.seat)):
-            where = names(layout, seat)
-            tier_name = known.tiers.get(tier, "")
-            word = Status(status).name.lower()
-            writer.writerow((seat, *where, tier, tier_name, word, allocation or "", reservation or ""))
-    return text.getvalue().encode()

@@ -12,8 +12,6 @@ Not here: HTTP.
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -23,6 +21,7 @@ from checkout.holds.places import Place, Places
 from checkout.orders.order import OrderState
 from checkout.orders.refund import RefundState
 from checkout.orders.store import Movement
+from checkout.organiser.sheets import piece
 from checkout.tables import MONEY, ORDERS, REFUNDS
 
 
@@ -79,11 +78,7 @@ class Counting:
 
 def table(takings: Iterable[Takings]) -> bytes:
     """Write takings as CSV (UTF-8, a header, a line for each event and currency)."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(one, name) for name in COLUMNS] for one in takings)
-    return text.getvalue().encode()
+    return piece([COLUMNS, *([getattr(one, name) for name in COLUMNS] for one in takings)])
 
 
 def _takings(place: Place, event: str | None = None) -> list[Takings]:

@@ -1,15 +1,18 @@
 """Talking: what all of the organiser's addresses share: how one is made, read, answered, and told in the log.
 
+A long table is sent while it is read. Its first piece is there before the answer begins, so what cannot be read at all
+is a problem like any other; what fails later cuts the answer off, and who saves it hears that it is not whole.
+
 Not here: what is answered (``organiser.web``, ``organiser.orders_web``), who may come in (``organiser.web``).
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from checkout.requests import read_object
@@ -65,5 +68,20 @@ def answer(plain: object, status: int = 200, headers: Mapping[str, str] | None =
 
 def table(octets: bytes, name: str) -> Response:
     """Answer with a CSV file."""
-    headers = {**NO_STORE, "content-disposition": f'attachment; filename="{name}"'}
-    return Response(octets, headers=headers, media_type="text/csv")
+    return Response(octets, headers=_saved_as(name), media_type="text/csv")
+
+
+async def long_table(pieces: AsyncIterator[bytes], name: str) -> Response:
+    """Answer with a CSV file that is sent as it comes. Raises what the first piece raises."""
+    first = await anext(pieces, b"")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(all_of_it(), headers=_saved_as(name), media_type="text/csv")
+
+
+def _saved_as(name: str) -> Mapping[str, str]:
+    return {**NO_STORE, "content-disposition": f'attachment; filename="{name}"'}

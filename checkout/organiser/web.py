@@ -6,7 +6,7 @@
     POST         /events/{id}/publish                   POST  /events/{id}/prices
     POST         /events/{id}/cancel                    {"confirm": id}
     POST         /events/{id}/tiers, /block, /unblock   PUT   /events/{id}/allocations/{name}
-    GET          /events/{id}/report                    GET   /events/{id}/seats.csv
+    GET          /events/{id}/report
 
 Who asks shows a token (``Authorization: Bearer``); each token has a name and a role. Which role may use an address
 ``organiser.rights`` says; who was refused, and who did what, stands in the log. Tokens are compared by their hashes,
@@ -59,12 +59,11 @@ from checkout.organiser.talking import (
     document,
     event_of,
     resource,
-    table,
     told,
 )
 from checkout.people.factors import LOCKED_MS, Shown
 from checkout.people.staff import Member, StaffRole
-from kernel.asgi import Receive, Scope, Send, respond
+from kernel.asgi import Message, Receive, Scope, Send, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
 
@@ -117,7 +116,6 @@ class OrganiserWeb:
             resource(f"{event}/unblock", POST=self.unblock),
             resource(f"{event}/allocations/{{name}}", PUT=self.put_allocation),
             resource(f"{event}/report", GET=self.report),
-            resource(f"{event}/seats.csv", GET=self.table),
             *more,
         ]
         self._router = Router(self.routes, redirect_slashes=False)
@@ -127,15 +125,25 @@ class OrganiserWeb:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
+        is_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
         try:
             member = self._who(Request(scope).headers.get("authorization", ""))
             scope[WHO] = member.name
             acting = await self._allowed(scope, member)
             # With an application the router raises what it does not answer, and the failure is answered here.
-            await self._router({**scope, "app": self}, receive, send)
+            await self._router({**scope, "app": self}, receive, sending)
             if acting:
                 log.info("staff acted", extra=acting)
-        except Exception as error:  # noqa: BLE001 - the one place where failures become answers
+        except Exception as error:
+            if is_begun:
+                # Half a table: the server cuts the answer off, and whoever takes it in hears that it is not whole.
+                raise
             status, headers, body = raw_problem(error)
             if status == 401:
                 headers.append((b"www-authenticate", b'Bearer realm="organiser"'))
@@ -331,11 +339,6 @@ class OrganiserWeb:
                 "waiting": report.waiting,
             }
         )
-
-    async def table(self, request: Request) -> Response:
-        """GET /events/{event}/seats.csv."""
-        event = event_of(request)
-        return table(await self._reporting.table(event), f"{event}-seats.csv")
 
 
 # ------------------------------------------------------------------------------------- small parts

@@ -9,11 +9,15 @@ import httpx
 from starlette.routing import Route
 
 from checkout.holds.places import OnePlace
+from checkout.organiser.exporting import Exporting
+from checkout.organiser.exports_web import ExportsDesk
 from checkout.organiser.finding import Finding
+from checkout.organiser.funnel import Funnel
 from checkout.organiser.importing import Importing
 from checkout.organiser.orders_web import OrdersDesk
 from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
+from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
@@ -69,13 +73,15 @@ def _opened(own: Shop, worker: Worker) -> OrderDesk:
     desk = OrdersDesk(
         scene.catalogue, worker.caring, Finding(places), Queues(places), Counting(places), scene.clock
     )
+    exports = ExportsDesk(scene.catalogue, Exporting(places))
+    sales = SalesDesk(scene.catalogue, Funnel(places), scene.clock)
     web = OrganiserWeb(
         scene.catalogue,
         Importing(scene.catalogue),
         Organising(scene.catalogue, places),
         Reporting(scene.catalogue, places, scene.clock),
         TOKENS,
-        desk.routes,
+        [*desk.routes, *exports.routes, *sales.routes],
     )
     headers = {"authorization": f"Bearer {TOKEN}"}
     client = httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://shop", headers=headers)

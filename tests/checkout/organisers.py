@@ -14,6 +14,8 @@ from checkout.halls.seat_rows import SeatRows
 from checkout.halls.seats import Status, statuses
 from checkout.holds.answers import Ask, HoldOutcome, Loaded, Wanted
 from checkout.holds.places import OnePlace, Place
+from checkout.organiser.exporting import Exporting
+from checkout.organiser.exports_web import ExportsDesk
 from checkout.organiser.importing import Importing
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.service import Organising
@@ -94,6 +96,7 @@ async def desk(url: str, store_url: str, clock: ManualClock, *, reading_url: str
         Organising(catalogue, places),
         Reporting(catalogue, places, clock),
         TOKENS,
+        ExportsDesk(catalogue, Exporting(places)).seat_routes,
     )
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(web),

@@ -1,7 +1,5 @@
 """Reports: what was sold and for how much, as the database adds it up; prices that change change none of it."""
 
-import csv
-import io
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from checkout.holds.places import OnePlace, Place
 from checkout.holds.service import Holding
 from checkout.holds.wishes import Named, Told, Wish
 from checkout.organiser.importing import Importing, Kind, kind_of_file
-from checkout.organiser.reporting import COLUMNS, Report, Reporting, Sum
+from checkout.organiser.reporting import Report, Reporting, Sum
 from checkout.organiser.service import Organising
 from checkout.organiser.web import OrganiserWeb
 from checkout.sales.service import Told as Reserved
@@ -94,22 +92,6 @@ async def test_an_event_without_a_sale_is_all_free(shop_url: str, store_url: str
         assert (report.seats["free"], report.sums, report.waiting) == (45, (), 0)
         with pytest.raises(Refused):
             await _reporting(scene).report("none")
-
-
-async def test_the_table_has_a_line_for_each_seat(shop_url: str, store_url: str) -> None:
-    """In the hall's own names; what is reserved, for which reservation."""
-    async with on_sale(shop_url, store_url) as scene:
-        reservation = await scene.reserved("ann", 0)
-        SeatRows(scene.database).block(EVENT, [24], "fans")
-
-        text = (await _reporting(scene).table(EVENT)).decode()
-
-        rows = list(csv.reader(io.StringIO(text)))
-        assert tuple(rows[0]) == COLUMNS
-        assert len(rows) == 46
-        assert rows[1] == ["0", "Stalls", "A", "1", "0", "Front", "reserved", "", reservation]
-        assert rows[25] == ["24", "Side", "A", "5", "1", "Back", "blocked", "fans", ""]
-        assert rows[26] == ["25", "Floor", "", "", "1", "Back", "free", "", ""]
 
 
 async def test_report_and_table_are_had_by_http(shop_url: str, store_url: str, clock: ManualClock) -> None:
