@@ -43,6 +43,8 @@ from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
+from checkout.organiser.support import NoMails, Support
+from checkout.organiser.support_web import SupportDesk
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.tickets_web import TicketsDesk
@@ -290,6 +292,7 @@ class ShopProcess:
         return [
             *exports.routes,
             *SalesDesk(parts.catalogue, Funnel(parts.shards), parts.clock).routes,
+            *SupportDesk(parts.catalogue, Support(parts.shards, NoMails())).routes,
         ]
 
     def _orders_desk(self) -> Sequence[Route]:

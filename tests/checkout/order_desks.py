@@ -19,6 +19,8 @@ from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
+from checkout.organiser.support import Mails, NoMails, Support
+from checkout.organiser.support_web import SupportDesk
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
@@ -67,7 +69,7 @@ class OrderDesk:
         return await self.ask("POST", f"/orders/{order}/refunds", body, idempotency_key=key)
 
 
-def _opened(own: Shop, worker: Worker) -> OrderDesk:
+def _opened(own: Shop, worker: Worker, mails: Mails | None = None) -> OrderDesk:
     scene = own.scene
     places = OnePlace(scene.place)
     desk = OrdersDesk(
@@ -75,13 +77,14 @@ def _opened(own: Shop, worker: Worker) -> OrderDesk:
     )
     exports = ExportsDesk(scene.catalogue, Exporting(places))
     sales = SalesDesk(scene.catalogue, Funnel(places), scene.clock)
+    support = SupportDesk(scene.catalogue, Support(places, mails or NoMails()))
     web = OrganiserWeb(
         scene.catalogue,
         Importing(scene.catalogue),
         Organising(scene.catalogue, places),
         Reporting(scene.catalogue, places, scene.clock),
         TOKENS,
-        [*desk.routes, *exports.routes, *sales.routes],
+        [*desk.routes, *exports.routes, *sales.routes, *support.routes],
     )
     headers = {"authorization": f"Bearer {TOKEN}"}
     client = httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://shop", headers=headers)
@@ -90,13 +93,13 @@ def _opened(own: Shop, worker: Worker) -> OrderDesk:
 
 @asynccontextmanager
 async def order_desk(
-    url: str, store_url: str, *, bank: type[Bank] = Bank, **options: Any
+    url: str, store_url: str, *, bank: type[Bank] = Bank, mails: Mails | None = None, **options: Any
 ) -> AsyncIterator[OrderDesk]:
     """Open a sale with money and a desk beside it; `bank`: a kind of its own."""
     async with shop(url, store_url, **options) as own:
         if bank is not Bank:
             own.bank = bank(own.scene.clock)
             own.worker = own.new_worker()
-        desk = _opened(own, own.worker)
+        desk = _opened(own, own.worker, mails)
         async with desk.client:
             yield desk
