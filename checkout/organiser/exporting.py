@@ -53,9 +53,9 @@ _COUNT = sa.select(sa.func.count()).where(_LINES.c.reservation_id == ORDERS.c.re
 
 def _sum(column: str) -> sa.Label[int]:
     """Add a sum of all tries of an order up."""
-    own = sa.select(sa.func.coalesce(sa.func.sum(_TRIES.c[column]), 0)).where(
-        _TRIES.c.order_id == ORDERS.c.id
-    )
+    own = sa.select(sa.func.coalesce(sa.func.sum(_TRIES.c[column]), 0))
+    # A payment that nobody asked for may be in another currency.
+    own = own.where(_TRIES.c.order_id == ORDERS.c.id, _TRIES.c.currency == ORDERS.c.currency)
     return own.scalar_subquery().label(f"all_{column}")
 
 

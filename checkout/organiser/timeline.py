@@ -118,6 +118,8 @@ class _Known:
     """What the entries so far have told; an entry tells changes only."""
 
     currency: str = ""
+    currencies: dict[str, str] = field(default_factory=dict)
+    """Of each try: a payment that nobody asked for may be in another one."""
     version: int = 0
     state: str = ""
     sums: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -215,13 +217,14 @@ def _of_attempt(number: str, fields: Mapping[str, Any], known: _Known) -> Iterat
         yield f"Try {number} {_STATES[state]}{why}."
     elif fields.get("goal") == "undo":
         yield f"Try {number} is being undone."
+    currency = known.currencies.setdefault(number, fields.get("currency", known.currency))
     for name, (more, less) in _MOVES.items():
         if name not in fields:
             continue
         moved = fields[name] - known.sums.get((number, name), 0)
         known.sums[number, name] = fields[name]
         if moved:
-            text = _money(abs(moved), fields.get("currency", known.currency))
+            text = _money(abs(moved), currency)
             yield (more if moved > 0 else less).format(text)
 
 

@@ -95,3 +95,26 @@ async def test_money_goes_back_from_the_desk_to_the_provider_once(store_url: str
     assert rest.json()["amount_minor"] == 2 * PRICE - 3000
     assert after_all == (2 * PRICE, 2 * PRICE)
     assert state == "refunded"
+
+
+async def test_the_back_office_tells_of_a_sale(store_url: str, tmp_path: Path) -> None:
+    """The whole shop: found by the card's digits, its story is right, the sale's course and the tables have it."""
+    async with sandbox_shop(store_url, tmp_path, ANY_CARD) as shop, shop.browser() as browser:
+        order = await shop.order(browser, "ann", 0, 1)
+        paid = await shop.pay(browser, "ann", order, CARD)
+        found = (await shop.desk("GET", "/support?find=visa 4242")).json()["orders"]
+        story = (await shop.desk("GET", f"/orders/{order}/timeline")).json()
+        opened_ms = story["timeline"][0]["at_ms"]
+        times = f"from_ms={opened_ms}&until_ms={opened_ms + 86_400_000}&step=day"
+        total = (await shop.desk("GET", f"/sales?{times}")).json()["total"]
+        tables = [(await shop.desk("GET", f"/{name}.csv")).text for name in ("orders", "seats")]
+        refunds = await shop.desk("GET", "/refunds.csv")
+
+    assert paid.json()["state"] == "paid"
+    assert [(one["order"], one["found_by"], one["waits"]) for one in found] == [(order, ["card"], [])]
+    assert {line["ticket_state"] for line in found[0]["seats"]} == {"valid"}
+    assert (story["is_right"], story["timeline"][0]["kind"]) == (True, "reserved")
+    assert (total["opened"], total["paid"], total["seats_sold"]) == (1, 1, 2)
+    assert total["money"]["EUR"]["captured_minor"] == 2 * PRICE
+    assert [order in table for table in tables] == [True, True]
+    assert refunds.status_code == 200

@@ -9,10 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from checkout.holds.places import OnePlace
+from checkout.money import Money
 from checkout.organiser import funnel
 from checkout.organiser.funnel import COUNTS, Funnel, Series
 from checkout.organiser.sales_web import series_paper, series_sheet
 from checkout.organiser.spans import STEPS, Span
+from checkout.payments.port import Payment, PaymentState
 from checkout.tables import MONEY, ORDERS, RESERVATION_SEATS, SEATS
 from tests.checkout.catalogues import NOW_MS
 from tests.checkout.order_desks import OrderDesk, order_desk
@@ -145,6 +147,41 @@ async def test_money_before_the_span_is_not_counted_in_it(shop_url: str, store_u
 
     assert (today["opened"], today["paid"], today["refunds"]) == (0, 0, 1)
     assert today["money"] == {"EUR": {"captured_minor": 0, "refunded_minor": 500, "disputed_minor": 0}}
+
+
+async def test_a_payment_that_nobody_asked_for_is_told_in_its_own_currency(
+    shop_url: str, store_url: str
+) -> None:
+    """A stray one, in yen: it is not added to the euros, and an order's line does not have it."""
+    async with order_desk(shop_url, store_url) as desk:
+        order = (await desk.shop.paid())["order"]
+        now_ms = desk.shop.scene.clock.now_ms()
+        desk.shop.bank.payments["pay-9"] = Payment(
+            "pay-9",
+            PaymentState.CAPTURED,
+            Money(500, "JPY"),
+            now_ms,
+            500,
+            event=EVENT,
+            order=order,
+            attempt=7,
+        )
+        desk.shop.scene.clock.advance(2 * MINUTE)
+        await desk.shop.worker.recovering.look_for_strays()
+        total = (await asked(desk)).json()["total"]
+        wanted = _sum(counted(desk.shop.scene, WHOLE))
+        line = next(csv.DictReader(io.StringIO((await desk.ask("GET", "/orders.csv")).text)))
+        await desk.shop.settle(3)
+        story = (await desk.ask("GET", f"/orders/{order}/timeline")).json()
+        back = (await asked(desk)).json()["total"]["money"]["JPY"]
+
+    said = " ".join(one["words"] for one in story["timeline"])
+    assert (said.count("¥500 was taken."), said.count("¥500 went back to the buyer.")) == (1, 1)
+    assert (back["captured_minor"], back["refunded_minor"], story["is_right"]) == (500, 500, True)
+    assert total["money"]["EUR"]["captured_minor"] == 8400
+    assert total["money"]["JPY"]["captured_minor"] == 500
+    assert flat(total) == wanted
+    assert (line["captured_minor"], line["captured"]) == ("8400", "84.00")
 
 
 async def test_an_event_without_a_sale_is_all_noughts(shop_url: str, store_url: str) -> None:
