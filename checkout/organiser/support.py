@@ -17,12 +17,13 @@ from sqlalchemy import Connection, RowMapping
 
 from checkout.eventlog.store import at_one_moment, stream
 from checkout.holds.places import Place, Places
+from checkout.orders.order import Order
 from checkout.orders.rows import find_order
 from checkout.organiser.clues import Clues
 from checkout.organiser.finding import SHOWN
 from checkout.organiser.timeline import Timeline, timeline
 from checkout.payments.port import DisputeState
-from checkout.tables import ATTEMPTS, DISPUTES, ORDERS, REFUNDS, RESERVATION_SEATS, TICKETS
+from checkout.tables import ATTEMPTS, DISPUTES, ORDERS, REFUNDS, RESERVATION_SEATS, RESERVATIONS, TICKETS
 from checkout.tickets.ticket import prefix_range
 
 MOST = 50
@@ -91,7 +92,23 @@ def _timeline(place: Place, event: str, name: str) -> Timeline | None:
         if order is None or order.event != event:
             return None
         entries = stream(connection, order.reservation)
-    return timeline(entries, order)
+        rows = {(what, str(name)): version for what, name, version in _versions(connection, order)}
+    return timeline(entries, order, rows)
+
+
+def _versions(connection: Connection, order: Order) -> Iterator[tuple[str, object, int]]:
+    """Give the version of each row that is nothing but what the sale's log comes to."""
+    yield "order", "", order.version
+    sale = order.reservation
+    for what, table, name in (
+        ("sale", RESERVATIONS, sa.literal("")),
+        ("attempts", ATTEMPTS, ATTEMPTS.c.number),
+        ("refunds", REFUNDS, REFUNDS.c.key),
+        ("tickets", TICKETS, TICKETS.c.id),
+    ):
+        own = table.c.id if table is RESERVATIONS else table.c.reservation_id
+        for row in connection.execute(sa.select(name, table.c.version).where(own == sale)):
+            yield what, row[0], row[1]
 
 
 # -------------------------------------------------------------------------------------- finding

@@ -5,8 +5,9 @@ log knows; what the entry tells beside it (money that moved, what a bank said, t
 ``changes`` are the fields that the entry tells, and of those only what is in ``SHOWN``: who bought, who was given a
 ticket, cards, and what people wrote beside an act stand elsewhere, for those who have to see them.
 
-The log is looked at before it is told (``eventlog.verifying``): what is not as it was written is told as such, and
-that the log ends before what the order's row says. Not here: reading it (``support``).
+The log is looked at before it is told (``eventlog.verifying``): what is not as it was written is told as such. An end
+that was cut off breaks no chain, so the versions that the entries tell are held against those of the rows. Not here:
+reading them (``support``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -89,6 +90,14 @@ _REFUNDS = {"wanted": "{} is to go back.", "done": "{} is back.", "failed": "{} 
 _TICKETS = {"valid": "made", "used": "used", "revoked": "revoked"}
 
 
+Part = tuple[str, str]
+"""What has a version: ``("order", "")``, ``("attempts", "1")``, a refund, a ticket, the sale itself."""
+
+SALE: Part = ("sale", "")
+_TURNS = frozenset({"released", "lapsed", "sold", "returned"})
+_VERSIONED = ("order", "attempts", "refunds", "tickets")
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """One entry, for people."""
@@ -120,30 +129,52 @@ class _Known:
     currency: str = ""
     currencies: dict[str, str] = field(default_factory=dict)
     """Of each try: a payment that nobody asked for may be in another one."""
-    version: int = 0
     state: str = ""
+    versions: dict[Part, int] = field(default_factory=dict)
     sums: dict[tuple[str, str], int] = field(default_factory=dict)
     refunds: dict[str, int] = field(default_factory=dict)
 
 
-def timeline(entries: Iterable[Entry], order: Order) -> Timeline:
-    """Tell a sale's story, and whether it is as it was written; `order`: its row."""
+def timeline(entries: Iterable[Entry], order: Order, rows: Mapping[Part, int]) -> Timeline:
+    """Tell a sale's story, and whether it is as it was written; `rows`: the versions that its rows have."""
     checked, known, happened = Checked(), _Known(), []
     try:
         for entry in chained(entries, checked):
-            if entry.stream != order.reservation:
-                continue
+            _count(entry, known)
             happened.append(_happened(entry, known))
     except TooMany:
         pass
     faults = [(fault.where, fault.what) for fault in checked.faults]
     where = f"stream {order.reservation}"
     if not happened:
-        faults.append((where, "the log has nothing of this sale"))
-    elif (known.version, known.state) != (order.version, order.state.value):
-        told = f"it ends with the order {known.state or 'not opened'} in version {known.version}"
-        faults.append((where, f"{told}, and the order is {order.state.value} in version {order.version}"))
+        return Timeline((), [(where, "the log has nothing of this sale")])
+    if known.state != order.state.value:
+        faults.append(
+            (where, f"by the log the order is {known.state or 'not opened'}, by its row {order.state.value}")
+        )
+    for part in sorted(known.versions.keys() | rows.keys()):
+        ours, theirs = known.versions.get(part, 0), rows.get(part, 0)
+        if ours != theirs:
+            name = " ".join(word for word in part if word)
+            faults.append((where, f"{name} ends in version {ours}, and its row is in version {theirs}"))
     return Timeline(happened, faults)
+
+
+def _count(entry: Entry, known: _Known) -> None:
+    """Note which versions an entry tells; what cannot be read tells none."""
+    if entry.kind == "reserved":
+        known.versions[SALE] = 1
+    elif entry.kind in _TURNS:
+        known.versions[SALE] = known.versions.get(SALE, 0) + 1
+    try:
+        body = entry.read()
+    except ValueError:
+        return
+    for what in _VERSIONED:
+        rows = body.get(what)
+        for name, fields in rows.items() if isinstance(rows, Mapping) else ():
+            if isinstance(fields, Mapping) and type(fields.get("version")) is int:
+                known.versions[what, name] = fields["version"]
 
 
 def _happened(entry: Entry, known: _Known) -> Happened:
@@ -203,7 +234,6 @@ def _more(entry: Entry, body: Body, known: _Known) -> Iterator[str]:
 
 
 def _of_order(kind: str, fields: Mapping[str, Any], known: _Known) -> Iterator[str]:
-    known.version = fields.get("version", known.version)
     known.state = fields.get("state", known.state)
     if kind == "order-opened":
         yield f"It comes to {_money(fields['amount_minor'], fields['currency'])}."

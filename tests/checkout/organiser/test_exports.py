@@ -22,6 +22,7 @@ from tests.checkout.organiser.test_orders_desk_inputs import problem
 from tests.checkout.reservations import EVENT
 from tests.checkout.sale_courses import Doubtful, run
 from tests.checkout.tills import tickets_of
+from tests.house.tree import ROOT
 
 
 async def rows_of(desk: OrderDesk, path: str) -> list[dict[str, str]]:
@@ -157,6 +158,14 @@ async def test_a_table_that_cannot_be_read_on_is_seen_not_to_be_whole(
 
     assert problem(answer) == (503, "shop-away", [])
     assert len(done) == 3
+
+
+def test_the_columns_are_those_that_are_promised() -> None:
+    """docs/organiser.md names them, in their order."""
+    text = (ROOT / "docs" / "organiser.md").read_text(encoding="utf-8")
+
+    for name, columns in (("seats", SEAT_COLUMNS), ("orders", ORDER_COLUMNS), ("refunds", REFUND_COLUMNS)):
+        assert f"| `{name}.csv` | `{' '.join(columns)}` |" in text
 
 
 # -------------------------------------------------------------------------------- sixty thousand

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from checkout.audit.checking import KINDS
 from checkout.eventlog.entries import canonical
+from checkout.organiser import support
 from checkout.organiser import timeline as stories
 from checkout.organiser.timeline import UNKNOWN, UNREADABLE, WORDS
 from checkout.tables import EVENT_LOG, ORDERS
@@ -161,7 +162,8 @@ CHANGES: list[tuple[str, str, dict[str, object] | None, str]] = [
     ("a time", "order-opened", {"at_ms": 5}, "before that of the entry"),
     ("an event", "order-opened", {"event_id": "other"}, "it is of event"),
     ("one is gone", "order-opened", None, "it comes after entry 1"),
-    ("the end is gone", "order-paid", None, "and the order is paid in version"),
+    ("the end is gone", "order-paid", None, "by the log the order is confirmed, by its row paid"),
+    ("a turn is gone", "sold", None, "sale ends in version 1, and its row is in version 2"),
     ("the beginning is gone", "reserved", None, "it is the first that is there"),
 ]
 
@@ -190,6 +192,33 @@ async def test_a_log_that_was_changed_is_told_as_such(
     assert all(fault["where"].startswith(f"stream R{order[1:]}") for fault in after["faults"])
 
 
+async def test_an_end_that_was_cut_off_is_told(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No chain is broken: a refund that is done, a ticket that was withdrawn; the mutant looks at no versions."""
+    async with order_desk(shop_url, store_url) as desk:
+        told: list[list[str]] = []
+        for seat, kind in enumerate(("refund", "ticket-withdrawn")):
+            order = (await desk.shop.paid(f"b{seat}", seat))["order"]
+            await desk.refund(order, "r1", amount_minor=5)
+            if kind == "ticket-withdrawn":
+                with desk.shop.scene.database.writing() as connection:
+                    ticket = find_ticket(connection, EVENT, ticket_id(order, seat, 1))
+                    assert ticket is not None
+                    withdraw(connection, ticket, desk.shop.scene.clock.now_ms())
+            assert (await story(desk, order))["is_right"]
+            after = await _tampered(desk, order, sa.delete(EVENT_LOG).where(_entry(order, kind)))
+            told.append([fault["what"].split(" ends")[0] for fault in after["faults"]])
+        monkeypatch.setattr(stories, "_VERSIONED", ("order",))
+        monkeypatch.setattr(
+            support, "_versions", lambda _connection, own: [("order", "", own.version), ("sale", "", 2)]
+        )
+        mutant = await story(desk, order)
+
+    assert told == [["attempts 1", "refunds r1"], [f"tickets {ticket_id(order, 1, 1)}"]]
+    assert mutant["is_right"]
+
+
 async def test_a_row_that_the_log_does_not_come_to_is_told(shop_url: str, store_url: str) -> None:
     """An order that somebody has changed beside the log, and one of which the log has nothing."""
     async with order_desk(shop_url, store_url) as desk:
@@ -197,7 +226,7 @@ async def test_a_row_that_the_log_does_not_come_to_is_told(shop_url: str, store_
         other = await _tampered(desk, order, sa.update(ORDERS).values(state="refunded"))
         gone = await _tampered(desk, order, sa.delete(EVENT_LOG))
 
-    assert "and the order is refunded" in other["faults"][0]["what"]
+    assert other["faults"][0]["what"] == "by the log the order is paid, by its row refunded"
     assert gone["timeline"] == []
     assert gone["faults"] == [{"where": f"stream R{order[1:]}", "what": "the log has nothing of this sale"}]
 
