@@ -43,7 +43,7 @@ from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
-from checkout.organiser.support import NoMails, Support
+from checkout.organiser.support import Mails, NoMails, Support
 from checkout.organiser.support_web import SupportDesk
 from checkout.organiser.takings import Counting
 from checkout.organiser.talking import PREFIX
@@ -289,10 +289,12 @@ class ShopProcess:
         exports = ExportsDesk(parts.catalogue, Exporting(parts.shards))
         if tills is None:
             return exports.seat_routes
+        people = self.shop.people
+        mails: Mails = NoMails() if people is None else people.mails
         return [
             *exports.routes,
             *SalesDesk(parts.catalogue, Funnel(parts.shards), parts.clock).routes,
-            *SupportDesk(parts.catalogue, Support(parts.shards, NoMails())).routes,
+            *SupportDesk(parts.catalogue, Support(parts.shards, mails)).routes,
         ]
 
     def _orders_desk(self) -> Sequence[Route]:

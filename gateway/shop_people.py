@@ -25,6 +25,21 @@ from kernel.errors import Misconfigured
 CALLBACK = "/account/callback"
 
 
+class ShopMails:
+    """``organiser.support.Mails``: whose mail address it is, by its index."""
+
+    def __init__(self, contacts: Contacts) -> None:
+        self._contacts = contacts
+
+    async def find_by_mail(self, event: str, address: str) -> Sequence[str]:
+        """Name the orders of an event; what is no address is nobody's."""
+        try:
+            found = await self._contacts.find(address)
+        except ValueError:
+            return ()
+        return [order for of, order in found if of == event]
+
+
 class JoinedPeople:
     """One process's people."""
 
@@ -50,6 +65,7 @@ class JoinedPeople:
         self.contacts = Contacts(parts.shards, self.keys, clock, metrics, kept.contact, tickets_resent(parts))
         self.personal = Personal(parts.shards, self.contacts, [AccountPart(kept), *more])
         self.factors = Factors(parts.database, self.keys, clock)
+        self.mails = ShopMails(self.contacts)
         self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
         self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
         self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, kept.sweep)

@@ -41,7 +41,9 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("PUT", f"{_EVENT}/allocations/{{name}}"): _ORGANISERS,
     # Figures
     ("GET", f"{_EVENT}/report"): _VIEWERS,
-    ("GET", f"{_EVENT}/seats.csv"): _VIEWERS,
+    ("GET", f"{_EVENT}/seats.csv"): _HELPERS,
+    ("GET", f"{_EVENT}/sales"): _ORGANISERS,
+    ("GET", f"{_EVENT}/sales.csv"): _ORGANISERS,
     ("GET", f"{_EVENT}/cancellation"): _VIEWERS,
     ("GET", f"{_EVENT}/money"): _ORGANISERS,
     ("GET", "/money"): _ORGANISERS,
@@ -50,6 +52,10 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     # Buyers and their orders
     ("GET", f"{_EVENT}/orders"): _HELPERS,
     ("GET", _ORDER): _HELPERS,
+    ("GET", f"{_EVENT}/orders.csv"): _HELPERS,
+    ("GET", f"{_EVENT}/refunds.csv"): _HELPERS,
+    ("GET", f"{_EVENT}/support"): _HELPERS,
+    ("GET", f"{_ORDER}/timeline"): _HELPERS,
     ("GET", f"{_ORDER}/personal"): _HELPERS,
     ("DELETE", f"{_ORDER}/personal"): _HELPERS,
     ("POST", "/people/find"): _HELPERS,

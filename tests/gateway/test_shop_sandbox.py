@@ -9,6 +9,7 @@ from gateway import shop_judge
 from gateway.shop_devices import DeviceCookie
 from gateway.shop_signals import Signals
 from tests.gateway.sandbox_shop import sandbox_shop
+from tests.gateway.shopfront import API
 
 CARD, OTHER_CARD = "pm_card_visa", "pm_card_mastercard"
 ANY_CARD = 'fraud_limits = ["card-accounts=off", "card-attempts=off"]'
@@ -102,6 +103,9 @@ async def test_the_back_office_tells_of_a_sale(store_url: str, tmp_path: Path) -
     async with sandbox_shop(store_url, tmp_path, ANY_CARD) as shop, shop.browser() as browser:
         order = await shop.order(browser, "ann", 0, 1)
         paid = await shop.pay(browser, "ann", order, CARD)
+        contact = {"email": "ann@example.org", "language": "en"}
+        kept = await browser.put(f"{API}/orders/{order}/contact", json=contact, headers=shop.admission("ann"))
+        mailed = (await shop.desk("GET", "/support?find=ANN@example.org")).json()["orders"]
         found = (await shop.desk("GET", "/support?find=visa 4242")).json()["orders"]
         story = (await shop.desk("GET", f"/orders/{order}/timeline")).json()
         opened_ms = story["timeline"][0]["at_ms"]
@@ -111,6 +115,8 @@ async def test_the_back_office_tells_of_a_sale(store_url: str, tmp_path: Path) -
         refunds = await shop.desk("GET", "/refunds.csv")
 
     assert paid.json()["state"] == "paid"
+    assert kept.status_code == 200, kept.text
+    assert [(one["order"], one["found_by"]) for one in mailed] == [(order, ["mail"])]
     assert [(one["order"], one["found_by"], one["waits"]) for one in found] == [(order, ["card"], [])]
     assert {line["ticket_state"] for line in found[0]["seats"]} == {"valid"}
     assert (story["is_right"], story["timeline"][0]["kind"]) == (True, "reserved")
