@@ -419,7 +419,7 @@ def test_the_program_reads_a_whole_sale_and_finds_it_right(shop_url: str, store_
     assert verdict.is_right
     assert verdict.looked_at == {
         "seats": 8, "reservations": 1, "holds in the store": 2, "records": 5, "entries of the log": 1,
-        "orders": 0,
+        "orders": 0, "tickets": 0,
     }  # fmt: skip
     assert list(verdict.lines())[-1] == "every invariant holds"
     assert log[-2].version == f"1:{last.decode()}"  # type: ignore[union-attr]
@@ -485,6 +485,24 @@ SPOILS_SQL = {
             reason="",
             by="ann",
             created_ms=1,
+            version=1,
+        ),
+    ),
+    "a ticket that nobody has paid for": (
+        "I5",
+        sa.insert(tables.TICKETS).values(
+            id="t1",
+            event_id="night",
+            order_id="O1",
+            reservation_id="R1",
+            seat=2,
+            issue=1,
+            holder="",
+            state="valid",
+            why="",
+            created_ms=1,
+            used_ms=0,
+            changed_ms=1,
             version=1,
         ),
     ),
