@@ -202,7 +202,9 @@ class ShopProcess:
             self._tickets = tickets = shop_tickets.JoinedTickets(
                 settings, parts, tills, buyer_of, links, metrics
             )
-            people = shop_people.JoinedPeople(settings, parts, buyer_of, metrics, site=site)
+            people = shop_people.JoinedPeople(
+                settings, parts, buyer_of, metrics, site=site, tickets_of=tickets.links.tickets
+            )
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run

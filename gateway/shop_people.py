@@ -51,10 +51,11 @@ class JoinedPeople:
         metrics: Metrics,
         more: Sequence[Part] = (),
         site: str = "",
+        tickets_of: Callable[[str, str], str] = lambda *_: "",
     ) -> None:
         """Join everything; the file of the keys is made if there is none. `more`: what other rooms keep of buyers.
 
-        `site` is the address that fans type.
+        `site` is the address that fans type; `tickets_of` that of an order's tickets.
         """
         self._parts = parts
         self._path = settings.people_keys_path(settings.data)
@@ -86,6 +87,7 @@ class JoinedPeople:
             self.accounts = AccountPages(
                 kept, self.contacts, identity, parts.catalogue, buyer_of, clock, metrics,
                 days=settings.account_days, secure=settings.secure, is_demo=not settings.takes_real_money,
+                tickets_of=tickets_of,
             )  # fmt: skip
 
     async def close(self) -> None:

@@ -84,8 +84,13 @@ class AccountPages:
         days: int,
         secure: bool,
         is_demo: bool,
+        tickets_of: Callable[[str, str], str] = lambda *_: "",
     ) -> None:
-        """`days`: so long a session lasts at most; `secure`: the site has TLS."""
+        """`days`: so long a session lasts at most; `secure`: the site has TLS.
+
+        `tickets_of` gives the address of an order's tickets, by event and order.
+        """
+        self._tickets_of = tickets_of
         self._accounts = accounts
         self._contacts = contacts
         self._identity = identity
@@ -262,7 +267,10 @@ class AccountPages:
                 title = (await self._catalogue.known(own.event)).event.title
             except Refused:
                 title = own.event
-            found.append(ShownOrder(own.event, title, own.order, own.state, own.currency, own.amount_minor))
+            tickets = self._tickets_of(own.event, own.order) if own.state == "paid" else ""
+            found.append(
+                ShownOrder(own.event, title, own.order, own.state, own.currency, own.amount_minor, tickets)
+            )
         return found
 
     async def _own(self, request: Request) -> Account:

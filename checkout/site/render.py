@@ -134,6 +134,8 @@ class ShownOrder:
     state: str
     currency: str
     amount_minor: int
+    tickets: str = ""
+    """The address of its tickets, which needs no admission; '' while it has none."""
 
 
 def season(event: Event, now_ms: int) -> Season:

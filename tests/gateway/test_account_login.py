@@ -64,7 +64,7 @@ async def front(store_url: str, folder: Path, issuer: str = "") -> AsyncIterator
         async with till_front(store_url, folder, **settings) as till:
             clock.append(till.shop.parts.clock)
             assert till.shop.people is not None
-            yield Front(till, own, Doors(till.app, None, None, till.shop.people.accounts))
+            yield Front(till, own, Doors(till.app, None, accounts=till.shop.people.accounts))
 
 
 # ----------------------------------------------------------------------------------------- the way
