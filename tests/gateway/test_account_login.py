@@ -83,6 +83,8 @@ async def test_a_fan_logs_in_and_sees_what_they_bought(store_url: str, tmp_path:
         after = await browser.get(f"{PAGE}/order/{order}", headers=asks)
         listed = await browser.get("/account")
         told = await browser.get("/account/personal")
+        await own.till.pay(browser, "ann", order, "pm_card_visa")
+        paid = await browser.get("/account")
 
     assert "Log in" in out.text
     assert (back.status_code, back.headers["location"]) == (303, "/account")
@@ -92,6 +94,8 @@ async def test_a_fan_logs_in_and_sees_what_they_bought(store_url: str, tmp_path:
     assert kept.status_code == 303
     assert "This order is in your account." in after.text
     assert f'href="{PAGE}/order/{order}"' in listed.text
+    tickets = f'href="/tickets/{PAGE.rpartition("/")[2]}/{order}/mac"'
+    assert (tickets in listed.text, tickets in paid.text) == (False, True)
     assert [one["order"] for one in told.json()["orders"]] == [order]
     assert told.json()["email"] == "ann@example.org"
 

@@ -126,7 +126,16 @@ async def till_front(
         offer_ms=120_000,
         tills=tills,
         judge=judge,
-        people=(people := JoinedPeople(settings, parts, buyer_of, metrics, site="http://shop.test")),
+        people=(
+            people := JoinedPeople(
+                settings,
+                parts,
+                buyer_of,
+                metrics,
+                site="http://shop.test",
+                tickets_of=lambda event, order: f"/tickets/{event}/{order}/mac",
+            )
+        ),
         watch=signals,
     )
     await shop.open_halls()
