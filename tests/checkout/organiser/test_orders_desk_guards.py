@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from checkout.fraud.review import Decision, Terms
 from checkout.halls.seats import Status
-from checkout.orders import caring, store
+from checkout.orders import caring, returning
 from checkout.orders.caring import Caring
 from checkout.orders.order import OrderState
 from checkout.orders.ports import Judgement
@@ -60,7 +60,7 @@ async def test_of_two_parts_at_once_that_are_too_much_one_goes_back(
     async with order_desk(shop_url, store_url, bank=Lenient) as desk:
         order = (await desk.shop.paid())["order"]
         if not is_guarded:
-            monkeypatch.setattr(store, "refunds_of", lambda *_: ())
+            monkeypatch.setattr(returning, "refunds_of", lambda *_: ())
             desk.shop.bank.before = busy("refund", 2)
         told = await parts_at_once(desk, order)
         monkeypatch.undo()
@@ -89,11 +89,11 @@ async def test_of_two_parts_that_are_counted_before_either_is_written_one_goes_b
 
     async with order_desk(shop_url, store_url, bank=Lenient) as desk:
         order = (await desk.shop.paid())["order"]
-        monkeypatch.setattr(store, "refunds_of", slow)
+        monkeypatch.setattr(returning, "refunds_of", slow)
         if not is_guarded:
             desk.shop.bank.before = busy("refund", 2)
-            monkeypatch.setattr(store, "touch_attempt", lambda _connection, was: was)
-            monkeypatch.setattr(store, "tell", lambda *_: None)
+            monkeypatch.setattr(returning, "touch_attempt", lambda _connection, was: was)
+            monkeypatch.setattr(returning, "tell", lambda *_: None)
         told = await parts_at_once(desk, order)
         monkeypatch.undo()
         await desk.shop.settle(3)
@@ -150,7 +150,7 @@ async def test_what_goes_back_by_itself_is_not_given_back_once_more(
         desk.shop.bank.before = busy("refund", 2)
         await desk.ask("POST", f"/orders/{paper['order']}/refuse", {})
         if not is_guarded:
-            monkeypatch.setattr(store, "OrderState", any_state)
+            monkeypatch.setattr(returning, "OrderState", any_state)
         late = await desk.refund(paper["order"], "k1")
         monkeypatch.undo()
         await desk.shop.settle(4)
