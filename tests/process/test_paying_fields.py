@@ -214,7 +214,8 @@ def test_without_scripts_the_page_says_what_is_needed(
     expect(plain.locator("#fields-said")).to_contain_text("Paying by card needs JavaScript here")
     expect(plain.locator("#fields-said")).to_contain_text(re.compile(r"until \d\d:\d\d"))
     expect(plain.locator("#fields button")).to_be_hidden()
-    assert plain.locator("input:not([type=hidden])").count() == 0
+    seen = [one.get_attribute("name") for one in plain.locator("input:not([type=hidden])").all()]
+    assert seen == ["email", "name"], "where tickets go is asked for, and nothing of a card"
     context.close()
 
 
