@@ -21,9 +21,14 @@ from checkout.organiser.pages import Wish
 from checkout.organiser.queues import Queues
 from checkout.sales.replaying import compared
 from checkout.tables import (
+    ACCOUNT_LOGINS,
+    ACCOUNT_ORDERS,
+    ACCOUNT_SESSIONS,
+    ACCOUNTS,
     ADYEN_ENTRIES,
     ADYEN_PAYMENTS,
     ATTEMPTS,
+    CONTACTS,
     DISPUTES,
     EVENT_LOG,
     IDEMPOTENCY,
@@ -31,11 +36,14 @@ from checkout.tables import (
     MONEY,
     NOTICES,
     ORDERS,
+    OUTBOX,
+    OUTBOX_SENDS,
     REFUNDS,
     RESERVATIONS,
     REVIEWS,
     SCANNERS,
     SCANS,
+    STAFF_FACTORS,
     TICKETS,
     TRANSFERS,
     VERDICTS,
@@ -45,7 +53,8 @@ from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop
 
 SINCE = (
-    REVIEWS, VERDICTS, DISPUTES, MARKS, ADYEN_PAYMENTS, ADYEN_ENTRIES, TICKETS, TRANSFERS, SCANNERS, SCANS
+    REVIEWS, VERDICTS, DISPUTES, MARKS, ADYEN_PAYMENTS, ADYEN_ENTRIES, TICKETS, TRANSFERS, SCANNERS, SCANS, OUTBOX,
+    OUTBOX_SENDS, CONTACTS, ACCOUNTS, ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, STAFF_FACTORS,
 )  # fmt: skip
 KEPT = (ORDERS, ATTEMPTS, REFUNDS, NOTICES, MONEY, WORK, IDEMPOTENCY, RESERVATIONS, EVENT_LOG)
 INDEXES = (
