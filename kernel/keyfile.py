@@ -2,7 +2,7 @@
 
 Making it is a race that one wins (a hard link fails where the file exists); changes are read, modified and renamed
 under a lock, so a reader sees the old file or the new one. Who follows the file asks for its ``mark``, which costs one
-``stat``. Not here: what stands in it (``admission.keyring``, ``checkout.tickets.keys``).
+``stat``. Not here: what stands in it (``admission.keyring``, ``checkout.tickets.keys``, ``checkout.people``).
 """
 
 import contextlib
