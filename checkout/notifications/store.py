@@ -25,6 +25,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from checkout.notifications.message import Kind, Message, Send, SendState
 from checkout.tables import OUTBOX, OUTBOX_SENDS
 
+AFRESH_MS = 60_000
+"""So long lies between two times that the same is sent because somebody asks for it."""
+
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _PUT = {
     name: insert(OUTBOX).on_conflict_do_nothing().returning(OUTBOX.c.message_id)
@@ -79,7 +82,14 @@ _AFRESH = (
         OUTBOX_SENDS.c.event_id == sa.bindparam("of_event"),
         OUTBOX_SENDS.c.state != SendState.WAITING.value,
     )
-    .values(state=SendState.WAITING.value, tries=0, due_ms=sa.bindparam("at"))
+    .values(
+        state=SendState.WAITING.value,
+        tries=0,
+        due_ms=sa.case(
+            (OUTBOX_SENDS.c.sent_ms > sa.bindparam("before"), OUTBOX_SENDS.c.sent_ms + AFRESH_MS),
+            else_=sa.bindparam("at"),
+        ),
+    )
 )
 
 
@@ -182,8 +192,14 @@ def again(connection: Connection, event: str, message: str, channel: str, now_ms
 
 
 def afresh(connection: Connection, event: str, message: str, channel: str, now_ms: int) -> bool:
-    """Have a message sent once more, however it ended: somebody asks for it. False when there is none that has."""
-    own = {"of_message": message, "of_channel": channel, "of_event": event, "at": now_ms}
+    """Have a message sent once more, however it ended: somebody asks for it. False when there is none that has.
+
+    Whoever asks again and again fills nobody's mailbox: a minute lies between two of the same.
+    """
+    own = {
+        "of_message": message, "of_channel": channel, "of_event": event, "at": now_ms,
+        "before": now_ms - AFRESH_MS,
+    }  # fmt: skip
     return connection.execute(_AFRESH, own).rowcount == 1
 
 

@@ -17,7 +17,7 @@ from checkout.notifications import store
 from checkout.notifications.backoff import LONGEST_MS, again_ms
 from checkout.notifications.message import Kind, Outcome, Result, Send, message_id
 from checkout.notifications.relay import KEEP_MS, LEASE_MS, MOST, Home, Relay
-from checkout.notifications.store import again, mark_sent, put
+from checkout.notifications.store import AFRESH_MS, afresh, again, mark_sent, put
 from checkout.tables import OUTBOX
 from tests.checkout.notifications.posting import (
     DROP,
@@ -236,6 +236,30 @@ async def test_after_so_many_tries_it_is_a_dead_letter_until_an_organiser_sends_
         assert not again(connection, EVENT, "order-paid.O1", "mail", scene.clock.now_ms())
     await scene.passed(relay, channel)
     assert scene.states() == {"sent": 1}
+
+
+async def test_who_asks_again_and_again_is_sent_the_same_once_a_minute(scene: Scene) -> None:
+    """However often an address is typed anew: nobody's mailbox is filled; what waits already is not asked for twice."""
+    scene.put("O1")
+    channel = Noting(answer=lambda _: Result(Outcome.SENT))
+    relay = scene.relay(channel)
+    await scene.passed(relay, channel)
+
+    def asked() -> bool:
+        with scene.database.writing() as connection:
+            return afresh(connection, EVENT, "order-paid.O1", "mail", scene.clock.now_ms())
+
+    first, twice = asked(), asked()
+    sent_ms = next(iter(scene.sends().values()))["sent_ms"]
+    due_ms = next(iter(scene.sends().values()))["due_ms"]
+    await scene.passed(relay, channel, 3, AFRESH_MS)
+    later = asked()
+    with scene.database.writing() as connection:
+        foreign = afresh(connection, "winter", "order-paid.O1", "mail", scene.clock.now_ms())
+
+    assert (first, twice, later, foreign) == (True, False, True, False)
+    assert due_ms == sent_ms + AFRESH_MS
+    assert next(iter(scene.sends().values()))["state"] == "waiting"
 
 
 async def test_without_an_end_it_is_tried_for_ever(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
