@@ -89,7 +89,7 @@ def account_of(settings: Settings, now_ms: int) -> Account:
 def adyen_of(settings: Settings, places: Places, clock: Clock) -> tuple[AdyenProvider, tuple[Way, ...], bool]:
     """Make the adapter; returns it with the ways to pay, and whether real money is meant."""
     account = account_of(settings, clock.now_ms())
-    site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+    site = settings.site
     own = AdyenProvider(NAME, account, PlaceDesks(places), clock, back_url=site.rstrip("/") + HOOK)
     return own, WAYS if settings.payments == ADYEN_SANDBOX else (), account.is_live
 

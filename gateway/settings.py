@@ -179,6 +179,11 @@ class Settings(ShopSettings):
         return self.journal_url or f"sqlite:///{(self.data / 'journal.db').resolve()}"
 
     @property
+    def site(self) -> str:
+        """The address that people type."""
+        return self.public_url or f"http://{loopback(self.host)}:{self.port}"
+
+    @property
     def issuer(self) -> str:
         """The name of this installation in tokens."""
         return self.public_url or "waitroom"

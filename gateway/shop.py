@@ -169,7 +169,7 @@ class ShopProcess:
         self._judge: FraudJudge | None = None
         self._tickets: JoinedTickets | None = None
         tills, signals, tickets, people = None, None, None, None
-        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+        site = settings.site
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
             {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}

@@ -21,7 +21,7 @@ from checkout.people.contacts import Contacts as KeptContacts
 from checkout.people.contacts import Want
 from checkout.shards.shards import Shards
 from checkout.site.mails import Mails
-from gateway.settings import Settings, loopback
+from gateway.settings import Settings
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.settings import env, read
@@ -127,7 +127,7 @@ def post_of(
     if settings.notifications is None and settings.shop_demo:
         # Whoever tries the shop out sees what its buyers are sent.
         own = NotificationSettings(mail_folder=settings.mail_folder, mail_from=DEMO_SENDER)
-    site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+    site = settings.site
     writer = Mails(parts.catalogue, ShopLinks(site, tickets_of))
     channels: list[Channel] = []
     if own.mail_host is not None or own.mail_folder is not None:

@@ -13,7 +13,7 @@ from checkout.tickets.links import Links
 from checkout.tickets.service import Tickets
 from checkout.tickets.wallet import PassSigner, demo_signer, read_signer
 from checkout.tickets.web import TicketsWeb
-from gateway.settings import Settings, loopback
+from gateway.settings import Settings
 from gateway.shop_parts import ShopParts
 from gateway.shop_tills import JoinedTills
 from kernel.asgi import Scope
@@ -54,7 +54,7 @@ class JoinedTickets:
         self.links = Links(secret)
         self.service = Tickets(parts.shards, lambda place: tills.till(place).group, self.keys, parts.clock)
         self.web = TicketsWeb(self.service, self.links, parts.catalogue, buyer_of, metrics)
-        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+        site = settings.site
         self.pages = TicketPages(
             self.service,
             self.links,

@@ -146,7 +146,7 @@ class JoinedTills:
     def _made(self, place: Place) -> Till:
         clock, metrics, providers = self._parts.clock, self._metrics, self._providers
         settings = self._settings
-        site = settings.public_url or f"http://{loopback(settings.host)}:{settings.port}"
+        site = settings.site
         group = Grouping(place.database)
         driving = Driving(
             group,
