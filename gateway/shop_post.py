@@ -132,7 +132,8 @@ def post_of(
     channels: list[Channel] = []
     if own.mail_host is not None or own.mail_folder is not None:
         from checkout.notifications.folder import Folder  # noqa: PLC0415
-        from checkout.notifications.mail import Mailing, NoAddress, Server  # noqa: PLC0415
+        from checkout.notifications.mail import Mailing  # noqa: PLC0415
+        from kernel.mail import NoAddress, Server  # noqa: PLC0415
 
         folder = None if own.mail_folder is None else Folder(own.mail_folder)
         server = Server(

@@ -22,7 +22,7 @@ from bench.harness import Bench, wait_for
 from checkout.database import ShopDatabase
 from checkout.grouping import Grouping
 from checkout.metrics import Metrics
-from checkout.notifications.mail import Mailing, Post, Ready, Server, compose, sender_of
+from checkout.notifications.mail import Mailing, compose
 from checkout.notifications.message import Kind, Message, message_id
 from checkout.notifications.nobody import NoPapers
 from checkout.notifications.ports import Contact, Mail
@@ -31,6 +31,7 @@ from checkout.notifications.store import put
 from checkout.site.mails import written
 from checkout.site.words import languages
 from kernel.clock import SystemClock
+from kernel.mail import Post, Ready, Server, sender_of
 
 MAILS = 15_000
 LEAST_PER_S = 300.0

@@ -12,14 +12,14 @@ from email.parser import BytesHeaderParser
 from hashlib import sha256
 from pathlib import Path
 
-from checkout.notifications.mail import Ready
 from checkout.notifications.message import Outcome, Result
+from kernel.mail import Ready
 
 NAME_CHARS = 12
 
 
 class Folder:
-    """Takes mails as ``mail.Post`` does."""
+    """Takes mails as ``kernel.mail.Post`` does."""
 
     def __init__(self, path: Path) -> None:
         """Nothing is made yet."""

@@ -10,6 +10,10 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from kernel.sending import Outcome, Result
+
+__all__ = ["MAIL", "WEBHOOK", "Kind", "Message", "Outcome", "Result", "Send", "SendState", "message_id"]
+
 MAIL, WEBHOOK = "mail", "webhook"
 """Channels. A webhook is named as well: ``webhook.sms``."""
 
@@ -41,19 +45,6 @@ class SendState(StrEnum):
     """There is nobody to be told, or they do not want to be."""
 
 
-class Outcome(StrEnum):
-    """What came of one try to send."""
-
-    SENT = "sent"
-    SKIPPED = "skipped"
-    LATER = "later"
-    """Not taken now; it may be another time."""
-    AWAY = "away"
-    """Whoever would take it cannot be reached, so this says nothing about the message, and others would fare alike."""
-    NEVER = "never"
-    """Refused for good."""
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. `subject` is what it is about within its event: an order, or ``waitlist:<number>``."""
@@ -74,14 +65,6 @@ class Send:
     channel: str
     tries: int
     claim_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a try, and why, in a word or a sentence without any address."""
-
-    outcome: Outcome
-    why: str = ""
 
 
 def message_id(kind: Kind, *of: str) -> str:

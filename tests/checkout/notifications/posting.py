@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from checkout.database import ShopDatabase
 from checkout.grouping import Grouping
 from checkout.metrics import Metrics
-from checkout.notifications.mail import Mailing, Server
+from checkout.notifications.mail import Mailing
 from checkout.notifications.message import Kind, Message, Result, Send, message_id
 from checkout.notifications.nobody import NoPapers
 from checkout.notifications.ports import Channel, Contact, Contacts, Mail, Papers
@@ -23,6 +23,7 @@ from checkout.notifications.relay import Home, Relay
 from checkout.notifications.store import put
 from checkout.tables import OUTBOX_SENDS
 from kernel.clock import ManualClock
+from kernel.mail import Server
 
 NOW_MS = 1_800_000_000_000
 EVENT = "summer"

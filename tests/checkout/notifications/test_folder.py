@@ -5,9 +5,10 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from checkout.notifications.folder import Folder
-from checkout.notifications.mail import Ready, compose, sender_of
+from checkout.notifications.mail import compose
 from checkout.notifications.message import Kind, Message, Outcome
 from checkout.notifications.ports import Attachment, Contact, Mail
+from kernel.mail import Ready, sender_of
 
 NOW_MS = 1_800_000_000_000
 

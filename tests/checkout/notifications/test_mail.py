@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from checkout.database import ShopDatabase
-from checkout.notifications import mail as mail_module
-from checkout.notifications.mail import NoAddress, address_of, compose, sender_of
+from checkout.notifications.mail import compose
 from checkout.notifications.message import Kind, Message
 from checkout.notifications.nobody import NoContacts
 from checkout.notifications.ports import Attachment, Contact, Mail
 from checkout.notifications.settings import NotificationSettings
 from checkout.site.mails import written
 from checkout.site.words import languages
+from kernel import mail as mail_module
 from kernel.errors import Misconfigured
+from kernel.mail import NoAddress, address_of, sender_of
 from kernel.settings import read
 from tests.checkout.notifications.posting import (
     EVENT,
