@@ -11,7 +11,7 @@ An IPv6 address counts by its /64, which is what one household has. Not here: wh
 from functools import lru_cache
 from ipaddress import ip_address
 
-from admission.gcra import MINUTE_US, Rate, next_us, spent
+from kernel.gcra import MINUTE_US, Rate, next_us, spent
 
 MOST_KEPT = 200_000
 """Addresses remembered in all rooms; beyond it the fullest third is kept."""

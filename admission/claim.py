@@ -19,11 +19,11 @@ how many to call (``pace``), the token (``tokens``).
 
 from dataclasses import dataclass, replace
 
-from admission import gcra
 from admission.door import EMPTY_LEAF, Door, Entry, LineNow, Place, Stay, settled_leaf
 from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS
 from admission.sessions import FREE_MS
+from kernel import gcra
 from kernel.clock import later
 
 LAPSE_MS = 30_000

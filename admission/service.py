@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from admission import gcra, pace, sessions, tokens
+from admission import pace, sessions, tokens
 from admission.claim import (
     Admitted,
     Again,
@@ -39,6 +39,7 @@ from admission.ports import Line, Places, Rooms
 from admission.sessions import Why
 from admission.store import AdmissionStore, SettledAt
 from admission.tokens import Claims, Reason
+from kernel import gcra
 from kernel.clock import Clock
 from kernel.cookies import host_name, set_cookie
 from kernel.errors import Refused, Unavailable

@@ -17,7 +17,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from admission import gcra, sessions
+from admission import sessions
 from admission.claim import (
     BOUNDS,
     LAPSE_MS,
@@ -41,6 +41,7 @@ from admission.door import Place, Stay
 from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState
 from admission.ports import LineKeys
+from kernel import gcra
 from kernel.batch import Batch
 from kernel.clock import SET_BACK_MS
 from kernel.lua import Scalar, Script, fast_call, load

@@ -13,11 +13,11 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from admission import gcra
 from admission.claim import Admitted, Again, Used
 from admission.limits import Limits
 from admission.sessions import FREE_MS, Why
 from admission.store import _LUA, AdmissionStore
+from kernel import gcra
 from kernel.lua import Script, load
 from kernel.store import connect
 from tests.admission.doors import (

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admission import gcra, pace
+from admission import pace
 from admission.claim import Admitted, Next, claim, retry_after_ms, settle
 from admission.door import Door, LineNow, Place
 from admission.limits import LANES, Limits
@@ -30,6 +30,7 @@ from admission.pace import (
     skip,
     stock,
 )
+from kernel import gcra
 from tests.admission.doors import LIMITS, NOW_MS, RUN, place
 
 TICK_MS = 500

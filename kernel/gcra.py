@@ -6,7 +6,7 @@ W microseconds admits at most W // interval + burst**, whatever the order of que
 
 Why whole microseconds: the script in the store computes with doubles, exact for whole numbers below 2^53
 (microseconds until the year 2255); so both count alike. The interval is rounded up, never in the
-bucket's favour. Source: ITU-T I.371. Not here: who gets the tokens (``claim``).
+bucket's favour. Source: ITU-T I.371. Not here: who gets the tokens (``admission.claim``).
 """
 
 from dataclasses import dataclass

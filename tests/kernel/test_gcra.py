@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admission import gcra
-from admission.gcra import Rate, per_minute
+from kernel import gcra
+from kernel.gcra import Rate, per_minute
 
 NOW_US = 1_800_000_000_000_000
 RATES = st.sampled_from([1, 2, 7, 59, 60, 61, 90, 119, 120, 300, 6_000, 70_001, 60_000_000, 2_147_483_647])
