@@ -242,7 +242,7 @@ CONTACTS = sa.Table(
     META,
     words("event_id", key=True),
     words("order_id", key=True),
-    # Sealed (people.sealing): the address and the name stand in no database in plain.
+    # Sealed (kernel.sealing): the address and the name stand in no database in plain.
     words("email"),
     words("email_index"),
     words("name"),

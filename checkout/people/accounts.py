@@ -27,10 +27,10 @@ from checkout.people.columns import SEALED_ACCOUNTS
 from checkout.people.contacts import DAY_MS, Contact, Homes, Want
 from checkout.people.keys import PeopleKeys
 from checkout.people.oidc import Person
-from checkout.people.sealing import CannotOpen
 from checkout.tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS, ORDERS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.sealing import CannotOpen
 
 LOGIN_MS = 600_000
 LOGINS_MOST = 10_000

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from checkout.people.sealing import Where
 from checkout.tables import ACCOUNTS, CONTACTS, STAFF_FACTORS
+from kernel.sealing import Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ from checkout.metrics import Metrics
 from checkout.people.addresses import read_email, same_address
 from checkout.people.columns import SEALED_CONTACTS
 from checkout.people.keys import PeopleKeys
-from checkout.people.sealing import CannotOpen
 from checkout.tables import CONTACTS, ORDERS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.sealing import CannotOpen
 from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)

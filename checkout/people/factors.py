@@ -22,11 +22,11 @@ import sqlalchemy as sa
 from checkout.database import ShopDatabase
 from checkout.people.columns import SEALED_FACTORS
 from checkout.people.keys import PeopleKeys
-from checkout.people.sealing import CannotOpen
 from checkout.people.totp import SECRET_BYTES, address, matching
 from checkout.tables import STAFF_FACTORS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.sealing import CannotOpen
 
 FAILURES_MOST = 5
 LOCKED_MS = 900_000

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from checkout.people.private_file import Mark, PrivateFile
-from checkout.people.sealing import KEY_BYTES, CannotOpen, Vault, Where, Why
 from kernel.errors import Misconfigured
+from kernel.sealing import KEY_BYTES, CannotOpen, Vault, Where, Why
 from kernel.signing import b64url, from_b64url
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from sqlalchemy import RowMapping
 from checkout.database import ShopDatabase
 from checkout.people.columns import SEALED_TABLES, SealedTable
 from checkout.people.keys import PeopleKeys
-from checkout.people.sealing import CannotOpen, prefix
+from kernel.sealing import CannotOpen, prefix
 
 BATCH = 500
 SETTLE_MS = 60_000

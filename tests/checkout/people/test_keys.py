@@ -8,8 +8,8 @@ import pytest
 
 from checkout.people.keys import PeopleKeys, fresh, parse, written
 from checkout.people.private_file import PrivateFile
-from checkout.people.sealing import CannotOpen, Where
 from kernel.errors import Misconfigured
+from kernel.sealing import CannotOpen, Where
 from tests.checkout.people.sealed import NOW_MS, keys_in
 
 HERE = Where("contacts", "summer/O1", "email")

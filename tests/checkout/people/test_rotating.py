@@ -12,8 +12,8 @@ from checkout.people import rotating
 from checkout.people.columns import SEALED_CONTACTS, SEALED_TABLES
 from checkout.people.keys import PeopleKeys
 from checkout.people.rotating import SETTLE_MS, Progress, Rotation, strangers, uses
-from checkout.people.sealing import CannotOpen
 from checkout.tables import CONTACTS, META
+from kernel.sealing import CannotOpen
 from tests.checkout.people.sealed import EVENT, NOW_MS, envelopes, keys_in, opened, put_contact
 
 LATER_MS = NOW_MS + 10

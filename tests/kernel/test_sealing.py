@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.people import sealing
-from checkout.people.sealing import CannotOpen, Vault, Where, Why
+from kernel import sealing
+from kernel.sealing import CannotOpen, Vault, Where, Why
 
 HERE = Where("contacts", "summer/O1", "email")
 VAULT = Vault("p1", {"p1": b"1" * 32}, b"i" * 32)

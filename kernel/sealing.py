@@ -10,7 +10,8 @@
 * **Found without being opened**: ``Vault.index`` gives an HMAC of a value under a key of its own. It tells whether two
   values are the same, and no more, to whoever does not have that key.
 
-Not here: where keys are kept (``keys``), how they are replaced (``rotating``), which columns are sealed (``columns``).
+What is derived from a master key names the shop's people, for whom this was first made: envelopes that were sealed
+then must go on opening. Not here: where keys are kept, how they are replaced, what is sealed.
 """
 
 import hmac
