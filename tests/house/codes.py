@@ -263,6 +263,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The guard has never reached the JWKS.",
         "See that the backend reaches `/.waitroom/jwks.json`.",
     ),
+    "push-subscription-invalid": (
+        GROUPS[5],
+        "This is no push subscription as a browser gives it, or its service is not one of those that are known here.",
+        "Send `PushSubscription.toJSON()` as it is; the operator can add a service's host.",
+    ),
     "store-away": (
         GROUPS[5],
         "The store cannot be reached. Who is admitted still passes; places are safe.",
