@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Protocol, TypeVar
 
 from checkout.money import Money
-from checkout.payments.breaker import Breaker, BreakerState
 from checkout.payments.port import (
     Capability,
     Charge,
@@ -32,6 +31,7 @@ from checkout.payments.port import (
     Refusal,
     Unclear,
 )
+from kernel.breaker import Breaker, BreakerState
 from kernel.clock import Clock
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.payments.breaker import MOST_FAILURES, Breaker, BreakerState
 from checkout.payments.patient import FIRST_WAIT_MS, LONGEST_WAIT_MS, MOST_MS, TRIES, Patient
 from checkout.payments.port import Charge, NotNow, Payment, Provider, Refund, Refusal, Unclear
+from kernel.breaker import MOST_FAILURES, Breaker, BreakerState
 from kernel.clock import ManualClock
 from tests.checkout.payments.scripted import CHARGE, EUR, Scripted, resting
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from checkout.payments.breaker import MOST_FAILURES, BreakerState
 from checkout.payments.patient import Patient
 from checkout.payments.port import Charge, NotNow, Payment, PaymentState, Refusal, Unclear
 from checkout.payments.stripe import StripeProvider
+from kernel.breaker import MOST_FAILURES, BreakerState
 from kernel.clock import ManualClock, SystemClock
 from tests.checkout.payments.scripted import CHARGE, EUR, resting
 from tests.checkout.sandbox.running import BACK, KEY, SECRET, Running, until

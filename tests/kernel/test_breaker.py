@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.payments.breaker import FIRST_MS, LONGEST_MS, MOST_FAILURES, Breaker, BreakerState
+from kernel.breaker import FIRST_MS, LONGEST_MS, MOST_FAILURES, Breaker, BreakerState
 from kernel.clock import ManualClock
 
 

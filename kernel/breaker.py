@@ -7,7 +7,7 @@ it for twice as long as before, up to ``LONGEST_MS``.
 
 Each permission carries the number of the breaker's round. What is told with the number of an earlier round is no news:
 a call that began before the breaker opened says nothing about the time since. Pure: time is an argument.
-Not here: what counts as a failure (``payments.patient``).
+Not here: what counts as a failure: that says whoever asks.
 """
 
 from enum import StrEnum
