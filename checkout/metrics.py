@@ -11,28 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kernel.asgi import Receive, Scope, Send
 from kernel.errors import Refused
-from kernel.metrics import REGISTRY, Tally
+from kernel.metrics import REGISTRY, Tally, Words
 
 Handler = Callable[..., Awaitable[None]]
 Key = TypeVar("Key")
 Mode = Literal["mostrecent", "max", "livesum"]
-
-
-class Words:
-    """A counter with one label whose values are words of a small set, each counted in a tally."""
-
-    __slots__ = ("_counter", "_tallies")
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._tallies: dict[str, Tally] = {}
-
-    def count(self, word: str, by: int = 1) -> None:
-        """Count a word."""
-        tally = self._tallies.get(word)
-        if tally is None:
-            tally = self._tallies[word] = Tally(self._counter.labels(word))
-        tally.count += by
 
 
 class Metrics:

@@ -41,6 +41,14 @@ class Increasable(Protocol):
         ...
 
 
+class Labelled(Protocol):
+    """A Counter with one label."""
+
+    def labels(self, *names: str) -> Increasable:
+        """Give the child of a word."""
+        ...
+
+
 class Tally:
     """A plain counter for one thread: ``tally.count += 1``."""
 
@@ -59,6 +67,23 @@ class Tally:
         if new:
             self._counter.inc(new)
             self._flushed = self.count
+
+
+class Words:
+    """A counter with one label whose values are words of a small set, each counted in a tally."""
+
+    __slots__ = ("_counter", "_tallies")
+
+    def __init__(self, counter: Labelled) -> None:
+        self._counter = counter
+        self._tallies: dict[str, Tally] = {}
+
+    def count(self, word: str, by: int = 1) -> None:
+        """Count a word."""
+        tally = self._tallies.get(word)
+        if tally is None:
+            tally = self._tallies[word] = Tally(self._counter.labels(word))
+        tally.count += by
 
 
 _tallies: WeakSet[Tally] = WeakSet()

@@ -23,9 +23,10 @@ from types import MappingProxyType
 
 from checkout.faults import Faults
 from checkout.fraud.ports import FraudMetrics
-from checkout.fraud.signals import Kind, parsed
-from checkout.fraud.watched import Watched
+from checkout.fraud.signals import Kind
+from kernel.addresses import parsed
 from kernel.errors import Misconfigured
+from kernel.watched import FileCounts, Watched
 
 MOST_BYTES = 64 * 1024 * 1024
 NAME_MOST = 200
@@ -179,10 +180,11 @@ class Lists:
         self.files: list[Watched[Entries]] = []
         self._named: dict[str, Watched[Entries]] = {}
         faults: list[str] = []
+        counts = FileCounts(metrics.fraud_reloads, metrics.fraud_stale)
         for name, path in (("blocklist", block), ("allowlist", allow)):
             try:
                 if path is not None:
-                    self._named[name] = Watched(name, path, read_list, metrics, most_bytes=MOST_BYTES)
+                    self._named[name] = Watched(name, path, read_list, counts, most_bytes=MOST_BYTES)
                     self.files.append(self._named[name])
             except Misconfigured as error:
                 faults += error.faults

@@ -8,27 +8,7 @@ from typing import Protocol
 
 from checkout.fraud.rules import Scored
 from checkout.fraud.windows import Window
-
-
-class Counts(Protocol):
-    """A counter of words of a small set."""
-
-    def count(self, word: str, by: int = 1) -> None:
-        """Count a word."""
-
-
-class Level(Protocol):
-    """A gauge."""
-
-    def set(self, value: float) -> None:
-        """Show a value."""
-
-
-class Levels(Protocol):
-    """A gauge for each file."""
-
-    def labels(self, *names: str) -> Level:
-        """Give a file's gauge."""
+from kernel.watched import Counts, Levels
 
 
 class FraudMetrics(Protocol):

@@ -23,6 +23,7 @@ from types import MappingProxyType
 from checkout.fraud.signals import Kind
 from checkout.fraud.windows import COUNTERS, Answer, Limit, passed
 from kernel.errors import Refused
+from kernel.places import Place
 
 HARDNESS = tuple(Answer)
 WHERE = frozenset({Kind.ADDRESS, Kind.COUNTRY})
@@ -49,16 +50,6 @@ class Score:
 
 
 Scored = Score | Why
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an address is, as far as is known: '' and 0 are not."""
-
-    country: str = ""
-    city: str = ""
-    asn: int = 0
-    organisation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from checkout.fraud.rules import Place, Score, Scored, Why
-from checkout.fraud.signals import Attempt, Kind, parsed
+from checkout.fraud.rules import Score, Scored, Why
+from checkout.fraud.signals import Attempt, Kind
+from kernel.addresses import parsed
 from kernel.clock import Clock
 from kernel.errors import Misconfigured
+from kernel.places import Place
 from kernel.signing import SECRET_MIN_BYTES
 
 FAILURES = 5

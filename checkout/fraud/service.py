@@ -24,13 +24,14 @@ from typing import Any
 from checkout.fraud.geo import Geo
 from checkout.fraud.lists import Lists, Spellings
 from checkout.fraud.ports import FraudMetrics, Scorer, Windows
-from checkout.fraud.rules import Found, Place, Policy, Score, Verdict, decide
+from checkout.fraud.rules import Found, Policy, Score, Verdict, decide
 from checkout.fraud.scorer import question
 from checkout.fraud.signals import Attempt, Kind, Pseudonyms, is_weak, subjects
-from checkout.fraud.watched import Watched
 from checkout.fraud.windows import Act, Answer, Window, windows_of
 from kernel.errors import Unavailable
+from kernel.places import Place
 from kernel.tasks import is_ending
+from kernel.watched import Watched
 
 log = logging.getLogger(__name__)
 

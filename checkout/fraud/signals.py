@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from hmac import digest
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from checkout.money import Money
+from kernel.addresses import parsed
 from kernel.errors import Misconfigured
 from kernel.signing import SECRET_MIN_BYTES, b64url, keyed
 
@@ -74,15 +75,6 @@ def traits(headers: Iterable[tuple[bytes, bytes]]) -> str:
         return ""
     text = b"\n".join(said.get(name, b"") for name in TRAITS)
     return sha256(text).hexdigest()[:32]
-
-
-def parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; one in IPv4's clothes is IPv4. None for what is no address."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
 
 
 def network(address: str) -> str:

@@ -13,11 +13,10 @@ from checkout.fraud.rules import Scored
 from checkout.fraud.signals import Attempt
 from checkout.fraud.store import WindowStore
 from checkout.fraud.windows import Window
-from checkout.metrics import Words
 from checkout.money import Money
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
-from kernel.metrics import flush
+from kernel.metrics import Words, flush
 
 DATA = Path(__file__).parent / "data"
 CITY = DATA / "GeoIP2-City-Test.mmdb"

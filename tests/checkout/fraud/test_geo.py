@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.fraud import geo
-from checkout.fraud.geo import BAD, Geo, GeoFile, read_geo, walked
-from checkout.fraud.rules import Place
+from checkout.fraud.geo import Geo
+from kernel import places
 from kernel.errors import Misconfigured
+from kernel.places import BAD, GeoFile, Place, read_geo, walked
 from tests.checkout.fraud.suspects import ANONYMOUS, BROKEN, CITY, LONDON, SYSTEMS, Metrics
 
 
@@ -107,7 +107,7 @@ async def test_a_reload_that_takes_a_broken_file_would_be_noticed(tmp_path: Path
 
     def unchecked(octets: bytes) -> GeoFile:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(geo, "walked", lambda _reader, _known: [Place("GB")])
+            patched.setattr(places, "walked", lambda _reader, _known: [Place("GB")])
             return read_geo(octets)
 
     path = put(CITY, tmp_path / "geo.mmdb")
@@ -141,7 +141,7 @@ def test_without_the_package_the_operator_hears_what_to_install(monkeypatch: pyt
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(geo, "import_module", missing)
+    monkeypatch.setattr(places, "import_module", missing)
 
     assert Geo(Metrics()).look(LONDON) is None
     with pytest.raises(Misconfigured, match=r"waitroom\[geoip\]"):
@@ -184,7 +184,7 @@ def test_a_small_file_is_walked_in_full_and_a_large_one_evenly() -> None:
     small, large = Tree(8, nodes=256), Tree(32, nodes=10**8)
 
     assert len(list(walked(small, small.known))) == 256
-    assert len(list(walked(large, large.known))) == geo.PROBES
+    assert len(list(walked(large, large.known))) == places.PROBES
 
 
 def test_a_tree_that_goes_round_in_circles_is_left() -> None:
@@ -194,7 +194,7 @@ def test_a_tree_that_goes_round_in_circles_is_left() -> None:
 
     with pytest.raises(ValueError, match="not a tree"):
         list(walked(circle, circle.known))
-    assert circle.asked < 3 * geo.PROBES
+    assert circle.asked < 3 * places.PROBES
 
 
 def test_every_network_of_the_test_file_is_walked() -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.fraud.rules import Place, Score, Why
+from checkout.fraud.rules import Score, Why
 from checkout.fraud.scorer import (
     ANSWER_MOST_BYTES,
     REASON_MOST,
@@ -25,6 +25,7 @@ from checkout.fraud.scorer import (
 from checkout.fraud.signals import Kind
 from kernel.clock import ManualClock
 from kernel.errors import Misconfigured
+from kernel.places import Place
 from tests.checkout.fraud.suspects import FRAN, LONDON, SECRET, attempt
 
 NOW_MS = 1_800_000_000_000

@@ -7,23 +7,52 @@ tried again when it changes again. A file that has gone is such a file. At start
 there a bad file is ``Misconfigured``.
 
 Put a new file in place by renaming it (``mv``). One that is written in place may be seen half written; a file that
-changes while it is read is left for the next look. Not here: what is in the files (``geo``, ``lists``).
+changes while it is read is left for the next look. Not here: what is in the files.
 """
 
 import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from checkout.fraud.ports import FraudMetrics
 from kernel.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 Mark = tuple[int, int, int]
+
+
+class Counts(Protocol):
+    """A counter of words of a small set."""
+
+    def count(self, word: str, by: int = 1) -> None:
+        """Count a word."""
+
+
+class Level(Protocol):
+    """A gauge."""
+
+    def set(self, value: float) -> None:
+        """Show a value."""
+
+
+class Levels(Protocol):
+    """A gauge for each file."""
+
+    def labels(self, *names: str) -> Level:
+        """Give a file's gauge."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """What is told of watched files: changes by what came of them, and 1 while the newest state is not in use."""
+
+    reloads: Counts
+    stale: Levels
 
 
 class Watched(Generic[Value]):
@@ -34,7 +63,7 @@ class Watched(Generic[Value]):
         name: str,
         path: Path,
         read: Callable[[bytes], Value],
-        metrics: FraudMetrics,
+        counts: FileCounts,
         *,
         most_bytes: int,
     ) -> None:
@@ -42,19 +71,19 @@ class Watched(Generic[Value]):
         self.name = name
         self._path = path
         self._read = read
-        self._metrics = metrics
+        self._counts = counts
         self._most_bytes = most_bytes
         self._seen, octets = self._octets()
         self.value = self._understood(octets)
-        metrics.fraud_stale.labels(name).set(0)
+        counts.stale.labels(name).set(0)
 
     async def refresh(self) -> bool:
         """Take over a changed file; True when there is something new."""
         try:
             found = await asyncio.to_thread(self._changed)
         except Misconfigured as error:
-            self._metrics.fraud_reloads.count("kept")
-            self._metrics.fraud_stale.labels(self.name).set(1)
+            self._counts.reloads.count("kept")
+            self._counts.stale.labels(self.name).set(1)
             log.error(  # noqa: TRY400 (the faults say all there is to know)
                 "a file cannot be used; what was read before stays in use",
                 extra={"file": self.name, "faults": error.faults},
@@ -63,8 +92,8 @@ class Watched(Generic[Value]):
         if found is None:
             return False
         self.value = found[0]
-        self._metrics.fraud_reloads.count("taken")
-        self._metrics.fraud_stale.labels(self.name).set(0)
+        self._counts.reloads.count("taken")
+        self._counts.stale.labels(self.name).set(0)
         log.info("a file was read again", extra={"file": self.name})
         return True
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from checkout.fraud.watched import Watched
 from kernel.errors import Misconfigured
+from kernel.watched import FileCounts, Watched
 from tests.checkout.fraud.suspects import Metrics
 
 
@@ -32,8 +32,9 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "number"
         self.metrics = Metrics()
+        self.counts = FileCounts(self.metrics.fraud_reloads, self.metrics.fraud_stale)
         put(self.path, "1")
-        self.file = Watched("number", self.path, number, self.metrics, most_bytes=10)
+        self.file = Watched("number", self.path, number, self.counts, most_bytes=10)
 
     def told(self) -> tuple[float, float, float]:
         """Read how often a new file was taken, how often not, and whether the one in use is stale."""
@@ -129,7 +130,7 @@ async def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
     sizes = iter((1, 2))
     with monkeypatch.context() as patched:
         patched.setattr(
-            "checkout.fraud.watched.os.fstat",
+            "kernel.watched.os.fstat",
             lambda _file: os.stat_result((0, 7, 0, 0, 0, 0, next(sizes), 0, 0, 0)),
         )
         assert not await here.file.refresh()
@@ -142,20 +143,22 @@ async def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
 @pytest.mark.parametrize("content", ["one", None, "1" * 11])
 def test_at_start_a_bad_file_is_an_operators_fault(content: str | None, tmp_path: Path) -> None:
     """There is nothing to fall back to."""
-    path = tmp_path / "number"
+    path, metrics = tmp_path / "number", Metrics()
+    counts = FileCounts(metrics.fraud_reloads, metrics.fraud_stale)
     if content is not None:
         path.write_text(content)
 
     with pytest.raises(Misconfigured) as caught:
-        Watched("number", path, number, Metrics(), most_bytes=10)
+        Watched("number", path, number, counts, most_bytes=10)
     assert all(fault.startswith(f"{path}: ") for fault in caught.value.faults)
 
 
 async def test_a_reader_that_takes_anything_would_be_noticed(tmp_path: Path) -> None:
     """The mutant: without the check the broken file takes the old one's place."""
-    path = tmp_path / "number"
+    path, metrics = tmp_path / "number", Metrics()
+    counts = FileCounts(metrics.fraud_reloads, metrics.fraud_stale)
     put(path, "1")
-    file = Watched[object]("number", path, bytes, Metrics(), most_bytes=10)
+    file = Watched[object]("number", path, bytes, counts, most_bytes=10)
     put(path, "two")
 
     assert await file.refresh()
