@@ -7,6 +7,10 @@
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 
+# Some images forbid Python to keep what it compiled. Then every run and every process that a test starts compiles
+# all of it again, which is a tenth of the tests' time.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV ?= .venv
 BIN := $(VENV)/bin
 
