@@ -1,7 +1,7 @@
 """What the tests of the shop may ask for: an empty database of their own, on either kind of database.
 
 * ``empty_shop_url``: the address of an empty database, once on SQLite and once on PostgreSQL. No table is there yet.
-* ``shop_url``: the same with the shop's tables (copied, see templates.py), and nothing in them.
+* ``shop_url``: the same with the shop's tables (templates.py, schemas.py), and nothing in them.
 * ``shop_database``: the same, opened: a ``ShopDatabase``, closed at the end of the test.
 * ``shop_urls``: the addresses of three databases of one kind with the shop's tables, for a shop of shards.
 * ``store_urls``: the addresses of two real stores, emptied before the test.
@@ -10,7 +10,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from checkout.database import ShopDatabase
 from kernel.embedded import EmbeddedStore
+from tests.checkout.schemas import Schemas
 from tests.checkout.templates import Templates
 from tests.waitroom.conftest import postgres_url
 
@@ -61,9 +62,22 @@ def empty_shop_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
 @pytest.fixture(params=KINDS)
 def shop_url(request: pytest.FixtureRequest, tmp_path: Path, templates: Templates) -> Iterator[str]:
     """Give the address of a database with empty tables."""
-    with _empty(request, tmp_path) as url:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/shop.db"
         templates.fill(url)
         yield url
+        return
+    schemas: Schemas = request.getfixturevalue("schemas")
+    with schemas.lent() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def schemas(postgres_url: str, templates: Templates) -> Iterator[Schemas]:
+    """Give what lends schemas with empty tables."""
+    own = Schemas(postgres_url, templates)
+    yield own
+    own.close()
 
 
 @pytest.fixture
@@ -101,23 +115,18 @@ def shop_urls(
             templates.fill(url)
         yield files
         return
-    servers: tuple[str, ...] = request.getfixturevalue("postgres_urls")
-    schema = f"shop_{secrets.token_hex(6)}"
-    for server in servers:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}")
-    schemas = tuple(
-        make_url(server)
-        .update_query_dict({"options": f"-csearch_path={schema}"})
-        .render_as_string(hide_password=False)
-        for server in servers
-    )
-    for url in schemas:
-        templates.fill(url)
-    yield schemas
-    for server in servers:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    servers: tuple[Schemas, ...] = request.getfixturevalue("schemas_of_three")
+    with ExitStack() as stack:
+        yield tuple(stack.enter_context(server.lent()) for server in servers)
+
+
+@pytest.fixture(scope="session")
+def schemas_of_three(postgres_urls: tuple[str, ...], templates: Templates) -> Iterator[tuple[Schemas, ...]]:
+    """Give what lends schemas with empty tables in each of three databases."""
+    three = tuple(Schemas(url, templates) for url in postgres_urls)
+    yield three
+    for one in three:
+        one.close()
 
 
 @pytest.fixture(scope="session")

