@@ -29,6 +29,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def load(path: Path) -> Script:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path.name}: cannot be read: {error}") from error
+    return _read(path, source)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, source: str) -> Script:
+    """Understand a file: once, however many stores of a process ask for it."""
     parts = _head(source)
     faults: list[str] = []
     title = _TITLE.fullmatch(parts.get("", ""))

@@ -8,6 +8,7 @@ Not here: the steps (each package's ``migrations``).
 """
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -25,15 +26,26 @@ def upgrade(connection: Connection, folder: Path, version_table: str) -> None:
     """Bring the tables to the newest version. The caller holds the lock and commits."""
     # Alembic tells every step at INFO, which nobody acts on.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    present = set(context.get_current_heads())
+    known, newest = _steps(folder)
+    if unknown := present - known:
+        raise NewerSchema(", ".join(sorted(unknown)))
+    if present != newest:
+        config = _config(folder)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _config(folder: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    context = MigrationContext.configure(connection, opts={"version_table": version_table})
-    present = set(context.get_current_heads())
-    script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
-    if unknown := present - known:
-        raise NewerSchema(", ".join(sorted(unknown)))
-    if present != set(script.get_heads()):
-        command.upgrade(config, "head")
+    return config
+
+
+@lru_cache
+def _steps(folder: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Name all steps and the newest: a process reads them once, however many databases (of shards) it opens."""
+    script = ScriptDirectory.from_config(_config(folder))
+    return frozenset(step.revision for step in script.walk_revisions()), frozenset(script.get_heads())

@@ -13,6 +13,7 @@ TTLs: none. Every key is bounded by the hall and by the holds of the last ten mi
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +107,7 @@ class Keys:
         )  # fmt: skip
 
 
+@cache
 def load_script(name: str) -> Script:
     """Read a script and put the common part in front of it."""
     script = load(LUA / f"{name}.lua")
