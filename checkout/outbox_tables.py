@@ -37,6 +37,8 @@ OUTBOX_SENDS = sa.Table(
     large("due_ms"),
     large("sent_ms"),
     words("why"),
+    # How often somebody has asked for it once more: what is asked for on the way is sent again afterwards.
+    whole("asked", default=0),
     # By the flag of what is not sent, never by the last one that was: what is committed late is found all the same.
     sa.Index(
         "outbox_sends_due",

@@ -250,6 +250,20 @@ CONTACTS = sa.Table(
     large("changed_ms"),
     sa.Index("contacts_email", "email_index"),
 )
+WAITLIST_CONTACTS = sa.Table(
+    "waitlist_contacts",
+    META,
+    words("event_id", key=True),
+    whole("number", key=True),
+    # Sealed, like those of orders; '' is no account.
+    words("email"),
+    words("email_index"),
+    words("language"),
+    words("account_id"),
+    large("changed_ms"),
+    sa.Index("waitlist_contacts_email", "email_index"),
+    sa.Index("waitlist_contacts_account", "account_id"),
+)
 STORE_EPOCHS = sa.Table("store_epochs", META, words("event_id", key=True), whole("epoch"))
 
 # ------------------------------------------------------------------------------------ log
@@ -311,6 +325,7 @@ INVENTORY = (
     SCANNERS,
     SCANS,
     CONTACTS,
+    WAITLIST_CONTACTS,
     OUTBOX,
     OUTBOX_SENDS,
     IDEMPOTENCY,

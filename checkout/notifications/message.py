@@ -59,12 +59,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A message on its way through one channel; `tries` are those before. `claim_ms` marks who has it."""
+    """A message on its way through one channel; `tries` are those before. `claim_ms` marks who has it.
+
+    `asked`: how often it had been asked for once more when it was taken.
+    """
 
     message: Message
     channel: str
     tries: int
     claim_ms: int
+    asked: int = 0
 
 
 def message_id(kind: Kind, *of: str) -> str:

@@ -8,6 +8,9 @@
   one": transactions commit in another order than they begin, and what commits late would be lost. In PostgreSQL rows
   that another sender has locked are passed by; on SQLite senders take turns. A sender that dies lets its lease run out.
 * **Mark** writes what came of it. "Sent" counts from whoever says so; any other word only from who has the lease.
+* **Afresh**: somebody asks for it once more, because there is a new address, say. What is on its way at that moment may
+  have gone to the old one, so each wish is counted: where the count is not what it was when the message was taken,
+  nothing that would be an end is one, and it waits again.
 
 Names of channels are the operator's. Every function takes a connection in the caller's transaction and may be run again
 (``grouping``). Not here: sending (``relay``), who is told (``ports``).
@@ -42,7 +45,7 @@ _NEW = (
 )
 _WAITS = OUTBOX_SENDS.c.state == SendState.WAITING.value
 _DUE = (
-    sa.select(OUTBOX, OUTBOX_SENDS.c.tries)
+    sa.select(OUTBOX, OUTBOX_SENDS.c.tries, OUTBOX_SENDS.c.asked)
     .join(OUTBOX_SENDS, OUTBOX.c.message_id == OUTBOX_SENDS.c.message_id)
     .where(OUTBOX_SENDS.c.channel == sa.bindparam("of_channel"), _WAITS)
     .where(OUTBOX_SENDS.c.due_ms <= sa.bindparam("now"))
@@ -52,6 +55,7 @@ _DUE = (
 _OWN = (OUTBOX_SENDS.c.message_id == sa.bindparam("of_message")) & (
     OUTBOX_SENDS.c.channel == sa.bindparam("of_channel")
 )
+_IS_ASKED_AGAIN = OUTBOX_SENDS.c.asked != sa.bindparam("asked_then")
 _IS_MINE = OUTBOX_SENDS.c.due_ms == sa.bindparam("claim")
 _RESULT: dict[str, Any] = {
     "state": sa.bindparam("to_state"),
@@ -63,9 +67,25 @@ _LEASE = sa.update(OUTBOX_SENDS).where(_OWN, _WAITS).values(due_ms=sa.bindparam(
 _SENT = (
     sa.update(OUTBOX_SENDS)
     .where(_OWN, OUTBOX_SENDS.c.state != SendState.SENT.value)
-    .values(state=SendState.SENT.value, tries=sa.bindparam("to_tries"), sent_ms=sa.bindparam("at"), why="")
+    .values(
+        state=sa.case((_IS_ASKED_AGAIN, SendState.WAITING.value), else_=SendState.SENT.value),
+        tries=sa.case((_IS_ASKED_AGAIN, 0), else_=sa.bindparam("to_tries")),
+        due_ms=sa.case((_IS_ASKED_AGAIN, sa.bindparam("at") + AFRESH_MS), else_=OUTBOX_SENDS.c.due_ms),
+        sent_ms=sa.bindparam("at"),
+        why="",
+    )
 )
 _NOT_SENT = sa.update(OUTBOX_SENDS).where(_OWN, _WAITS, _IS_MINE).values(_RESULT)
+_ENDED_NOT_SENT = (
+    sa.update(OUTBOX_SENDS)
+    .where(_OWN, _WAITS, _IS_MINE)
+    .values(
+        state=sa.case((_IS_ASKED_AGAIN, SendState.WAITING.value), else_=sa.bindparam("to_state")),
+        tries=sa.case((_IS_ASKED_AGAIN, 0), else_=sa.bindparam("to_tries")),
+        due_ms=sa.bindparam("to_due"),
+        why=sa.bindparam("to_why"),
+    )
+)
 _AGAIN = (
     sa.update(OUTBOX_SENDS)
     .where(
@@ -80,12 +100,14 @@ _AFRESH = (
     .where(
         _OWN,
         OUTBOX_SENDS.c.event_id == sa.bindparam("of_event"),
-        OUTBOX_SENDS.c.state != SendState.WAITING.value,
     )
     .values(
         state=SendState.WAITING.value,
-        tries=0,
+        asked=OUTBOX_SENDS.c.asked + 1,
+        tries=sa.case((_WAITS, OUTBOX_SENDS.c.tries), else_=0),
         due_ms=sa.case(
+            # What waits may be on its way: its time is the lease of whoever has it.
+            (_WAITS, OUTBOX_SENDS.c.due_ms),
             (OUTBOX_SENDS.c.sent_ms > sa.bindparam("before"), OUTBOX_SENDS.c.sent_ms + AFRESH_MS),
             else_=sa.bindparam("at"),
         ),
@@ -133,7 +155,7 @@ def spread(
     sends = [
         {
             "message_id": id_, "event_id": event, "channel": channel, "state": SendState.WAITING.value,
-            "tries": 0, "due_ms": now_ms, "sent_ms": 0, "why": "",
+            "tries": 0, "due_ms": now_ms, "sent_ms": 0, "why": "", "asked": 0,
         }
         for id_, event in found for channel in channels
     ]  # fmt: skip
@@ -166,15 +188,20 @@ def take(
             _LEASE,
             [{"of_message": row["message_id"], "of_channel": channel, "until": until_ms} for row in mine],
         )
-    return Taken([Send(_message(row), channel, row["tries"], until_ms) for row in mine], elsewhere)
+    return Taken(
+        [Send(_message(row), channel, row["tries"], until_ms, row["asked"]) for row in mine], elsewhere
+    )
 
 
 def mark_sent(connection: Connection, sends: Sequence[Send], at_ms: int) -> int:
     """Write down that messages were taken; returns of how many it was not known."""
     rows = [
-        {"of_message": one.message.id, "of_channel": one.channel, "to_tries": one.tries + 1, "at": at_ms}
+        {
+            "of_message": one.message.id, "of_channel": one.channel, "to_tries": one.tries + 1, "at": at_ms,
+            "asked_then": one.asked,
+        }
         for one in sends
-    ]
+    ]  # fmt: skip
     return connection.execute(_SENT, rows).rowcount
 
 
@@ -182,7 +209,9 @@ def mark(connection: Connection, send: Send, state: SendState, tries: int, due_m
     """Write down what came of a try that sent nothing; False when somebody else has the message by now."""
     own = {"of_message": send.message.id, "of_channel": send.channel, "claim": send.claim_ms}
     now = {"to_state": state.value, "to_tries": tries, "to_due": due_ms, "to_why": why}
-    return connection.execute(_NOT_SENT, {**own, **now}).rowcount == 1
+    if state is SendState.WAITING:
+        return connection.execute(_NOT_SENT, {**own, **now}).rowcount == 1
+    return connection.execute(_ENDED_NOT_SENT, {**own, **now, "asked_then": send.asked}).rowcount == 1
 
 
 def again(connection: Connection, event: str, message: str, channel: str, now_ms: int) -> bool:
@@ -192,7 +221,7 @@ def again(connection: Connection, event: str, message: str, channel: str, now_ms
 
 
 def afresh(connection: Connection, event: str, message: str, channel: str, now_ms: int) -> bool:
-    """Have a message sent once more, however it ended: somebody asks for it. False when there is none that has.
+    """Have a message sent once more, however it ended or will end: somebody asks for it. False when there is none.
 
     Whoever asks again and again fills nobody's mailbox: a minute lies between two of the same.
     """

@@ -84,9 +84,7 @@ class LettersDesk:
                 return afresh(connection, event, name, MAIL, self._clock.now_ms())
 
         if not await asyncio.to_thread(writing):
-            raise Refused(
-                "letter-unknown", "No tickets were sent for this order yet, or they are on their way.", 404
-            )
+            raise Refused("letter-unknown", "No tickets were sent for this order yet.", 404)
         told(request, "tickets resent", event=event, order=order)
         return answer({"letter": name, "channel": MAIL, "state": "waiting"}, 202)
 

@@ -239,7 +239,7 @@ async def test_after_so_many_tries_it_is_a_dead_letter_until_an_organiser_sends_
 
 
 async def test_who_asks_again_and_again_is_sent_the_same_once_a_minute(scene: Scene) -> None:
-    """However often an address is typed anew: nobody's mailbox is filled; what waits already is not asked for twice."""
+    """However often an address is typed anew: nobody's mailbox is filled, and what waits already keeps its time."""
     scene.put("O1")
     channel = Noting(answer=lambda _: Result(Outcome.SENT))
     relay = scene.relay(channel)
@@ -252,12 +252,14 @@ async def test_who_asks_again_and_again_is_sent_the_same_once_a_minute(scene: Sc
     first, twice = asked(), asked()
     sent_ms = next(iter(scene.sends().values()))["sent_ms"]
     due_ms = next(iter(scene.sends().values()))["due_ms"]
+    before = list(channel.noted)
     await scene.passed(relay, channel, 3, AFRESH_MS)
     later = asked()
     with scene.database.writing() as connection:
         foreign = afresh(connection, "winter", "order-paid.O1", "mail", scene.clock.now_ms())
 
-    assert (first, twice, later, foreign) == (True, False, True, False)
+    assert (first, twice, later, foreign) == (True, True, True, False)
+    assert (len(before), len(channel.noted)) == (1, 2)
     assert due_ms == sent_ms + AFRESH_MS
     assert next(iter(scene.sends().values()))["state"] == "waiting"
 
