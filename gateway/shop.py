@@ -214,7 +214,7 @@ class ShopProcess:
                 settings,
                 parts,
                 metrics,
-                None if people is None else ShopContacts(people.contacts),
+                None if people is None else ShopContacts(people.contacts, people.waiting),
                 None if tickets is None else TicketPapers(tickets.service, parts.catalogue),
                 None if tickets is None else tickets.links.tickets,
             )
@@ -319,7 +319,7 @@ class ShopProcess:
         people = self.shop.people
         if people is None:
             return ()
-        return PeopleDesk(self._parts.catalogue, people.contacts, people.personal).routes
+        return PeopleDesk(self._parts.catalogue, people.contacts, people.personal, people.waiting).routes
 
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""

@@ -163,7 +163,7 @@ class JoinedShop:
                 MapWeb(self.live_map, metrics),
                 *([tills.web] if tills is not None else []),
                 *([tickets.web] if tickets is not None else []),
-                *([people.web] if people is not None else []),
+                *([people.web, people.waiting_web] if people is not None else []),
             ),
             {
                 ("GET", "listing"): listed.listing,
@@ -181,6 +181,7 @@ class JoinedShop:
                 metrics,
                 pages,
                 None if tickets is None else tickets.pages,
+                None if people is None else people.waiting_pages,
                 region_of=self.region_of,
                 secure=secure,
                 watch=watch,

@@ -15,10 +15,13 @@ from checkout.people.rotating import strangers
 from checkout.people.web import PeopleWeb
 from checkout.site.account_pages import AccountPages
 from checkout.site.contact_pages import ContactPages
+from checkout.site.waiting_pages import WaitingPages
 from checkout.site.words import languages
+from checkout.waitlist.contacts import WaitlistContacts, WaitlistPart
+from checkout.waitlist.contacts_web import WaitlistContactsWeb
 from gateway.settings import Settings
 from gateway.shop_parts import ShopParts
-from gateway.shop_post import tickets_resent
+from gateway.shop_post import mail_resent, tickets_resent
 from kernel.asgi import Scope
 from kernel.errors import Misconfigured
 
@@ -64,12 +67,22 @@ class JoinedPeople:
         bounds = bounds_of(settings.account_idle_h, settings.account_days)
         kept = Accounts(parts.database, parts.shards, self.keys, clock, bounds)
         self.contacts = Contacts(parts.shards, self.keys, clock, metrics, kept.contact, tickets_resent(parts))
-        self.personal = Personal(parts.shards, self.contacts, [AccountPart(kept), *more])
+        self.waiting = WaitlistContacts(parts.shards, self.keys, clock, metrics, mail_resent(parts))
+        self.personal = Personal(
+            parts.shards, self.contacts, [AccountPart(kept), WaitlistPart(self.waiting), *more]
+        )
         self.factors = Factors(parts.database, self.keys, clock)
         self.mails = ShopMails(self.contacts)
         self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
+        self.waiting_web = WaitlistContactsWeb(self.waiting, buyer_of, languages().keys(), metrics)
         self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
-        self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, kept.sweep)
+
+        async def sweep() -> int:
+            # Who waits for an event that has begun waits for nothing any more.
+            over = await self._begun(clock.now_ms())
+            return await kept.sweep() + await self.waiting.purge(over)
+
+        self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, sweep)
         self.accounts: AccountPages | None = None
         self._close: Callable[[], Awaitable[None]] | None = None
         if settings.has_accounts:
@@ -87,8 +100,11 @@ class JoinedPeople:
             self.accounts = AccountPages(
                 kept, self.contacts, identity, parts.catalogue, buyer_of, clock, metrics,
                 days=settings.account_days, secure=settings.secure, is_demo=not settings.takes_real_money,
-                tickets_of=tickets_of,
+                tickets_of=tickets_of, waiting=self.waiting,
             )  # fmt: skip
+        self.waiting_pages = WaitingPages(
+            self.waiting, buyer_of, None if self.accounts is None else self.accounts.who
+        )
 
     async def close(self) -> None:
         """Let go of connections."""

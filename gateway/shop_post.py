@@ -21,6 +21,7 @@ from checkout.people.contacts import Contacts as KeptContacts
 from checkout.people.contacts import Want
 from checkout.shards.shards import Shards
 from checkout.site.mails import Mails
+from checkout.waitlist.contacts import SUBJECT, WaitlistContacts
 from gateway.settings import Settings
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Refused, Unavailable
@@ -53,23 +54,28 @@ class ShopLinks:
         self._tickets_of = tickets_of
 
     def of(self, message: Message) -> str:
-        """Lead to the tickets, which need no admission; to the order; or to the event, where seats are kept."""
+        """Lead to the tickets, which need no admission; to the order; or to the waitlist, where seats are kept."""
         event = f"{self._site}/events/{message.event}"
         if message.kind is Kind.WAITLIST_OFFER:
-            return event
+            # It leads on to the seats that are kept.
+            return f"{event}/waitlist"
         if message.kind in WITH_TICKETS and self._tickets_of is not None:
             return self._site + self._tickets_of(message.event, message.subject)
         return f"{event}/order/{message.subject}"
 
 
 class ShopContacts:
-    """``notifications.ports.Contacts``: what is kept of buyers (``people.contacts``)."""
+    """``notifications.ports.Contacts``: what is kept of buyers (``people.contacts``), and of those who wait."""
 
-    def __init__(self, kept: KeptContacts) -> None:
+    def __init__(self, kept: KeptContacts, waiting: WaitlistContacts | None = None) -> None:
         self._kept = kept
+        self._waiting = waiting
 
     async def of(self, event: str, subject: str) -> Contact | None:
-        """Return whom to tell of an order."""
+        """Return whom to tell of an order, or of an entry of the waitlist."""
+        if subject.startswith(SUBJECT):
+            waits = None if self._waiting is None else await self._waiting.of(event, subject)
+            return None if waits is None else Contact(waits.email, waits.language)
         found = await self._kept.of(event, subject)
         if found is None:
             return None
@@ -77,18 +83,27 @@ class ShopContacts:
         return Contact(found.email, found.language, None if Want.ORDER in found.wants else frozenset())
 
 
-def tickets_resent(parts: ShopParts) -> Callable[[str, str], Awaitable[None]]:
-    """Make what sends an order's tickets once more, when somebody has said where to; nothing before it is paid."""
+def mail_resent(parts: ShopParts) -> Callable[[str, str], Awaitable[None]]:
+    """Make what sends a message by mail once more, when somebody has said where to; nothing before there is one."""
 
-    async def resent(event: str, order: str) -> None:
+    async def resent(event: str, message: str) -> None:
         def writing() -> bool:
             with parts.shards.of(event).database.writing() as connection:
-                name = message_id(Kind.ORDER_PAID, order)
-                return afresh(connection, event, name, MAIL, parts.clock.now_ms())
+                return afresh(connection, event, message, MAIL, parts.clock.now_ms())
 
         await asyncio.to_thread(writing)
 
     return resent
+
+
+def tickets_resent(parts: ShopParts) -> Callable[[str, str], Awaitable[None]]:
+    """Make what sends an order's tickets once more; nothing before it is paid."""
+    resent = mail_resent(parts)
+
+    async def tickets(event: str, order: str) -> None:
+        await resent(event, message_id(Kind.ORDER_PAID, order))
+
+    return tickets
 
 
 class ShopHomes:

@@ -59,6 +59,7 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("GET", f"{_ORDER}/personal"): _HELPERS,
     ("DELETE", f"{_ORDER}/personal"): _HELPERS,
     ("POST", "/people/find"): _HELPERS,
+    ("DELETE", f"{_EVENT}/waitlist/{{number}}/contact"): _HELPERS,
     ("GET", f"{_EVENT}/refunds"): _HELPERS,
     ("GET", f"{_EVENT}/reviews"): _HELPERS,
     ("GET", f"{_EVENT}/disputes"): _HELPERS,

@@ -19,7 +19,7 @@ from a page of ours. Not here: what counts (``people.oidc``, ``people.accounts``
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -68,6 +68,16 @@ class Identity(Protocol):
         """Tell whom a code stands for. Raises ``NotBelieved``, ``Unavailable``."""
 
 
+class Elsewhere(Protocol):
+    """What is kept of accounts beside them: where those who wait are written to."""
+
+    async def told(self, account: str) -> Sequence[object]:
+        """Tell it, as JSON."""
+
+    async def forget(self, account: str) -> int:
+        """Erase it; returns how much there was."""
+
+
 class AccountPages:
     """The pages, as an application of their own."""
 
@@ -85,11 +95,14 @@ class AccountPages:
         secure: bool,
         is_demo: bool,
         tickets_of: Callable[[str, str], str] = lambda *_: "",
+        waiting: Elsewhere | None = None,
     ) -> None:
         """`days`: so long a session lasts at most; `secure`: the site has TLS.
 
-        `tickets_of` gives the address of an order's tickets, by event and order.
+        `tickets_of` gives the address of an order's tickets, by event and order; `waiting` knows where an account
+        stands on waitlists.
         """
+        self._waiting = waiting
         self._tickets_of = tickets_of
         self._accounts = accounts
         self._contacts = contacts
@@ -203,6 +216,7 @@ class AccountPages:
                 }
                 for own in orders
             ],
+            "waitlist": [] if self._waiting is None else await self._waiting.told(account.id),
         }  # fmt: skip
         headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="account.json"'}
         return Response(orjson.dumps(plain), headers=headers, media_type="application/json")
@@ -214,11 +228,17 @@ class AccountPages:
         form = await read_form(request.scope, request.receive)
         if one(form, "confirm") != "yes":
             return _to(HOME)
+        if self._waiting is not None:
+            await self._waiting.forget(account.id)
         await self._accounts.erase(account.id)
         log.info("an account was erased", extra={"account": account.id})
         return self._gone()
 
-    # ---------------------------------------------------------------------------- on an order's page
+    # ---------------------------------------------------------------------------- on other pages
+
+    async def who(self, scope: Scope) -> Account | None:
+        """Tell who is logged in. Raises ``Unavailable``."""
+        return await self._accounts.who(self._session(Request(scope)))
 
     async def shown(self, scope: Scope, event: str, order: str) -> ShownAccount:
         """Say what an order's page shows; an account that cannot be read shows as nobody."""

@@ -5,7 +5,7 @@
     POST /events/{event}/hold                          the best seats      GET …/hold     what is held
     POST /events/{event}/hold/{hold}/reserve           take them to pay    POST …/release
     GET  /events/{event}/reservation/{reservation}     what is reserved    POST …/release
-    GET  /events/{event}/waitlist                      how it stands       POST, POST …/leave
+    GET  /events/{event}/waitlist                      how it stands       POST, POST …/leave, …/contact
     GET, POST /finish                                  goodbye: the place is free for the next (``revoke``)
 
 A form is answered with a redirect, so that a reload repeats nothing, or with a page that says in words what is in the
@@ -52,6 +52,7 @@ from checkout.site.forms import amount, html, one, read_form
 from checkout.site.order_pages import OrderPages
 from checkout.site.render import Pages, Visit, content_security_policy
 from checkout.site.ticket_pages import TicketPages
+from checkout.site.waiting_pages import WaitingPages
 from checkout.site.words import negotiate
 from checkout.waitlist.service import Waitlist
 from checkout.waitlist.store import EntryState
@@ -83,6 +84,7 @@ class PagesWeb:
         metrics: Metrics,
         orders: OrderPages | None = None,
         tickets: TicketPages | None = None,
+        waiting: WaitingPages | None = None,
         *,
         region_of: Callable[[Scope], str] = accepted_region,
         secure: bool = False,
@@ -92,8 +94,9 @@ class PagesWeb:
 
         `region_of` tells where a visitor seems to be (ISO 3166, '' unknown); `secure`: pages come over TLS.
 
-        `watch` hears what is done with seats.
+        `watch` hears what is done with seats; `waiting` asks who waits where to write to.
         """
+        self._waiting = waiting
         self._watch = watch
         self._region_of = region_of
         self._secure = secure
@@ -105,7 +108,7 @@ class PagesWeb:
         self._buyer_of = buyer_of
         self._clock = clock
         self._metrics = metrics
-        self._pages = Pages(is_demo=orders is None or not orders.is_live)
+        self._pages = Pages(is_demo=orders is None or not orders.is_live, keeps_addresses=waiting is not None)
         event = "/events/{event}"
         routes: Sequence[tuple[str, Any, list[str]]] = [
             ("/", self.programme, ["GET"]),
@@ -126,6 +129,8 @@ class PagesWeb:
         paying = orders.routes(self._event, self._visit) if orders is not None else []
         if tickets is not None:
             paying += tickets.routes(self._event, self._visit)
+        if waiting is not None:
+            paying += waiting.routes(self._visit)
         router = Router(
             [*(Route(path, handler, methods=methods) for path, handler, methods in routes), *paying],
             redirect_slashes=False,
@@ -267,7 +272,10 @@ class PagesWeb:
         if not count:
             raise Refused("wish-invalid", "Say how many seats.", 422)
         joined(await self._waitlist.join(event, buyer, count, None))
-        return _to(f"/events/{event}/waitlist")
+        if self._waiting is None:
+            return _to(f"/events/{event}/waitlist")
+        # Whoever has mistyped an address has a place all the same, and is told so there.
+        return _to(await self._waiting.joined(request, event, buyer, one(form, "email")))
 
     async def waits(self, request: Request) -> Response:
         """Show how the buyer stands there; who is offered seats is led to them."""
@@ -277,7 +285,11 @@ class PagesWeb:
             return _to(f"/events/{event['id']}/hold?hold={line.entry.hold}")
         still = "still" in request.query_params
         before = None if line is None else line.before
-        return html(request.scope, self._pages.waiting(self._visit(request), event, before, still=still))
+        waiter = None
+        if line is not None and self._waiting is not None:
+            waiter = await self._waiting.shown(request, event["id"])
+        text = self._pages.waiting(self._visit(request), event, before, still=still, waiter=waiter)
+        return html(request.scope, text)
 
     async def leave(self, request: Request) -> Response:
         """Leave the waitlist; who is not on it has left."""

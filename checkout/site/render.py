@@ -114,6 +114,20 @@ class ShownContact:
     is_away: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ShownWaiter:
+    """Where who waits is written to, as the waitlist's page shows it.
+
+    `shown` is the address with its letters hidden, '' for none; `account` that of who is logged in, likewise.
+    """
+
+    shown: str
+    account: str = ""
+    wrong: str = ""
+    """Why what was sent could not be taken: wrong, busy."""
+    is_away: bool = False
+
+
 class ShownAccount(StrEnum):
     """How an order stands to whoever is logged in, or is not."""
 
@@ -177,8 +191,8 @@ def content_security_policy(*, standalone: bool = False, fields: CardFields | No
 class Pages:
     """The shop's pages."""
 
-    def __init__(self, *, is_demo: bool = True) -> None:
-        """`is_demo`: nobody is charged, and the pages say so."""
+    def __init__(self, *, is_demo: bool = True, keeps_addresses: bool = False) -> None:
+        """`is_demo`: nobody is charged, and the pages say so; `keeps_addresses` of who waits."""
         self._is_demo = is_demo
         self._environment = Environment(
             loader=PackageLoader("checkout.site", "pages"),
@@ -193,6 +207,7 @@ class Pages:
             "style": Markup(assets()["shop.css"].body.decode()),  # noqa: S704 - the same
             "seat_modules": [f"{name}.js" for name in SEAT_MODULES],
             "few": FEW_RATIO,
+            "keeps_addresses": keeps_addresses,
         }
 
     def programme(
@@ -241,9 +256,17 @@ class Pages:
         """Show a hold without JavaScript, as `POST …/holds` answers it; None where nothing is held."""
         return self._page("hold.html", visit, event=event, hold=hold, form_key=form_key)
 
-    def waiting(self, visit: Visit, event: Event, before: int | None, *, still: bool = False) -> str:
+    def waiting(
+        self,
+        visit: Visit,
+        event: Event,
+        before: int | None,
+        *,
+        still: bool = False,
+        waiter: ShownWaiter | None = None,
+    ) -> str:
         """Show who is on the waitlist without JavaScript how it stands; `before` is None for who is not on it."""
-        return self._page("waiting.html", visit, event=event, before=before, still=still)
+        return self._page("waiting.html", visit, event=event, before=before, still=still, waiter=waiter)
 
     def reservation(
         self, visit: Visit, event: Event, reservation: Mapping[str, Any], *, payable: bool = True

@@ -43,7 +43,7 @@ ADDRESSES: tuple[tuple[str, Role | None], ...] = (
     ("/api/events/{event}/holds/*", Role.HOLDS),
     ("/api/events/{event}/reservations/*", Role.HOLDS),
     ("/api/events/{event}/orders/*", Role.HOLDS),
-    ("/api/events/{event}/waitlist", Role.HOLDS),
+    ("/api/events/{event}/waitlist/*", Role.HOLDS),
     # Pages that hold and reserve for a browser without scripts.
     ("/events/{event}/hold/*", Role.HOLDS),
     ("/events/{event}/reservation/*", Role.HOLDS),

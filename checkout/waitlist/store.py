@@ -3,7 +3,8 @@
 **Rows** (``WaitlistRows``). One row for an entry; ``waiting → offered → taken | lapsed``, or ``left``. Every change
 names the state that it leaves, so of two who change an entry one wins. Synchronous, as all SQL here. Joins of one
 event take turns (BEGIN IMMEDIATE on SQLite, an advisory lock of the event in PostgreSQL): numbers follow one another
-and a buyer stands in line once; the unique index stands behind it.
+and a buyer stands in line once; the unique index stands behind it. What ends an entry forgets in the same transaction
+where its buyer is written to (``contacts``).
 
 **Seats** (``KeptStore``). The hall's flag ``waiting`` makes the scripts keep what comes back. It is raised after the
 row is written and before the buyer is told, and lowered only if nobody joined since the rows were read
@@ -28,7 +29,7 @@ from checkout.database import ShopDatabase
 from checkout.holds.store import LUA, MARK_MOST, HoldStore, load_script
 from checkout.notifications.message import Kind, Message, message_id
 from checkout.notifications.store import put
-from checkout.tables import RESERVATIONS, STANDS_IN_LINE, WAITLIST
+from checkout.tables import RESERVATIONS, STANDS_IN_LINE, WAITLIST, WAITLIST_CONTACTS
 from kernel.database import take_turn
 from kernel.lua import Scalar, Script, fast_call, load
 from kernel.store import translated
@@ -136,7 +137,7 @@ class WaitlistRows:
         """Say that an entry has an offer, and have the buyer told; False when it does not wait any more."""
         kind, subject = Kind.WAITLIST_OFFER, f"waitlist:{entry.number}"
         # An offer that was lost with the store and is made anew is told once: it is the same seats' hold.
-        id_ = message_id(kind, entry.event, str(entry.number), hold)
+        id_ = offer_message(entry.event, entry.number, hold)
         told = Message(id_, entry.event, kind, subject, now_ms, {"until_ms": until_ms, "seats": entry.wanted})
         with self._database.writing() as connection:
             is_offered = _changed(
@@ -148,8 +149,14 @@ class WaitlistRows:
             return is_offered
 
     def end(self, entry: Entry, state: EntryState) -> bool:
-        """End an entry as it was read; False when somebody else has changed it since."""
-        return self._change(entry, entry.state, state=state)
+        """End an entry as it was read, and forget its address; False when somebody else has changed it since."""
+        columns = WAITLIST_CONTACTS.c
+        own = (columns.event_id == entry.event) & (columns.number == entry.number)
+        with self._database.writing() as connection:
+            if not _changed(connection, entry, entry.state, state=state):
+                return False
+            connection.execute(sa.delete(WAITLIST_CONTACTS).where(own))
+            return True
 
     def back(self, entry: Entry) -> bool:
         """Let an entry wait again, because its offer was lost with the store."""
@@ -174,6 +181,11 @@ class WaitlistRows:
     def _change(self, entry: Entry, was: EntryState, **values: Any) -> bool:
         with self._database.writing() as connection:
             return _changed(connection, entry, was, **values)
+
+
+def offer_message(event: str, number: int, hold: str) -> str:
+    """Name the message that tells of an offer."""
+    return message_id(Kind.WAITLIST_OFFER, event, str(number), hold)
 
 
 def _changed(connection: Connection, entry: Entry, was: EntryState, **values: Any) -> bool:

@@ -65,7 +65,7 @@ class WaitlistWeb:
         event = _event(request)
         line = await self._waitlist.mine(event, await self._buyer_of(request))
         if line is None:
-            raise _not_waiting()
+            raise not_waiting()
         return _told(line, 200)
 
     async def leave(self, request: Request) -> Response:
@@ -73,7 +73,7 @@ class WaitlistWeb:
         event = _event(request)
         same_site(request.scope)
         if not await self._waitlist.leave(event, await self._buyer_of(request)):
-            raise _not_waiting()
+            raise not_waiting()
         return Response(status_code=204, headers={"cache-control": "no-store"})
 
 
@@ -122,7 +122,8 @@ def _told(line: Line, status: int) -> Response:
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
 
 
-def _not_waiting() -> Refused:
+def not_waiting() -> Refused:
+    """Say that who asks does not wait."""
     return Refused("not-waiting", "You are not on this event's waitlist.", 404)
 
 

@@ -70,6 +70,7 @@ MAY = {
     "GET /events/{event}/orders/{order}/personal": "soO",
     "DELETE /events/{event}/orders/{order}/personal": "soO",
     "POST /people/find": "soO",
+    "DELETE /events/{event}/waitlist/{number}/contact": "soO",
     "GET /events/{event}/tickets": "soO",
     "POST /events/{event}/tickets/{ticket}/withdraw": "oO",
     "POST /events/{event}/tickets/{ticket}/reissue": "soO",
@@ -150,6 +151,7 @@ def named(path: str) -> str:
     """Put names into an address."""
     for name in (
         "organiser", "venue", "event", "order", "name", "refund", "provider", "ticket", "message", "channel", "scanner",
+        "number",
     ):  # fmt: skip
         path = path.replace(f"{{{name}}}", f"a-{name}").replace(f"{{{name}:path}}", f"a/{name}")
     assert "{" not in path

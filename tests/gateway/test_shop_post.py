@@ -97,7 +97,7 @@ def test_links_lead_to_the_order_or_to_where_seats_are_kept() -> None:
     offer = Message("m", "summer", Kind.WAITLIST_OFFER, "waitlist:7", 0)
 
     assert links.of(paid) == "https://tickets.example/events/summer/order/O1"
-    assert links.of(offer) == "https://tickets.example/events/summer"
+    assert links.of(offer) == "https://tickets.example/events/summer/waitlist"
 
 
 def test_a_shop_that_sends_nothing_waits_for_no_client() -> None:

@@ -22,7 +22,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "contact-unknown": (
         GROUP,
         "Nobody has said where this order's tickets go.",
-        "`PUT …/orders/{order}/contact`, or nothing: nobody has to.",
+        "`PUT …/orders/{order}/contact` (`PUT …/waitlist/contact`), or nothing: nobody has to.",
+    ),
+    "contact-busy": (
+        GROUP,
+        "As many entries of the event's waitlist as may have an address have this one.",
+        "Use another address, or wait without one.",
     ),
     "contact-malformed": (
         GROUP,

@@ -1,4 +1,4 @@
-"""An address that is changed while its mail is on the way: the new one is written to as well, whatever came of the old."""
+"""An address that is changed while its mail is on the way: the new one is written to as well, whatever became of it."""
 
 from dataclasses import dataclass, field
 

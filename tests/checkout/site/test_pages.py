@@ -23,6 +23,7 @@ from checkout.site.render import (
     ShownAccount,
     ShownContact,
     ShownOrder,
+    ShownWaiter,
     Visit,
     content_security_policy,
     facts,
@@ -100,6 +101,14 @@ def every_page(visit: Visit) -> dict[str, str]:
         "no hold": pages.hold(visit, EVENT, None, "key"),
         "waiting": pages.waiting(visit, EVENT, 2),
         "waiting still": pages.waiting(visit, EVENT, 0, still=True),
+        "waiting, told": pages.waiting(visit, EVENT, 2, waiter=ShownWaiter("a•••@b.example")),
+        "waiting, asked": pages.waiting(
+            visit, EVENT, 2, still=True, waiter=ShownWaiter("", "a•••@b.example", "busy")
+        ),
+        "waiting, kept": pages.waiting(visit, EVENT, 2, still=True, waiter=ShownWaiter("a•••@b.example")),
+        "waiting, away": pages.waiting(visit, EVENT, 2, still=True, waiter=ShownWaiter("", is_away=True)),
+        "soldout, asks": Pages(keeps_addresses=True).event(visit, event(free=0), "key"),
+        "seats, asks": Pages(keeps_addresses=True).seats(visit, event(free=0), "key"),
         "not waiting": pages.waiting(visit, EVENT, None),
         "finish": pages.finish(visit),
         "missing": pages.missing(visit),
