@@ -14,7 +14,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,9 +77,15 @@ class Browser:
         body = await self._reader.readexactly(int(head[at + 15 :].split(b"\r\n", 1)[0]))
         return int(head[9:12]), json.loads(body) if body else {}
 
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
 
 @contextmanager
-def with_sandbox(bench: Bench, *, limits: str) -> Iterator[tuple[Shop, str, str]]:
+def with_sandbox(
+    bench: Bench, *, limits: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[Shop, str, str]]:
     """Run a shop that takes money; gives it, the sandbox's address and its secret key."""
     folder = bench.folder / "shop" / "data"
     rules = bench.folder / "fraud.toml"
@@ -89,6 +95,7 @@ def with_sandbox(bench: Bench, *, limits: str) -> Iterator[tuple[Shop, str, str]
         listener.listen(1024)
         port = listener.getsockname()[1]
         env = {
+            **(env or {}),
             "WAITROOM_PAYMENTS": "sandbox",
             "WAITROOM_SANDBOX_PORT": str(port),
             "WAITROOM_FRAUD": str(rules),
@@ -129,7 +136,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             heal(sandbox, key)
             settled = wait_until_settled(shop, [*way.pending, *lossy.pending])
         ledger = books(sandbox, key)
-    rate, p99_ms = len(way.paid) / seconds, _percentile(way.seconds, 0.99) * 1000
+    rate, p99_ms = len(way.paid) / seconds, percentile(way.seconds, 0.99) * 1000
     twice = [order for order, count in ledger.items() if count > 1]
     missing = [order for order in (*way.paid, *lossy.paid) if order not in ledger]
     error = None
@@ -287,6 +294,7 @@ def _auth(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _percentile(values: Sequence[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return what this share of values stays below; 0 without any."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
