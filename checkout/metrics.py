@@ -139,6 +139,11 @@ class Metrics:
         self.logins = Words(
             counter("logins", "Logins of fans: begun, entered, or the word why one did not count", "outcome")
         )
+        self.staff_logins = Words(
+            counter(
+                "staff_logins", "Logins of staff: begun, entered, invited, or the word why not", "outcome"
+            )
+        )
 
         # Fraud
         self.fraud_verdicts = Words(

@@ -32,6 +32,14 @@ from checkout.order_tables import (
 )
 from checkout.outbox_tables import OUTBOX, OUTBOX_SENDS
 from checkout.people_tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS, STAFF_FACTORS
+from checkout.staff_tables import (
+    STAFF_ENTRIES,
+    STAFF_KEYS,
+    STAFF_LOGINS,
+    STAFF_PEOPLE,
+    STAFF_PROOFS,
+    STAFF_SESSIONS,
+)
 from checkout.ticket_tables import SCANNERS, SCANS, TICKETS, TRANSFERS
 
 __all__ = [
@@ -54,7 +62,13 @@ __all__ = [
     "REVIEWS",
     "SCANNERS",
     "SCANS",
+    "STAFF_ENTRIES",
     "STAFF_FACTORS",
+    "STAFF_KEYS",
+    "STAFF_LOGINS",
+    "STAFF_PEOPLE",
+    "STAFF_PROOFS",
+    "STAFF_SESSIONS",
     "TICKETS",
     "TRANSFERS",
     "VERDICTS",

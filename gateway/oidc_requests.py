@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from checkout.people.accounts import Begun
+from checkout.people.logins import Begun
 from checkout.people.oidc import (
     Doubt,
     NotBelieved,
@@ -39,9 +39,12 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 class OidcRequests:
     """One provider (``site.account_pages.Identity``)."""
 
-    def __init__(self, issuer: str, client: str, secret: str, back_to: str, clock: Clock) -> None:
-        """`back_to` is our address that the provider sends browsers to."""
+    def __init__(
+        self, issuer: str, client: str, secret: str, back_to: str, clock: Clock, claim: str = ""
+    ) -> None:
+        """`back_to` is our address that the provider sends browsers to; `claim` is wanted of whoever comes."""
         self.issuer = issuer
+        self._claim = claim
         self._client = client
         self._secret = secret
         self._back_to = back_to
@@ -87,7 +90,13 @@ class OidcRequests:
     def _read(self, token: str, keys: Sequence[Mapping[str, Any]], begun: Begun) -> Person:
         now_ms = self._clock.now_ms()
         return read_id_token(
-            token, keys, issuer=self.issuer, client=self._client, nonce=begun.nonce, now_ms=now_ms
+            token,
+            keys,
+            issuer=self.issuer,
+            client=self._client,
+            nonce=begun.nonce,
+            now_ms=now_ms,
+            claim=self._claim,
         )
 
     async def _metadata(self) -> Provider:
@@ -135,4 +144,4 @@ class OidcRequests:
 
 
 def _away() -> Unavailable:
-    return Unavailable("login-away", "Nobody can log in just now. You can buy without.", 30)
+    return Unavailable("login-away", "Nobody can log in just now.", 30)

@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.staff_settings import HERE, StaffSettings
 from kernel.settings import PREFIX, setting
-
-HERE = frozenset({"127.0.0.1", "::1", "localhost"})
-"""This machine; what goes there needs no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleSettings:
+class PeopleSettings(StaffSettings):
     """Settings of what is kept of people."""
 
     people_keys: Path | None = setting(  # noqa: RUF009
         default=None,
         help="file with the keys that seal buyers' addresses and names; empty: people-keys.json in the data folder",
-    )
-    staff_tokens: Path | None = setting(  # noqa: RUF009
-        default=None,
-        help="file with the organiser's staff and their roles; empty: staff-tokens.json in the data folder",
     )
     oidc_issuer: str | None = setting(
         default=None,
@@ -51,10 +45,6 @@ class PeopleSettings:
     def people_keys_path(self, data: Path) -> Path:
         """Name the file with the keys that seal personal values; `data` is the installation's folder."""
         return self.people_keys or data / "people-keys.json"
-
-    def staff_tokens_path(self, data: Path) -> Path:
-        """Name the file with the staff's tokens."""
-        return self.staff_tokens or data / "staff-tokens.json"
 
     @property
     def has_accounts(self) -> bool:

@@ -145,6 +145,7 @@ class Settings(ShopSettings):
                 f"{env('public_url')}: real money is taken over TLS only; set the https:// address that buyers type."
             )
         faults += self.people_faults(secure=self.secure)
+        faults += self.staff_faults(site=self.site, secure=self.secure)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

@@ -7,7 +7,8 @@ the background takes turns by leases in the store.
     fans         ─► guard (a valid admission, or the waiting room) ─► guests ─► shop
     tickets      ─► /tickets/ and /gift/, by a link; and /static/: without an admission
     accounts     ─► /account, with a session of their own and without an admission
-    organisers   ─► /organiser/, with their own token and without an admission
+    organisers   ─► /organiser/, with their own token or session and without an admission
+    staff        ─► /staff, to log in with a browser
     providers    ─► /hooks/, with their signature
     scanners     ─► /scan/, with their own token and without an admission
     health       ─► for everybody
@@ -43,6 +44,7 @@ from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
+from checkout.organiser.staff_web import StaffDesk
 from checkout.organiser.support import Mails, NoMails, Support
 from checkout.organiser.support_web import SupportDesk
 from checkout.organiser.takings import Counting
@@ -71,10 +73,12 @@ from kernel.problems import raw_problem
 
 if TYPE_CHECKING:
     from gateway.shop_judge import FraudJudge
+    from gateway.shop_staff import JoinedStaff
     from gateway.shop_tickets import JoinedTickets
 
 HOOKS = "/hooks/"
 ACCOUNT = "/account/"
+STAFF = "/staff/"
 
 
 def buyer_of(scope: Scope) -> str:
@@ -102,8 +106,13 @@ class Doors:
         tickets: ASGIApp | None = None,
         scans: ASGIApp | None = None,
         accounts: ASGIApp | None = None,
+        staff: ASGIApp | None = None,
     ) -> None:
-        """`tickets`: who answers ``DOORS``, if the shop has tickets; `scans`: who answers door-keepers."""
+        """`tickets`: who answers ``DOORS``, if the shop has tickets; `scans`: who answers door-keepers.
+
+        `staff` is where those who work for the organiser log in.
+        """
+        self._staff = staff
         self._fans = fans
         self._tickets = tickets
         self._organisers = organisers
@@ -128,6 +137,8 @@ class Doors:
         elif self._accounts is not None and scope["type"] == "http" and f"{path}/".startswith(ACCOUNT):
             # A fan logs in and looks at their orders without standing in a line for it.
             await self._accounts(scope, receive, send)
+        elif self._staff is not None and scope["type"] == "http" and f"{path}/".startswith(STAFF):
+            await self._staff(scope, receive, send)
         elif path.startswith(HOOKS) and scope["type"] == "http":
             await self._hear(scope, receive, send, path.removeprefix(HOOKS))
         else:
@@ -252,6 +263,11 @@ class ShopProcess:
         if tickets is not None:
             self._doors = ShopDoors(settings, parts, tickets.keys, metrics)
         scans = self._doors.app if self._doors is not None and Role.HOLDS in self._roles else None
+        self._staff: JoinedStaff | None = None
+        if people is not None and settings.has_staff_logins and Role.ORGANISER in self._roles:
+            from gateway import shop_staff  # noqa: PLC0415
+
+            self._staff = shop_staff.JoinedStaff(settings, people, parts.clock, metrics)
         # Who has a link to tickets needs no admission; what they show is behind the link, not behind the guard.
         accounts = people.accounts if people is not None and Role.HOLDS in self._roles else None
         self.app: ASGIApp = Doors(
@@ -261,12 +277,14 @@ class ShopProcess:
             self.shop.app if tickets is not None else None,
             scans,
             accounts,
+            None if self._staff is None else self._staff.room,
         )
 
     def _organisers(self) -> ASGIApp | None:
         token, parts = self._settings.organiser_token, self._parts
         staff = StaffTokens(self._settings.staff_tokens_path(self._settings.data), parts.clock)
-        if (token is None and not staff.rows) or Role.ORGANISER not in self._roles:
+        nobody = token is None and not staff.rows and self._staff is None
+        if nobody or Role.ORGANISER not in self._roles:
             return None
         return OrganiserWeb(
             parts.catalogue,
@@ -278,11 +296,12 @@ class ShopProcess:
                 Route(f"{PREFIX}/metrics", metrics),
                 *LettersDesk(parts.catalogue, parts.shards, parts.clock).routes,
                 *self._orders_desk(),
-                *self._people_desk(),
+                *self._people_desk(staff),
                 *self._office(),
             ],
             staff.member,
             None if self.shop.people is None else self.shop.people.factors.show,
+            None if self._staff is None else self._staff.session,
         )
 
     def _office(self) -> Sequence[Route]:
@@ -314,12 +333,15 @@ class ShopProcess:
             *(() if self._doors is None else self._doors.routes),
         ]
 
-    def _people_desk(self) -> Sequence[Route]:
-        """Give the organisers' addresses of what is kept of buyers."""
+    def _people_desk(self, staff: StaffTokens) -> Sequence[Route]:
+        """Give the organisers' addresses of what is kept of buyers, and of who may log in."""
         people = self.shop.people
         if people is None:
             return ()
-        return PeopleDesk(self._parts.catalogue, people.contacts, people.personal, people.waiting).routes
+        routes = PeopleDesk(self._parts.catalogue, people.contacts, people.personal, people.waiting).routes
+        if self._staff is None:
+            return routes
+        return [*routes, *StaffDesk(people.staff_people, people.staff_sessions, staff.has).routes]
 
     async def start(self) -> None:
         """Connect, fill the demo's programme, open the halls, begin what runs in the background."""
@@ -342,6 +364,8 @@ class ShopProcess:
             await self._post.close()
         if self._judge is not None:
             await self._judge.close()
+        if self._staff is not None:
+            await self._staff.close()
         if self.shop.tills is not None:
             await self.shop.tills.close()
         if self.shop.people is not None:

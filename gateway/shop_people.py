@@ -12,6 +12,9 @@ from checkout.people.factors import Factors
 from checkout.people.keys import PeopleKeys
 from checkout.people.personal import Part, Personal
 from checkout.people.rotating import strangers
+from checkout.people.staff import StaffRole
+from checkout.people.staff_people import DAY_MS, StaffPeople
+from checkout.people.staff_sessions import StaffBounds, StaffSessions
 from checkout.people.web import PeopleWeb
 from checkout.site.account_pages import AccountPages
 from checkout.site.contact_pages import ContactPages
@@ -43,6 +46,15 @@ class ShopMails:
         return [order for of, order in found if of == event]
 
 
+def staff_bounds(settings: Settings) -> StaffBounds:
+    """Read how long sessions of staff and the list of their logins last."""
+    return StaffBounds(
+        settings.staff_idle_min * 60_000,
+        settings.staff_session_h * 3_600_000,
+        settings.staff_logins_days * DAY_MS,
+    )
+
+
 class JoinedPeople:
     """One process's people."""
 
@@ -71,17 +83,24 @@ class JoinedPeople:
         self.personal = Personal(
             parts.shards, self.contacts, [AccountPart(kept), WaitlistPart(self.waiting), *more]
         )
+        self.database = parts.database
         self.factors = Factors(parts.database, self.keys, clock)
-        self.mails = ShopMails(self.contacts)
-        self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
-        self.waiting_web = WaitlistContactsWeb(self.waiting, buyer_of, languages().keys(), metrics)
-        self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
+        self.staff_people = StaffPeople(parts.database, self.keys, clock)
+        self.staff_sessions = StaffSessions(
+            parts.database, self.staff_people, clock, staff_bounds(settings),
+            {word: StaffRole(role) for word, role in settings.roles_of_words.items()},
+        )  # fmt: skip
 
         async def sweep() -> int:
             # Who waits for an event that has begun waits for nothing any more.
             over = await self._begun(clock.now_ms())
-            return await kept.sweep() + await self.waiting.purge(over)
+            swept = await kept.sweep() + await self.staff_sessions.sweep()
+            return swept + await self.waiting.purge(over)
 
+        self.mails = ShopMails(self.contacts)
+        self.web = PeopleWeb(self.contacts, self.personal, buyer_of, languages().keys(), metrics)
+        self.waiting_web = WaitlistContactsWeb(self.waiting, buyer_of, languages().keys(), metrics)
+        self.pages = ContactPages(self.contacts, buyer_of, settings.contact_days)
         self.purging = Purging(parts.shards, self._begun, settings.contact_days, clock, metrics, sweep)
         self.accounts: AccountPages | None = None
         self._close: Callable[[], Awaitable[None]] | None = None

@@ -33,6 +33,12 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("PATCH", _EVENT): _ORGANISERS,
     ("POST", f"{_EVENT}/publish"): _ORGANISERS,
     ("POST", f"{_EVENT}/cancel"): _ORGANISERS,
+    # Who may log in
+    ("GET", "/staff"): _OWNER,
+    ("POST", "/staff"): _OWNER,
+    ("GET", "/staff/logins"): _OWNER,
+    ("PUT", "/staff/{name}/role"): _OWNER,
+    ("DELETE", "/staff/{name}"): _OWNER,
     # Seats and prices
     ("POST", f"{_EVENT}/prices"): _ORGANISERS,
     ("POST", f"{_EVENT}/tiers"): _ORGANISERS,
@@ -92,13 +98,16 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
 STEP_UP = frozenset(
     {
         ("PUT", "/organisers/{organiser}"),
+        ("POST", "/staff"),
+        ("PUT", "/staff/{name}/role"),
+        ("DELETE", "/staff/{name}"),
         ("POST", f"{_EVENT}/cancel"),
         ("POST", f"{_EVENT}/prices"),
         ("POST", f"{_ORDER}/refunds"),
         ("POST", f"{_ORDER}/refunds/{{refund:path}}/retry"),
     }
 )
-"""Where money or prices move: a person shows a second factor as well (``people.factors``)."""
+"""Where money or prices move, or who may move them: a person shows a second factor as well (``people.factors``)."""
 
 
 def steps_up(method: str, path: str) -> bool:

@@ -8,10 +8,11 @@
     POST         /events/{id}/tiers, /block, /unblock   PUT   /events/{id}/allocations/{name}
     GET          /events/{id}/report
 
-Who asks shows a token (``Authorization: Bearer``); each token has a name and a role. Which role may use an address
-``organiser.rights`` says; who was refused, and who did what, stands in the log. Tokens are compared by their hashes,
-all of them each time, in constant time. No cookie is read, so no other site can act through an organiser's browser.
-Addresses below the prefix are told to nobody without a token.
+Who asks shows a token (``Authorization: Bearer``), or is logged in with a browser (``people.staff_sessions``); each has
+a name and a role. Which role may use an address ``organiser.rights`` says; who was refused, and who did what, stands in
+the log. Tokens are compared by their hashes, all of them each time, in constant time. With a token no cookie is read;
+with a cookie, a call must come from a page of ours, and one that changes anything carries that session's own paper, so
+no other site can act through an organiser's browser. Addresses below the prefix are told to nobody else.
 
 A change of an event names the version that it changes in If-Match (428 without, 412 with an old one and the event as
 it is now). What the store did not hear at once is answered with 202 and ``"on": "later"`` (``organiser.service``). All
@@ -63,6 +64,7 @@ from checkout.organiser.talking import (
 )
 from checkout.people.factors import LOCKED_MS, Shown
 from checkout.people.staff import Member, StaffRole
+from checkout.people.staff_sessions import StaffSession
 from kernel.asgi import Message, Receive, Scope, Send, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
@@ -85,13 +87,16 @@ class OrganiserWeb:
         tokens: Mapping[str, str],
         more: Sequence[Route] = (),
         staff: Callable[[str], Member | None] = lambda _: None,
-        show: Callable[[str, str], Awaitable[Shown]] | None = None,
+        show: Callable[[str, str, str], Awaitable[Shown]] | None = None,
+        session: Callable[[Scope], Awaitable[StaffSession | None]] | None = None,
     ) -> None:
         """`tokens`: names to secrets, all of them owners'. `more`: further addresses behind the same door.
 
         `staff` tells whose another token is. Without any token nobody comes in. `show` looks at the second
-        factor that a person shows; without it nobody has one.
+        factor that a person shows, by name, code and session; without it nobody has one. `session` tells who is
+        logged in with a browser, and refuses what its cookie alone may not do.
         """
+        self._session = session
         self._show = show
         self._staff = staff
         self._catalogue = catalogue
@@ -133,9 +138,9 @@ class OrganiserWeb:
             await send(message)
 
         try:
-            member = self._who(Request(scope).headers.get("authorization", ""))
+            member, session = await self._come(scope)
             scope[WHO] = member.name
-            acting = await self._allowed(scope, member)
+            acting = await self._allowed(scope, member, session)
             # With an application the router raises what it does not answer, and the failure is answered here.
             await self._router({**scope, "app": self}, receive, sending)
             if acting:
@@ -149,7 +154,16 @@ class OrganiserWeb:
                 headers.append((b"www-authenticate", b'Bearer realm="organiser"'))
             await respond(send, status, [*headers, (b"x-content-type-options", b"nosniff")], body)
 
-    async def _allowed(self, scope: Scope, member: Member) -> dict[str, str]:
+    async def _come(self, scope: Scope) -> tuple[Member, str]:
+        """Tell who asks, and in which session: a token counts, else a browser's cookie. Raises ``Refused``."""
+        authorization = Request(scope).headers.get("authorization", "")
+        if not authorization and self._session is not None:
+            found = await self._session(scope)
+            if found is not None:
+                return Member(found.name, found.role), found.digest
+        return self._who(authorization), ""
+
+    async def _allowed(self, scope: Scope, member: Member, session: str) -> dict[str, str]:
         """Refuse what the role may not; returns what the log is to say when it is done, for what changes something."""
         path = next((own.path for own in self.routes if own.matches(scope)[0] is Match.FULL), None)
         if path is None:
@@ -160,10 +174,12 @@ class OrganiserWeb:
             log.warning("staff were refused", extra=told_of)
             raise Refused("role-refused", f"A {member.role.value} may not do this.", 403)
         if self._show is not None and steps_up(method, path):
-            shown = await self._show(member.name, Request(scope).headers.get(CODE, ""))
-            if shown not in {Shown.RIGHT, Shown.NOT_NEEDED}:
+            shown = await self._show(member.name, Request(scope).headers.get(CODE, ""), session)
+            # Whoever logs in with a browser is a person: one without a factor makes one first.
+            enough = {Shown.RIGHT} if session else {Shown.RIGHT, Shown.NOT_NEEDED}
+            if shown not in enough:
                 log.warning("a second factor was refused", extra={**told_of, "why": shown.value})
-                raise _unshown(shown)
+                raise unshown(shown)
         return {} if method in {"GET", "HEAD"} else told_of
 
     def _who(self, authorization: str) -> Member:
@@ -344,9 +360,12 @@ class OrganiserWeb:
 # ------------------------------------------------------------------------------------- small parts
 
 
-def _unshown(shown: Shown) -> Refused:
+def unshown(shown: Shown) -> Refused:
     """Say why what a person has shown is not enough."""
     match shown:
+        case Shown.NOT_NEEDED:
+            public = "You have no second factor yet. Make one first, at /staff."
+            return Refused("second-factor-none", public, 403)
         case Shown.MISSING:
             public = f"Show the code of your device as well, in the header {CODE}."
             return Refused("second-factor-missing", public, 403)

@@ -1,7 +1,6 @@
 """Account: a fan who logs in, so that their orders of all events stand in one place. Nobody needs one to buy.
 
-* **A login** begins with a row that the browser's own cookie names; the callback takes the row away, so each counts
-  once, in the browser that began it, within ``LOGIN_MS``.
+* **A login** counts once, in the browser that began it (``logins``).
 * **A session** is 32 random octets in a cookie; the database has their hash. Each login makes a new one and ends the
   one that the browser had, so a session that somebody has planted is worth nothing. It ends when idle, and at last.
 * **An order** becomes an account's while it is bought, or when its buyer says so; it is one account's for good.
@@ -11,7 +10,6 @@ believed (``oidc``), pages (``site.account_pages``).
 """
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,32 +24,18 @@ from checkout.people.addresses import read_email, read_name
 from checkout.people.columns import SEALED_ACCOUNTS
 from checkout.people.contacts import DAY_MS, Contact, Homes, Want
 from checkout.people.keys import PeopleKeys
+from checkout.people.logins import LOGIN_MS, Begun, Logins, digest_of
 from checkout.people.oidc import Person
 from checkout.tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS, ORDERS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.sealing import CannotOpen
 
-LOGIN_MS = 600_000
-LOGINS_MOST = 10_000
-"""Logins under way; beyond that nobody begins one: the table is bounded whoever knocks."""
-
 TOUCH_MS = 300_000
 """So exactly is known when a session was last used."""
 
 ORDERS_MOST = 200
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A login under way: `browser` goes into the cookie, the others to the provider."""
-
-    browser: str
-    state: str
-    nonce: str
-    verifier: str
-    back: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,45 +80,17 @@ class Accounts:
         self._keys = keys
         self._clock = clock
         self._bounds = bounds
+        self._logins = Logins(main, ACCOUNT_LOGINS, clock)
 
     # ---------------------------------------------------------------------------------- logging in
 
     async def begin(self, back: str) -> Begun | None:
         """Begin a login; None if too many are under way. `back` is where to go afterwards, and is known to be ours."""
-        browser, state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(4))
-        begun = Begun(browser, state, nonce, verifier, back)
-        now_ms = self._clock.now_ms()
-
-        def write(connection: Connection) -> bool:
-            old = ACCOUNT_LOGINS.c.created_ms <= now_ms - LOGIN_MS
-            connection.execute(sa.delete(ACCOUNT_LOGINS).where(old))
-            count = connection.scalar(sa.select(sa.func.count()).select_from(ACCOUNT_LOGINS)) or 0
-            if count >= LOGINS_MOST:
-                return False
-            row = {
-                "digest": _digest(begun.browser), "state": begun.state, "nonce": begun.nonce,
-                "verifier": begun.verifier, "back": back, "created_ms": now_ms,
-            }  # fmt: skip
-            connection.execute(sa.insert(ACCOUNT_LOGINS), row)
-            return True
-
-        return begun if await self._writing(write) else None
+        return await self._logins.begin(back)
 
     async def take(self, browser: str, state: str) -> Begun | None:
         """Take a login away, so that it counts once; None if there is none of this browser and state in time."""
-        own = ACCOUNT_LOGINS.c.digest == _digest(browser)
-        now_ms = self._clock.now_ms()
-
-        def write(connection: Connection) -> Begun | None:
-            row = connection.execute(sa.select(ACCOUNT_LOGINS).where(own)).mappings().one_or_none()
-            gone = connection.execute(sa.delete(ACCOUNT_LOGINS).where(own)).rowcount
-            if row is None or not gone or now_ms - row["created_ms"] >= LOGIN_MS:
-                return None
-            if not secrets.compare_digest(row["state"].encode(), state.encode()):
-                return None
-            return Begun(browser, row["state"], row["nonce"], row["verifier"], row["back"])
-
-        return await self._writing(write)
+        return await self._logins.take(browser, state)
 
     async def enter(self, person: Person, language: str, before: str = "") -> str:
         """Let somebody in; returns a new session. The session that the browser had `before` ends."""
@@ -144,10 +100,10 @@ class Accounts:
             account = self._account_for(connection, person, language, now_ms)
             if before:
                 connection.execute(
-                    sa.delete(ACCOUNT_SESSIONS).where(ACCOUNT_SESSIONS.c.digest == _digest(before))
+                    sa.delete(ACCOUNT_SESSIONS).where(ACCOUNT_SESSIONS.c.digest == digest_of(before))
                 )
             row = {
-                "digest": _digest(secret),
+                "digest": digest_of(secret),
                 "account_id": account,
                 "created_ms": now_ms,
                 "used_ms": now_ms,
@@ -166,7 +122,7 @@ class Accounts:
         if not session:
             return None
         now_ms = self._clock.now_ms()
-        own = ACCOUNT_SESSIONS.c.digest == _digest(session)
+        own = ACCOUNT_SESSIONS.c.digest == digest_of(session)
         joined = sa.select(
             ACCOUNTS, ACCOUNT_SESSIONS.c.created_ms.label("made_ms"), ACCOUNT_SESSIONS.c.used_ms
         ).join_from(ACCOUNT_SESSIONS, ACCOUNTS, ACCOUNTS.c.id == ACCOUNT_SESSIONS.c.account_id)
@@ -188,7 +144,7 @@ class Accounts:
 
     async def leave(self, session: str) -> None:
         """End a session."""
-        gone = sa.delete(ACCOUNT_SESSIONS).where(ACCOUNT_SESSIONS.c.digest == _digest(session))
+        gone = sa.delete(ACCOUNT_SESSIONS).where(ACCOUNT_SESSIONS.c.digest == digest_of(session))
         await self._writing(lambda connection: connection.execute(gone).rowcount)
 
     # --------------------------------------------------------------------------------- what is theirs
@@ -341,10 +297,6 @@ class AccountPart:
 def bounds_of(idle_h: int, days: int) -> Bounds:
     """Read the bounds of a session as settings say them."""
     return Bounds(idle_h * 3_600_000, days * DAY_MS)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _or_nothing(reader: Callable[[str], str], text: str) -> str:

@@ -73,12 +73,16 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom a provider has named. ``email`` is '' unless the provider has made sure that it is theirs."""
+    """Whom a provider has named. ``email`` is '' unless the provider has made sure that it is theirs.
+
+    ``said`` are the words of the claim that was asked for, none without one.
+    """
 
     issuer: str
     subject: str
     email: str
     name: str
+    said: tuple[str, ...] = ()
 
 
 def read_provider(plain: Mapping[str, Any], issuer: str) -> Provider:
@@ -125,9 +129,19 @@ def login_address(
 
 
 def read_id_token(
-    token: str, keys: Sequence[Mapping[str, Any]], *, issuer: str, client: str, nonce: str, now_ms: int
+    token: str,
+    keys: Sequence[Mapping[str, Any]],
+    *,
+    issuer: str,
+    client: str,
+    nonce: str,
+    now_ms: int,
+    claim: str = "",
 ) -> Person:
-    """Return whom an ID token names; `keys` are the provider's JWKs. Raises ``NotBelieved``."""
+    """Return whom an ID token names, with the words of a `claim`; `keys` are the provider's JWKs.
+
+    Raises ``NotBelieved``.
+    """
     if len(token) > TOKEN_MOST:
         raise NotBelieved(Doubt.MALFORMED)
     try:
@@ -148,7 +162,7 @@ def read_id_token(
     except jwt.InvalidTokenError:
         raise NotBelieved(Doubt.MALFORMED) from None
     _look(claims, issuer, client, nonce, now_ms)
-    return _person(claims, issuer)
+    return _person(claims, issuer, claim)
 
 
 def _key(keys: Sequence[Mapping[str, Any]], kid: object, algorithm: str) -> Any:
@@ -195,13 +209,21 @@ def _look(claims: Mapping[str, Any], issuer: str, client: str, nonce: str, now_m
         raise NotBelieved(Doubt.NONCE)
 
 
-def _person(claims: Mapping[str, Any], issuer: str) -> Person:
+def _person(claims: Mapping[str, Any], issuer: str, claim: str) -> Person:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_MOST:
         raise NotBelieved(Doubt.SUBJECT)
     email, name = claims.get("email"), claims.get("name")
     is_theirs = claims.get("email_verified") is True and isinstance(email, str)
-    return Person(issuer, subject, str(email) if is_theirs else "", name if isinstance(name, str) else "")
+    said = claims.get(claim, []) if claim else []
+    words = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+    return Person(
+        issuer,
+        subject,
+        str(email) if is_theirs else "",
+        name if isinstance(name, str) else "",
+        tuple(word for word in words if isinstance(word, str)),
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -99,6 +99,11 @@ class StaffTokens:
         found = [row for row in self.rows if hmac.compare_digest(row.digest, given)]
         return next((Member(row.name, row.role) for row in found if now_ms < row.until_ms), None)
 
+    def has(self, name: str) -> bool:
+        """Tell whether a name is that of a token."""
+        self.refresh()
+        return any(row.name == name for row in self.rows)
+
     def refresh(self) -> None:
         """Take over a changed file; without a change this costs one ``stat``."""
         mark = None

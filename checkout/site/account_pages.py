@@ -32,8 +32,9 @@ from starlette.routing import Route, Router
 
 from checkout.catalogue.reading import CatalogueReader
 from checkout.metrics import Metrics
-from checkout.people.accounts import Account, Accounts, Begun
+from checkout.people.accounts import Account, Accounts
 from checkout.people.contacts import Contacts, Want
+from checkout.people.logins import Begun
 from checkout.people.oidc import NotBelieved, Person
 from checkout.requests import same_site
 from checkout.site.choices import choice_of, link, remembering

@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from checkout.holds.places import OnePlace
-from checkout.people import accounts as module
-from checkout.people.accounts import LOGIN_MS, TOUCH_MS, AccountPart, Accounts, Begun, bounds_of
+from checkout.people import logins as module
+from checkout.people.accounts import TOUCH_MS, AccountPart, Accounts, bounds_of
 from checkout.people.contacts import Contact, Contacts
+from checkout.people.logins import LOGIN_MS, Begun
 from checkout.people.oidc import Person
 from checkout.people.personal import Personal
 from checkout.tables import ACCOUNT_LOGINS, ACCOUNT_SESSIONS, ACCOUNTS, META
