@@ -88,9 +88,9 @@ class StaffPeople:
         }  # fmt: skip
         try:
             with self._main.writing() as connection:
+                _forget_late(connection, now_ms)
                 if self._row(connection, name) is not None:
                     return Invited.NAME_TAKEN
-                _forget_late(connection, now_ms)
                 # What somebody of this name could show before counts for nobody.
                 forget(connection, name)
                 connection.execute(sa.insert(STAFF_PEOPLE), row)

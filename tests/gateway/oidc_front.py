@@ -30,6 +30,7 @@ class Provider:
     now_s: Any
     issuer: str = ""
     subject: str = "ann"
+    back: str = BACK
     wrong: dict[str, Any] = field(default_factory=dict)
     key: Any = RSA_KEY
     keys: list[dict[str, Any]] = field(default_factory=lambda: [public(RSA_KEY)])
@@ -57,7 +58,7 @@ class Provider:
         """Log in at an address that the shop has sent a browser to; returns what the browser brings back."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         assert asked["response_type"] == "code"
-        assert asked["redirect_uri"] == BACK
+        assert asked["redirect_uri"] == self.back
         assert asked["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe(8)
         self.codes[code] = asked
