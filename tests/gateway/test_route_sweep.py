@@ -18,7 +18,9 @@ from checkout.organiser import web as module
 from checkout.organiser.rights import RIGHTS
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
+from checkout.people.oidc import Person
 from checkout.people.staff import StaffRole
+from checkout.people.staff_sessions import csrf_of
 from checkout.people.staff_tokens import StaffTokens
 from checkout.tickets.links import DOORS
 from gateway.settings import Settings
@@ -41,6 +43,11 @@ MAY = {
     "GET /venues": "vsdoO",
     "PUT /venues/{venue}": "oO",
     "POST /venues/{venue}/layouts": "oO",
+    "GET /staff": "O",
+    "POST /staff": "O",
+    "GET /staff/logins": "O",
+    "PUT /staff/{name}/role": "O",
+    "DELETE /staff/{name}": "O",
     "GET /events": "vsdoO",
     "POST /events": "oO",
     "GET /events/{event}": "vsdoO",
@@ -143,6 +150,7 @@ def swept(store_url: str, tmp_path: Path) -> Swept:
     settings = Settings(
         data=tmp_path, store_url=store_url, payments="sandbox", sandbox_port=1, organiser_token=TOKEN,
         oidc_issuer="http://127.0.0.1:1", oidc_client_id="shop", oidc_client_secret="secret",
+        staff_oidc_issuer="http://127.0.0.1:1", staff_oidc_client_id="desk", staff_oidc_client_secret="secret",
     )  # fmt: skip
     return Swept(ShopProcess(settings, Metrics(CollectorRegistry())), tokens)
 
@@ -252,6 +260,104 @@ async def test_accounts_tell_nobody_anything_without_a_session(swept: Swept) -> 
     }
 
 
+async def logged_in(swept: Swept, role: StaffRole) -> dict[str, str]:
+    """Let somebody of a role in; returns what their browser sends with each call."""
+    people = swept.process.shop.people
+    assert people is not None
+    subject = f"subject-of-{role.value}"
+    people.staff_people.invite(f"a-{role.value}", role, 1, issuer="https://id.example", subject=subject)
+    came = await people.staff_sessions.enter(Person("https://id.example", subject, "", ""), "10.0.0.0/24")
+    paper = csrf_of(came.secret)
+    return {"cookie": f"staff={came.secret}", "staff-csrf": paper, "sec-fetch-site": "same-origin"}
+
+
+async def test_a_session_may_what_its_role_may_and_nothing_else(swept: Swept) -> None:
+    """Each address by each role with a cookie; where money moves nobody gets through without a factor."""
+    await swept.process._parts.open()
+    wrong = []
+    for role in StaffRole:
+        async with swept.client() as client:
+            client.headers.update(await logged_in(swept, role))
+            for method, path in swept.routes():
+                answer = await client.request(method, named(path), json={})
+                address = f"{method} {path.removeprefix(PREFIX)}"
+                code = answer.json().get("code") if answer.status_code in {401, 403} else ""
+                may = role in {LETTERS[letter] for letter in MAY[address]}
+                expected = "role-refused" if not may else "second-factor-none" if address in STEP_UP else ""
+                if code != expected:
+                    wrong.append((role.value, address, code))
+    await swept.process._parts.close()
+
+    assert wrong == []
+
+
+async def test_without_the_look_at_the_role_a_viewers_session_does_everything(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant, as with tokens."""
+    monkeypatch.setattr(module, "may", lambda *_: True)
+
+    with pytest.raises(AssertionError):
+        await test_a_session_may_what_its_role_may_and_nothing_else(swept)
+
+
+async def test_a_session_without_its_paper_changes_nothing(swept: Swept) -> None:
+    """At every address that changes anything, and from another site at every address."""
+    await swept.process._parts.open()
+    async with swept.client() as client:
+        client.headers.update(await logged_in(swept, StaffRole.OWNER))
+        bare, foreign = set(), set()
+        for method, path in swept.routes():
+            first = await client.request(method, named(path), json={}, headers={"staff-csrf": "x"})
+            second = await client.request(method, named(path), headers={"sec-fetch-site": "cross-site"})
+            if method != "GET":
+                bare.add(first.json()["code"])
+            foreign.add(second.json()["code"])
+    await swept.process._parts.close()
+
+    assert (bare, foreign) == ({"paper-missing"}, {"cross-site"})
+
+
+async def test_the_staffs_room_tells_nobody_anything_without_a_session(swept: Swept) -> None:
+    """Each of its addresses says what its line says to nobody, to staff's tokens and to fans."""
+    await swept.process._parts.open()
+    found = sorted(
+        (method, route.path)
+        for route in swept.doors._staff.routes
+        for method in route.methods
+        if method != "HEAD"
+    )
+    told = {}
+    for token in ("", TOKEN, swept.tokens[StaffRole.OWNER]):
+        async with swept.client(token) as client:
+            for method, path in found:
+                asked = path.replace("{version}", "x").replace("{name}", "staff.js")
+                answer = await client.request(method, asked)
+                told[f"{method} {path}"] = answer.status_code
+    staff = swept.process._staff
+    assert staff is not None
+    await staff.close()
+    await swept.process._parts.close()
+
+    assert told == {
+        "GET /staff": 200,
+        "GET /staff/callback": 400,
+        "GET /staff/login": 503,
+        "GET /staff/static/{version}/{name}": 404,
+        "GET /staff/who": 401,
+        "POST /staff/device": 401,
+        "POST /staff/device/new": 401,
+        "POST /staff/device/remove": 401,
+        "POST /staff/keys": 401,
+        "POST /staff/keys/options": 401,
+        "POST /staff/keys/remove": 401,
+        "POST /staff/logout": 303,
+        "POST /staff/proof": 401,
+        "POST /staff/proof/options": 401,
+        "POST /staff/recovery": 401,
+    }
+
+
 async def test_scanners_are_told_nothing_without_their_own_token(swept: Swept) -> None:
     """Neither by nobody nor by staff: whoever stands at a door has a token of that event."""
     for token in ("", TOKEN, swept.tokens[StaffRole.SCANNER]):
@@ -273,12 +379,14 @@ async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
 
 
 def test_the_doors_are_those_that_are_swept() -> None:
-    """Health, organisers, scanners, tickets, accounts, hooks, fans: whoever opens another door sweeps it here."""
+    """Health, organisers, staff, scanners, tickets, accounts, hooks, fans: a new door is swept here."""
     names = set(Doors.__call__.__code__.co_names) - {"get", "startswith", "removeprefix"}
 
     assert names == {
         "ACCOUNT",
         "_accounts",
+        "STAFF",
+        "_staff",
         "HEALTH",
         "health",
         "_organisers",
@@ -307,6 +415,9 @@ async def test_without_the_look_at_the_role_a_viewer_gives_money_back(
 
 STEP_UP = {
     "PUT /organisers/{organiser}",
+    "POST /staff",
+    "PUT /staff/{name}/role",
+    "DELETE /staff/{name}",
     "POST /events/{event}/cancel",
     "POST /events/{event}/prices",
     "POST /events/{event}/orders/{order}/refunds",
