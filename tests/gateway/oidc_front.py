@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 from aiohttp import web
@@ -64,6 +64,11 @@ class Provider:
         self.codes[code] = asked
         return {"code": code, "state": asked["state"]}
 
+    async def login(self, request: web.Request) -> web.Response:
+        """Log in whoever comes, and send their browser back."""
+        back = self.log_in(str(request.url))
+        raise web.HTTPSeeOther(f"{self.back}?{urlencode(back)}")
+
     async def token(self, request: web.Request) -> web.Response:
         """Give a token for a code, once, to whom it was made for."""
         self.asked.append("token")
@@ -98,6 +103,7 @@ async def provider(now_s: Any) -> AsyncIterator[Provider]:
         [
             web.get("/.well-known/openid-configuration", own.metadata),
             web.get("/keys", own.published),
+            web.get("/login", own.login),
             web.post("/token", own.token),
         ]
     )

@@ -28,7 +28,6 @@ from tests.kernel.authenticator import Authenticator
 
 SITE = "http://localhost:8080"
 ORIGIN = SITE
-BACK = f"{SITE}/staff/callback"
 TOKEN = "the organiser's own secret"
 PRICES = "/organiser/api/events/summer/prices"
 NEW_PRICES = {"prices": [{"tier": 0, "prices": {"EUR": 4200}}]}
@@ -109,7 +108,7 @@ async def staff_front(store_url: str, folder: Path, **changes: Any) -> AsyncIter
     """Open a shop whose staff log in at a provider of our own."""
     clock: list[Any] = []
     async with provider(lambda: clock[0].now_ms() // 1000) as own:
-        own.back = BACK
+        own.back = f"{changes.get('staff_url', SITE)}/staff/callback"
         settings = {
             "staff_oidc_issuer": own.issuer, "staff_oidc_client_id": CLIENT, "staff_oidc_client_secret": SECRET,
             "staff_url": SITE, **changes,
