@@ -44,6 +44,7 @@ class Kind(StrEnum):
     OPENED = "opened"
     PHASE = "phase"
     CALLED = "called"
+    CLIMBED = "climbed"
     FROZEN = "frozen"
     DRAWN = "drawn"
     ADMITTED = "admitted"

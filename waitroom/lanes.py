@@ -42,6 +42,11 @@ class Moved(NamedTuple):
 _INDEX = {Lane.VERIFIED: 0, Lane.STANDARD: 1, Lane.SUSPECT: 2}
 
 
+def is_better(lane: Lane, other: Lane) -> bool:
+    """Tell whether a lane is called before another one."""
+    return _INDEX[lane] < _INDEX[other]
+
+
 def ordered(serving: Serving) -> Serving:
     """Lift thresholds so that verified >= standard >= suspect; none is ever lowered."""
     standard = max(serving.standard, serving.suspect)

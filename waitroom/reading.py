@@ -14,7 +14,7 @@ from waitroom.draw import Shuffle, draw_id, rounds_for
 from waitroom.estimate import Learned, learn, mark_ms, speed_per_minute
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import JOINABLE, Line, covered, is_void, rank_of
-from waitroom.room_fields import StockState
+from waitroom.room_fields import ChallengeAsks, ChallengeWay, StockState
 from waitroom.rooms import Room
 from waitroom.schedule import Phase, Wanted
 from waitroom.standing import Place, stand
@@ -156,6 +156,13 @@ class Reading:
             delay_s=delay_s,
             leaving=count.leaving if count else 0,
         )
+
+    @property
+    def first_lane(self) -> Lane:
+        """Name the lane in which a newcomer begins; where everybody is asked for a check it is the last one."""
+        rule = self.room.challenge
+        asked = rule.asks is ChallengeAsks.EVERYBODY and rule.way is not ChallengeWay.NONE
+        return Lane.SUSPECT if asked else Lane.STANDARD
 
     @property
     def draw_id(self) -> bytes:

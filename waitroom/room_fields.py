@@ -63,6 +63,31 @@ class LaneShares:
     suspect: float = 0.05
 
 
+class ChallengeWay(StrEnum):
+    """How a place in the lane suspect can show that somebody is there."""
+
+    NONE = "none"
+    WORK = "work"
+    HCAPTCHA = "hcaptcha"
+    TURNSTILE = "turnstile"
+    RECAPTCHA = "recaptcha"
+
+
+class ChallengeAsks(StrEnum):
+    """Who is asked: who looks automatic, or everybody who joins."""
+
+    SUSPECTS = "suspects"
+    EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRule:
+    """The check by which a place leaves the lane suspect."""
+
+    way: ChallengeWay = ChallengeWay.WORK
+    asks: ChallengeAsks = ChallengeAsks.SUSPECTS
+
+
 def _table(table: Mapping[str, reads.Reader], kind: Callable[..., Any]) -> reads.Reader:
     """Read a table of named values into `kind`; its faults are told together."""
 
@@ -137,6 +162,9 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
             "suspect": reads.ratio(0.01, 1),
         },
         LaneShares,
+    ),
+    "challenge": _table(
+        {"way": reads.one_of(*ChallengeWay), "asks": reads.one_of(*ChallengeAsks)}, ChallengeRule
     ),
     "paused": reads.flag,
     "bypass": reads.flag,

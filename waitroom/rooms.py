@@ -28,6 +28,7 @@ from waitroom.room_fields import (
     OVERRIDES,
     ROOM_FIELDS,
     SALE_FIELDS,
+    ChallengeRule,
     CookieAttributes,
     FailureStance,
     LaneShares,
@@ -38,29 +39,10 @@ from waitroom.room_fields import (
 from waitroom.theme import PLAIN, Theme
 
 __all__ = [
-    "ALWAYS",
-    "CookieAttributes",
-    "FailureStance",
-    "LaneShares",
-    "Marks",
-    "Method",
-    "Room",
-    "Route",
-    "Sale",
-    "StockState",
-    "clashes",
-    "cookie_marks",
-    "details",
-    "draws",
-    "merge_patch",
-    "merged",
-    "method",
-    "page_faults",
-    "parse",
-    "read_kept",
-    "sale_to_dict",
-    "to_dict",
-]
+    "ALWAYS", "CookieAttributes", "FailureStance", "LaneShares", "Marks", "Method", "Room", "Route", "Sale",
+    "StockState", "clashes", "cookie_marks", "details", "draws", "merge_patch", "merged", "method",
+    "page_faults", "parse", "read_kept", "sale_to_dict", "to_dict",
+]  # fmt: skip
 
 ALWAYS = "always"
 """The opening of the line that no sale dates; hence no name for a sale."""
@@ -122,6 +104,7 @@ class Room:
     claim_extensions: int = 10
     recall_share: float = 0.15
     lane_shares: LaneShares = field(default_factory=LaneShares)
+    challenge: ChallengeRule = field(default_factory=ChallengeRule)
     paused: bool = False
     bypass: bool = False
     message: str = ""
@@ -272,8 +255,8 @@ def to_dict(room: Room) -> dict[str, Any]:
     for item in fields(room):
         value = getattr(room, item.name)
         match value:
-            case CookieAttributes() | LaneShares():
-                document[item.name] = {part.name: getattr(value, part.name) for part in fields(value)}
+            case ChallengeRule() | CookieAttributes() | LaneShares():
+                document[item.name] = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
             case Theme():
                 document[item.name] = value.to_dict()
             case tuple() if item.name == "sales":

@@ -195,9 +195,9 @@ class Waitroom:
             line = reading.joinable or (reading.line if once and reading.was_open else None)
             if line is None:
                 raise self.closed(reading, now_ms)
-            room, lane = reading.base.name, Lane.STANDARD
+            room, lane = reading.base.name, reading.first_lane
             desk = self._desks.get(room)
-            if desk is None or desk.run != line.run or desk.epoch != line.epoch:
+            if desk is None or (desk.run, desk.epoch, desk.lane) != (line.run, line.epoch, lane):
                 desk = self._desks[room] = Desk(self.signer, room, line.run, line.epoch, lane)
             raw = self._ticket_id(room, line.run, once)
             batches = self._batches.get((room, line.run, lane))

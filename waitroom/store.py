@@ -33,7 +33,7 @@ CARRY_SLACK_MS = 60_000
 _LUA = Path(__file__).parent / "lua"
 _NAMES = (
     "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
-    "census",
+    "census", "climb",
 )  # fmt: skip
 _NEW_CALLS = 128
 
@@ -62,6 +62,8 @@ class Keys:
         self.journal = stem + "journal"
         self.calls = stem + "calls"
         self.counts = stem + "counts"
+        self.in_verified = stem + "in-verified"
+        self.in_standard = stem + "in-standard"
         self.here = stem + "here:"
         self.config = stem + "config"
         self.once = stem + "once:"
@@ -78,7 +80,7 @@ class Keys:
 
     def of_run(self, issued: int) -> list[str]:
         """Name what dies with a run of `issued` numbers, besides its line and calls."""
-        return [*self.chunks(issued), self.counts]
+        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard]
 
 
 class LineStore:
@@ -209,6 +211,20 @@ class LineStore:
             },
             now_ms,
         )  # fmt: skip
+
+    async def climb(
+        self, room: str, run: str, number: int, before: Lane, after: Lane, why: str, now_ms: int | None = None
+    ) -> Answer:
+        """Bring a place into a better lane."""
+        keys = self.keys(room)
+        names = {
+            "line": keys.line, "journal": keys.journal,
+            "in_verified": keys.in_verified, "in_standard": keys.in_standard,
+        }  # fmt: skip
+        args: dict[str, str | int] = {
+            "run": run, "number": number, "before": before, "after": after, "why": why,
+        }  # fmt: skip
+        return await self._call("climb", names, args, now_ms)
 
     async def lift(
         self, room: str, run: str, issued: int, serving: Serving, why: str, now_ms: int | None = None

@@ -78,12 +78,13 @@ class Desk:
     For tickets without identity and key, which is what a crowd's first second consists of.
     """
 
-    __slots__ = ("_head", "_leaf_head", "_signer", "_tail", "epoch", "run")
+    __slots__ = ("_head", "_leaf_head", "_signer", "_tail", "epoch", "lane", "run")
 
     def __init__(self, signer: TicketSigner, room: str, run: str, epoch: int, lane: Lane) -> None:
         """Prepare what all these tickets share."""
         self.run = run
         self.epoch = epoch
+        self.lane = lane
         self._signer = signer
         self._head = f"1|{room}|{run}|{epoch}|"
         self._tail = f"|{lane}|"

@@ -241,7 +241,7 @@ class LineWeb:
                 page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
                 await _show(scope, send, reason.status, page, _NO_STORE)
                 return
-            lane = "standard"
+            lane = str(reading.first_lane)
             headers.append((b"set-cookie", papers.ticket_cookie(text)))
         else:
             text, number, lane = held[0], held[1].number, str(held[1].lane)

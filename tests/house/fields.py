@@ -41,6 +41,10 @@ ROOM: dict[str, str] = {
     "lane_shares.verified": "share of the lane verified",
     "lane_shares.standard": "share of the lane standard",
     "lane_shares.suspect": "share of the lane suspect: a floor, so that nobody waits for ever",
+    "challenge": "the check by which a place leaves the lane suspect ([challenges](challenges.md))",
+    "challenge.way": "`work`: the device works for some seconds; `hcaptcha`, `turnstile`, `recaptcha`: a provider's "
+    "check, with WAITROOM_ settings of its own; `none`: there is no check",
+    "challenge.asks": "`suspects`: who looks automatic; `everybody`: whoever joins begins in the lane suspect",
     "paused": "nobody is called; everybody keeps their place",
     "bypass": "the gate lets everybody pass",
     "message": "text on every waiting page",

@@ -49,6 +49,7 @@ class Machine(RuleBasedStateMachine):
         self.line: Line | None = None
         self.batches = 0
         self.leaves: dict[int, bytes] = {}
+        self.reached: dict[int, Lane] = {}
         self.keyed: dict[str, tuple[str, int]] = {}
 
     def teardown(self) -> None:
@@ -79,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         old = self.line.run if self.line else ""
         before = old if seen else "somebody-else"
         run = f"{int(old or RUN, 16) + 1:016x}"
-        stale = self.store.keys(ROOM).chunks(self.line.issued) if self.line else []
+        stale = self.store.keys(ROOM).of_run(self.line.issued) if self.line else []
         self.line, expected = rules.open_run(self.line, before, run, "always", phase, commitment, self.now_ms)
         answer = self.loop.run(
             self.store.open(ROOM, before, run, "always", phase, commitment, "test", stale, self.now_ms)
@@ -87,6 +88,7 @@ class Machine(RuleBasedStateMachine):
         assert answer[0] == type(expected).__name__.lower()
         if answer[0] == "opened":
             self.leaves.clear()
+            self.reached.clear()
 
     @rule(count=COUNTS, limit=LIMITS, lane=st.sampled_from(list(Lane)), ours=st.booleans())
     def join(self, count: int, limit: int | None, lane: Lane, ours: bool) -> None:
@@ -171,6 +173,31 @@ class Machine(RuleBasedStateMachine):
         else:
             assert answer[0] == type(expected).__name__.lower()
 
+    @rule(
+        number=st.sampled_from([-1, 0, 1, 2]),
+        before=st.sampled_from([Lane.SUSPECT, Lane.STANDARD]),
+        after=st.sampled_from([Lane.STANDARD, Lane.VERIFIED]),
+        ours=st.booleans(),
+        last=st.booleans(),
+    )
+    def climb(self, number: int, before: Lane, after: Lane, ours: bool, last: bool) -> None:
+        """Bring one of a few places into a better lane, often again, with an older ticket, or one that nobody has."""
+        assert self.line is not None
+        if before is after:
+            return
+        number = self.line.issued - number if last else number
+        run, reached = self.line.run if ours else "other", self.reached.get(number)
+        self.line, reached, expected = rules.climb(
+            self.line, reached, run, number, before, after, self.now_ms
+        )
+        if reached is not None:
+            self.reached[number] = reached
+        answer = self.loop.run(self.store.climb(ROOM, run, number, before, after, "work", self.now_ms))
+        if isinstance(expected, rules.Climbed):
+            assert answer == ["climbed", expected.lane.encode(), expected.since_ms]
+        else:
+            assert answer == ["stale"]
+
     @rule()
     def freeze(self) -> None:
         """Close the draw."""
@@ -212,7 +239,7 @@ class Machine(RuleBasedStateMachine):
         """Take the line away for one that is put back, unless it is that one's own or newer; then begin again."""
         assert self.line is not None
         run, epoch = self.line.run if ours else "ffffffffffffffff", self.line.epoch + later
-        stale = self.store.keys(ROOM).chunks(self.line.issued)
+        stale = self.store.keys(ROOM).of_run(self.line.issued)
         after, expected = rules.clear(self.line, run, epoch)
         answer = self.loop.run(self.store.clear(ROOM, run, epoch, stale, self.now_ms))
         assert answer[0] == type(expected).__name__.lower()
@@ -225,6 +252,7 @@ class Machine(RuleBasedStateMachine):
             assert kept == [b"wr:{main}:journal"]
             self.line = None
             self.leaves.clear()
+            self.reached.clear()
             self.open(phase=Phase.SERVING, commitment="", seen=True)
 
     @invariant()
@@ -243,6 +271,12 @@ class Machine(RuleBasedStateMachine):
         if self.line is not None:
             serving = self.line.serving
             assert self.line.issued >= serving.verified >= serving.standard >= serving.suspect
+
+    @invariant()
+    def a_lane_never_holds_fewer_than_nobody(self) -> None:
+        """Whoever climbs out of it, and by whatever ticket."""
+        if self.line is not None:
+            assert 0 <= self.line.joined_suspect <= self.line.issued
 
     @invariant()
     def every_number_has_the_leaf_of_its_join(self) -> None:
@@ -299,6 +333,12 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("clear", "or old[1] == run", "", id="a line is taken away for itself"),
         pytest.param(
             "clear", "tonumber(old[2]) >= epoch", "false", id="a newer line is taken away for an older"
+        ),
+        pytest.param("climb", "old[1] ~= run or ", "", id="a place of another run climbs"),
+        pytest.param("climb", "or number >= tonumber(old[2])", "", id="a number that nobody has climbs"),
+        pytest.param("climb", "and tonumber(old[4] or 0) > 0", "", id="a lane holds fewer than nobody"),
+        pytest.param(
+            "climb", "math.max(now_ms, tonumber(old[3]))", "now_ms", id="time turns back for a climb"
         ),
         pytest.param("open", "if current ~= seen then", "if false then", id="two workers open two runs"),
     ],

@@ -5,8 +5,8 @@
  * here itself, because WebCrypto is slow for hundreds of tiny hashes, and missing on plain HTTP.
  */
 
-const K = primesRoots(64, 3);
-const H0 = primesRoots(8, 2);
+export const K = primesRoots(64, 3);
+export const H0 = primesRoots(8, 2);
 
 /** SHA-256 constants: the first 32 bits of the fractional parts of the roots of the first primes. */
 function primesRoots(count, degree) {
