@@ -8,6 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY kernel kernel
 COPY waitroom waitroom
 COPY admission admission
+COPY botguard botguard
 COPY checkout checkout
 COPY dashboards dashboards
 COPY gateway gateway

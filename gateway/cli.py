@@ -42,6 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "gateway",
             "waitroom",
             "admission",
+            "botguard",
             "kernel",
             "checkout",
         }:

@@ -27,7 +27,7 @@ from checkout.people.addresses import read_email, same_address
 from checkout.people.columns import SEALED_WAITERS
 from checkout.people.contacts import Contact, Homes
 from checkout.people.keys import PeopleKeys
-from checkout.people.sealing import CannotOpen
+from kernel.sealing import CannotOpen
 from checkout.tables import ORDERS, STANDS_IN_LINE, WAITLIST, WAITLIST_CONTACTS
 from checkout.waitlist.store import offer_message
 from kernel.clock import Clock

@@ -113,7 +113,7 @@ APACHE_WORDS_SHA256 = "0ffddef9e48f8a09aed5caf2d44f7ba1c1be2d9b8e0a6f693b1635b2d
 
 
 def test_every_package_is_shipped_and_nothing_else() -> None:
-    """What setuptools packs are the six packages, each with an __init__.py; no tests, no benchmarks."""
+    """What setuptools packs are the seven packages, each with an __init__.py; no tests, no benchmarks."""
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
 
     assert found["include"] == [f"{name}*" for name in PACKAGES]
@@ -125,7 +125,7 @@ def test_the_base_install_is_what_a_backend_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert [re.split(r"[<>=\[]", row)[0] for row in project["dependencies"]] == ["PyJWT", "cryptography"]
-    assert {"geoip", "server", "postgres", "test"} == set(project["optional-dependencies"])
+    assert {"bots", "geoip", "server", "postgres", "test"} == set(project["optional-dependencies"])
 
 
 def test_what_goes_on_for_ever_ends_when_it_is_asked_to() -> None:

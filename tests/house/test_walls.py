@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.house.tree import PACKAGES, ROOT
 
-DOMAINS = ("waitroom", "admission", "checkout", "dashboards")
+DOMAINS = ("waitroom", "admission", "botguard", "checkout", "dashboards")
 
 
 def settings() -> dict[str, object]:

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("kernel", "waitroom", "admission", "checkout", "dashboards", "gateway")
+PACKAGES = ("kernel", "waitroom", "admission", "botguard", "checkout", "dashboards", "gateway")
 LEFT_BEHIND = {
     ".git", ".venv", ".demo", "__pycache__", "build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache",
     ".hypothesis", ".import_linter_cache", ".grimp_cache", "htmlcov", "report",

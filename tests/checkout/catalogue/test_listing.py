@@ -63,7 +63,7 @@ def test_only_who_is_named_here_reads_from_it() -> None:
     """In all packages, function by function."""
     found = {
         path.relative_to(ROOT).as_posix(): names
-        for package in ("kernel", "waitroom", "admission", "checkout", "dashboards", "gateway")
+        for package in ("kernel", "waitroom", "admission", "botguard", "checkout", "dashboards", "gateway")
         for path in sorted((ROOT / package).rglob("*.py"))
         if (names := listers(path.read_text(encoding="utf-8")))
     }

@@ -1,0 +1,1 @@
+"""Features: what of a rhythm is measured, by name, in one order, under one version."""

@@ -1,0 +1,1 @@
+"""Model: boosted trees as plain numbers, scored without any library."""

@@ -1,0 +1,1 @@
+"""Rhythm: how a page is handled, as a small summary that grows with each event and keeps no trace."""

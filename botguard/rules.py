@@ -1,0 +1,1 @@
+"""Rules: bots so plain that no model is needed."""

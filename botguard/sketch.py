@@ -1,0 +1,1 @@
+"""Sketch: a few numbers by which a trace is known again."""
