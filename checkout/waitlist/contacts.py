@@ -27,12 +27,12 @@ from checkout.people.addresses import read_email, same_address
 from checkout.people.columns import SEALED_WAITERS
 from checkout.people.contacts import Contact, Homes
 from checkout.people.keys import PeopleKeys
-from kernel.sealing import CannotOpen
 from checkout.tables import ORDERS, STANDS_IN_LINE, WAITLIST, WAITLIST_CONTACTS
 from checkout.waitlist.store import offer_message
 from kernel.clock import Clock
 from kernel.database import take_turn
 from kernel.errors import Refused, Unavailable
+from kernel.sealing import CannotOpen
 
 log = logging.getLogger(__name__)
 
