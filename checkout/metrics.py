@@ -123,6 +123,14 @@ class Metrics:
             )
         )
 
+        self.push_devices = Words(
+            counter(
+                "push_devices",
+                "Browsers that are told of an order: kept, gone at their service, erased on demand, purged",
+                "outcome",
+            )
+        )
+
         # What people are told
         self.outbox_waiting = gauge(
             "outbox_waiting_messages", "Messages that wait to be sent, by channel", "place", "channel"

@@ -278,6 +278,19 @@ WAITLIST_CONTACTS = sa.Table(
     sa.Index("waitlist_contacts_email", "email_index"),
     sa.Index("waitlist_contacts_account", "account_id"),
 )
+PUSH_DEVICES = sa.Table(
+    "push_devices",
+    META,
+    words("event_id", key=True),
+    # An order, as a message's subject.
+    words("subject", key=True),
+    # An index of the browser's address (people.keys), which tells nobody what it is.
+    words("device", key=True),
+    # Sealed (people.sealing): whoever has it and our key can show something on somebody's screen.
+    words("subscription"),
+    words("language"),
+    large("changed_ms"),
+)
 STORE_EPOCHS = sa.Table("store_epochs", META, words("event_id", key=True), whole("epoch"))
 
 # ------------------------------------------------------------------------------------ log
@@ -340,6 +353,7 @@ INVENTORY = (
     SCANS,
     CONTACTS,
     WAITLIST_CONTACTS,
+    PUSH_DEVICES,
     OUTBOX,
     OUTBOX_SENDS,
     IDEMPOTENCY,

@@ -179,7 +179,7 @@ class ShopProcess:
         metrics = metrics or Metrics()
         self._judge: FraudJudge | None = None
         self._tickets: JoinedTickets | None = None
-        tills, signals, tickets, people = None, None, None, None
+        tills, signals, tickets, people, push = None, None, None, None, None
         site = settings.site
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
         if settings.payments != "none" and not self._roles.isdisjoint(
@@ -189,6 +189,7 @@ class ShopProcess:
             from gateway import (  # noqa: PLC0415
                 shop_judge,
                 shop_people,
+                shop_push,
                 shop_signals,
                 shop_tickets,
                 shop_tills,
@@ -216,6 +217,7 @@ class ShopProcess:
             people = shop_people.JoinedPeople(
                 settings, parts, buyer_of, metrics, site=site, tickets_of=tickets.links.tickets
             )
+            push = shop_push.joined_push(settings, parts, people, tickets, buyer_of, metrics)
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run
@@ -228,6 +230,7 @@ class ShopProcess:
                 None if people is None else ShopContacts(people.contacts, people.waiting),
                 None if tickets is None else TicketPapers(tickets.service, parts.catalogue),
                 None if tickets is None else tickets.links.tickets,
+                None if push is None else push.channel,
             )
             works["outbox"] = self._post.run
         self.shop = JoinedShop(
@@ -247,6 +250,7 @@ class ShopProcess:
             watch=UNWATCHED if signals is None else signals,
             works=works,
             tickets=tickets,
+            push=push,
         )
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
         fans = AdmissionGuard(

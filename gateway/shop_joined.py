@@ -49,6 +49,7 @@ from kernel.tasks import is_ending
 if TYPE_CHECKING:
     from gateway.shop_judge import FraudJudge
     from gateway.shop_people import JoinedPeople
+    from gateway.shop_push import JoinedPush
     from gateway.shop_tickets import JoinedTickets
     from gateway.shop_tills import JoinedTills
 
@@ -85,6 +86,12 @@ def hold_ids(secret: bytes) -> Callable[[str, str, str], bytes]:
     return hold_id
 
 
+def no_tickets(event: str, order: str) -> str:
+    """Give no address: a shop without tickets."""
+    del event, order
+    return ""
+
+
 class JoinedShop:
     """One process's shop."""
 
@@ -107,6 +114,7 @@ class JoinedShop:
         watch: Watch = UNWATCHED,
         works: Mapping[str, Work] | None = None,
         tickets: "JoinedTickets | None" = None,
+        push: "JoinedPush | None" = None,
     ) -> None:
         """`who` names this process for its turns; `rooms` hear what is left, if there are any.
 
@@ -116,7 +124,7 @@ class JoinedShop:
 
         `watch` hears what buyers do with seats; `works`: more to do in the background, by name.
 
-        `tickets` are what `tills` have sold.
+        `tickets` are what `tills` have sold; `push` has browsers told.
         """
         self._works = dict(works or {})
         self.parts = parts
@@ -153,7 +161,8 @@ class JoinedShop:
                 tills.ordering, self.reserving, tills.ways, buyer_of, tills.seen_of,
                 fields=tills.fields, is_live=tills.is_live, contacts=None if people is None else people.pages,
                 accounts=None if people is None else people.accounts,
-                **({} if tickets is None else {"tickets_of": tickets.links.tickets}),
+                push=None if push is None else push.pages,
+                tickets_of=no_tickets if tickets is None else tickets.links.tickets,
             )  # fmt: skip
         listed = CatalogueWeb(catalogue)
         self.app = Shop(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from checkout.metrics import Metrics
 from checkout.people.accounts import AccountPart, Accounts, bounds_of
 from checkout.people.contacts import Contacts, Purging
+from checkout.people.devices import Devices
 from checkout.people.factors import Factors
 from checkout.people.keys import PeopleKeys
 from checkout.people.personal import Part, Personal
@@ -80,8 +81,11 @@ class JoinedPeople:
         kept = Accounts(parts.database, parts.shards, self.keys, clock, bounds)
         self.contacts = Contacts(parts.shards, self.keys, clock, metrics, kept.contact, tickets_resent(parts))
         self.waiting = WaitlistContacts(parts.shards, self.keys, clock, metrics, mail_resent(parts))
+        self.devices = Devices(parts.shards, self.keys, clock, metrics)
         self.personal = Personal(
-            parts.shards, self.contacts, [AccountPart(kept), WaitlistPart(self.waiting), *more]
+            parts.shards,
+            self.contacts,
+            [AccountPart(kept), WaitlistPart(self.waiting), self.devices, *more],
         )
         self.database = parts.database
         self.factors = Factors(parts.database, self.keys, clock)

@@ -13,7 +13,7 @@ from checkout.grouping import Grouping
 from checkout.metrics import Metrics
 from checkout.notifications.message import MAIL, Kind, Message, message_id
 from checkout.notifications.nobody import NoContacts, NoPapers
-from checkout.notifications.ports import Channel, Contact, Contacts, Papers
+from checkout.notifications.ports import Channel, Contact, Contacts, Links, Papers
 from checkout.notifications.relay import Home, Relay
 from checkout.notifications.settings import NotificationSettings, secret_of
 from checkout.notifications.store import afresh
@@ -29,6 +29,7 @@ from kernel.settings import env, read
 
 DAY_MS = 86_400_000
 DEMO_SENDER = "Aurora Hall <tickets@aurora.example>"
+DEMO_CONTACT = "mailto:tickets@aurora.example"
 WITH_TICKETS = frozenset({Kind.ORDER_PAID, Kind.ORDER_REFUNDED, Kind.EVENT_CANCELLED})
 """Messages about an order that has, or had, tickets."""
 
@@ -129,6 +130,19 @@ class ShopHomes:
             return False
 
 
+def chosen(settings: Settings) -> NotificationSettings:
+    """Read what the operator has chosen; the demo has choices of its own. Raises ``Misconfigured``."""
+    if settings.notifications is None and settings.shop_demo:
+        # Whoever tries the shop out sees what its buyers are sent.
+        return NotificationSettings(
+            mail_folder=settings.mail_folder,
+            mail_from=DEMO_SENDER,
+            push_contact=DEMO_CONTACT,
+            push_local=True,
+        )
+    return notification_settings(settings.notifications)
+
+
 def post_of(
     settings: Settings,
     parts: ShopParts,
@@ -136,14 +150,12 @@ def post_of(
     contacts: Contacts | None = None,
     papers: Papers | None = None,
     tickets_of: Callable[[str, str], str] | None = None,
+    push: Callable[[Links], Channel] | None = None,
 ) -> Relay:
-    """Join everything; nothing is connected yet. Raises ``Misconfigured``."""
-    own = notification_settings(settings.notifications)
-    if settings.notifications is None and settings.shop_demo:
-        # Whoever tries the shop out sees what its buyers are sent.
-        own = NotificationSettings(mail_folder=settings.mail_folder, mail_from=DEMO_SENDER)
-    site = settings.site
-    writer = Mails(parts.catalogue, ShopLinks(site, tickets_of))
+    """Join everything; nothing is connected yet. `push` makes the channel to browsers. Raises ``Misconfigured``."""
+    own = chosen(settings)
+    links = ShopLinks(settings.site, tickets_of)
+    writer = Mails(parts.catalogue, links)
     channels: list[Channel] = []
     if own.mail_host is not None or own.mail_folder is not None:
         from checkout.notifications.folder import Folder  # noqa: PLC0415
@@ -168,6 +180,8 @@ def post_of(
             )
         except NoAddress as error:
             raise Misconfigured([f"mail_from, mail_reply_to: {error}."]) from error
+    if push is not None:
+        channels.append(push(links))
     if own.webhook_urls:
         from checkout.notifications.webhooks import Webhook  # noqa: PLC0415
 

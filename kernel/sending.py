@@ -19,7 +19,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a try, and why, in a word or a sentence without any address."""
+    """What came of a try, and why, in a word or a sentence without any address.
+
+    `later_s`: whoever did not take it now wants not to be asked before.
+    """
 
     outcome: Outcome
     why: str = ""
+    later_s: int = 0

@@ -12,9 +12,9 @@ from typing import Any
 
 from kernel.sending import Outcome, Result
 
-__all__ = ["MAIL", "WEBHOOK", "Kind", "Message", "Outcome", "Result", "Send", "SendState", "message_id"]
+__all__ = ["MAIL", "PUSH", "WEBHOOK", "Kind", "Message", "Outcome", "Result", "Send", "SendState", "message_id"]
 
-MAIL, WEBHOOK = "mail", "webhook"
+MAIL, PUSH, WEBHOOK = "mail", "push", "webhook"
 """Channels. A webhook is named as well: ``webhook.sms``."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")

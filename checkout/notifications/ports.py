@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from checkout.notifications.message import Message, Result, Send
+from kernel.webpush import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,50 @@ class Writer(Protocol):
 
     async def write(self, message: Message, contact: Contact) -> Mail:
         """Write a mail in the contact's language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a browser shows: a line, a sentence, in a language and its direction, and the path of the page."""
+
+    title: str
+    body: str
+    language: str
+    direction: str
+    path: str
+
+
+class NoteWriter(Protocol):
+    """Finds the few words of a note."""
+
+    async def note(self, message: Message, language: str) -> Note:
+        """Write a note; nothing of a person stands in it."""
+
+
+class Device(Protocol):
+    """A browser in which somebody wants to be told."""
+
+    @property
+    def name(self) -> str:
+        """Name it within its order."""
+
+    @property
+    def subscription(self) -> Subscription:
+        """Tell where it is reached."""
+
+    @property
+    def language(self) -> str:
+        """Tell in which language."""
+
+
+class Devices(Protocol):
+    """Knows the browsers to be told."""
+
+    async def of(self, event: str, subject: str) -> Sequence[Device]:
+        """Return those of an order."""
+
+    async def gone(self, event: str, subject: str, name: str) -> None:
+        """Hear that a browser is reached no more."""
 
 
 class Contacts(Protocol):

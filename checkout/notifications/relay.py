@@ -209,7 +209,7 @@ class Relay:
                 if is_last(tries, self._tries):
                     work, word = _marking(send, SendState.DEAD, tries, now_ms, result.why), "dead"
                 else:
-                    due_ms = again_ms(tries, self._chance(), now_ms)
+                    due_ms = max(again_ms(tries, self._chance(), now_ms), now_ms + result.later_s * 1000)
                     work = _marking(send, SendState.WAITING, tries, due_ms, result.why)
         if await home.group.write(work):
             self._metrics.outbox_sends.labels(channel.label, word).inc()

@@ -14,6 +14,7 @@ from checkout.notifications.backoff import TRIES
 from checkout.notifications.message import Kind
 from kernel.errors import Misconfigured
 from kernel.settings import setting
+from kernel.webpush import is_contact, wrong_hosts
 
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 """This machine; what goes there needs no TLS."""
@@ -60,6 +61,23 @@ class NotificationSettings:
     webhook_patience_s: float = setting(
         default=10.0, minimum=0.05, maximum=30, help="time that an address has to answer"
     )
+    push_contact: str | None = setting(
+        default=None,
+        help="whom push services may write to, as mailto:tickets@aurora.example or https://aurora.example; "
+        "none: no messages in browsers",
+    )
+    push_hosts: tuple[str, ...] = setting(
+        default=(), help="push services beside those of known browsers: hosts, or *. and a host"
+    )
+    push_local: bool = setting(
+        default=False, help="a push service may be on this machine, without TLS: for trying out"
+    )
+    push_keys: Path | None = setting(  # noqa: RUF009
+        default=None, help="file with the keys of push messages; empty: push-keys.json in the data folder"
+    )
+    push_patience_s: float = setting(
+        default=10.0, minimum=0.05, maximum=30, help="time that a push service has to answer"
+    )
     tries: int = setting(
         default=TRIES, minimum=1, maximum=100, help="tries after which a message is given up"
     )
@@ -88,6 +106,9 @@ class NotificationSettings:
             faults.append("Webhooks need a secret (webhook_secret).")
         if self.webhook_secret is not None and len(secret_of(self.webhook_secret)) < SECRET_LEAST:
             faults.append("webhook_secret: write whsec_ and the base64 of at least 24 random octets.")
+        if self.push_contact is not None and not is_contact(self.push_contact):
+            faults.append("push_contact: write mailto:somebody@example.com, or https://example.com.")
+        faults += [f"push_hosts: {host!r} is no host." for host in wrong_hosts(self.push_hosts)]
         kinds = [kind.value for kind in Kind]
         faults += [
             f"webhook_kinds: there is no {kind!r}; there are {', '.join(kinds)}."

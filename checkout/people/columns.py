@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from checkout.tables import ACCOUNTS, CONTACTS, STAFF_FACTORS, WAITLIST_CONTACTS
+from checkout.tables import ACCOUNTS, CONTACTS, PUSH_DEVICES, STAFF_FACTORS, WAITLIST_CONTACTS
 from kernel.sealing import Where
 
 
@@ -35,4 +35,5 @@ SEALED_CONTACTS = SealedTable(CONTACTS, ("email", "name"))
 SEALED_ACCOUNTS = SealedTable(ACCOUNTS, ("email", "name"))
 SEALED_FACTORS = SealedTable(STAFF_FACTORS, ("secret",))
 SEALED_WAITERS = SealedTable(WAITLIST_CONTACTS, ("email",))
-SEALED_TABLES = (SEALED_CONTACTS, SEALED_WAITERS, SEALED_ACCOUNTS, SEALED_FACTORS)
+SEALED_DEVICES = SealedTable(PUSH_DEVICES, ("subscription",))
+SEALED_TABLES = (SEALED_CONTACTS, SEALED_WAITERS, SEALED_ACCOUNTS, SEALED_FACTORS, SEALED_DEVICES)

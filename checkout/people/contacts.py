@@ -26,7 +26,7 @@ from checkout.metrics import Metrics
 from checkout.people.addresses import read_email, same_address
 from checkout.people.columns import SEALED_CONTACTS
 from checkout.people.keys import PeopleKeys
-from checkout.tables import CONTACTS, ORDERS
+from checkout.tables import CONTACTS, ORDERS, PUSH_DEVICES
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.sealing import CannotOpen
@@ -263,9 +263,11 @@ class Purging:
                 except Unavailable:
                     continue  # It is on its way.
                 whole = event in begun
-                gone += await asyncio.to_thread(
+                contacts, devices = await asyncio.to_thread(
                     _purge, home.database, event, now_ms - LEFTOVER_MS, whole=whole
                 )
+                gone += contacts
+                self._metrics.push_devices.count("purged", devices)
         if gone:
             self._metrics.contacts.count("purged", gone)
             log.info("contacts were erased, their time was over", extra={"count": gone})
@@ -290,16 +292,23 @@ def _put(connection: Connection, row: dict[str, str | int]) -> None:
 def _events(database: ShopDatabase) -> Sequence[str]:
     with database.reading() as connection:
         return list(
-            connection.scalars(sa.select(CONTACTS.c.event_id).distinct().order_by(CONTACTS.c.event_id))
+            connection.scalars(
+                sa.union(sa.select(CONTACTS.c.event_id), sa.select(PUSH_DEVICES.c.event_id)).order_by(
+                    "event_id"
+                )
+            )
         )
 
 
-def _purge(database: ShopDatabase, event: str, over_ms: int, *, whole: bool) -> int:
-    gone = sa.delete(CONTACTS).where(CONTACTS.c.event_id == event)
+def _purge(database: ShopDatabase, event: str, over_ms: int, *, whole: bool) -> tuple[int, int]:
+    """Erase contacts and devices; returns how many of each."""
+    over = sa.select(ORDERS.c.id).where(
+        ORDERS.c.event_id == event, ORDERS.c.state.in_(CAME_TO_NOTHING), ORDERS.c.until_ms < over_ms
+    )
+    contacts = sa.delete(CONTACTS).where(CONTACTS.c.event_id == event)
+    devices = sa.delete(PUSH_DEVICES).where(PUSH_DEVICES.c.event_id == event)
     if not whole:
-        over = sa.select(ORDERS.c.id).where(
-            ORDERS.c.event_id == event, ORDERS.c.state.in_(CAME_TO_NOTHING), ORDERS.c.until_ms < over_ms
-        )
-        gone = gone.where(CONTACTS.c.order_id.in_(over))
+        contacts = contacts.where(CONTACTS.c.order_id.in_(over))
+        devices = devices.where(PUSH_DEVICES.c.subject.in_(over))
     with database.writing() as connection:
-        return connection.execute(gone).rowcount
+        return connection.execute(contacts).rowcount, connection.execute(devices).rowcount

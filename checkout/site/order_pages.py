@@ -32,6 +32,7 @@ from checkout.site.account_pages import AccountPages
 from checkout.site.contact_pages import ContactPages
 from checkout.site.fields import TOKEN, CardFields
 from checkout.site.forms import html, one, read_form
+from checkout.site.push_pages import PushPages
 from checkout.site.render import Event, Pages, Visit, can_be_paid, content_security_policy
 from kernel.asgi import Scope
 
@@ -72,15 +73,17 @@ class OrderPages:
         tickets_of: Callable[[str, str], str] = lambda *_: "",
         contacts: ContactPages | None = None,
         accounts: AccountPages | None = None,
+        push: PushPages | None = None,
     ) -> None:
         """`buyer_of` tells who asks; it may raise ``Refused``. `is_live`: what is paid is real money.
 
         `tickets_of` gives the address of an order's tickets, by event and order. `contacts` ask where they go,
-        `accounts` keep orders; None: nobody is asked, and nobody logs in.
+        `accounts` keep orders, `push` has browsers told; None: nobody is asked, and nobody logs in.
         """
         self._tickets_of = tickets_of
         self._contacts = contacts
         self._accounts = accounts
+        self._push = push
         self._ordering = ordering
         self._reserving = reserving
         self._ways = [(way.token, way.words) for way in ways]
@@ -104,6 +107,7 @@ class OrderPages:
             Route(f"{event}/order/{{order}}/pay", self.pay, methods=["POST"]),
             Route(f"{event}/order/{{order}}/leave", self.leave, methods=["POST"]),
             *(self._contacts.routes(visit_of) if self._contacts is not None else ()),
+            *(self._push.routes(visit_of) if self._push is not None else ()),
             *(
                 [Route(f"{event}/order/{{order}}/keep", self._accounts.keep, methods=["POST"])]
                 if self._accounts is not None
@@ -159,6 +163,7 @@ class OrderPages:
             tickets,
             contact,
             account,
+            None if self._push is None else self._push.shown(event["id"], name, request.url.path),
         )
         return html(request.scope, text, policy=policy)
 

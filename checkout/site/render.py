@@ -128,6 +128,21 @@ class ShownWaiter:
     is_away: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ShownPush:
+    """What a page's script needs to have its browser told of an order.
+
+    `key`: what it subscribes under; `keys`: those that count, with blanks between; `path`: where it sends what it gets.
+    """
+
+    key: str
+    keys: str
+    path: str
+    order: str
+    worker: str
+    scope: str
+
+
 class ShownAccount(StrEnum):
     """How an order stands to whoever is logged in, or is not."""
 
@@ -286,6 +301,7 @@ class Pages:
         tickets: str = "",
         contact: ShownContact | None = None,
         account: ShownAccount | None = None,
+        push: ShownPush | None = None,
     ) -> str:
         """Show an order, as `GET …/orders/{id}` answers it; `ways` to pay are tokens and the keys of their words.
 
@@ -305,11 +321,19 @@ class Pages:
             tickets=tickets,
             contact=contact,
             account=account,
+            push=push,
         )
 
-    def tickets(self, visit: Visit, event: Event, cards: Sequence[Mapping[str, Any]], paper: str) -> str:
+    def tickets(
+        self,
+        visit: Visit,
+        event: Event,
+        cards: Sequence[Mapping[str, Any]],
+        paper: str,
+        push: ShownPush | None = None,
+    ) -> str:
         """Show tickets; `paper` is the address of all of them as a PDF, '' for none."""
-        return self._page("tickets.html", visit, event=event, cards=cards, paper=paper)
+        return self._page("tickets.html", visit, event=event, cards=cards, paper=paper, push=push)
 
     def gift(self, visit: Visit, event: Event, face: Face, path: str, *, is_open: bool) -> str:
         """Show a ticket that somebody gives, or that it is not to be had any more."""

@@ -27,6 +27,7 @@ from starlette.routing import Route
 from checkout.catalogue.reading import CatalogueReader
 from checkout.requests import same_site
 from checkout.site.forms import html
+from checkout.site.push_pages import PushPages
 from checkout.site.render import Event, Pages, Visit
 from checkout.site.ticket_faces import face
 from checkout.site.ticket_papers import printed
@@ -70,6 +71,7 @@ class TicketPages:
         can_be_given: bool = True,
     ) -> None:
         """`site`: the shop's address as fans see it; `signer`: of passes, None: there are none."""
+        self.push: PushPages | None = None
         self._tickets = tickets
         self._links = links
         self._catalogue = catalogue
@@ -123,7 +125,10 @@ class TicketPages:
         ]
         has_paper = any(card["state"] == "valid" for card in cards)
         paper = f"{here}/tickets.pdf" if has_paper else ""
-        return _private(request, self._pages.tickets(visit, event, cards, paper))
+        push, name = None, request.path_params["name"]
+        if self.push is not None and not is_ticket_id(name):
+            push = self.push.shown(event["id"], name, here)
+        return _private(request, self._pages.tickets(visit, event, cards, paper, push))
 
     async def paper(self, request: Request) -> Response:
         """Give the tickets that count as a PDF, a page for each."""

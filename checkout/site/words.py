@@ -29,8 +29,8 @@ __all__ = ["SERVER_ONLY", "SOURCE", "Catalogue", "faults", "isolated", "language
 
 SERVER_ONLY = (
     "account.", "contact.", "currency.", "decline.", "event.", "fields.", "finish.", "form.", "language.locale",
-    "language.name", "mail.", "missing.", "order.", "page.", "plain.", "programme.", "reserved.", "scan.", "seats.",
-    "ticket.", "trouble.", "waitlist.plain-", "way.",
+    "language.name", "mail.", "missing.", "order.", "page.", "plain.", "programme.", "push.", "reserved.", "scan.",
+    "seats.", "ticket.", "trouble.", "waitlist.plain-", "way.",
 )  # fmt: skip
 """Keys that only pages made by the server need; the browser does not get them."""
 

@@ -35,7 +35,7 @@ async def test_a_buyer_says_where_tickets_go_and_takes_it_back(store_url: str, t
     assert "a•••@example.org" in shown.text
     assert form.status_code == 303
     assert told.json()["contact"]["email"] == "b@example.org"
-    assert gone.json()["erased"] == {"contact": 1, "account": 0, "waitlist": 0}
+    assert gone.json()["erased"] == {"contact": 1, "account": 0, "waitlist": 0, "devices": 0}
 
 
 async def test_events_that_began_long_ago_lose_their_contacts(store_url: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Who asks is what the header ``X-Buyer`` says; each client keeps its own cookies,
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway.shop_joined import JoinedShop
 from gateway.shop_judge import FraudJudge, fraud_settings
 from gateway.shop_parts import ShopParts
 from gateway.shop_people import JoinedPeople
+from gateway.shop_push import JoinedPush
 from gateway.shop_signals import Signals
 from gateway.shop_tills import Account, JoinedTills
 from kernel.clock import ManualClock
@@ -85,11 +86,12 @@ async def till_front(
     tmp_path: Path,
     rules: str = "",
     keys: list[tuple[str, bytes]] | None = None,
+    push: Callable[[ShopParts, JoinedPeople, Metrics], JoinedPush] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Tillfront]:
     """Open a shop with one event of 45 places and a bank in memory.
 
-    `rules` is the fraud checks' file, `changes` are settings.
+    `rules` is the fraud checks' file, `changes` are settings; `push` makes what has browsers told.
     """
     clock = ManualClock(time.time_ns() // 1_000_000)
     tmp_path.mkdir(exist_ok=True)
@@ -117,6 +119,14 @@ async def till_front(
     account = Account(bank, (), is_live=False, close=nothing)
     tills = JoinedTills(settings, parts, account, buyer_of, metrics, judge, judge.cautions, cookie.device_of)
     signals = Signals(judge.fraud, tills.seen_of, metrics)
+    people = JoinedPeople(
+        settings,
+        parts,
+        buyer_of,
+        metrics,
+        site="http://shop.test",
+        tickets_of=lambda event, order: f"/tickets/{event}/{order}/mac",
+    )
     shop = JoinedShop(
         parts,
         buyer_of,
@@ -126,16 +136,8 @@ async def till_front(
         offer_ms=120_000,
         tills=tills,
         judge=judge,
-        people=(
-            people := JoinedPeople(
-                settings,
-                parts,
-                buyer_of,
-                metrics,
-                site="http://shop.test",
-                tickets_of=lambda event, order: f"/tickets/{event}/{order}/mac",
-            )
-        ),
+        people=people,
+        push=None if push is None else push(parts, people, metrics),
         watch=signals,
     )
     await shop.open_halls()

@@ -50,7 +50,7 @@ LABELS = {
     "missing": "store, geoip, geoip-asn",
     "file": "blocklist, allowlist, geoip, geoip-asn",
     "provider": "name of a payment provider: sandbox, stripe",
-    "channel": "mail, webhook; of what waits also new, and webhooks by their number",
+    "channel": "mail, push, webhook; of what waits also new, and webhooks by their number",
     "call": "create, confirm, fetch, capture, void, refund, list",
 }
 

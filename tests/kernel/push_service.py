@@ -128,7 +128,8 @@ class PushService:
         try:
             key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), from_b64(parts["k"]))
             options: Any = {"require": ["aud", "exp", "sub"], "verify_exp": False}
-            claims = jwt.decode(parts["t"], key, algorithms=["ES256"], audience=self.url, options=options)
+            names = [self.url, self.url.replace("127.0.0.1", "localhost")]
+            claims = jwt.decode(parts["t"], key, algorithms=["ES256"], audience=names, options=options)
         except (jwt.InvalidTokenError, ValueError) as error:
             return f"vapid: {type(error).__name__}"
         if not self.now_s < claims["exp"] <= self.now_s + 86_400:

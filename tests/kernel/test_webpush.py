@@ -69,8 +69,10 @@ async def pushing(keys: VapidKeys, patience_s: float = 10.0) -> AsyncIterator[Sc
     clock = ManualClock(NOW_MS)
     pusher = Pusher(keys, CONTACT, LOOPBACK, clock, patience_s=patience_s)
     async with serving_push(NOW_MS // 1000) as service:
-        yield Scene(service, keys, clock, pusher)
-        await pusher.close()
+        try:
+            yield Scene(service, keys, clock, pusher)
+        finally:
+            await pusher.close()
 
 
 # ------------------------------------------------------------------------------- what is sent
