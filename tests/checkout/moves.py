@@ -32,6 +32,7 @@ from checkout.tables import (
     ORDERS,
     OUTBOX,
     OUTBOX_SENDS,
+    PUSH_DEVICES,
     REFUNDS,
     RESERVATION_SEATS,
     RESERVATIONS,
@@ -234,6 +235,10 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     put(
         database, CONTACTS, event_id=event, order_id="O1" + event, email="v1.p.A", email_index="i", name="",
         language="de", changed_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, PUSH_DEVICES, event_id=event, subject="O1" + event, device="d", subscription="v1.p.A", language="de",
+        changed_ms=now_ms,
     )  # fmt: skip
     put(
         database, IDEMPOTENCY, scope=f"{event}:O1{event}:refund", key="r1", body_hash="h", state="bound",
