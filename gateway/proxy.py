@@ -161,7 +161,11 @@ class Proxy:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._connections, keepalive_timeout=IDLE_CONNECTION_S, ttl_dns_cache=10
+                    limit=self._connections,
+                    keepalive_timeout=IDLE_CONNECTION_S,
+                    ttl_dns_cache=10,
+                    # Names are those of the system; aiohttp would take aiodns where that is installed.
+                    resolver=aiohttp.ThreadedResolver(),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(

@@ -31,7 +31,13 @@ from waitroom.rooms import parse, to_dict
 
 HEAD = "<!-- Written by `make docs` from the code; change it there. -->\n"
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
-METRIC_MODULES = ("waitroom.metrics", "admission.metrics", "gateway.metrics", "checkout.metrics")
+METRIC_MODULES = (
+    "waitroom.metrics",
+    "admission.metrics",
+    "botguard.challenges.metrics",
+    "gateway.metrics",
+    "checkout.metrics",
+)
 LABELS = {
     "room": "name of a room; empty where no room covers the address",
     "lane": "verified, standard, suspect",
@@ -44,6 +50,7 @@ LABELS = {
     "code": "a problem's code (docs/errors.md)",
     "place": "name of a shard; main where there is one",
     "detail": "seats, sections, unchanged",
+    "way": "work, hcaptcha, turnstile, recaptcha",
     "kind": "delta, check, counts, keep-alive; of a provider's trouble unclear, notnow",
     "task": "a piece of background work",
     "verdict": "allow, review, block",
