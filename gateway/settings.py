@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from gateway.shop_settings import ShopSettings, payment_faults
+from gateway.challenge_settings import ChallengeSettings
+from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
 from kernel.settings import env, is_site, read, setting
@@ -35,7 +37,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(ShopSettings):
+class Settings(ChallengeSettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -146,6 +148,7 @@ class Settings(ShopSettings):
             )
         faults += self.people_faults(secure=self.secure)
         faults += self.staff_faults(site=self.site, secure=self.secure)
+        faults += self.challenge_faults(urlsplit(self.public_url or "").hostname or "")
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

@@ -21,6 +21,7 @@ from admission.metrics import Metrics as DoorMetrics
 from admission.service import Admission
 from admission.store import AdmissionStore
 from admission.web import DoorWeb, SessionsWeb
+from botguard.challenges.metrics import Metrics as ChallengeMetrics
 from dashboards.app import create_app
 from dashboards.ports import Deps
 from gateway.adapters import (
@@ -32,6 +33,7 @@ from gateway.adapters import (
     RoomLimits,
     Routes,
 )
+from gateway.challenges import RoomChallenges
 from gateway.demo import operator_token
 from gateway.deriving import secret_for
 from gateway.front import Front
@@ -50,6 +52,7 @@ from kernel.signing import b64url
 from kernel.store import check, connect
 from kernel.tasks import is_ending
 from waitroom.carry_web import CarryWeb
+from waitroom.challenge_web import ChallengeWeb
 from waitroom.configure import Configurations
 from waitroom.drain import Drain
 from waitroom.journal_store import JournalStore
@@ -144,10 +147,13 @@ class GateProcess:
         line = LineWeb(waitroom, pages, buckets, parts.ring, reached)
         carry = CarryWeb(line, waitroom, buckets, reached)
         more = MoreTimeWeb(line, waitroom, reached)
+        secret = secret_for(parts.ring.active("sid").octets, "challenges")
+        self._challenges = RoomChallenges(settings, parts.client, secret, parts.clock, ChallengeMetrics())
+        challenge = ChallengeWeb(line, waitroom, pages, self._challenges, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
             settings.prefix,
-            {**line.routes, **carry.routes, **more.routes, **door.routes},
+            {**line.routes, **carry.routes, **more.routes, **challenge.routes, **door.routes},
             {**door.plain, ("GET", "static"): line.asset},
         )
         self.broadcast: Broadcast | None = line.broadcast
@@ -199,6 +205,7 @@ class GateProcess:
         """Hand the journal what is left, and disconnect."""
         await self._keeper.stop()
         await self._proxy.stop()
+        await self._challenges.close()
         await self._parts.close()
 
 

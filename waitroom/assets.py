@@ -21,8 +21,8 @@ from importlib.resources import files
 from waitroom.words import languages
 
 ENTRY = "waitroom.js"
-LAZY = frozenset({"carry.js", "notice.js", "preview.js", "qr.js", "worker.js"})
-"""What most visits never need: loaded when a dialog opens, for who wants notifications, or on a preview page."""
+LAZY = frozenset({"carry.js", "check.js", "notice.js", "preview.js", "qr.js", "solve.js", "worker.js"})
+"""What most visits never need: loaded when a dialog opens, for who wants notifications, on a preview or check page."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

@@ -1,7 +1,10 @@
 """Ports: what the line needs from others, in the line's own words. ``gateway.wiring`` joins them."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+from waitroom.check_page import Check
 
 
 class AddressBucket(Protocol):
@@ -9,6 +12,31 @@ class AddressBucket(Protocol):
 
     def take(self, room: str, address: str, rate_per_minute: int, burst: int, now_ms: int) -> int:
         """Take one join; return 0, or the milliseconds to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A place that is asked for a check. `wanted` is the room's way, `wait_min` how long the line is."""
+
+    room: str
+    run: str
+    number: int
+    ticket_id: str
+    wanted: str
+    wait_min: float
+
+
+class Challenges(Protocol):
+    """Checks: what is issued, and what an answer is worth. Words are those of docs/challenges.md."""
+
+    def check(self, wanted: str, now_ms: int) -> Check:
+        """Say what a page needs for the way that a room wants, or for the one that stands in."""
+
+    async def issue(self, asker: Asker, way: str, given: object, now_ms: int) -> Mapping[str, object] | str:
+        """Give a challenge, or the word why not; `given` is one that a slow device takes back. Raises Unavailable."""
+
+    async def verify(self, asker: Asker, way: str, answer: str, now_ms: int) -> str:
+        """Return ``passed``, or the word why an answer does not count. Raises Unavailable."""
 
 
 class DocumentSigner(Protocol):

@@ -4,14 +4,17 @@ Not here: what stands on them (``view``), who gets which and in which language (
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kernel.errors import Refused, Unavailable
 from waitroom import own_page, telling
 from waitroom.assets import asset_url, assets, squeezed
+from waitroom.check_page import Check, check_page
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
+from waitroom.room_fields import ChallengeWay
+from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.standing import Place, Standing
 from waitroom.theme import Theme
@@ -76,14 +79,14 @@ class Pages:
         own = room.custom_page_html or ""
         shows = _variables(reading, look) if own else {}
         # `lastUpdated` alone makes no new page: what it dates has not changed.
-        seen = look, own, [value for name, value in shows.items() if name != "lastUpdated"]
+        seen = look, own, _asks(room), [value for name, value in shows.items() if name != "lastUpdated"]
         key = room.name, language, ""
         kept = self._shells.get(key)
         if kept is None or kept[0] != seen:
             if own and custom_page_faults(own):
                 # A page that an older version let in: the house's page lets people wait, a broken one does not.
                 own = ""
-            kept = seen, shell(room.name, self._prefix, look, own, shows)
+            kept = seen, shell(room.name, self._prefix, look, own, shows, asks=_asks(room))
             self._keep(key, kept)
         return self._page(reading, look, kept[1], target, custom=bool(room.custom_page_html))
 
@@ -106,6 +109,7 @@ class Pages:
             stock_state=room.stock_state and str(room.stock_state),
             stock_left=room.stock_left,
             moved_to=room.moved_to,
+            asks=_asks(room),
         )
         body = ticket_page(held.room, self._prefix, look, target, more, still=still)
         return self._made(reading, look, body)
@@ -137,6 +141,12 @@ class Pages:
             again=again,
         )
         return self._made(reading, look, body)
+
+    def check(self, reading: Reading, check: Check, target: str, language: str = SOURCE) -> Page:
+        """Return the page of a check; the provider's sources stand in its policy alone."""
+        look = self._look(reading, language)
+        body = check_page(self._prefix, look, reading.base.name, target, check)
+        return Page(self._headers(reading, look, also=check.sources), body, squeezed(body))
 
     def how(self, reading: Reading, language: str = SOURCE) -> Page:
         """Tell how the line works, from the room's real settings."""
@@ -210,9 +220,11 @@ class Pages:
     def _made(self, reading: Reading, look: Look, body: bytes) -> Page:
         return Page(self._headers(reading, look), body, squeezed(body))
 
-    def _headers(self, reading: Reading, look: Look, *, custom: bool = False) -> tuple[Header, ...]:
+    def _headers(
+        self, reading: Reading, look: Look, *, custom: bool = False, also: Sequence[str] = ()
+    ) -> tuple[Header, ...]:
         frames = " ".join(reading.base.frame_ancestors) or "'self'"
-        policy = content_security_policy(frames, custom=custom, theme=look.theme)
+        policy = content_security_policy(frames, custom=custom, theme=look.theme, also=also)
         preload = f"<{asset_url(self._prefix, 'waitroom.css')}>; rel=preload; as=style"
         return (
             _HTML,
@@ -243,6 +255,12 @@ _SAMPLE = TicketView(
 """What previews without JavaScript show; the figures of ``static/preview.js``."""
 
 _REFUSALS = {"full": "room-full", "busy": "too-many-joins", "away": "store-away", "refused": "cross-site"}
+
+
+def _asks(room: Room) -> str:
+    """Say who is asked for a check; '' where there is none."""
+    rule = room.challenge
+    return "" if rule.way is ChallengeWay.NONE else str(rule.asks)
 
 
 def _level(reading: Reading) -> str:

@@ -226,6 +226,17 @@ class LineStore:
         }  # fmt: skip
         return await self._call("climb", names, args, now_ms)
 
+    async def has_climbed(self, room: str, run: str, number: int) -> bool:
+        """Tell whether a number of this run has reached a better lane than that of its joining."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hget(keys.line, "run")
+            pipe.getbit(keys.in_verified, number)
+            pipe.getbit(keys.in_standard, number)
+            found, verified, standard = await pipe.execute()
+        return bool(found == run.encode() and (verified or standard))
+
     async def lift(
         self, room: str, run: str, issued: int, serving: Serving, why: str, now_ms: int | None = None
     ) -> Answer:

@@ -95,6 +95,8 @@ class TicketView:
     lane: str = "standard"
     left_s: float | None = None
     extensions_left: int = 0
+    asks: str = ""
+    """Who is asked for a check: suspects, everybody, or '' for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +147,23 @@ class Shell:
 
 
 def content_security_policy(
-    frame_ancestors: str = "'self'", *, custom: bool = False, theme: Theme = PLAIN
+    frame_ancestors: str = "'self'", *, custom: bool = False, theme: Theme = PLAIN, also: Sequence[str] = ()
 ) -> str:
-    """Return the policy of our pages; an operator's own page may also carry styles and pictures."""
+    """Return the policy of our pages; an operator's own page may also carry styles and pictures.
+
+    `also` are the sources of a provider's check; they stand on the page of that check and on no other.
+    """
+    others = "".join(f" {source}" for source in also)
     styles = f" {style_hash(theme.css)}" if theme.css else ""
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self' 'unsafe-inline'" if custom else f"style-src 'self'{styles}",
+            f"script-src 'self'{others}",
+            *((f"frame-src{others}",) if also else ()),
+            "style-src 'self' 'unsafe-inline'" if custom else f"style-src 'self'{styles}{others}",
             "img-src 'self' data: https:" if custom else " ".join(("img-src 'self' data:", *theme.sources)),
             *(("font-src 'self' https:",) if custom else ()),
-            "connect-src 'self'",
+            f"connect-src 'self'{others}",
             "form-action 'self'",
             "base-uri 'none'",
             f"frame-ancestors {frame_ancestors}",
@@ -171,9 +178,11 @@ def shell(
     custom_page_html: str = "",
     variables: Mapping[str, object] | None = None,
     preview: str = "",
+    asks: str = "",
 ) -> Shell:
     """Render the waiting page of a room, or the operator's own page around our parts.
 
+    `asks` says who is asked for a check, "" for nobody.
     A custom page that `custom_page_faults` would have refused may raise anything here.
     """
     own = fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
@@ -183,6 +192,7 @@ def shell(
         "prefix": prefix,
         "target": TARGET,
         "preview": preview,
+        "asks": asks,
         "script": asset_url(prefix, ENTRY),
         "words": asset_url(prefix, words_name(look.words.tag)),
         "modules": [asset_url(prefix, name) for name in (*needed, words_name(look.words.tag))],
@@ -237,7 +247,7 @@ def ticket_page(
         refresh_s = max(2, min(round(place.poll_ms / 1000), _MANUAL_REFRESH_MOST_S))
         if state in {"called", "recall"}:
             refresh_s = max(refresh_s, _CALLED_REFRESH_S)
-    return _render(
+    return render(
         "ticket.html",
         prefix,
         look,
@@ -255,6 +265,9 @@ def ticket_page(
         notes=[] if over else _notes(place, words, estimated=state in _ESTIMATED),
         onward=target if state == "admitted" else place.moved_to if state == "moved" else "",
         refresh_s=refresh_s,
+        prove=f"{base}/challenge?{urlencode({'target': target, 'lang': words.tag})}"
+        if place.lane == "suspect" and place.asks and not over
+        else "",
         again=f"{base}/ticket?{urlencode({'target': target, 'lang': words.tag})}",
         still=f"{base}/ticket?{urlencode({'target': target, 'still': 1, 'lang': words.tag})}",
     )
@@ -273,7 +286,7 @@ def notice_page(
     again: str = "",
 ) -> bytes:
     """Render one sentence for people. With `refresh_s` the page goes to `again` by itself."""
-    return _render(
+    return render(
         "notice.html",
         prefix,
         look,
@@ -289,13 +302,13 @@ def notice_page(
 
 def how_page(room: str, prefix: str, look: Look, sections: Sequence[tuple[str, Sequence[str]]]) -> bytes:
     """Render how the line works: titles, each with its sentences (``telling``)."""
-    return _render("how.html", prefix, look, base=f"{prefix}r/{room}", sections=sections)
+    return render("how.html", prefix, look, base=f"{prefix}r/{room}", sections=sections)
 
 
 def previews_page(room: str, prefix: str, look: Look, tongues: Sequence[tuple[str, str]]) -> bytes:
     """Render the list of all states in all languages, for the operator."""
     base = f"{prefix}r/{room}"
-    return _render(
+    return render(
         "previews.html", prefix, look, base=base, states=STATES, plain=PLAIN_STATES, tongues=tongues
     )
 
@@ -381,7 +394,9 @@ def _notes(place: TicketView, words: Catalogue, *, estimated: bool) -> list[str]
     elif place.stock_state == "last":
         notes.append(words.text("stock.last"))
     if place.lane == "suspect":
-        notes.append(words.text("lane.why-suspect"))
+        notes.append(words.text("lane.why-all" if place.asks == "everybody" else "lane.why-suspect"))
+        if place.asks:
+            notes.append(words.text("lane.way-out"))
     return notes
 
 
@@ -410,7 +425,8 @@ def _values(prefix: str, look: Look) -> dict[str, Any]:
     }
 
 
-def _render(page: str, prefix: str, look: Look, **values: Any) -> bytes:
+def render(page: str, prefix: str, look: Look, **values: Any) -> bytes:
+    """Render a page."""
     return _environment().get_template(page).render(_values(prefix, look) | values).encode()
 
 

@@ -18,6 +18,7 @@ GROUPS = (
 )
 
 SLEEP = "Repeat after Retry-After. The waiting page does so by itself."
+AGAIN = "Ask for a new check. The page does so by itself."
 OPERATOR = "Correct the request."
 
 WORDS: dict[str, tuple[str, str, str]] = {
@@ -54,6 +55,49 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Make a new one on the device that has the place.",
     ),
     "too-many-carries": (GROUPS[0], "Too many places moved from one address within a minute.", SLEEP),
+    "challenge-none": (
+        GROUPS[0],
+        "The room has no check: its `challenge` says `none`.",
+        "Nothing; the place keeps its lane.",
+    ),
+    "challenge-malformed": (
+        GROUPS[0],
+        "The answer to a check, or the check given back, cannot be read.",
+        AGAIN,
+    ),
+    "challenge-forged": (
+        GROUPS[0],
+        "A check that this installation has not made, or that was changed.",
+        AGAIN,
+    ),
+    "challenge-expired": (
+        GROUPS[0],
+        "The check was made more than five minutes ago, or the provider says so.",
+        AGAIN,
+    ),
+    "challenge-foreign": (GROUPS[0], "The check was made for another place, or is not the room's.", AGAIN),
+    "challenge-spent": (GROUPS[0], "The answer was used before; each is good once.", AGAIN),
+    "challenge-wrong": (
+        GROUPS[0],
+        "The answer is not right, or a check was given back before its two seconds were over.",
+        AGAIN,
+    ),
+    "challenge-elsewhere": (
+        GROUPS[0],
+        "A provider's check was done on a host that is not in WAITROOM_CHALLENGE_HOSTS, or for another purpose.",
+        "Operators: look at that setting. Fans: the work is always open.",
+    ),
+    "challenge-doubted": (
+        GROUPS[0],
+        "The provider's score is below one half of a person.",
+        "Do the work instead: it is always open.",
+    ),
+    "challenge-away": (
+        GROUPS[0],
+        "The provider gave no answer that could be used; nothing is ever taken as passed.",
+        "Do the work instead: it is always open.",
+    ),
+    "too-many-challenges": (GROUPS[0], "Too many steps of checks from one address within a minute.", SLEEP),
     "room-over": (
         GROUPS[0],
         "The sale is over and its line takes nobody any more.",

@@ -8,9 +8,16 @@ import { insideApp } from "./rules.js";
 
 /** Put life into the buttons. `on` is what happens then: {leave(code), again(state), more(), carried()}. */
 export function openHand({ trip, view, words, clock, memory, wire, headers }, on) {
-  const { leave, leaving, again, more, carry, receipt, keeping, hint, headline } = view.part;
+  const { leave, leaving, again, more, prove, carry, receipt, keeping, hint, headline } = view.part;
   let carrying = null, given = null;
 
+  if (prove) {
+    prove.href = `${wire.base}/challenge?${new URLSearchParams({ target: trip.target, lang: document.documentElement.lang })}`;
+    prove.addEventListener("click", () => {
+      // Behind the number sign no server sees it; where nothing is kept, the page of the check needs it.
+      if (trip.place?.ticket && (!memory.lasting || trip.byHeader)) prove.hash = `ticket=${trip.place.ticket}`;
+    });
+  }
   if (!memory.lasting) keeping.textContent = words.text("back.no-storage");
   hint.hidden = !insideApp(navigator.userAgent);
 

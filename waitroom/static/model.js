@@ -106,7 +106,10 @@ function notes(words, told, wait) {
   }
   if (Number.isInteger(doc.stock?.left)) found.push(words.text("stock.left", { n: doc.stock.left }));
   else if (doc.stock?.state === "last") found.push(words.text("stock.last"));
-  if (place?.lane === "suspect") found.push(words.text("lane.why-suspect"));
+  if (place?.lane === "suspect") {
+    found.push(words.text(told.check === "everybody" ? "lane.why-all" : "lane.why-suspect"));
+    if (told.check) found.push(words.text("lane.way-out"));
+  }
   return found;
 }
 
@@ -169,6 +172,7 @@ export function describe(words, told) {
     keeps,
     again: told.mayEnter ? words.text("action.come-in") : state === "cookies" && told.href ? "" : offers,
     more: told.near,
+    prove: keeps && place.lane === "suspect" && Boolean(told.check),
     href: told.href ?? "",
     draw: doc?.draw.commitment && !OVER.has(state) ? doc.draw : null,
     number: place?.number,

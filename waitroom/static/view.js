@@ -115,6 +115,7 @@ export function openView(clock, words) {
       part.keeping.hidden = part.aids.hidden = part.leave.hidden = part.receipt.hidden = !model.keeps;
       put(part.again, model.again);
       part.more.hidden = !model.more;
+      if (part.prove) part.prove.hidden = !model.prove;
       part.onward.hidden = !model.href;
       if (model.href) part.onward.href = model.href;
       part.proof.hidden = !model.draw;

@@ -103,7 +103,7 @@ export function visit(words) {
     const interval = doc && wait(doc, ahead);
     if (state === "waiting" && isAlmost(interval, ahead)) state = "almost";
     if (state !== "offline" && state !== "away") last = { ...seen, ahead };
-    view.show(describe(words, { ...seen, state, ahead, doc, place: trip.place, now: clock.now(), name, wait: interval, ...more }));
+    view.show(describe(words, { ...seen, state, ahead, doc, place: trip.place, now: clock.now(), name, wait: interval, check: view.part.prove?.dataset.asks, ...more }));
     if (isOver(state)) view.link("");
   }
 
