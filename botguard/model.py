@@ -1,1 +1,125 @@
-"""Model: boosted trees as plain numbers, scored without any library."""
+"""Model: boosted trees as plain numbers, scored without any library.
+
+A model is a JSON file: no code is in it, so reading one runs nothing. The package's own is held by its hash
+(``DEFAULT_SHA256``), an operator's own by an Ed25519 signature over the file's bytes. What it says is the logarithm of
+the odds that a script moved the pointer, drawn to what held on devices and bots it had not seen. It is one piece of
+evidence: behaviour alone blocks nobody.
+
+``score`` gives ``None`` where there was too little to see. Not here: how a model is made (``training``).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from importlib.resources import files
+from math import exp, nan
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from botguard.features import NAMES, SETS, VERSION
+from kernel.errors import Misconfigured
+
+FORMAT = 1
+FEWEST_SEEN = 10
+"""A vector with fewer features than this is no evidence."""
+MOST_LOGIT = 6.0
+DEFAULT_SHA256 = ""
+
+Node = tuple[Any, ...]
+"""Feature, threshold, below, above, missing; or -1 and the leaf's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as it is scored; ``slope`` and ``shift`` draw its sum to honest odds."""
+
+    roots: tuple[Node, ...]
+    begin: float
+    slope: float
+    shift: float
+    card: dict[str, Any]
+
+    def raw(self, row: Sequence[float]) -> float:
+        """Return the sum over all trees."""
+        total = self.begin
+        for node in self.roots:
+            while (feature := node[0]) >= 0:
+                value = row[feature]
+                if value <= node[1]:
+                    node = node[2]  # noqa: PLW2901 (one walks down a tree)
+                elif value != value:  # noqa: PLR0124 (nan alone differs from itself)
+                    node = node[4]  # noqa: PLW2901
+                else:
+                    node = node[3]  # noqa: PLW2901
+            total += node[1]
+        return total
+
+    def score(self, row: Sequence[float]) -> float | None:
+        """Return the log-odds that it was a script, or None: too little was seen."""
+        if sum(value == value for value in row) < FEWEST_SEEN:  # noqa: PLR0124
+            return None
+        return max(-MOST_LOGIT, min(MOST_LOGIT, self.slope * self.raw(row) + self.shift))
+
+    def reasons(self, row: Sequence[float]) -> list[str]:
+        """Return which sets of features speak for a script, the strongest first."""
+        full, found = self.raw(row), []
+        for name, members in SETS.items():
+            without = [
+                nan if feature in members else value for feature, value in zip(NAMES, row, strict=True)
+            ]
+            if (share := full - self.raw(without)) > 0:
+                found.append((share, f"rhythm-{name}"))
+        return [name for _, name in sorted(found, reverse=True)]
+
+
+def chance(logit: float) -> float:
+    """Return log-odds as a probability."""
+    return 1 / (1 + exp(-logit))
+
+
+def pinned(raw: bytes, digest: str) -> Model:
+    """Read a model that is known by its hash. Raises Misconfigured."""
+    if not compare_digest(sha256(raw).hexdigest(), digest):
+        raise Misconfigured(["The model of the bot guard is not the one that its hash names."])
+    return _read(raw)
+
+
+def signed(raw: bytes, signature: bytes, public_key: bytes) -> Model:
+    """Read a model that an operator has signed (Ed25519, 64 and 32 bytes). Raises Misconfigured."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, raw)
+    except (InvalidSignature, ValueError) as error:
+        raise Misconfigured(["The model of the bot guard is not signed by the key that is set."]) from error
+    return _read(raw)
+
+
+def default() -> Model:
+    """Return the model that comes with the package."""
+    return pinned(files("botguard").joinpath("models/rhythm.json").read_bytes(), DEFAULT_SHA256)
+
+
+def _read(raw: bytes) -> Model:
+    told = json.loads(raw)
+    if told["format"] != FORMAT or told["features"] != VERSION or told["names"] != list(NAMES):
+        raise Misconfigured(["The model of the bot guard was made for other features than these."])
+    return Model(
+        tuple(_tree(tree, 0) for tree in told["trees"]),
+        told["begin"],
+        told["slope"],
+        told["shift"],
+        told["card"],
+    )
+
+
+def _tree(nodes: list[list[float]], at: int) -> Node:
+    """Return a tree as nested tuples; in the file a node is feature, threshold, below, above, missing below."""
+    node = nodes[at]
+    if len(node) == 1:
+        return (-1, node[0])
+    feature, threshold, left, right, missing_left = node
+    below, above = _tree(nodes, int(left)), _tree(nodes, int(right))
+    return (int(feature), threshold, below, above, below if missing_left else above)

@@ -1,0 +1,87 @@
+"""Folds: the protocol of docs/bots.md: device and family unseen, and choices made where nothing is judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from botguard.features import NAMES
+from botguard.training.fitting import Candidate, Fitted, fit
+from botguard.training.measures import auc
+from botguard.training.rows import Rows
+from botguard.training.traces import DEVICES, FAMILIES
+
+CANDIDATES = (
+    Candidate("even times", ("grid",)),
+    Candidate("even times and steps", ("grid", "step")),
+    Candidate("even times and steps, more of our own bots", ("grid", "step"), own_ratio=0.75),
+)
+PLAIN = Candidate("plain", ("grid", "step", "stroke"), altered=False, own_ratio=0.0, forests=1)
+INNER_FOLDS = 3
+
+Key = tuple[str, str]
+Scores = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the outer folds say: the sums of people and bots, which candidate was chosen, the models themselves."""
+
+    scores: dict[Key, Scores] = field(default_factory=dict)
+    plain: dict[Key, Scores] = field(default_factory=dict)
+    chosen: dict[Key, str] = field(default_factory=dict)
+    inner: dict[Key, dict[str, float]] = field(default_factory=dict)
+    models: dict[Key, Fitted] = field(default_factory=dict)
+    shuffled: dict[Key, Scores] = field(default_factory=dict)
+    device_only: dict[Key, Scores] = field(default_factory=dict)
+
+
+def scored(rows: Rows, model: Fitted, key: Key) -> Scores:
+    """Return the sums of a device's people and a family's bots, as recorded."""
+    people, bots = rows.recorded(key[0]), rows.recorded(key[1])
+    return model.raw(rows.values[people]), model.raw(rows.values[bots])
+
+
+def inner_pairs(key: Key) -> list[Key]:
+    """Return which further device and family are left out, each fold another pair."""
+    devices = [one for one in DEVICES if one != key[0]]
+    families = [one for one in FAMILIES if one != key[1]]
+    turn = DEVICES.index(key[0]) + FAMILIES.index(key[1])
+    return [(devices[(turn + 2 * at) % len(devices)], families[at % len(families)]) for at in range(INNER_FOLDS)]
+
+
+def choose(rows: Rows, key: Key, seed: int) -> tuple[Candidate, dict[str, float]]:
+    """Return the candidate that is best on the inner folds of an outer one."""
+    found = {}
+    for candidate in CANDIDATES:
+        each = []
+        for inner in inner_pairs(key):
+            model = fit(rows, candidate, {*key, *inner}, seed, forests=1)
+            each.append(auc(*scored(rows, model, inner)))
+        found[candidate.name] = float(np.mean(each))
+    best = max(CANDIDATES, key=lambda one: found[one.name])
+    return best, found
+
+
+def judge(rows: Rows, seed: int, tell: Callable[[str], None]) -> Judged:
+    """Run all outer folds."""
+    seen = Judged()
+    device_only = Candidate("device only", ("step",), own_ratio=0.5, forests=1)
+    for number, key in enumerate((device, family) for device in DEVICES for family in FAMILIES):
+        best, seen.inner[key] = choose(rows, key, seed)
+        seen.chosen[key] = best.name
+        seen.models[key] = fit(rows, best, set(key), seed)
+        seen.scores[key] = scored(rows, seen.models[key], key)
+        seen.plain[key] = scored(rows, fit(rows, PLAIN, set(key), seed), key)
+        seen.shuffled[key] = scored(rows, fit(rows, best, set(key), seed, shuffled=True, forests=1), key)
+        seen.device_only[key] = scored(rows, fit(_gaps_alone(rows), device_only, set(key), seed), key)
+        tell(f"fold {number + 1} of 24: {key[0]}, {key[1]}: {best.name}, AUC {auc(*seen.scores[key]):.3f}")
+    return seen
+
+
+def _gaps_alone(rows: Rows) -> Rows:
+    """Return rows that know how often a device reports, and nothing of how it moves."""
+    values = np.full_like(rows.values, np.nan)
+    gaps = [at for at, name in enumerate(NAMES) if name.startswith("gap_")]
+    values[:, gaps] = rows.values[:, gaps]
+    return Rows(values, rows.groups, rows.is_bot, rows.kinds, rows.data_sha256)

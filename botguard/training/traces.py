@@ -1,0 +1,78 @@
+"""Traces: recorded moves of people and bots, as training and judgement read them."""
+
+import gzip
+import json
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from botguard.features import vector
+from botguard.rhythm.summary import Rhythm
+
+Move = tuple[float, float, float]
+"""Time in ms, place in pixels."""
+
+DEVICES = ("fast", "pad", "pc1", "pc2", "tel", "vm")
+FAMILIES = ("gan", "naturalmousemotion", "pyhm", "pynput")
+FEWEST_MOVES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One session's moves; ``group`` is the device of a person or the family of a bot."""
+
+    name: str
+    group: str
+    is_bot: bool
+    moves: Sequence[Move]
+
+
+def read_delbot(path: Path) -> list[Trace]:
+    """Read the DELBOT circles, in the order of their names."""
+    found = []
+    with tarfile.open(path) as packed:
+        for member in packed:  # in the order of the file: to go back in a packed file is to begin anew
+            folder, _, name = member.name.rpartition("/")
+            kind = folder.rpartition("/")[2].split("_")
+            if not member.isfile() or kind[0] != "circles":
+                continue
+            text = packed.extractfile(member)
+            assert text is not None  # noqa: S101 (a plain file has a content)
+            moves = [
+                (float(t), float(x), float(y))
+                for t, state, x, y in (row.split(",") for row in text.read().decode().splitlines()[1:] if row)
+                if state.startswith("Move")
+            ]
+            if len(moves) >= FEWEST_MOVES:
+                found.append(Trace(f"{kind[1]}/{kind[-1]}/{name}", kind[-1], kind[1] == "bot", moves))
+    return sorted(found, key=lambda one: one.name)
+
+
+def read_chromium(path: Path) -> list[Trace]:
+    """Read sessions of scripts that drove a real Chromium, each with its family."""
+    with gzip.open(path, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [
+        Trace(
+            f"chromium/{row['k']}/{number}",
+            row["k"],
+            is_bot=True,
+            moves=[(event[1], event[2], event[3]) for event in row["e"] if event[0] == 0],
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file of data, for the card of a model."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def features(moves: Iterable[Move]) -> list[float]:
+    """Return the features of a session's moves."""
+    rhythm = Rhythm()
+    for t, x, y in moves:
+        rhythm.move(t, x, y)
+    return vector(rhythm.summary())
