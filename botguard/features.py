@@ -9,6 +9,7 @@ Not here: how sums come about (``rhythm``), what a score is worth (``model``).
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import log, nan, sqrt
 
 from botguard.rhythm.summary import GAP_RATIOS, GRIDS_MS, SPEED_RATIOS, TURN_COSINES
@@ -24,7 +25,7 @@ _LEVEL = (
 )  # fmt: skip
 GRID = (
     *(f"g{grid}_{name}" for grid in GRIDS_MS for name in _LEVEL),
-    *(f"{name}_{fine}_{wide}" for fine, wide in zip(GRIDS_MS, GRIDS_MS[1:], strict=False)
+    *(f"{name}_{fine}_{wide}" for fine, wide in pairwise(GRIDS_MS)
       for name in ("change", "jerk", "sine")),
 )  # fmt: skip
 STEP = (
@@ -41,11 +42,11 @@ SETS = {"grid": GRID, "step": STEP, "stroke": STROKE}
 def vector(summary: Mapping[str, float]) -> list[float]:
     """Return the features of a summary, in the order of ``NAMES``."""
     found: list[float] = []
-    wide: list[tuple[float, float, float]] = []
-    for grid in GRIDS_MS:
-        wide.append(_level(summary, f"g{grid}_", found))
-    for fine, next_one in zip(wide, wide[1:], strict=False):
-        found.extend(log(b / a) if a > 1e-9 and b > 1e-9 else nan for a, b in zip(fine, next_one, strict=True))
+    wide = [_level(summary, f"g{grid}_", found) for grid in GRIDS_MS]
+    for fine, next_one in pairwise(wide):
+        found.extend(
+            log(b / a) if a > 1e-9 and b > 1e-9 else nan for a, b in zip(fine, next_one, strict=True)
+        )
     steps = summary["steps"]
     found.extend(summary[name] / steps if steps >= FEWEST else nan for name in ("still", "same", "level"))
     for name, many in (("turn", len(TURN_COSINES)), ("ratio", len(SPEED_RATIOS)), ("gap", len(GAP_RATIOS))):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.bots_command import add_bots
 from gateway.checking import add_checks, add_keys
 from gateway.options import NO, WRONG, settings_of
 from gateway.shop_command import add_shop
@@ -47,8 +48,9 @@ def main(words: Sequence[str] | None = None) -> int:
             "checkout",
         }:
             raise
+        extra = "bots" if error.name.partition(".")[0] in {"numpy", "sklearn"} else "server"
         print(
-            f"waitroom: this needs the package {error.name}: pip install 'waitroom[server]'", file=sys.stderr
+            f"waitroom: this needs the package {error.name}: pip install 'waitroom[{extra}]'", file=sys.stderr
         )
         return WRONG
     except KeyboardInterrupt:
@@ -82,6 +84,8 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     add_checks(commands.add_parser("check", help="check settings, rooms, the journal or an admission token"))
 
     add_keys(commands.add_parser("keys", help="list or rotate the signing keys"))
+
+    add_bots(commands.add_parser("bots", help="train a model of the bot guard, or judge what it is worth"))
 
     fans = commands.add_parser("crowd", help="send simulated fans and check what happens to them")
     if crowd:

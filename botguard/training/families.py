@@ -54,7 +54,7 @@ def _clock(many: int, dice: np.random.Generator) -> np.ndarray:
         gaps = 16.667 * dice.choice((1, 1, 2, 3, 5, 10), many) + dice.normal(0, 0.4, many)
     else:
         gaps = dice.uniform(dice.uniform(2, 8), dice.uniform(15, 40), many)
-    return np.cumsum(gaps) - gaps[0]
+    return np.asarray(np.cumsum(gaps) - gaps[0])
 
 
 def _eased(share: np.ndarray, dice: np.random.Generator) -> np.ndarray:
@@ -62,20 +62,22 @@ def _eased(share: np.ndarray, dice: np.random.Generator) -> np.ndarray:
     if kind == 0:
         return share
     if kind == 1:
-        return share * share * (3 - 2 * share)
+        return np.asarray(share * share * (3 - 2 * share))
     if kind == 2:
         return 1 - (1 - share) ** dice.uniform(1.5, 4)
     if kind == 3:
         return np.sin(share * np.pi / 2)
-    return 10 * share**3 - 15 * share**4 + 6 * share**5
+    return np.asarray(10 * share**3 - 15 * share**4 + 6 * share**5)
 
 
-def _straight(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, _dice: np.random.Generator) -> np.ndarray:
-    return leg[0] + share[:, None] * (leg[-1] - leg[0])
+def _straight(
+    leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, _dice: np.random.Generator
+) -> np.ndarray:
+    return np.asarray(leg[0] + share[:, None] * (leg[-1] - leg[0]))
 
 
 def _easing(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
-    return leg[0] + _eased(share, dice)[:, None] * (leg[-1] - leg[0])
+    return np.asarray(leg[0] + _eased(share, dice)[:, None] * (leg[-1] - leg[0]))
 
 
 def _bezier(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
@@ -89,10 +91,12 @@ def _bezier(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.rand
     return made
 
 
-def _least_jerk(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
+def _least_jerk(
+    leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator
+) -> np.ndarray:
     at = 10 * share**3 - 15 * share**4 + 6 * share**5
     across = np.array([-(leg[-1] - leg[0])[1], (leg[-1] - leg[0])[0]]) * dice.normal(0, 0.12)
-    return leg[0] + at[:, None] * (leg[-1] - leg[0]) + np.sin(np.pi * at)[:, None] * across
+    return np.asarray(leg[0] + at[:, None] * (leg[-1] - leg[0]) + np.sin(np.pi * at)[:, None] * across)
 
 
 def _wind(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
@@ -120,7 +124,9 @@ def _wind(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random
     return np.column_stack([np.interp(share, at, steps[:, axis]) for axis in (0, 1)])
 
 
-def _ballistic(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
+def _ballistic(
+    leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator
+) -> np.ndarray:
     first = dice.uniform(0.8, 1.1)
     middle = leg[0] + (leg[-1] - leg[0]) * first + dice.normal(0, 0.05, 2) * np.hypot(*(leg[-1] - leg[0]))
     turn = dice.uniform(0.5, 0.8)
@@ -128,19 +134,21 @@ def _ballistic(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.r
     out = (1 - np.exp(-decay * np.minimum(share / turn, 1))) / (1 - np.exp(-decay))
     back = np.clip((share - turn) / (1 - turn), 0, 1)
     back = (1 - np.exp(-decay * back)) / (1 - np.exp(-decay))
-    return leg[0] + out[:, None] * (middle - leg[0]) + back[:, None] * (leg[-1] - middle)
+    return np.asarray(leg[0] + out[:, None] * (middle - leg[0]) + back[:, None] * (leg[-1] - middle))
 
 
-def _shuffled(leg: np.ndarray, _share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
+def _shuffled(
+    leg: np.ndarray, _share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator
+) -> np.ndarray:
     steps = np.diff(leg, axis=0)
     if dice.random() < 0.5:
         dice.shuffle(steps)
-        return leg[0] + np.vstack([np.zeros(2), np.cumsum(steps, axis=0)])
+        return np.asarray(leg[0] + np.vstack([np.zeros(2), np.cumsum(steps, axis=0)]))
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     dice.shuffle(lengths)
     total = lengths.sum() or 1.0
     at = np.concatenate([[0], np.cumsum(lengths)]) / total
-    return leg[0] + at[:, None] * (leg[-1] - leg[0])
+    return np.asarray(leg[0] + at[:, None] * (leg[-1] - leg[0]))
 
 
 def _spline(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:
@@ -161,7 +169,7 @@ def _wobble(leg: np.ndarray, share: np.ndarray, _gaps: np.ndarray, dice: np.rand
     across = np.array([-way[1], way[0]]) * dice.uniform(0.01, 0.15)
     at = _eased(share, dice)
     wave = np.sin(np.pi * dice.integers(1, 7) * at) * np.sin(np.pi * at)
-    return leg[0] + at[:, None] * way + wave[:, None] * across
+    return np.asarray(leg[0] + at[:, None] * way + wave[:, None] * across)
 
 
 def _tremor(leg: np.ndarray, _share: np.ndarray, _gaps: np.ndarray, dice: np.random.Generator) -> np.ndarray:

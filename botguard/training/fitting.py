@@ -24,12 +24,13 @@ class Candidate:
     altered: bool = True
     own_ratio: float = 0.5
     forests: int = 3
+    only: str = ""
 
     @property
     def columns(self) -> list[int]:
         """Return where its features are."""
         wanted = {feature for one in self.sets for feature in SETS[one]}
-        return [at for at, feature in enumerate(NAMES) if feature in wanted]
+        return [at for at, feature in enumerate(NAMES) if feature in wanted and feature.startswith(self.only)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,13 @@ def usable(rows: Rows, candidate: Candidate, left_out: set[str]) -> np.ndarray:
 
 
 def fit(
-    rows: Rows, candidate: Candidate, left_out: set[str], seed: int, *, shuffled: bool = False, forests: int = 0
+    rows: Rows,
+    candidate: Candidate,
+    left_out: set[str],
+    seed: int,
+    *,
+    shuffled: bool = False,
+    forests: int = 0,
 ) -> Fitted:
     """Train on rows drawn by their share; ``shuffled`` labels are the control that must learn nothing."""
     places = usable(rows, candidate, left_out)

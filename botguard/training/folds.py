@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from botguard.features import NAMES
 from botguard.training.fitting import Candidate, Fitted, fit
 from botguard.training.measures import auc
 from botguard.training.rows import Rows
@@ -17,6 +16,8 @@ CANDIDATES = (
     Candidate("even times and steps, more of our own bots", ("grid", "step"), own_ratio=0.75),
 )
 PLAIN = Candidate("plain", ("grid", "step", "stroke"), altered=False, own_ratio=0.0, forests=1)
+DEVICE_ONLY = Candidate("device only", ("step",), only="gap_", forests=1)
+"""It knows how often a device reports, and nothing of how it moves."""
 INNER_FOLDS = 3
 
 Key = tuple[str, str]
@@ -47,7 +48,9 @@ def inner_pairs(key: Key) -> list[Key]:
     devices = [one for one in DEVICES if one != key[0]]
     families = [one for one in FAMILIES if one != key[1]]
     turn = DEVICES.index(key[0]) + FAMILIES.index(key[1])
-    return [(devices[(turn + 2 * at) % len(devices)], families[at % len(families)]) for at in range(INNER_FOLDS)]
+    return [
+        (devices[(turn + 2 * at) % len(devices)], families[at % len(families)]) for at in range(INNER_FOLDS)
+    ]
 
 
 def choose(rows: Rows, key: Key, seed: int) -> tuple[Candidate, dict[str, float]]:
@@ -66,7 +69,6 @@ def choose(rows: Rows, key: Key, seed: int) -> tuple[Candidate, dict[str, float]
 def judge(rows: Rows, seed: int, tell: Callable[[str], None]) -> Judged:
     """Run all outer folds."""
     seen = Judged()
-    device_only = Candidate("device only", ("step",), own_ratio=0.5, forests=1)
     for number, key in enumerate((device, family) for device in DEVICES for family in FAMILIES):
         best, seen.inner[key] = choose(rows, key, seed)
         seen.chosen[key] = best.name
@@ -74,14 +76,6 @@ def judge(rows: Rows, seed: int, tell: Callable[[str], None]) -> Judged:
         seen.scores[key] = scored(rows, seen.models[key], key)
         seen.plain[key] = scored(rows, fit(rows, PLAIN, set(key), seed), key)
         seen.shuffled[key] = scored(rows, fit(rows, best, set(key), seed, shuffled=True, forests=1), key)
-        seen.device_only[key] = scored(rows, fit(_gaps_alone(rows), device_only, set(key), seed), key)
+        seen.device_only[key] = scored(rows, fit(rows, DEVICE_ONLY, set(key), seed), key)
         tell(f"fold {number + 1} of 24: {key[0]}, {key[1]}: {best.name}, AUC {auc(*seen.scores[key]):.3f}")
     return seen
-
-
-def _gaps_alone(rows: Rows) -> Rows:
-    """Return rows that know how often a device reports, and nothing of how it moves."""
-    values = np.full_like(rows.values, np.nan)
-    gaps = [at for at, name in enumerate(NAMES) if name.startswith("gap_")]
-    values[:, gaps] = rows.values[:, gaps]
-    return Rows(values, rows.groups, rows.is_bot, rows.kinds, rows.data_sha256)

@@ -28,12 +28,16 @@ def mean_auc(
     """
     dice = np.random.default_rng(seed)
     devices, families = sorted({key[0] for key in folds}), sorted({key[1] for key in folds})
-    people = {name: _drawn(len(next(v[0] for k, v in folds.items() if k[0] == name)), dice) for name in devices}
-    bots = {name: _drawn(len(next(v[1] for k, v in folds.items() if k[1] == name)), dice) for name in families}
+    people = {
+        name: _drawn(len(next(v[0] for k, v in folds.items() if k[0] == name)), dice) for name in devices
+    }
+    bots = {
+        name: _drawn(len(next(v[1] for k, v in folds.items() if k[1] == name)), dice) for name in families
+    }
     each = {
         key: ((people[key[0]] @ wins(*scores)) * bots[key[1]]).sum(axis=1) for key, scores in folds.items()
     }
-    weight = {key: np.ones(DRAWS) for key in folds}
+    weight: dict[tuple[str, str], np.ndarray] = {key: np.ones(DRAWS) for key in folds}
     if groups:
         of_devices = dice.multinomial(len(devices), [1 / len(devices)] * len(devices), DRAWS)
         of_families = dice.multinomial(len(families), [1 / len(families)] * len(families), DRAWS)
@@ -59,7 +63,9 @@ def recall_at(people: np.ndarray, bots: np.ndarray, false_ratio: float) -> float
     return float((bots > threshold).mean())
 
 
-def recall_interval(people: np.ndarray, bots: np.ndarray, false_ratio: float, seed: int) -> tuple[float, float]:
+def recall_interval(
+    people: np.ndarray, bots: np.ndarray, false_ratio: float, seed: int
+) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the recall."""
     dice = np.random.default_rng(seed)
     seen = [
@@ -75,7 +81,9 @@ def brier(chances: np.ndarray, is_bot: np.ndarray, weights: np.ndarray) -> float
     return float(np.average((chances - is_bot) ** 2, weights=weights))
 
 
-def calibration(chances: np.ndarray, is_bot: np.ndarray, weights: np.ndarray) -> list[tuple[float, float, float]]:
+def calibration(
+    chances: np.ndarray, is_bot: np.ndarray, weights: np.ndarray
+) -> list[tuple[float, float, float]]:
     """Return for ten bins of the same weight what was said, what was true, and the weight."""
     order = np.argsort(chances, kind="stable")
     total = np.cumsum(weights[order]) / weights.sum()

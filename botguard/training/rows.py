@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from botguard.features import NAMES, VERSION
+from botguard.features import VERSION
 from botguard.training.altering import alter
 from botguard.training.families import FAMILIES as OWN
 from botguard.training.families import imitate

@@ -30,7 +30,9 @@ for (const trace of JSON.parse(readFileSync(0, "utf8"))) {
 def traces() -> list[Trace]:
     """Return four sessions of each device and family."""
     every = read_delbot(DELBOT)
-    return [one for group in (*DEVICES, *FAMILIES) for one in [row for row in every if row.group == group][:4]]
+    return [
+        one for group in (*DEVICES, *FAMILIES) for one in [row for row in every if row.group == group][:4]
+    ]
 
 
 def in_python(events: Sequence[Sequence[object]]) -> dict[str, float]:
@@ -71,7 +73,10 @@ def module(text: str, folder: Path) -> str:
 def unlike(some: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> set[str]:
     """Return the names of the sums that differ anywhere."""
     return {
-        name for one, other in zip(some, others, strict=True) for name in one | other if one[name] != other[name]
+        name
+        for one, other in zip(some, others, strict=True)
+        for name in one | other
+        if one[name] != other[name]
     }
 
 
@@ -105,7 +110,10 @@ def test_a_script_that_rounds_elsewhere_is_found(traces: list[Trace], tmp_path: 
     assert mutant != text
     many = [calls(trace, number) for number, trace in enumerate(traces)]
 
-    assert unlike(in_javascript(many, module(mutant, tmp_path)), [in_python(one) for one in many]) > {"g20_jerk", "g50_jerk"}
+    assert unlike(in_javascript(many, module(mutant, tmp_path)), [in_python(one) for one in many]) > {
+        "g20_jerk",
+        "g50_jerk",
+    }
 
 
 def test_nothing_but_a_rhythm_leaves_the_page(traces: list[Trace]) -> None:
