@@ -4,7 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from kernel.asgi import Scope
 from waitroom.check_page import Check
+from waitroom.newcomer import Newcomer
+from waitroom.rooms import Room
 
 
 class AddressBucket(Protocol):
@@ -37,6 +40,13 @@ class Challenges(Protocol):
 
     async def verify(self, asker: Asker, way: str, answer: str, now_ms: int) -> str:
         """Return ``passed``, or the word why an answer does not count. Raises Unavailable."""
+
+
+class Newcomers(Protocol):
+    """Knows something of whoever joins."""
+
+    async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
+        """Say in which lane somebody begins. Raises Refused for whoever may not join."""
 
 
 class DocumentSigner(Protocol):

@@ -63,6 +63,23 @@ class LaneShares:
     suspect: float = 0.05
 
 
+class BotGuard(StrEnum):
+    """What the room does with what is known of whoever joins."""
+
+    OFF = "off"
+    WATCH = "watch"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class BotThresholds:
+    """Likelihoods of a program from which on a check, a harder one, or the lane suspect follows."""
+
+    prove: float = 0.3
+    step_up: float = 0.9
+    slow: float = 0.98
+
+
 class ChallengeWay(StrEnum):
     """How a place in the lane suspect can show that somebody is there."""
 
@@ -165,6 +182,11 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     ),
     "challenge": _table(
         {"way": reads.one_of(*ChallengeWay), "asks": reads.one_of(*ChallengeAsks)}, ChallengeRule
+    ),
+    "bot_guard": reads.one_of(*BotGuard),
+    "bot_thresholds": _table(
+        {"prove": reads.ratio(0.2, 1), "step_up": reads.ratio(0.5, 1), "slow": reads.ratio(0.8, 1)},
+        BotThresholds,
     ),
     "paused": reads.flag,
     "bypass": reads.flag,

@@ -28,6 +28,8 @@ from waitroom.room_fields import (
     OVERRIDES,
     ROOM_FIELDS,
     SALE_FIELDS,
+    BotGuard,
+    BotThresholds,
     ChallengeRule,
     CookieAttributes,
     FailureStance,
@@ -105,6 +107,8 @@ class Room:
     recall_share: float = 0.15
     lane_shares: LaneShares = field(default_factory=LaneShares)
     challenge: ChallengeRule = field(default_factory=ChallengeRule)
+    bot_guard: BotGuard = BotGuard.WATCH
+    bot_thresholds: BotThresholds = field(default_factory=BotThresholds)
     paused: bool = False
     bypass: bool = False
     message: str = ""
@@ -255,7 +259,7 @@ def to_dict(room: Room) -> dict[str, Any]:
     for item in fields(room):
         value = getattr(room, item.name)
         match value:
-            case ChallengeRule() | CookieAttributes() | LaneShares():
+            case BotThresholds() | ChallengeRule() | CookieAttributes() | LaneShares():
                 document[item.name] = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
             case Theme():
                 document[item.name] = value.to_dict()
@@ -361,6 +365,9 @@ def _conflicts(room: Room) -> list[str]:
     if abs(shares.verified + shares.standard + shares.suspect - 1) > 1e-6:
         total = shares.verified + shares.standard + shares.suspect
         faults.append(f"lane_shares must make 1 together, not {total:g}")
+    bots = room.bot_thresholds
+    if not bots.prove <= bots.step_up <= bots.slow:
+        faults.append("bot_thresholds must not fall from prove to step_up to slow")
     attributes = room.cookie_attributes
     if attributes.samesite == "none" and attributes.secure == "never":
         faults.append("cookie_attributes: browsers drop a cookie with samesite none that is never secure")

@@ -16,15 +16,17 @@ from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
+from waitroom.closing import closed
 from waitroom.counting import Counting
 from waitroom.draw import draw_id
 from waitroom.lanes import Lane, Serving
 from waitroom.line import JOINABLE, LEAF_BYTES, Line
 from waitroom.metrics import Metrics
+from waitroom.newcomer import ANYBODY, Newcomer
 from waitroom.ports import DocumentSigner, Door, SeedSource
 from waitroom.reading import Reading, broadcast
 from waitroom.recovery import Memory, fell_back, raise_to
-from waitroom.rooms import ALWAYS, Room, StockState, merged, read_kept
+from waitroom.rooms import ALWAYS, Room, merged, read_kept
 from waitroom.schedule import CHANGES, Phase, wanted
 from waitroom.standing import Place
 from waitroom.store import LineStore
@@ -63,7 +65,7 @@ class Waitroom:
         self._door = door
         self._ticket_id_key = ticket_id_key
         self._batches: dict[tuple[str, str, Lane], Batches] = {}
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[tuple[str, Lane], Desk] = {}
         self._lifting = asyncio.Lock()
         self._reading_locks: dict[str, asyncio.Lock] = {}
 
@@ -183,32 +185,35 @@ class Waitroom:
 
     # Joining -----------------------------------------------------------------------------------------
 
-    async def join(self, reading: Reading, once: str, now_ms: int) -> tuple[str, int]:
+    async def join(
+        self, reading: Reading, once: str, now_ms: int, newcomer: Newcomer = ANYBODY
+    ) -> tuple[str, int]:
         """Give the visitor the next number; return the ticket's text and the number.
 
         `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a
-        quarter of an hour (``JOIN_KEPT_MS``).
+        quarter of an hour (``JOIN_KEPT_MS``), in the same lane: another lane is another place.
         Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):
             # Where nobody joins any more the store still knows who did: an answer that got lost is given again.
             line = reading.joinable or (reading.line if once and reading.was_open else None)
             if line is None:
-                raise self.closed(reading, now_ms)
-            room, lane = reading.base.name, reading.first_lane
-            desk = self._desks.get(room)
-            if desk is None or (desk.run, desk.epoch, desk.lane) != (line.run, line.epoch, lane):
-                desk = self._desks[room] = Desk(self.signer, room, line.run, line.epoch, lane)
-            raw = self._ticket_id(room, line.run, once)
+                raise closed(reading, now_ms)
+            room, lane = reading.base.name, newcomer.begins(reading.first_lane)
+            key = once if lane is reading.first_lane or not once else f"{once}~{lane}"
+            desk = self._desks.get((room, lane))
+            if desk is None or (desk.run, desk.epoch) != (line.run, line.epoch):
+                desk = self._desks[room, lane] = Desk(self.signer, room, line.run, line.epoch, lane)
+            raw = self._ticket_id(room, line.run, key)
             batches = self._batches.get((room, line.run, lane))
             if batches is None:
                 batches = self._open_batches(room, line.run, lane)
-            number = await batches.submit(desk.leaf(raw), once)
+            number = await batches.submit(desk.leaf(raw), key)
             if number == _STALE:
                 await self.refresh_room(reading.base.name)
                 continue
             if number < 0 and reading.joinable is None:
-                raise self.closed(reading, now_ms)
+                raise closed(reading, now_ms)
             if number < 0:
                 raise Refused(
                     "room-full",
@@ -216,7 +221,7 @@ class Waitroom:
                     status=429,
                     retry_after_s=30,
                 )
-            return desk.write(number, raw, now_ms), number
+            return desk.write(number, raw, now_ms, newcomer.reasons), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 
     def _ticket_id(self, room: str, run: str, once: str) -> bytes:
@@ -261,28 +266,6 @@ class Waitroom:
         for pending, number in zip(batch, numbers, strict=True):
             if not pending.answer.done():
                 pending.answer.set_result(number)
-
-    @staticmethod
-    def closed(reading: Reading, now_ms: int) -> Refused:
-        """Say why nobody joins a room now, and when it opens if that is known."""
-        phase = reading.line.phase if reading.line else Phase.IDLE
-        opens_ms = reading.wanted.opens_ms
-        if phase in {Phase.DRAINING, Phase.ENDED} and not (opens_ms and opens_ms > now_ms):
-            return Refused("room-over", "This sale is over. Nobody joins the line any more.", status=410)
-        if phase in JOINABLE and reading.room.stock_state is StockState.SOLD_OUT:
-            return Refused(
-                "room-sold-out",
-                "Everything is sold, so nobody joins this line any more. Who waits already keeps their place.",
-                status=409,
-            )
-        wait_s = max(1, min(3600, -(-(opens_ms - now_ms) // 1000))) if opens_ms and opens_ms > now_ms else 5
-        return Refused(
-            "room-not-open",
-            "The waiting room is not open yet. This page joins by itself when it opens.",
-            status=409,
-            retry_after_s=wait_s,
-            opens_ms=opens_ms,
-        )
 
     # Places ------------------------------------------------------------------------------------------
 

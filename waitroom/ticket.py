@@ -6,8 +6,9 @@ the line can be rebuilt from what the visitors bring back (``recovery``). The te
     kid "." base64url("1|room|run|epoch|number|ticket_id|lane|lane_since_ms|identity_tag|holder_key") "." base64url(mac)
 
 with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``); once its holder was given more time to come in,
-``|extensions`` follows the holder's key. A ticket is a bearer paper: who holds it has the place. Not here: whether
-its run is still open, and its rank (``standing``).
+``|extensions`` follows the holder's key, and after that ``|reasons`` for which a place began in the lane it did.
+A ticket is a bearer paper: who holds it has the place. Not here: whether its run is still open, and its rank
+(``standing``).
 """
 
 import re
@@ -21,8 +22,9 @@ from waitroom.draw import LEAF_BYTES, draw_id, field, leaf
 from waitroom.lanes import Lane
 
 MAX_CHARS = 1024
-_FIELDS = (10, 11)
+_FIELDS = (10, 11, 12)
 _EXTENSIONS = re.compile(r"[1-9][0-9]?")
+_REASONS = re.compile(r"[a-z-]{1,40}(?:,[a-z-]{1,40}){0,9}")
 _ID_BYTES = 16
 
 
@@ -52,6 +54,9 @@ class Ticket:
     extensions: int = 0
     """How often the claim window was made longer by its own length (``standing.more_time``)."""
 
+    reasons: tuple[str, ...] = ()
+    """Why the place began in the lane suspect: codes, as the fan's receipt tells them."""
+
     @property
     def leaf(self) -> bytes:
         """The 16 bytes that the store keeps for this place."""
@@ -64,8 +69,9 @@ class Ticket:
 
 
 def write(signer: TicketSigner, ticket: Ticket) -> str:
-    """Sign a ticket. One without extensions is the very text that it was before there were any."""
-    more = f"|{ticket.extensions}" if ticket.extensions else ""
+    """Sign a ticket. One without extensions and reasons is the very text that it was before there were any."""
+    more = f"|{ticket.extensions}" if ticket.extensions or ticket.reasons else ""
+    more += f"|{','.join(ticket.reasons)}" if ticket.reasons else ""
     return signer.sign(
         f"1|{ticket.room}|{ticket.run}|{ticket.epoch}|{ticket.number}|{ticket.ticket_id}|{ticket.lane}"
         f"|{ticket.lane_since_ms}|{ticket.identity_tag}|{ticket.holder_key}{more}".encode()
@@ -94,9 +100,10 @@ class Desk:
         """Return the leaf of a ticket id (16 bytes)."""
         return sha256(self._leaf_head + ticket_id + b"\0\0\0\0").digest()[:LEAF_BYTES]
 
-    def write(self, number: int, ticket_id: bytes, now_ms: int) -> str:
+    def write(self, number: int, ticket_id: bytes, now_ms: int, reasons: tuple[str, ...] = ()) -> str:
         """Sign the ticket of a number."""
-        text = f"{self._head}{number}|{b64url(ticket_id)}{self._tail}{now_ms}||"
+        more = f"|0|{','.join(reasons)}" if reasons else ""
+        text = f"{self._head}{number}|{b64url(ticket_id)}{self._tail}{now_ms}||{more}"
         return self._signer.sign(text.encode())
 
 
@@ -116,7 +123,7 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
         fields = signer.open(text).decode("ascii").split("|")
         if len(fields) not in _FIELDS or fields[0] != "1":
             raise _invalid()
-        if fields[10:] and _EXTENSIONS.fullmatch(fields[10]) is None:
+        if not _is_tail(fields[10:]):
             raise _invalid()
         ticket = Ticket(
             room=fields[1],
@@ -129,12 +136,27 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
             identity_tag=fields[8],
             holder_key=fields[9],
             extensions=int(fields[10]) if fields[10:] else 0,
+            reasons=tuple(fields[11].split(",")) if fields[11:] else (),
         )
     except (BadSignature, ValueError) as reason:
         raise _invalid() from reason
     if ticket.room != room:
         raise Refused("ticket-foreign-room", "This place belongs to another waiting room.", status=403)
     return ticket
+
+
+def _is_tail(fields: list[str]) -> bool:
+    """Tell whether what follows the holder's key is as we write it: extensions, or also reasons."""
+    match fields:
+        case []:
+            return True
+        case [extensions]:
+            return _EXTENSIONS.fullmatch(extensions) is not None
+        case [extensions, reasons]:
+            counted = extensions == "0" or _EXTENSIONS.fullmatch(extensions) is not None
+            return counted and _REASONS.fullmatch(reasons) is not None
+        case _:
+            return False
 
 
 def _invalid() -> Refused:

@@ -18,9 +18,12 @@ from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
 from waitroom.census_web import CensusWeb
+from waitroom.closing import closed
 from waitroom.draw_web import DrawWeb, Handler
-from waitroom.ports import AddressBucket, ReceiptSigner
+from waitroom.newcomer import ANYBODY
+from waitroom.ports import AddressBucket, Newcomers, ReceiptSigner
 from waitroom.reading import Reading
+from waitroom.receipt_web import ReceiptWeb
 from waitroom.rooms import Room, cookie_marks
 from waitroom.schedule import Phase, next_comes
 from waitroom.service import Waitroom
@@ -104,12 +107,13 @@ class LineWeb:
         buckets: AddressBucket,
         receipts: ReceiptSigner,
         settings: WebSettings,
+        newcomers: Newcomers | None = None,
     ) -> None:
         """Join the parts."""
         self._waitroom = waitroom
         self._pages = pages
         self._buckets = buckets
-        self._receipts = receipts
+        self._newcomers = newcomers
         self._settings = settings
         self._documents: dict[bytes, str] = {}
         self._papers: dict[str, _Papers] = {}
@@ -121,9 +125,9 @@ class LineWeb:
             ("GET", "status"): self.status,
             ("POST", "status"): self.give_back,
             ("GET", "ticket"): self.ticket,
-            ("GET", "receipt"): self.receipt,
             **DrawWeb(waitroom).routes,
             **CensusWeb(waitroom, settings.prefix, self._shown).routes,
+            **ReceiptWeb(waitroom, receipts, self._given).routes,
         }
         self.routes = waitroom.metrics.watched(routes)
 
@@ -232,7 +236,10 @@ class LineWeb:
         if held is None:
             try:
                 self._take(scope, reading, now_ms)
-                text, number = await self._waitroom.join(reading, once.decode(), now_ms)
+                found = ANYBODY
+                if self._newcomers is not None:
+                    found = await self._newcomers.judge(scope, reading.room, cookies, now_ms)
+                text, number = await self._waitroom.join(reading, once.decode(), now_ms, found)
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
@@ -241,8 +248,8 @@ class LineWeb:
                 page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
                 await _show(scope, send, reason.status, page, _NO_STORE)
                 return
-            lane = str(reading.first_lane)
-            headers.append((b"set-cookie", papers.ticket_cookie(text)))
+            lane = str(found.begins(reading.first_lane))
+            headers += [(b"set-cookie", papers.ticket_cookie(text)), *found.headers]
         else:
             text, number, lane = held[0], held[1].number, str(held[1].lane)
         if form:
@@ -300,7 +307,7 @@ class LineWeb:
         try:
             reading, held, place, view = await self._view(reading, ask)
             if html and next_comes(view.phase, reading.wanted, now_ms := self._waitroom.clock.now_ms()):
-                raise self._waitroom.closed(reading, now_ms)
+                raise closed(reading, now_ms)
         except (Refused, Unavailable) as reason:
             if not html:
                 raise
@@ -362,25 +369,6 @@ class LineWeb:
         )
         return reading, held, place, view
 
-    async def receipt(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
-        """Give the fan a signed receipt of what the line holds of them."""
-        del receive
-        reading = self._waitroom.reading(room)
-        held = tickets.read(self._waitroom.signer, self.presented(reading, asked(scope)), room)
-        text = self._receipts.receipt(
-            {
-                "room": room,
-                "run": held.run,
-                "number": held.number,
-                "leaf": held.leaf.hex(),
-                "lane": str(held.lane),
-                "lane_since_ms": held.lane_since_ms,
-                "reasons": [],
-                "iat": self._waitroom.clock.now_ms() // 1000,
-            }
-        )
-        await respond(send, 200, ((b"content-type", b"application/jwt"), _NO_STORE), text.encode())
-
     async def asset(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Serve a static file of the page."""
         del receive
@@ -395,6 +383,9 @@ class LineWeb:
         if b"cookie" not in ask:
             return ""
         return parse(ask[b"cookie"]).get(self._papers_of(reading).ticket, "")
+
+    def _given(self, scope: Scope, reading: Reading) -> str:
+        return self.presented(reading, asked(scope))
 
     def _shown(self, scope: Scope, reading: Reading) -> str:
         ask = asked(scope)

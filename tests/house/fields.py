@@ -45,6 +45,12 @@ ROOM: dict[str, str] = {
     "challenge.way": "`work`: the device works for some seconds; `hcaptcha`, `turnstile`, `recaptcha`: a provider's "
     "check, with WAITROOM_ settings of its own; `none`: there is no check",
     "challenge.asks": "`suspects`: who looks automatic; `everybody`: whoever joins begins in the lane suspect",
+    "bot_guard": "what follows from what is known of whoever joins ([bots](bots-signals.md)): `off`: nothing is looked "
+    "at; `watch`: it is counted, and changes nothing; `on`: lanes and limits follow from it",
+    "bot_thresholds": "likelihoods of a program from which on something follows; they must not fall",
+    "bot_thresholds.prove": "the device works in the background",
+    "bot_thresholds.step_up": "a check that a person passes",
+    "bot_thresholds.slow": "the lane suspect, until a check is passed",
     "paused": "nobody is called; everybody keeps their place",
     "bypass": "the gate lets everybody pass",
     "message": "text on every waiting page",

@@ -1,8 +1,10 @@
 """Tickets: what is signed comes back as it was, and the quick desk writes the very same papers."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel.errors import Refused
 from kernel.signing import Signer, b64url
 from waitroom.lanes import Lane
 from waitroom.ticket import Desk, Ticket, read, write
@@ -30,6 +32,30 @@ def test_a_ticket_comes_back_as_it_was(tag: bytes, key: bytes) -> None:
     back = read(SIGNER, write(SIGNER, ticket), "main")
     assert back == ticket
     assert back.leaf == ticket.leaf
+
+
+@pytest.mark.parametrize("extensions", [0, 7])
+@pytest.mark.parametrize("reasons", [(), ("declared-tool",), ("declared-agent", "device-busy")])
+def test_why_a_place_began_in_its_lane_stays_with_it(reasons: tuple[str, ...], extensions: int) -> None:
+    """With extensions and without; the quick desk writes the very same."""
+    ticket = Ticket(
+        "main", "00ff", 3, 41, b64url(b"i" * 16), Lane.SUSPECT, 17, extensions=extensions, reasons=reasons
+    )
+    desk = Desk(SIGNER, "main", "00ff", 3, Lane.SUSPECT)
+
+    assert read(SIGNER, write(SIGNER, ticket), "main") == ticket
+    if not extensions:
+        assert desk.write(41, b"i" * 16, 17, reasons) == write(SIGNER, ticket)
+
+
+@pytest.mark.parametrize("tail", ["|0", "|0|", "|0|A", "|0|a,", "|01|a", "|1|a|b", "|0|a b", "|", "|100"])
+def test_a_tail_that_we_do_not_write_is_refused(tail: str) -> None:
+    """Though it is signed: a ticket has one spelling."""
+    plain = f"1|main|00ff|3|41|{b64url(b'i' * 16)}|suspect|17||"
+    assert read(SIGNER, SIGNER.sign(plain.encode()), "main").reasons == ()
+
+    with pytest.raises(Refused, match="ticket-invalid"):
+        read(SIGNER, SIGNER.sign((plain + tail).encode()), "main")
 
 
 def test_tickets_of_a_retiring_key_still_count() -> None:
