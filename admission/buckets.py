@@ -5,7 +5,7 @@ address from inflating the line; it decides nobody's order. So an address gets a
 of workers. Limits that must be exact (claims, places) are in the store (``claim``).
 
 An IPv6 address counts by its /64, which is what one household has. Not here: whose address it is
-(``kernel.asgi.client_address``), limits across workers and by behaviour (``botguard``, to come).
+(``kernel.asgi.client_address``), limits across workers, of browsers and identities (``botguard.velocity``).
 """
 
 from functools import lru_cache

@@ -95,6 +95,18 @@ class Settings(ChallengeSettings):
         default=(),
         help="addresses below which the gate asks for no admission: /tickets/,/gift/ (the demo sets the shop's)",
     )
+    bot_list: Path | None = setting(  # noqa: RUF009
+        default=None, help="own list of networks and agents for the bot guard; read again when it changes"
+    )
+    bot_agent_keys: Path | None = setting(  # noqa: RUF009
+        default=None, help="JWK set with the keys of agents whose signed requests are welcome"
+    )
+    bot_asn: Path | None = setting(  # noqa: RUF009
+        default=None, help="MaxMind DB file of autonomous systems, for the bot guard"
+    )
+    ja4_header: str | None = setting(
+        default=None, help="header in which a trusted proxy passes JA4, the fingerprint of TLS"
+    )
     connect_s: float = setting(default=5.0, minimum=0.01, help="time to connect to the origin")
     first_byte_s: float = setting(default=60.0, minimum=0.01, help="time until the origin begins to answer")
     idle_s: float = setting(

@@ -22,6 +22,7 @@ from admission.service import Admission
 from admission.store import AdmissionStore
 from admission.web import DoorWeb, SessionsWeb
 from botguard.challenges.metrics import Metrics as ChallengeMetrics
+from botguard.metrics import Metrics as GuardMetrics
 from dashboards.app import create_app
 from dashboards.ports import Deps
 from gateway.adapters import (
@@ -33,6 +34,7 @@ from gateway.adapters import (
     RoomLimits,
     Routes,
 )
+from gateway.bot_guard import Newcomers, guard_of
 from gateway.challenges import RoomChallenges
 from gateway.demo import operator_token
 from gateway.deriving import secret_for
@@ -144,7 +146,10 @@ class GateProcess:
             connections=settings.origin_connections,
         )
         buckets, reached = Buckets(), WebSettings(settings.prefix, settings.secure, settings.networks)
-        line = LineWeb(waitroom, pages, buckets, parts.ring, reached)
+        guard_secret = secret_for(parts.ring.active("sid").octets, "bot-guard")
+        self._guard = guard_of(settings, parts.client, guard_secret, parts.clock, GuardMetrics())
+        newcomers = Newcomers(self._guard, parts.ring.signer("cookie", "device"), settings)
+        line = LineWeb(waitroom, pages, buckets, parts.ring, reached, newcomers)
         carry = CarryWeb(line, waitroom, buckets, reached)
         more = MoreTimeWeb(line, waitroom, reached)
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
@@ -182,6 +187,7 @@ class GateProcess:
             parts.journal.seal,
             parts.clock,
         )
+        self._looking: asyncio.Task[None] | None = None
         waitroom.drain = lambda room: self._keeper.drain_room(room, lease=False)
 
     @property
@@ -197,12 +203,16 @@ class GateProcess:
         if rooms is not None:
             await self._parts.configurations.apply_toml(parse_toml(_text(rooms)))
         await self._keeper.start()
+        self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
 
     def drain(self) -> None:
         """Have nothing endless of one's own: what is proxied ends when its origin or its client does."""
 
     async def stop(self) -> None:
         """Hand the journal what is left, and disconnect."""
+        if self._looking is not None:
+            self._looking.cancel()
+        await self._guard.close()
         await self._keeper.stop()
         await self._proxy.stop()
         await self._challenges.close()

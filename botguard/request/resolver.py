@@ -1,14 +1,19 @@
 """Resolver: the machine's own name service, asked in threads of its own.
 
-A look-up of the C library cannot be called off: whoever waits for one that hangs gives up, and its thread comes free
-when the library does. So the threads are few and nobody else's. No name is an answer (''), not a failure.
+A look-up of the C library cannot be called off: whoever waits for one that hangs gives up, and its thread ends when the
+library does. So the threads are few, nobody else's, and no process waits for them at its end; while all of them hang,
+nothing more is asked. No name is an answer (''), not a failure.
 """
 
 import asyncio
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from threading import Thread
+from typing import TypeVar
 
-THREADS = 2
+THREADS = 4
+
+Found = TypeVar("Found")
 
 
 class SystemResolver:
@@ -16,19 +21,43 @@ class SystemResolver:
 
     def __init__(self) -> None:
         """No thread is started yet."""
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="names")
+        self._busy = 0
 
     async def name_of(self, address: str) -> str:
         """Return the name of an address, '' for none. Raises ``OSError`` where nobody answers."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _name_of, address)
+        return await self._in_thread(lambda: _name_of(address))
 
     async def addresses_of(self, name: str) -> frozenset[str]:
         """Return the addresses of a name. Raises ``OSError`` where nobody answers."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, name)
+        return await self._in_thread(lambda: _addresses_of(name))
 
-    def close(self) -> None:
-        """Let the threads go, without waiting for a look-up that hangs."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def _in_thread(self, ask: Callable[[], Found]) -> Found:
+        if self._busy >= THREADS:
+            raise OSError("the name service does not answer")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Found] = loop.create_future()
+
+        def run() -> None:
+            found: Found | OSError
+            try:
+                found = ask()
+            except OSError as error:
+                found = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._told, answer, found)
+
+        self._busy += 1
+        Thread(target=run, name="name service", daemon=True).start()
+        return await answer
+
+    def _told(self, answer: "asyncio.Future[Found]", found: Found | OSError) -> None:
+        self._busy -= 1
+        if answer.done():
+            return
+        if isinstance(found, OSError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
 
 
 def _name_of(address: str) -> str:

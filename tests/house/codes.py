@@ -28,6 +28,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "There is no room of this name, or it has been removed.",
         "Look at the address; the operator's port lists the rooms.",
     ),
+    "too-many-places": (
+        GROUPS[0],
+        "One browser has taken more places than a person does; only where `bot_guard` is `on`.",
+        SLEEP,
+    ),
+    "forged": (
+        GROUPS[0],
+        "A cookie of ours was changed by somebody; `reasons` says which. Only where `bot_guard` is `on`.",
+        "Delete the site's cookies; the page then joins anew.",
+    ),
     "room-full": (GROUPS[0], "`max_waiting` people wait already. Nobody who waits loses anything.", SLEEP),
     "room-not-open": (
         GROUPS[0],

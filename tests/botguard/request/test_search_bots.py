@@ -3,12 +3,13 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from threading import Event
 
 import pytest
 
 from botguard.request import resolver as adapter
 from botguard.request.facts import Who
-from botguard.request.resolver import SystemResolver
+from botguard.request.resolver import THREADS, SystemResolver
 from botguard.request.search_bots import AGAIN_MS, KEPT_MS, MOST_ASKED, SearchBots, Standing, is_below
 from tests.botguard.request.browsers import NOW_MS, chromium, read, reader, replaced
 
@@ -150,24 +151,45 @@ def test_a_domain_is_not_the_end_of_another_ones_name() -> None:
 async def test_the_machines_name_service_is_asked_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without network: what it says, that it knows nothing, and that it does not answer."""
     here = SystemResolver()
-    try:
-        assert "127.0.0.1" in await here.addresses_of("localhost")
-        monkeypatch.setattr(adapter.socket, "getnameinfo", lambda *_: ("a.example", "0"))
-        assert await here.name_of("192.0.2.1") == "a.example"
+    assert "127.0.0.1" in await here.addresses_of("localhost")
+    monkeypatch.setattr(adapter.socket, "getnameinfo", lambda *_: ("a.example", "0"))
+    assert await here.name_of("192.0.2.1") == "a.example"
 
-        def fails(errno: int) -> None:
-            def fail(*_: object, **__: object) -> None:
-                raise socket.gaierror(errno, "no")
+    def fails(errno: int) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise socket.gaierror(errno, "no")
 
-            monkeypatch.setattr(adapter.socket, "getnameinfo", fail)
-            monkeypatch.setattr(adapter.socket, "getaddrinfo", fail)
+        monkeypatch.setattr(adapter.socket, "getnameinfo", fail)
+        monkeypatch.setattr(adapter.socket, "getaddrinfo", fail)
 
-        fails(socket.EAI_NONAME)
-        assert (await here.name_of("192.0.2.1"), await here.addresses_of("a.example")) == ("", frozenset())
-        fails(socket.EAI_AGAIN)
-        with pytest.raises(OSError, match="no"):
-            await here.name_of("192.0.2.1")
-        with pytest.raises(OSError, match="no"):
-            await here.addresses_of("a.example")
-    finally:
-        here.close()
+    fails(socket.EAI_NONAME)
+    assert (await here.name_of("192.0.2.1"), await here.addresses_of("a.example")) == ("", frozenset())
+    fails(socket.EAI_AGAIN)
+    with pytest.raises(OSError, match="no"):
+        await here.name_of("192.0.2.1")
+    with pytest.raises(OSError, match="no"):
+        await here.addresses_of("a.example")
+
+
+async def test_while_all_threads_hang_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name service that hangs costs a few threads, and they come free again."""
+    here, goes_on, asked = SystemResolver(), Event(), []
+
+    def hang(*_: object) -> tuple[str, str]:
+        asked.append(1)
+        goes_on.wait()
+        return "a.example", "0"
+
+    monkeypatch.setattr(adapter.socket, "getnameinfo", hang)
+    waiting = [asyncio.ensure_future(here.name_of("192.0.2.1")) for _ in range(THREADS)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    with pytest.raises(OSError, match="does not answer"):
+        await here.name_of("192.0.2.1")
+
+    goes_on.set()
+    assert await asyncio.gather(*waiting[1:]) == ["a.example"] * (THREADS - 1)
+    while here._busy:  # noqa: ASYNC110 (the first one's thread ends unheard)
+        await asyncio.sleep(0)
+    assert await here.name_of("192.0.2.1") == "a.example"
+    assert len(asked) == THREADS + 1
