@@ -141,6 +141,7 @@ def test_secrets_do_not_show() -> None:
         "adyen_hmac_key",
         "adyen_webhook_password",
         "oidc_client_secret",
+        "staff_oidc_client_secret",
     }
 
 
@@ -283,3 +284,51 @@ def test_an_account_at_stripe_is_named_as_a_whole(changes: dict[str, str], fault
     assert load({f"WAITROOM_{name}": text for name, text in own.items()}).payments == "stripe"
     with pytest.raises(Misconfigured, match=fault):
         load({f"WAITROOM_{name}": text for name, text in (own | changes).items()})
+
+
+STAFF = {
+    "WAITROOM_STAFF_OIDC_ISSUER": "https://id.example", "WAITROOM_STAFF_OIDC_CLIENT_ID": "desk",
+    "WAITROOM_STAFF_OIDC_CLIENT_SECRET": "secret", "WAITROOM_PUBLIC_URL": "https://tickets.example",
+}  # fmt: skip
+ROLE_CLAIM = {"WAITROOM_STAFF_ROLE_CLAIM": "groups", "WAITROOM_STAFF_ROLES": "a=b=support,box=organiser"}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({}, ""),
+        (ROLE_CLAIM, ""),
+        ({"WAITROOM_STAFF_URL": "https://desk.example"}, ""),
+        ({"WAITROOM_STAFF_OIDC_ISSUER": "http://127.0.0.1:9000"}, ""),
+        ({"WAITROOM_STAFF_OIDC_CLIENT_ID": None}, "WAITROOM_STAFF_OIDC_CLIENT_ID"),
+        ({"WAITROOM_STAFF_OIDC_ISSUER": "http://id.example"}, "WAITROOM_STAFF_OIDC_ISSUER"),
+        ({"WAITROOM_STAFF_OIDC_ISSUER": "https://id.example?x=1"}, "WAITROOM_STAFF_OIDC_ISSUER"),
+        ({"WAITROOM_STAFF_URL": "desk.example"}, "WAITROOM_STAFF_URL"),
+        ({"WAITROOM_STAFF_URL": "http://desk.example"}, "WAITROOM_STAFF_URL"),
+        ({"WAITROOM_STAFF_URL": "http://localhost:8082"}, "WAITROOM_STAFF_URL"),
+        ({"WAITROOM_SECURE_COOKIES": "no"}, "WAITROOM_SECURE_COOKIES"),
+        ({**ROLE_CLAIM, "WAITROOM_STAFF_ROLE_CLAIM": None}, "WAITROOM_STAFF_ROLE_CLAIM"),
+        ({**ROLE_CLAIM, "WAITROOM_STAFF_ROLES": "box=king"}, "WAITROOM_STAFF_ROLES"),
+        ({**ROLE_CLAIM, "WAITROOM_STAFF_ROLES": "box"}, "WAITROOM_STAFF_ROLES"),
+        ({**ROLE_CLAIM, "WAITROOM_STAFF_ROLES": "box=owner,box=viewer"}, "WAITROOM_STAFF_ROLES"),
+    ],
+)
+def test_staff_log_in_where_everything_goes_together(change: dict[str, str | None], fault: str) -> None:
+    """A provider over TLS, at an address of ours over TLS with cookies for it, and roles that there are."""
+    given = {name: value for name, value in {**STAFF, **change}.items() if value is not None}
+    if not fault:
+        assert load(given).has_staff_logins
+        return
+    with pytest.raises(Misconfigured) as caught:
+        load(given)
+
+    assert any(line.startswith(fault) for line in caught.value.faults), caught.value.faults
+
+
+def test_words_of_a_claim_are_roles() -> None:
+    """A word may have any sign; the last = is ours."""
+    settings = load({**STAFF, **ROLE_CLAIM})
+
+    assert settings.roles_of_words == {"a=b": "support", "box": "organiser"}
+    assert settings.staff_site("https://tickets.example/") == "https://tickets.example"
+    assert not load({}).has_staff_logins

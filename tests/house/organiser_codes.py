@@ -17,6 +17,51 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The code is not that of the device now, or it has been used.",
         "Wait for the next code, or use a recovery code.",
     ),
+    "second-factor-none": (
+        GROUP,
+        "Money, prices or people would change, and whoever is logged in has no second factor yet.",
+        "Make a key or a device at `/staff`, soon after logging in.",
+    ),
+    "second-factor-same": (
+        GROUP,
+        "The factor that was shown is the one that would be taken away.",
+        "Show another one, or a recovery code.",
+    ),
+    "factor-last": (
+        GROUP,
+        "The only factor of somebody would be taken away, or it is gone already.",
+        "Make another one first; an owner can remove and invite whoever has lost everything.",
+    ),
+    "login-old": (
+        GROUP,
+        "The first factor is made within ten minutes after a login.",
+        "Log out and in again.",
+    ),
+    "paper-missing": (
+        GROUP,
+        "A form or a call with a session's cookie has no paper of that session, or an old one.",
+        "Load the page again; a script sends `csrf` of `GET /staff/who` in the header `Staff-Csrf`.",
+    ),
+    "staff-login-missing": (GROUP, "This is for staff who are logged in.", "Log in at `/staff`."),
+    "staff-invalid": (GROUP, "An invitation or a role cannot be read.", CORRECT),
+    "staff-taken": (
+        GROUP,
+        "The name or the address is somebody's already.",
+        "Choose another, or remove them.",
+    ),
+    "staff-unknown": (GROUP, "Nobody of this name logs in.", "`GET /staff` lists who does."),
+    "key-refused": (
+        GROUP,
+        "A security key's answer does not count; the log says why (`a key was refused`).",
+        "Try once more. Where the log says that a count went back, there may be a copy: remove the key.",
+    ),
+    "key-none": (GROUP, "Somebody without a key was to show one.", "Make one at `/staff`."),
+    "keys-full": (GROUP, "Nobody has more than ten keys.", "Remove one."),
+    "keys-busy": (
+        GROUP,
+        "There are too many questions to the keys of one person.",
+        "Repeat after Retry-After.",
+    ),
     "second-factor-locked": (
         GROUP,
         "There were five wrong codes in a row; none counts for a quarter of an hour.",
