@@ -24,7 +24,8 @@ from tests.process.looking import PATIENCE_MS, chromium
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 NOW_MS = 1_800_000_000_000
-HOST = "http://desk.test"
+HOST = "http://localhost"
+"""Of this machine, so that the browser offers keys without TLS."""
 CODES = "#codes li"
 OPTIONS = {
     "protocol": "ctap2", "transport": "usb", "hasUserVerification": True, "isUserVerified": True,
