@@ -12,6 +12,7 @@ the log and the list of logins say what.
 Not here: what counts (``people.oidc``, ``people.staff_sessions``), pages (``staffroom.room``).
 """
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Sequence
@@ -169,7 +170,7 @@ class Entrance:
         """End this session, or all of this person's."""
         found = await self.who(request.scope)
         if found is not None and everywhere:
-            self._people.end_sessions(found.name)
+            await asyncio.to_thread(self._people.end_sessions, found.name)
         await self._sessions.leave(self.secret(request.scope))
         answer = to(HOME)
         self._give(answer, SESSION, "", 0)
