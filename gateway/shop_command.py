@@ -2,7 +2,7 @@
 
 ``serve`` runs shop processes without a line; ``check`` looks at SQL and the store of a sale and names everything that
 is not true (docs/invariants.md); ``log`` looks at the log of sales (``shop_log``), ``keys`` at those that sign tickets
-(``shop_keys``).
+(``shop_keys``), ``push`` at those of messages in browsers (``push_command``).
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.options import NO, settings_of
 from gateway.people_command import add_people
+from gateway.push_command import add_push
 from gateway.shop_acts import add_acts
 from gateway.shop_keys import add_keys
 from gateway.staff_command import add_staff
@@ -59,6 +60,7 @@ def add_shop(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(run=check_shop)
     _add_log(shop.add_parser("log", help="the log of sales: verify it, show a sale, rebuild tables from it"))
     add_keys(shop.add_parser("keys", help="the keys that sign tickets: list, rotate, drop"))
+    add_push(shop.add_parser("push", help="the keys of messages in browsers: list, rotate, drop"))
     add_acts(shop)
     add_people(shop)
     add_staff(shop)

@@ -109,6 +109,7 @@ class VapidKeys:
     @property
     def keys(self) -> tuple[VapidKey, ...]:
         """All keys, the oldest first."""
+        self.refresh()
         return tuple(self._keys)
 
     def of(self, public: str) -> VapidKey | None:
