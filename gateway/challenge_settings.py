@@ -5,10 +5,11 @@ is the room's own setting (``challenge``).
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from botguard.challenges.port import URLS, Way
 from gateway.shop_settings import ShopSettings
-from kernel.settings import env, setting
+from kernel.settings import env, is_site, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ class ChallengeSettings(ShopSettings):
         )
         return {way: (key, secret, url) for way, key, secret, url in rows if key and secret}
 
-    def challenge_faults(self, public_host: str) -> list[str]:
-        """Say what is wrong; `public_host` is the host that people type, '' where it is not set."""
+    def hosts_of_checks(self, public_url: str | None) -> frozenset[str]:
+        """Return the hosts on which a check may have been done."""
+        own = urlsplit(public_url).hostname if public_url is not None and is_site(public_url) else None
+        return frozenset(self.challenge_hosts or ({own} if own else ()))
+
+    def challenge_faults(self, public_url: str | None) -> list[str]:
+        """Say what is wrong."""
         faults = []
         for way in (Way.HCAPTCHA, Way.TURNSTILE, Way.RECAPTCHA):
             key, secret = getattr(self, f"{way}_sitekey"), getattr(self, f"{way}_secret")
@@ -64,7 +70,7 @@ class ChallengeSettings(ShopSettings):
             url = getattr(self, f"{way}_url")
             if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
                 faults.append(f"{env(f'{way}_url')}: the secret goes there, so it must begin with https://.")
-        if self.provider_keys() and not (self.challenge_hosts or public_host):
+        if self.provider_keys() and not self.hosts_of_checks(public_url):
             faults.append(
                 f"{env('challenge_hosts')}: without it, and without {env('public_url')}, a check that was done on "
                 "another site would count here."

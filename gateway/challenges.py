@@ -5,7 +5,6 @@ the same price. What comes of a check is decided in ``botguard.challenges``, wha
 """
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
@@ -50,9 +49,7 @@ class RoomChallenges:
         spent = SpentStore(client)
         self._wire = Wire(settings.challenge_limit_s)
         self._score = score
-        hosts = frozenset(
-            settings.challenge_hosts or {urlsplit(settings.public_url or "").hostname or ""}
-        ) - {""}
+        hosts = settings.hosts_of_checks(settings.public_url)
         providers = {}
         for way, (sitekey, key, url) in settings.provider_keys().items():
             site = Site(way, sitekey, key, url, hosts)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway.challenge_settings import ChallengeSettings
 from gateway.shop_settings import payment_faults
@@ -160,7 +159,7 @@ class Settings(ChallengeSettings):
             )
         faults += self.people_faults(secure=self.secure)
         faults += self.staff_faults(site=self.site, secure=self.secure)
-        faults += self.challenge_faults(urlsplit(self.public_url or "").hostname or "")
+        faults += self.challenge_faults(self.public_url)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

@@ -5,9 +5,11 @@ error's code. Faults of the transport are set from outside: slow, endless, no JS
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from queue import Queue
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -81,3 +83,26 @@ async def judging(judge: Judge) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{port}/siteverify"
         finally:
             judge.release.set()
+
+
+@contextmanager
+def judging_aside(judge: Judge) -> Iterator[str]:
+    """Serve the endpoint in a thread of its own, for tests that drive a browser; give its address."""
+    told: Queue[str] = Queue()
+    ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def run() -> None:
+        end = asyncio.Event()
+        async with judging(judge) as url:
+            ends.append((asyncio.get_running_loop(), end))
+            told.put(url)
+            await end.wait()
+
+    thread = Thread(target=lambda: asyncio.run(run()), name="provider")
+    thread.start()
+    try:
+        yield told.get(timeout=20)
+    finally:
+        for loop, end in ends:
+            loop.call_soon_threadsafe(end.set)
+        thread.join()

@@ -133,6 +133,9 @@ def test_secrets_do_not_show() -> None:
     assert "0123456789abcdef" not in repr(settings)
     assert {row.name for row in describe(Settings) if row.secret} == {
         "operator_token",
+        "hcaptcha_secret",
+        "recaptcha_secret",
+        "turnstile_secret",
         "backend_token",
         "organiser_token",
         "stripe_secret_key",
