@@ -10,6 +10,8 @@ A stroke is a movement without a rest of more than ``REST_MS``. Times in ms from
 
 from math import sqrt
 
+from botguard.rhythm.sketching import EVERY_MS, Sketching
+
 VERSION = 1
 REST_MS = 250
 GRIDS_MS = (20, 50, 100)
@@ -113,7 +115,7 @@ class Grid:
 
 
 class Rhythm:
-    """What a page notes of its visitor; ``summary`` is all that leaves it."""
+    """What a page notes of its visitor; ``summary`` and the sketch's words are all that leaves it."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(COUNTS, 0)
@@ -123,6 +125,11 @@ class Rhythm:
         self.rests = [0] * (len(RESTS_MS) + 1)
         self.strokes = [0.0] * len(STROKE)
         self.grids = [Grid() for _ in GRIDS_MS]
+        self.sketching = Sketching()
+        self.looks: list[tuple[Grid | Sketching, int]] = [
+            *zip(self.grids, GRIDS_MS, strict=True),
+            (self.sketching, EVERY_MS),
+        ]
         self.at: tuple[float, float, float] | None = None
         self.begun = (0.0, 0.0, 0.0)
         self.since = 0.0
@@ -158,7 +165,7 @@ class Rhythm:
         self.area += (x0 - x1) * (y - y1) - (y0 - y1) * (x - x1)
         self._step(gap, x - x0, y - y0)
         if gap > 0:
-            for grid, every in zip(self.grids, GRIDS_MS, strict=True):
+            for grid, every in self.looks:
                 while grid.tick <= t:
                     part = (grid.tick - t0) / gap
                     grid.look(x0 + part * (x - x0), y0 + part * (y - y0))
@@ -194,10 +201,15 @@ class Rhythm:
         ]  # fmt: skip
         return dict(zip(NAMES, values, strict=True))
 
+    @property
+    def words(self) -> list[str]:
+        """Return the words of the sketch, by which a replayed movement is known again."""
+        return self.sketching.words
+
     def _begin(self, t: float, x: float, y: float) -> None:
         self._end()
         self.at = self.begun = (t, x, y)
-        for grid, every in zip(self.grids, GRIDS_MS, strict=True):
+        for grid, every in self.looks:
             grid.begin(t + every, x, y)
         self.dx = self.dy = self.speed = self.gap = self.owed = 0.0
         self.length = self.area = self.peak = self.peak_ms = self.weight = self.first = 0.0

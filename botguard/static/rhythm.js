@@ -1,5 +1,5 @@
 // Rhythm: how this page is handled, as sums that grow with each event. The trace is thrown away, keys have no names.
-// The twin of botguard/rhythm/summary.py, operation by operation: + − × / and square roots only, so both say the same.
+// The twin of botguard/rhythm, operation by operation: + − × / √ only, so both say the same.
 
 export const VERSION = 1;
 const REST_MS = 250;
@@ -9,12 +9,13 @@ const TURN_COSINES = [0.9986, 0.978, 0.866, 0.5, 0.0];
 const SPEED_RATIOS = [1.02, 1.1, 1.3, 1.7, 2.5, 5.0];
 const GAP_RATIOS = [1.02, 1.1, 1.3, 1.7, 2.5];
 const RESTS_MS = [500, 1000, 2500];
-const COUNTS = ["moves", "steps", "still", "same", "level", "whole", "single", "mouse", "touch", "pen", "untrusted",
-  "presses", "keys", "key_pairs", "scrolls", "wheels", "blurs"];
-const LEVEL = ["pairs", "change", "change2", "gain", "gain2", "gain_echo", "gain_turns", "gains", "triples", "jerk",
-  "jerk2", "turns", "cosine", "cosine2", "sine", "sine2", "sine_echo", "sine_turns", "sine_pairs"];
-const STROKE = ["strokes", "straight", "straight2", "bow", "bow2", "peak_at", "peak_at2", "flat", "flat2", "begin",
-  "end", "late", "late2"];
+const { abs, sqrt } = Math;
+const words = (text) => text.split(/\s+/);
+const COUNTS = words(`moves steps still same level whole single mouse touch pen untrusted presses keys key_pairs
+  scrolls wheels blurs`);
+const LEVEL = words(`pairs change change2 gain gain2 gain_echo gain_turns gains triples jerk jerk2 turns cosine
+  cosine2 sine sine2 sine_echo sine_turns sine_pairs`);
+const STROKE = words(`strokes straight straight2 bow bow2 peak_at peak_at2 flat flat2 begin end late late2`);
 
 const zeros = (many) => new Array(many).fill(0);
 const apart = (one, other) => (one > other ? one / other : other / one);
@@ -39,10 +40,10 @@ class Grid {
     this.x = x;
     this.y = y;
     if (this.had) {
-      const u = Math.sqrt(ux * ux + uy * uy), v = Math.sqrt(vx * vx + vy * vy), both = u + v;
+      const u = sqrt(ux * ux + uy * uy), v = sqrt(vx * vx + vy * vy), both = u + v;
       if (both > 0) {
         const ax = ux - vx, ay = uy - vy;
-        const change = Math.sqrt(ax * ax + ay * ay) / both, gain = (u - v) / both;
+        const change = sqrt(ax * ax + ay * ay) / both, gain = (u - v) / both;
         sums[0] += 1;
         sums[1] += change;
         sums[2] += change * change;
@@ -56,7 +57,7 @@ class Grid {
         this.echo = gain;
         if (this.had > 1) {
           const jx = ux - 2 * vx + wx, jy = uy - 2 * vy + wy;
-          const jerk = Math.sqrt(jx * jx + jy * jy) / (u + 2 * v + Math.sqrt(wx * wx + wy * wy));
+          const jerk = sqrt(jx * jx + jy * jy) / (u + 2 * v + sqrt(wx * wx + wy * wy));
           sums[8] += 1;
           sums[9] += jerk;
           sums[10] += jerk * jerk;
@@ -78,10 +79,49 @@ class Grid {
       }
     }
     this.had += 1;
-    this.wx = vx;
-    this.wy = vy;
-    this.vx = ux;
-    this.vy = uy;
+    Object.assign(this, { wx: vx, wy: vy, vx: ux, vy: uy });
+  }
+}
+
+const EVERY_MS = 100, WAYS = 16, STEP = 4, BITS = 64, MOST_WORDS = 48, LEAST_PX = 8;
+const PLANES = (() => {
+  let state = 2463534242;
+  return Array.from({ length: BITS }, () => Array.from({ length: 2 * WAYS }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 0x8000 ? 1 : -1;
+  }));
+})();
+
+// Words by which a movement is known again, not drawn again.
+class Sketching {
+  constructor() {
+    this.words = [];
+    this.ways = [];
+    this.begin(0, 0, 0);
+  }
+
+  begin(tick, x, y) {
+    Object.assign(this, { tick, x, y, had: 0 });
+  }
+
+  look(x, y) {
+    this.ways.push(x - this.x, y - this.y);
+    this.ways = this.ways.slice(-2 * WAYS);
+    this.x = x;
+    this.y = y;
+    this.had += 1;
+    if (this.had % STEP === 0 && this.ways.length === 2 * WAYS && this.words.length < MOST_WORDS) this.#word();
+  }
+
+  #word() {
+    const mean = [0, 0], sum = (terms) => terms.reduce((total, term) => total + term, 0);
+    this.ways.forEach((way, at) => (mean[at % 2] += way / WAYS));
+    const rest = this.ways.map((way, at) => way - mean[at % 2]);
+    if (sqrt(sum(rest.map((part) => part * part)) / WAYS) < LEAST_PX) return;
+    const bits = PLANES.map((plane) => (sum(rest.map((part, at) => plane[at] * part)) > 0 ? "1" : "0")).join("");
+    this.words.push(bits.replace(/..../g, (four) => parseInt(four, 2).toString(16)));
   }
 }
 
@@ -94,6 +134,8 @@ export class Rhythm {
     this.rests = zeros(RESTS_MS.length + 1);
     this.strokes = zeros(STROKE.length);
     this.grids = GRIDS_MS.map(() => new Grid());
+    this.sketching = new Sketching();
+    this.looks = [...this.grids.map((grid, at) => [grid, GRIDS_MS[at]]), [this.sketching, EVERY_MS]];
     this.at = null;
     this.keyMs = null;
     this.taken = 0;
@@ -122,13 +164,12 @@ export class Rhythm {
     this.area += (x0 - x1) * (y - y1) - (y0 - y1) * (x - x1);
     this.#step(gap, x - x0, y - y0);
     if (gap > 0) {
-      this.grids.forEach((grid, at) => {
-        while (grid.tick <= t) {
+      for (const [grid, every] of this.looks) {
+        for (; grid.tick <= t; grid.tick += every) {
           const part = (grid.tick - t0) / gap;
           grid.look(x0 + part * (x - x0), y0 + part * (y - y0));
-          grid.tick += GRIDS_MS[at];
         }
-      });
+      }
     }
     this.at = [t, x, y];
   }
@@ -151,6 +192,10 @@ export class Rhythm {
     this.counts.blurs += 1;
   }
 
+  get words() {
+    return this.sketching.words;
+  }
+
   summary() {
     this.#end();
     this.at = null;
@@ -168,16 +213,15 @@ export class Rhythm {
   #begin(t, x, y) {
     this.#end();
     this.at = this.begun = [t, x, y];
-    this.grids.forEach((grid, at) => grid.begin(t + GRIDS_MS[at], x, y));
-    for (const name of ["dx", "dy", "speed", "gap", "owed", "length", "area", "peak", "peakMs", "weight", "first",
-      "taken"]) this[name] = 0;
+    for (const [grid, every] of this.looks) grid.begin(t + every, x, y);
+    for (const name of words("dx dy speed gap owed length area peak peakMs weight first taken")) this[name] = 0;
   }
 
   #end() {
     if (this.at === null || this.taken < FEWEST_STEPS) return;
     const [t0, x0, y0] = this.begun, [t, x, y] = this.at, { length, peak } = this, lasted = t - t0;
-    const straight = Math.sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0)) / length;
-    const bow = Math.abs(this.area) / (2 * length * length);
+    const straight = sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0)) / length;
+    const bow = abs(this.area) / (2 * length * length);
     const peakAt = this.peakMs / lasted, flat = length / lasted / peak, late = this.weight / (length * lasted);
     [1, straight, straight * straight, bow, bow * bow, peakAt, peakAt * peakAt, flat, flat * flat,
       this.first / peak, this.speed / peak, late, late * late].forEach((value, at) => (this.strokes[at] += value));
@@ -198,7 +242,7 @@ export class Rhythm {
     }
     if (dx === 0 || dy === 0) counts.level += 1;
     if (dx === this.dx && dy === this.dy) counts.same += 1;
-    const distance = Math.sqrt(square), before = Math.sqrt(this.dx * this.dx + this.dy * this.dy);
+    const distance = sqrt(square), before = sqrt(this.dx * this.dx + this.dy * this.dy);
     if (before > 0) {
       const cosine = (dx * this.dx + dy * this.dy) / (distance * before);
       let at = 0;

@@ -21,7 +21,7 @@ const { Rhythm } = await import(process.argv[1]);
 for (const trace of JSON.parse(readFileSync(0, "utf8"))) {
   const rhythm = new Rhythm();
   for (const [name, ...rest] of trace) rhythm[name](...rest);
-  console.log(JSON.stringify(rhythm.summary()));
+  console.log(JSON.stringify({ ...rhythm.summary(), words: rhythm.words.join(" ") }));
 }
 """
 
@@ -35,8 +35,8 @@ def traces() -> list[Trace]:
     ]
 
 
-def in_python(events: Sequence[Sequence[object]]) -> dict[str, float]:
-    """Return the summary of these calls in Python."""
+def in_python(events: Sequence[Sequence[object]]) -> dict[str, object]:
+    """Return the summary and the words of these calls in Python."""
     rhythm = Rhythm()
     for name, *rest in events:
         if name == "move":
@@ -46,10 +46,10 @@ def in_python(events: Sequence[Sequence[object]]) -> dict[str, float]:
             rhythm.scroll(wheel=bool(rest[0]))
         else:
             getattr(rhythm, str(name))(*rest)
-    return rhythm.summary()
+    return {**rhythm.summary(), "words": " ".join(rhythm.words)}
 
 
-def in_javascript(many: Sequence[Sequence[Sequence[object]]], script: str) -> list[dict[str, float]]:
+def in_javascript(many: Sequence[Sequence[Sequence[object]]], script: str) -> list[dict[str, object]]:
     """Return the summaries of these calls by the browser's script, run by node."""
     node = shutil.which("node") or str(compute_driver_executable()[0])
     done = subprocess.run(
@@ -70,7 +70,7 @@ def module(text: str, folder: Path) -> str:
     return str(path)
 
 
-def unlike(some: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> set[str]:
+def unlike(some: Sequence[dict[str, object]], others: Sequence[dict[str, object]]) -> set[str]:
     """Return the names of the sums that differ anywhere."""
     return {
         name
@@ -100,7 +100,8 @@ def test_python_and_the_browser_say_the_same(traces: list[Trace], tmp_path: Path
 
     assert len(theirs) == len(traces) == 40
     assert unlike(theirs, [in_python(one) for one in many]) == set()
-    assert list(theirs[0]) == list(NAMES)
+    assert list(theirs[0]) == [*NAMES, "words"]
+    assert sum(len(str(one["words"]).split()) for one in theirs) > 20
 
 
 def test_a_script_that_rounds_elsewhere_is_found(traces: list[Trace], tmp_path: Path) -> None:
@@ -119,8 +120,8 @@ def test_a_script_that_rounds_elsewhere_is_found(traces: list[Trace], tmp_path: 
 def test_nothing_but_a_rhythm_leaves_the_page(traces: list[Trace]) -> None:
     """A summary has the same size after ten moves and after thousands, and a shift of the page changes nothing."""
     long = Rhythm()
-    for t, x, y in [move for trace in traces for move in trace.moves]:
-        long.move(t, x, y)
+    for at, (_, x, y) in enumerate([move for trace in traces for move in trace.moves]):
+        long.move(16.0 * at, x, y)
     moves = traces[8].moves
     here, there = Rhythm(), Rhythm()
     for t, x, y in moves:
@@ -128,6 +129,7 @@ def test_nothing_but_a_rhythm_leaves_the_page(traces: list[Trace]) -> None:
         there.move(t + 4096, x + 512, y + 64)
 
     assert len(long.summary()) == len(NAMES)
+    assert len(long.words) == 48
     ours, theirs = here.summary(), there.summary()
     assert [name for name in NAMES if abs(ours[name] - theirs[name]) > 1e-6] == []
 
