@@ -132,6 +132,9 @@ class Metrics:
         )
 
         # What people are told
+        self.request_keys = gauge(
+            "request_keys", "Keys of requests to pay and to refund that are remembered", "place"
+        )
         self.outbox_waiting = gauge(
             "outbox_waiting_messages", "Messages that wait to be sent, by channel", "place", "channel"
         )

@@ -25,6 +25,7 @@ from checkout.live.loop_lag import LoopLag
 from checkout.live.service import LiveMap
 from checkout.live.web import MapWeb
 from checkout.metrics import Metrics
+from checkout.orders.forgetting import Forgetting
 from checkout.sales.rebuilding import Rebuilder
 from checkout.sales.reconciling import Reconciler
 from checkout.sales.service import Reserving
@@ -266,6 +267,7 @@ class JoinedShop:
                 works["purging"] = self.people.purging.run
             if self.tills is not None:
                 works["orders"] = self.tills.recovering.run
+                works["keys"] = Forgetting(self.parts.shards, self.parts.clock, self._metrics).run
             if self._stock is not None:
                 works["stock"] = self._stock.run
         return works
