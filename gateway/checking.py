@@ -41,6 +41,12 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         "--jwks", metavar="URL|FILE", help="public keys; else the key ring of this installation"
     )
     journal.set_defaults(run=check_journal)
+    paths = check.add_parser(
+        "open-paths", help="compare what is open at the gate with what a shop says it needs"
+    )
+    paths.add_argument("origin", help="the shop as the gate reaches it, as http://shop.internal:8082")
+    paths.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
+    paths.set_defaults(run=check_open_paths)
     token = check.add_parser("token", help="verify an admission token, and print what it says")
     token.add_argument("token", help="the token; - reads it from standard input")
     token.add_argument(
@@ -78,6 +84,28 @@ def check_settings(args: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, shown, text in rows:
         print(f"{name.ljust(widths[0])}  {shown.ljust(widths[1])}  {text}")
+    return 0
+
+
+def check_open_paths(args: argparse.Namespace) -> int:
+    """Say which addresses the gate keeps shut that the shop needs open, and how to put it right."""
+    from gateway.open_paths import Silent, line, missing, published
+
+    own = settings_of(args).open_paths
+    try:
+        wanted = published(args.origin)
+    except Silent as error:
+        print(error, file=sys.stderr)
+        return NO
+    if wanted is None:
+        print(f"{args.origin} publishes no open paths: nothing is missing.")
+        return 0
+    more = missing(wanted, own)
+    if more:
+        print(f"Shut at the gate, and needed by {args.origin}: {', '.join(more)}")
+        print(f"Set at the gate: {line(own, more)}")
+        return NO
+    print(f"All that {args.origin} needs is open: {', '.join(wanted)}")
     return 0
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from threading import Thread
 from typing import TypeVar
 
 from prometheus_client.multiprocess import mark_process_dead
@@ -29,6 +30,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from checkout.catalogue.evenings import EVENTS
 from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
+from gateway.open_paths import warn
 from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
@@ -191,6 +193,7 @@ class Installation:
             print(self._welcome(), flush=True)
             watching = [asyncio.ensure_future(child.keep()) for child in self._children]
             watching.append(asyncio.ensure_future(self._watch_store()))
+            self._look_at_origins()
             if self._crowd:
                 await self._send_crowd(environ)
             await self._told.wait()
@@ -200,6 +203,12 @@ class Installation:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
+
+    def _look_at_origins(self) -> None:
+        """Tell once what a shop behind the gate needs open and the gate keeps shut; nobody waits for that."""
+        origins = [room.origin for room in check_rooms(self._settings.rooms)]
+        origins += [self._settings.default_origin] if self._settings.default_origin else []
+        Thread(target=warn, args=(origins, self._settings.open_paths), daemon=True).start()
 
     def _tell(self) -> None:
         self._signals += 1

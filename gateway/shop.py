@@ -11,7 +11,7 @@ the background takes turns by leases in the store.
     staff        ─► /staff, to log in with a browser
     providers    ─► /hooks/, with their signature
     scanners     ─► /scan/, with their own token and without an admission
-    health       ─► for everybody
+    health       ─► for everybody, and so is which of these need no admission
 """
 
 import asyncio
@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -55,7 +56,7 @@ from checkout.people.staff_tokens import StaffTokens
 from checkout.site.roles import Role, read_roles
 from checkout.site.ticket_papers import TicketPapers
 from checkout.site.web import HEALTH, health, refusal
-from checkout.tickets.links import DOORS, SCAN
+from checkout.tickets.links import DOORS, OPEN, PUBLISHED, SCAN
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
@@ -125,6 +126,9 @@ class Doors:
         path = scope.get("path", "")
         if path == HEALTH and scope["type"] == "http":
             await health(scope, receive, send)
+        elif path == PUBLISHED and self._tickets is not None and scope["type"] == "http":
+            headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+            await respond(send, 200, headers, orjson.dumps({"open_paths": OPEN}))
         elif path.startswith(("/organiser/", SCAN)) and scope["type"] == "http":
             own = self._scans if path.startswith(SCAN) else self._organisers
             if own is None:

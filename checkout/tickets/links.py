@@ -17,6 +17,9 @@ SCAN = "/scan/"
 OPEN = (*DOORS, SCAN, "/account/")
 """What a gate before the shop lets through without an admission: links, scanners' tokens and logins of their own."""
 
+PUBLISHED = "/.well-known/waitroom-open-paths"
+"""Where a shop says so, for whoever sets up its gate."""
+
 _MAC_BYTES = 16
 _SEPARATOR = "\0"
 
