@@ -304,6 +304,12 @@ class AdmissionStore:
             live, called, recall, admitted = await pipe.execute()
         return Headcount(live, called, recall, int(admitted or 0))
 
+    async def has_claimed(self, room: str, number: int) -> bool:
+        """Tell whether a number was let in, or given back."""
+        keys = self.keys(room)
+        with translated():
+            return bool(await self._client.getbit(keys.chunk(number), number % CHUNK))
+
     async def put_pace(self, room: str, state: PaceState) -> None:
         """Hand a state on to the next tick."""
         with translated():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
 
-from gateway.challenge_settings import ChallengeSettings
+from gateway.reminder_settings import ReminderSettings
 from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
@@ -36,7 +36,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(ChallengeSettings):
+class Settings(ReminderSettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -160,6 +160,7 @@ class Settings(ChallengeSettings):
         faults += self.people_faults(secure=self.secure)
         faults += self.staff_faults(site=self.site, secure=self.secure)
         faults += self.challenge_faults(self.public_url)
+        faults += self.reminder_faults(self.public_url)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

@@ -43,6 +43,7 @@ from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast
 from gateway.keeper import Keeper
 from gateway.proxy import Deadlines, Proxy
+from gateway.reminders import ways
 from gateway.settings import Settings
 from gateway.shop import ShopProcess
 from kernel.asgi import respond
@@ -60,6 +61,10 @@ from waitroom.drain import Drain
 from waitroom.journal_store import JournalStore
 from waitroom.metrics import Metrics as LineMetrics
 from waitroom.more_web import MoreTimeWeb
+from waitroom.reminder_round import ReminderRound
+from waitroom.reminder_store import ReminderStore
+from waitroom.reminder_web import ReminderWeb
+from waitroom.reminding import Reminding
 from waitroom.restoring import Restorer
 from waitroom.rooms import Room, read_kept
 from waitroom.rooms_toml import parse_toml
@@ -72,6 +77,7 @@ from waitroom.web import LineWeb, WebSettings
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+LEAVE = "POST", "leave"
 
 
 class Parts:
@@ -140,7 +146,17 @@ class GateProcess:
         """Join the parts."""
         self._parts = parts = Parts(settings)
         waitroom, admission = parts.waitroom, parts.admission
-        pages = Pages(settings.prefix)
+        reminding = Reminding(
+            waitroom,
+            ReminderStore(parts.client),
+            ways(settings, parts.clock),
+            parts.ring.signer("cookie", "reminder"),
+            secret=secret_for(parts.ring.active("sid").octets, "reminders"),
+        )
+        pages = Pages(settings.prefix, reminds=settings.reminds)
+        self._reminders = ReminderRound(
+            reminding, pages, parts.doors, f"{settings.site.rstrip('/')}{settings.prefix}"
+        )
         self._proxy = Proxy(
             Deadlines(settings.connect_s, settings.first_byte_s, settings.idle_s),
             connections=settings.origin_connections,
@@ -155,10 +171,19 @@ class GateProcess:
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
         self._challenges = RoomChallenges(settings, parts.client, secret, parts.clock, ChallengeMetrics())
         challenge = ChallengeWeb(line, waitroom, pages, self._challenges, buckets, reached)
+        remind = ReminderWeb(line, reminding, pages, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
             settings.prefix,
-            {**line.routes, **carry.routes, **more.routes, **challenge.routes, **door.routes},
+            {
+                **line.routes,
+                **carry.routes,
+                **more.routes,
+                **challenge.routes,
+                **remind.routes,
+                **door.routes,
+                LEAVE: remind.leaving(door.routes[LEAVE]),
+            },
             {**door.plain, ("GET", "static"): line.asset},
         )
         self.broadcast: Broadcast | None = line.broadcast
@@ -204,6 +229,7 @@ class GateProcess:
             await self._parts.configurations.apply_toml(parse_toml(_text(rooms)))
         await self._keeper.start()
         self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
+        self._reminders.start()
 
     def drain(self) -> None:
         """Have nothing endless of one's own: what is proxied ends when its origin or its client does."""
@@ -213,6 +239,7 @@ class GateProcess:
         if self._looking is not None:
             self._looking.cancel()
         await self._guard.close()
+        await self._reminders.stop()
         await self._keeper.stop()
         await self._proxy.stop()
         await self._challenges.close()

@@ -21,7 +21,9 @@ from importlib.resources import files
 from waitroom.words import languages
 
 ENTRY = "waitroom.js"
-LAZY = frozenset({"carry.js", "check.js", "notice.js", "preview.js", "qr.js", "solve.js", "worker.js"})
+LAZY = frozenset(
+    {"carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js", "solve.js", "worker.js"}
+)
 """What most visits never need: loaded when a dialog opens, for who wants notifications, on a preview or check page."""
 
 _MEDIA_TYPES = {

@@ -41,6 +41,18 @@ class Metrics:
             "waitroom_line_carries", "Steps of places on their way to another device", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.reminder_requests = Counter(
+            "waitroom_line_reminder_requests", "What fans asked of reminders", ["channel", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.reminder_sends = Counter(
+            "waitroom_line_reminder_sends", "Tries to remind a fan", ["channel", "job", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.reminders = Gauge(
+            "waitroom_line_reminders", "Fans who want to be told", ["room"], registry=registry,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
         self.issued = Gauge(
             "waitroom_line_issued_numbers", "Numbers given in the current run", ["room"], registry=registry,
             multiprocess_mode="mostrecent",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kernel.asgi import Scope
+from kernel.sending import Result
 from waitroom.check_page import Check
 from waitroom.newcomer import Newcomer
 from waitroom.rooms import Room
@@ -111,3 +112,67 @@ class Door(Protocol):
         ended: Mapping[str, int],
     ) -> None:
         """Put used numbers, live sessions (sid to ms) and ended ones back, before the line returns."""
+
+
+class Message(Protocol):
+    """What a fan is told: ready words in the fan's language."""
+
+    @property
+    def name(self) -> str:
+        """What the same message has again when it is sent again."""
+
+    @property
+    def topic(self) -> str:
+        """What both messages of a place share: the second may stand in the place of the first."""
+
+    @property
+    def language(self) -> str:
+        """The language of the words."""
+
+    @property
+    def subject(self) -> str:
+        """One line."""
+
+    @property
+    def short(self) -> str:
+        """A sentence or two."""
+
+    @property
+    def text(self) -> str:
+        """All of it, as plain text."""
+
+    @property
+    def html(self) -> str:
+        """The same as HTML."""
+
+    @property
+    def page(self) -> str:
+        """The address of the room's page, without any place in it."""
+
+    @property
+    def stop(self) -> str:
+        """The address that stops all messages."""
+
+    @property
+    def useful_s(self) -> int:
+        """So long it helps."""
+
+
+class Way(Protocol):
+    """One way to reach a fan: mail, push."""
+
+    def read(self, given: object) -> tuple[str, str]:
+        """Return the address to keep, and what it is known by. Raises Refused."""
+
+    async def send(self, to: str, message: Message) -> Result:
+        """Try once."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Claimed(Protocol):
+    """What the door knows of a place that was called."""
+
+    async def has_claimed(self, room: str, number: int) -> bool:
+        """Tell whether a place was let in, or given back."""

@@ -202,4 +202,5 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     "join_burst": reads.whole(1),
     "theme": _theme,
     "frame_ancestors": reads.many(reads.frame_ancestor, 20),
+    "reminder_minutes": reads.optional(reads.whole(1, 120)),
 }

@@ -123,6 +123,7 @@ class Room:
     join_burst: int = 60
     theme: Theme = PLAIN
     frame_ancestors: tuple[str, ...] = ()
+    reminder_minutes: int | None = None
     sales: tuple[Sale, ...] = ()
     version: int = 0
     source_hash: str = ""

@@ -4,8 +4,9 @@ Not here: what stands on them (``view``), who gets which and in which language (
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from kernel.errors import Refused, Unavailable
 from waitroom import own_page, telling
@@ -13,6 +14,7 @@ from waitroom.assets import asset_url, assets, squeezed
 from waitroom.check_page import Check, check_page
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
+from waitroom.reminder_view import reminder_page
 from waitroom.room_fields import ChallengeWay
 from waitroom.rooms import Room
 from waitroom.schedule import Phase
@@ -67,15 +69,16 @@ class Page:
 class Pages:
     """Keeps a ready shell for each room, look and language."""
 
-    def __init__(self, prefix: str) -> None:
-        """`prefix` as in settings, without a slash at its end."""
+    def __init__(self, prefix: str, *, reminds: bool = False) -> None:
+        """`prefix` as in settings, without a slash at its end; `reminds`: there is a way to tell fans of their turn."""
         self._prefix = prefix + "/"
+        self._reminds = reminds
         self._shells: dict[tuple[str, str, str], tuple[object, Shell]] = {}
         self._spoken: dict[tuple[str, str], tuple[Theme, Catalogue]] = {}
 
     def shell(self, reading: Reading, target: str, language: str = SOURCE) -> Page:
         """Return the page that waits, for somebody who wants to get to `target`."""
-        room, look = reading.room, self._look(reading, language)
+        room, look = reading.room, self.look(reading, language)
         own = room.custom_page_html or ""
         shows = _variables(reading, look) if own else {}
         # `lastUpdated` alone makes no new page: what it dates has not changed.
@@ -101,7 +104,7 @@ class Pages:
         still: bool = False,
     ) -> Page:
         """Return a fan's own view without JavaScript."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         room = reading.room
         more = replace(
             view,
@@ -118,7 +121,7 @@ class Pages:
         self, reading: Reading, target: str, reason: Refused | Unavailable, language: str = SOURCE
     ) -> Page:
         """Say in one sentence why something was refused, with the way out where there is one."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         base = f"{self._prefix}r/{reading.base.name}"
         again = f"{base}?target={target}" if target.isascii() and target.isprintable() else base
         action = Action(look.words.text("action.again"), base)
@@ -144,19 +147,48 @@ class Pages:
 
     def check(self, reading: Reading, check: Check, target: str, language: str = SOURCE) -> Page:
         """Return the page of a check; the provider's sources stand in its policy alone."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         body = check_page(self._prefix, look, reading.base.name, target, check)
         return Page(self._headers(reading, look, also=check.sources), body, squeezed(body))
 
+    def reminder(
+        self, reading: Reading, language: str, target: str, offers: Collection[str], way: str, fault: str = ""
+    ) -> Page:
+        """Ask whether a fan wants to be told, without JavaScript; `way` is how they are told already, '' for not."""
+        look, room = self.look(reading, language), reading.room
+        minutes = room.reminder_minutes or 1
+        body = reminder_page(
+            room.name, self._prefix, look, target, minutes=minutes, offers=offers, way=way, fault=fault
+        )
+        return self._made(reading, look, body)
+
+    def stopping(self, reading: Reading, language: str, paper: str) -> Page:
+        """Ask whether all messages to an address shall stop; without a `paper` say that they have."""
+        look = self.look(reading, language)
+        part = "stop" if paper else "stopped"
+        url = (
+            f"{self._prefix}r/{reading.base.name}/remind/stop?{urlencode({'lang': language, 'paper': paper})}"
+        )
+        body = notice_page(
+            self._prefix,
+            look,
+            stage=look.name,
+            headline=look.words.text(f"mail.{part}-title"),
+            detail=look.words.text(f"mail.{part}-text"),
+            state="reminder",
+            action=Action(look.words.text("mail.stop"), url, "post") if paper else None,
+        )
+        return self._made(reading, look, body)
+
     def how(self, reading: Reading, language: str = SOURCE) -> Page:
         """Tell how the line works, from the room's real settings."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         sections = telling.sections(reading.room, reading.wanted, _level(reading), look.words)
         return self._made(reading, look, how_page(reading.base.name, self._prefix, look, sections))
 
     def preview(self, reading: Reading, state: str, language: str = SOURCE, *, still: bool = False) -> Page:
         """Show a state with made-up figures; `still` is how it looks without JavaScript. Raises Refused (404)."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         if state not in (PLAIN_STATES if still else STATES):
             raise Refused("address-unknown", "There is no such state.", status=404)
         if still:
@@ -170,7 +202,7 @@ class Pages:
 
     def previews(self, reading: Reading, language: str = SOURCE) -> Page:
         """List all states in all languages."""
-        look = self._look(reading, language)
+        look = self.look(reading, language)
         tongues = [(tag, catalogue.name) for tag, catalogue in languages().items()]
         return self._made(reading, look, previews_page(reading.base.name, self._prefix, look, tongues))
 
@@ -187,7 +219,8 @@ class Pages:
         )
         return Page(headers, found.body, found.gzip)
 
-    def _look(self, reading: Reading, language: str) -> Look:
+    def look(self, reading: Reading, language: str) -> Look:
+        """Return how a room looks and speaks in a language."""
         room = reading.room
         words, theme = languages()[language], room.theme
         if language in theme.texts:
@@ -196,7 +229,8 @@ class Pages:
             if spoken is None or spoken[0] != theme:
                 spoken = self._spoken[key] = theme, speaking(words, theme)
             words = spoken[1]
-        return Look(room.description or room.name, words, theme)
+        reminds = self._reminds and room.reminder_minutes is not None
+        return Look(room.description or room.name, words, theme, reminds)
 
     def _plain_preview(self, reading: Reading, state: str, look: Look) -> bytes:
         name = reading.base.name

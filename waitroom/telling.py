@@ -40,7 +40,7 @@ def sections(room: Room, wanted: Wanted, level: str, words: Catalogue) -> list[S
         (words.text("how.receipt.title"), [words.text("how.receipt.text")]),
         (
             words.text("how.data.title"),
-            [words.text(f"how.data.{part}") for part in ("place", "cookie", "address", "here", "record")],
+            [words.text(f"how.data.{part}") for part in _kept(room)],
         ),
     ]
     return [(title, lines) for title, lines in found if lines]
@@ -57,6 +57,11 @@ def _place(room: Room, words: Catalogue) -> list[str]:
     if room.claim_extensions > 1:
         lines.append(words.text("how.place.more"))
     return [*lines, words.text("how.place.missed"), words.text("how.place.leave")]
+
+
+def _kept(room: Room) -> list[str]:
+    reminders = ["reminders"] if room.reminder_minutes is not None else []
+    return ["place", "cookie", "address", "here", *reminders, "record"]
 
 
 def _limits(room: Room, words: Catalogue) -> list[str]:

@@ -40,6 +40,7 @@ __all__ = [
     "how_page",
     "notice_page",
     "previews_page",
+    "render",
     "shell",
     "speaking",
     "theme_faults",
@@ -116,6 +117,8 @@ class Look:
     name: str
     words: Catalogue
     theme: Theme = PLAIN
+    reminds: bool = False
+    """Fans are asked whether they want to be told."""
 
 
 class Shell:
@@ -190,6 +193,7 @@ def shell(
     values = _values(prefix, look) | {
         "room": room,
         "prefix": prefix,
+        "reminds": look.reminds,
         "target": TARGET,
         "preview": preview,
         "asks": asks,
@@ -268,6 +272,7 @@ def ticket_page(
         prove=f"{base}/challenge?{urlencode({'target': target, 'lang': words.tag})}"
         if place.lane == "suspect" and place.asks and not over
         else "",
+        remind=f"{base}/remind?{urlencode({'target': target, 'lang': words.tag})}" if look.reminds else "",
         again=f"{base}/ticket?{urlencode({'target': target, 'lang': words.tag})}",
         still=f"{base}/ticket?{urlencode({'target': target, 'still': 1, 'lang': words.tag})}",
     )
@@ -426,7 +431,7 @@ def _values(prefix: str, look: Look) -> dict[str, Any]:
 
 
 def render(page: str, prefix: str, look: Look, **values: Any) -> bytes:
-    """Render a page."""
+    """Fill in a template of ``pages/``."""
     return _environment().get_template(page).render(_values(prefix, look) | values).encode()
 
 

@@ -137,29 +137,29 @@ class LineWeb:
         """Serve the page: the same bytes for everybody, kept by caches for ten seconds."""
         del receive
         reading = self._waitroom.reading(room)
-        query = _query(scope)
-        page = self._pages.shell(reading, query.get("target", [""])[0], _language(scope, reading, query))
-        await _show(scope, send, 200, page, _PUBLIC)
+        query = query_of(scope)
+        page = self._pages.shell(reading, query.get("target", [""])[0], language_of(scope, reading, query))
+        await show(scope, send, 200, page, _PUBLIC)
 
     async def how(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Tell how this line works."""
         del receive
         reading = self._waitroom.reading(room)
-        page = self._pages.how(reading, _language(scope, reading, _query(scope)))
-        await _show(scope, send, 200, page, _PUBLIC)
+        page = self._pages.how(reading, language_of(scope, reading, query_of(scope)))
+        await show(scope, send, 200, page, _PUBLIC)
 
     async def preview(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Show a state of the page as it would look, or list them all; `js=0` is without JavaScript."""
         del receive
         reading = self._waitroom.reading(room)
-        query = _query(scope)
-        language = _language(scope, reading, query)
+        query = query_of(scope)
+        language = language_of(scope, reading, query)
         state = str(scope["path"]).removeprefix(f"{self._settings.prefix}/r/{room}/preview")[1:]
         if state:
             page = self._pages.preview(reading, state, language, still=query.get("js") == ["0"])
         else:
             page = self._pages.previews(reading, language)
-        await _show(scope, send, 200, page, _PUBLIC)
+        await show(scope, send, 200, page, _PUBLIC)
 
     async def status(self, scope: Scope, receive: Receive, send: Send, room: str) -> None:
         """Serve the signed document from ready bytes; with its age when the store is away."""
@@ -244,9 +244,9 @@ class LineWeb:
                 if not form:
                     raise
                 self._waitroom.metrics.refuse(reason)
-                language = _language(scope, reading, fields)
+                language = language_of(scope, reading, fields)
                 page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
-                await _show(scope, send, reason.status, page, _NO_STORE)
+                await show(scope, send, reason.status, page, _NO_STORE)
                 return
             lane = str(found.begins(reading.first_lane))
             headers += [(b"set-cookie", papers.ticket_cookie(text)), *found.headers]
@@ -302,7 +302,7 @@ class LineWeb:
         ask = asked(scope)
         reading = self._waitroom.reading(room)
         html = b"text/html" in ask.get(b"accept", b"")
-        query = _query(scope)
+        query = query_of(scope)
         target = query.get("target", ["/"])[0]
         try:
             reading, held, place, view = await self._view(reading, ask)
@@ -312,13 +312,13 @@ class LineWeb:
             if not html:
                 raise
             self._waitroom.metrics.refuse(reason)
-            page = self._pages.refused(reading, target, reason, _language(scope, reading, query))
-            await _show(scope, send, reason.status, page, _NO_STORE)
+            page = self._pages.refused(reading, target, reason, language_of(scope, reading, query))
+            await show(scope, send, reason.status, page, _NO_STORE)
             return
         if html:
-            language = _language(scope, reading, query)
+            language = language_of(scope, reading, query)
             page = self._pages.ticket(reading, held, view, target, language, still="still" in query)
-            await _show(scope, send, 200, page, _NO_STORE)
+            await show(scope, send, 200, page, _NO_STORE)
             return
         line = reading.line
         answer = {
@@ -372,7 +372,7 @@ class LineWeb:
     async def asset(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Serve a static file of the page."""
         del receive
-        await _show(scope, send, 200, self._pages.asset(name))
+        await show(scope, send, 200, self._pages.asset(name))
 
     # What every handler needs ------------------------------------------------------------------------
 
@@ -415,18 +415,19 @@ class LineWeb:
             raise Refused("cross-site", "This request came from another site.", status=403)
 
 
-def _query(scope: Scope) -> dict[str, list[str]]:
+def query_of(scope: Scope) -> dict[str, list[str]]:
+    """Read what stands behind the question mark."""
     return parse_qs(scope["query_string"].decode("latin-1"))
 
 
-def _language(scope: Scope, reading: Reading, fields: Mapping[str, list[str]]) -> str:
+def language_of(scope: Scope, reading: Reading, fields: Mapping[str, list[str]]) -> str:
     """Return the language to answer in: asked for by `lang`, else what the browser likes, else the room's."""
     liked = header(scope, b"accept-language") or b""
     default = reading.room.default_template_language
     return negotiate(liked.decode("latin-1"), fields.get("lang", [""])[0], default)
 
 
-async def _show(scope: Scope, send: Send, status: int, page: Page, *more: tuple[bytes, bytes]) -> None:
+async def show(scope: Scope, send: Send, status: int, page: Page, *more: tuple[bytes, bytes]) -> None:
     """Send a page, compressed where the client takes it."""
     headers, body = page.coded(header(scope, b"accept-encoding"))
     await respond(send, status, [*headers, *more], body)

@@ -31,7 +31,7 @@ from waitroom.wait import Interval
 
 __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages", "negotiate"]
 
-SERVER_ONLY = ("challenge.", "how.", "notice.", "plain.", "preview.")
+SERVER_ONLY = ("challenge.", "how.", "mail.", "notice.", "plain.", "preview.")
 """Keys that only pages made by the server need; the browser does not get them."""
 
 WRITTEN = frozenset(

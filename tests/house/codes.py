@@ -64,6 +64,37 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The link is older than five minutes, or of a line that is over.",
         "Make a new one on the device that has the place.",
     ),
+    "reminder-not-offered": (
+        GROUPS[0],
+        "The room asks nobody whether they want to be told (`reminder_minutes`), or not in this way.",
+        "Set `reminder_minutes` and a way: [messages of the room](room-messages.md).",
+    ),
+    "reminder-too-late": (
+        GROUPS[0],
+        "The place is called already, or the line takes nobody any more.",
+        "Look at the page.",
+    ),
+    "reminder-address-invalid": (
+        GROUPS[0],
+        "What should be an e-mail address or a push subscription is none, or the push service is not a known one.",
+        "Correct it; `WAITROOM_REMINDER_PUSH_HOSTS` names further services.",
+    ),
+    "reminder-consent-missing": (GROUPS[0], "Nothing is kept without `consent`.", "Send it when the fan gave it."),
+    "reminder-address-refused": (
+        GROUPS[0],
+        "The owner of the address has stopped all messages of this line, or it has as many reminders as it may.",
+        "Nothing, or another address.",
+    ),
+    "too-many-reminders": (
+        GROUPS[0],
+        "One client asked too often within a minute, or an address was asked for too often.",
+        SLEEP,
+    ),
+    "reminder-link-invalid": (
+        GROUPS[0],
+        "The link that stops messages is cut, forged, or of another room.",
+        "Copy the whole link from the message.",
+    ),
     "too-many-carries": (GROUPS[0], "Too many places moved from one address within a minute.", SLEEP),
     "challenge-none": (
         GROUPS[0],

@@ -68,6 +68,8 @@ ROOM: dict[str, str] = {
     "theme": "the page's look: `colours` and `dark` (#rrggbb by what they are for; a pair that people cannot read is "
     "refused), `logo` and `picture` (https or data:), `texts` by language and key",
     "frame_ancestors": "sites that may show the waiting page in a frame; empty: this one",
+    "reminder_minutes": "fans may ask to be told by mail or push: so many minutes before their turn, and when it is "
+    "there; null: nobody is asked",
 }
 
 SALE: dict[str, str] = {

@@ -60,6 +60,7 @@ LABELS = {
     "file": "blocklist, allowlist, geoip, geoip-asn, bot-list, agent-keys, bot-asn",
     "provider": "name of a payment provider: sandbox, stripe",
     "channel": "mail, push, webhook; of what waits also new, and webhooks by their number",
+    "job": "near, turn",
     "call": "create, confirm, fetch, capture, void, refund, list",
 }
 

@@ -8,8 +8,8 @@ import { insideApp } from "./rules.js";
 
 /** Put life into the buttons. `on` is what happens then: {leave(code), again(state), more(), carried()}. */
 export function openHand({ trip, view, words, clock, memory, wire, headers }, on) {
-  const { leave, leaving, again, more, prove, carry, receipt, keeping, hint, headline } = view.part;
-  let carrying = null, given = null;
+  const { leave, leaving, again, more, prove, carry, remind, receipt, keeping, hint, headline } = view.part;
+  let carrying = null, reminding = null, given = null;
 
   if (prove) {
     prove.href = `${wire.base}/challenge?${new URLSearchParams({ target: trip.target, lang: document.documentElement.lang })}`;
@@ -44,6 +44,18 @@ export function openHand({ trip, view, words, clock, memory, wire, headers }, on
     } catch (fault) {
       console.error(fault);
       view.link(words.text("carry.failed"), true);
+    }
+  });
+  // It is there where the room offers it, and a way has been set up.
+  remind?.setAttribute("aria-pressed", String(Boolean(memory.asked)));
+  remind?.addEventListener("click", async () => {
+    try {
+      const { openRemind } = await import("./remind.js");
+      reminding ??= openRemind({ wire, words, memory, view, headers, run: () => trip.place?.run });
+      await reminding.open();
+    } catch (fault) {
+      console.error(fault);
+      view.link(words.text("remind.failed"), true);
     }
   });
   receipt.addEventListener("click", async (event) => {

@@ -50,6 +50,9 @@ export function openMemory(room) {
     /** The run that this browser left on purpose: a reload does not join it again. */
     get left() { return read("localStorage", "left"); },
     set left(run) { write("localStorage", "left", run); },
+    /** What the fan has asked to be told by, until it is the turn: {way, to, run, epoch}; null for nothing. */
+    get asked() { return json("localStorage", "asked"); },
+    set asked(asked) { write("localStorage", "asked", asked && JSON.stringify(asked)); },
     /** What the fan wants of this page: {sound, notify}. */
     get wishes() { return json("localStorage", "wishes") ?? {}; },
     set wishes(wishes) { write("localStorage", "wishes", JSON.stringify(wishes)); },

@@ -101,8 +101,8 @@ export function preview(words) {
   const idle = () => {
     badge.textContent = badge.dataset.idle;
   };
-  for (const name of ["again", "more", "notify", "awake", "carry", "receipt"]) {
-    part[name].addEventListener("click", (event) => {
+  for (const name of ["again", "more", "notify", "awake", "carry", "remind", "receipt"]) {
+    part[name]?.addEventListener("click", (event) => {
       event.preventDefault();
       idle();
     });

@@ -113,6 +113,7 @@ export function openView(clock, words) {
         part.track.setAttribute("aria-valuetext", model.wayText);
       }
       part.keeping.hidden = part.aids.hidden = part.leave.hidden = part.receipt.hidden = !model.keeps;
+      if (part.remind) part.remind.hidden = isTurn(model.state);
       put(part.again, model.again);
       part.more.hidden = !model.more;
       if (part.prove) part.prove.hidden = !model.prove;

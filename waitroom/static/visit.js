@@ -42,6 +42,7 @@ export function visit(words) {
   let last = { state: "loading", ...NOWHERE }; // what was shown before the trouble
   let lookedAt = document.hidden ? null : [performance.now(), Date.now()];
   let code = fragment.carry; // a place is being carried here
+  let askedAgain = 0; // the epoch in which the page has asked to be told once more
   let counted = 0; // the round of the census that has heard of us
   let failures = 0;
   const trip = {
@@ -74,7 +75,7 @@ export function visit(words) {
   function keep(next) {
     trip.place = memory.place = next;
     if (!memory.lasting) history.replaceState(null, "", here.pathname + here.search + (next ? `#ticket=${next.ticket}` : ""));
-    if (!next) fragment.ticket = trip.claimUntilMs = null;
+    if (!next) fragment.ticket = trip.claimUntilMs = memory.asked = null;
   }
 
   // ------------------------------------------------------------------------------------- what is shown
@@ -194,6 +195,11 @@ export function visit(words) {
       told = doc.epoch;
       wire.get("ticket", headers()).catch(() => {});
     }
+    if (memory.asked?.run === doc.run && doc.epoch > memory.asked.epoch && tabs.leads && askedAgain !== doc.epoch) {
+      // What was kept for the messages went with the store; the fan has not taken it back, so the page asks again.
+      askedAgain = doc.epoch;
+      import("./remind.js").then(({ askAgain }) => askAgain({ wire, words, memory, headers })).catch(() => {});
+    }
     if (trip.place && trip.place.run !== doc.run && doc.phase !== "idle") {
       // A cache still shows the opening before ours.
       return later(2000 + 1000 * Math.random(), poll);
@@ -206,6 +212,8 @@ export function visit(words) {
         if (memory.left === `carried ${doc.run}`) return rest("carried");
         return join();
       case "called":
+        // What the server kept for the messages is deleted with the last of them; so is what this browser kept.
+        if (memory.asked) memory.asked = null;
         return door.called(seen);
       case "before": {
         const toOpenMs = doc.opens_ms ? doc.opens_ms - clock.now() : Infinity;
@@ -297,6 +305,7 @@ export function visit(words) {
   }
 
   async function leave() {
+    if (memory.asked) await wire.post("remind/forget", {}, headers()).catch(() => {});
     const answer = await wire.post("leave", {}, headers());
     if (!answer.ok && answer.status !== 410 && answer.status !== 401) {
       view.link(words.text("leave.failed"), true);

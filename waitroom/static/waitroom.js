@@ -10,6 +10,7 @@
  *   wire         the server and its clock                          tabs   one place for several tabs
  *   visit        what happens when                                 carry  to another device (loaded when asked for)
  *   notice       notifications outside of the page, shown by worker (loaded when asked for)
+ *   remind       being told by mail or push, also when the page is closed (loaded when asked for)
  *   preview      every state with made-up figures (loaded on preview pages alone)
  */
 

@@ -1,0 +1,43 @@
+"""Reminders: joins the ways in which a gate's worker tells fans of their turn, from the settings.
+
+Mail and push are loaded where they are set up and nowhere else. Not here: who is told what and when (``waitroom``).
+"""
+
+from collections.abc import Mapping
+
+from gateway.reminder_settings import HERE
+from gateway.settings import Settings
+from kernel.clock import Clock
+from kernel.mail import Post, Server
+from kernel.vapid import VapidKeys
+from kernel.webpush import Pusher, PushHosts
+from waitroom.ports import Way
+from waitroom.reminder_ways import MAIL, PUSH, MailWay, PushWay
+
+CONNECTIONS = 4
+"""Of each worker to the mail server; more are made while there is much to send, and not kept."""
+
+
+def ways(settings: Settings, clock: Clock) -> Mapping[str, Way]:
+    """Make the ways that are set up. Raises Misconfigured."""
+    found: dict[str, Way] = {}
+    if settings.reminder_mail_host is not None:
+        server = Server(
+            settings.reminder_mail_host,
+            settings.reminder_mail_port,
+            settings.reminder_mail_from or "",
+            settings.reminder_mail_tls,
+            settings.reminder_mail_user,
+            settings.reminder_mail_password,
+            settings.reminder_mail_reply_to,
+            settings.reminder_mail_patience_s,
+            CONNECTIONS,
+        )
+        found[MAIL] = MailWay(server, Post(server), clock)
+    if settings.reminder_push_contact is not None:
+        keys = VapidKeys.open_keys(settings.push_keys_path(settings.data), clock.now_ms())
+        more = [host for host in settings.reminder_push_hosts if host not in HERE]
+        hosts = PushHosts(more, loopback=len(more) < len(settings.reminder_push_hosts))
+        pusher = Pusher(keys, settings.reminder_push_contact, hosts, clock)
+        found[PUSH] = PushWay(pusher, hosts, lambda: keys.newest.public)
+    return found
