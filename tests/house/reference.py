@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -254,8 +255,13 @@ _HANDS_ON = {"kernel/problems.py", "gateway/waiting.py", "checkout/faults.py"}
 """These also hand on the code of a failure that was told elsewhere."""
 
 
-def raised_in(where: str, text: str) -> Iterator[Raised]:
+@cache
+def raised_in(where: str, text: str) -> tuple[Raised, ...]:
     """Find every code that a module tells. Raises ``ValueError`` for one that cannot be read off."""
+    return tuple(_raised_in(where, text))
+
+
+def _raised_in(where: str, text: str) -> Iterator[Raised]:
     for call in ast.walk(ast.parse(text)):
         name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
         if not isinstance(call, ast.Call) or name not in _TELLERS:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from tests.house.tree import ROOT
@@ -24,12 +25,13 @@ GUARD = re.compile(r"^\| [^|]+ \| (`tests/[^|]+) \|$")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
-def names_in(path: Path) -> set[str]:
-    """Return the names of a file's tests."""
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    """Return the names of a file's tests. A matrix names many of one file, so each is read once."""
     if not path.is_file():
-        return set()
+        return frozenset()
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)}
+    return frozenset(node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds))
 
 
 def faults_of(text: str, root: Path = ROOT) -> list[str]:
