@@ -116,13 +116,30 @@ class Metrics:
             "oldest_review_seconds", "Age of the oldest payment that waits for a person", "place", mode="max"
         )
 
-        # People
+        self._people(counter, gauge)
+        self._fraud(counter, gauge)
+
+        # Tickets
+        self.scans = Words(counter("scans", "Tickets scanned at doors, by what came of it", "outcome"))
+
+        # The room in front
+        self.stock_told = Words(
+            counter("stock_told", "What is left, said to a room, by what came of it", "outcome")
+        )
+
+        # Everything
+        self.refused = Words(counter("refused", "Requests refused, by the problem's code", "code"))
+        self.background_failures = Words(
+            counter("background_failures", "Rounds of background work that failed, by task", "task")
+        )
+
+    def _people(self, counter: Callable[..., Counter], gauge: Callable[..., Gauge]) -> None:
+        """Count what is kept of people, what they are told, and how they log in."""
         self.contacts = Words(
             counter(
                 "contacts", "Addresses that buyers' tickets go to: kept, erased on demand, purged", "outcome"
             )
         )
-
         self.push_devices = Words(
             counter(
                 "push_devices",
@@ -156,7 +173,8 @@ class Metrics:
             )
         )
 
-        # Fraud
+    def _fraud(self, counter: Callable[..., Counter], gauge: Callable[..., Gauge]) -> None:
+        """Count what the checks of payments find."""
         self.fraud_verdicts = Words(
             counter("fraud_verdicts", "Attempts to pay, by what became of them", "verdict")
         )
@@ -183,20 +201,6 @@ class Metrics:
         )
         self.fraud_stale = gauge(
             "fraud_stale_files", "1 while the newest state of a file is not in use", "file", mode="max"
-        )
-
-        # Tickets
-        self.scans = Words(counter("scans", "Tickets scanned at doors, by what came of it", "outcome"))
-
-        # The room in front
-        self.stock_told = Words(
-            counter("stock_told", "What is left, said to a room, by what came of it", "outcome")
-        )
-
-        # Everything
-        self.refused = Words(counter("refused", "Requests refused, by the problem's code", "code"))
-        self.background_failures = Words(
-            counter("background_failures", "Rounds of background work that failed, by task", "task")
         )
 
     def provider(self, name: str) -> "ProviderWatch":

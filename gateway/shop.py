@@ -73,9 +73,8 @@ from kernel.metrics import render
 from kernel.problems import raw_problem
 
 if TYPE_CHECKING:
-    from gateway.shop_judge import FraudJudge
+    from gateway.shop_money import Money
     from gateway.shop_staff import JoinedStaff
-    from gateway.shop_tickets import JoinedTickets
 
 HOOKS = "/hooks/"
 ACCOUNT = "/account/"
@@ -181,47 +180,22 @@ class ShopProcess:
             operator = f"http://{loopback(settings.operator_host)}:{settings.operator_port}"
             rooms = OperatorsRooms(operator, settings.backend_token)
         metrics = metrics or Metrics()
-        self._judge: FraudJudge | None = None
-        self._tickets: JoinedTickets | None = None
-        tills, signals, tickets, people, push = None, None, None, None, None
         site = settings.site
         cookie = DeviceCookie(ring.signer("cookie", PURPOSE), parts.clock, secure=settings.secure)
+        money: Money | None = None
         if settings.payments != "none" and not self._roles.isdisjoint(
             {Role.HOLDS, Role.BACKGROUND, Role.ORGANISER}
         ):
             # What asks others over HTTP is imported only where money is taken: a shop starts quickly.
-            from gateway import (  # noqa: PLC0415
-                shop_judge,
-                shop_people,
-                shop_push,
-                shop_signals,
-                shop_tickets,
-                shop_tills,
-            )
+            from gateway import shop_money  # noqa: PLC0415
 
-            account = shop_tills.account_of(settings, parts, metrics)
-            octets = secret_for(ring.active("sid").octets, "fraud")
-            rules = shop_judge.fraud_settings(settings.fraud, is_sandbox=settings.has_sandbox)
-            self._judge = shop_judge.FraudJudge(rules, parts, octets, metrics)
-            tills = shop_tills.JoinedTills(
-                settings,
-                parts,
-                account,
-                buyer_of,
-                metrics,
-                self._judge,
-                self._judge.cautions,
-                cookie.device_of,
-            )
-            signals = shop_signals.Signals(self._judge.fraud, tills.seen_of, metrics)
-            links = secret_for(ring.active("sid").octets, "tickets")
-            self._tickets = tickets = shop_tickets.JoinedTickets(
-                settings, parts, tills, buyer_of, links, metrics
-            )
-            people = shop_people.JoinedPeople(
-                settings, parts, buyer_of, metrics, site=site, tickets_of=tickets.links.tickets
-            )
-            push = shop_push.joined_push(settings, parts, people, tickets, buyer_of, metrics)
+            money = shop_money.Money(settings, parts, ring, buyer_of, cookie, metrics)
+        self._judge = None if money is None else money.judge
+        self._tickets = tickets = None if money is None else money.tickets
+        tills = None if money is None else money.tills
+        people = None if money is None else money.people
+        push = None if money is None else money.push
+        signals = None if money is None else money.signals
         works = {} if signals is None else {"signals": signals.run}
         if tickets is not None:
             works["ticket-keys"] = tickets.run

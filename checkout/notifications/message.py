@@ -12,7 +12,18 @@ from typing import Any
 
 from kernel.sending import Outcome, Result
 
-__all__ = ["MAIL", "PUSH", "WEBHOOK", "Kind", "Message", "Outcome", "Result", "Send", "SendState", "message_id"]
+__all__ = [
+    "MAIL",
+    "PUSH",
+    "WEBHOOK",
+    "Kind",
+    "Message",
+    "Outcome",
+    "Result",
+    "Send",
+    "SendState",
+    "message_id",
+]
 
 MAIL, PUSH, WEBHOOK = "mail", "push", "webhook"
 """Channels. A webhook is named as well: ``webhook.sms``."""

@@ -79,7 +79,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "What should be an e-mail address or a push subscription is none, or the push service is not a known one.",
         "Correct it; `WAITROOM_REMINDER_PUSH_HOSTS` names further services.",
     ),
-    "reminder-consent-missing": (GROUPS[0], "Nothing is kept without `consent`.", "Send it when the fan gave it."),
+    "reminder-consent-missing": (
+        GROUPS[0],
+        "Nothing is kept without `consent`.",
+        "Send it when the fan gave it.",
+    ),
     "reminder-address-refused": (
         GROUPS[0],
         "The owner of the address has stopped all messages of this line, or it has as many reminders as it may.",
