@@ -11,7 +11,7 @@ from bench import axe
 from tests.botguard.provider import SECRET, SITEKEY, Judge, judging_aside
 from tests.process.looking import PATIENCE_MS, PLAIN_HTTP, complaints
 from tests.process.reading import FOCUSED, PHONE
-from tests.process.test_demo import Demo, demo, wait_until
+from tests.process.test_demo import Demo, demo, let_in, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -253,3 +253,14 @@ def test_axe_finds_nothing_in_any_state_and_the_keyboard_reaches_everything(
 
     assert found == {}
     assert len({str(stop) for stop in reached}) == 2
+
+
+def test_who_never_does_the_check_gets_in_all_the_same(running: Demo) -> None:
+    """The lane suspect moves: a slower lane is no closed door, not even where everybody stands in it."""
+    asks(running, "work", paused=False)
+    with httpx.Client(base_url=running.site, timeout=20) as fan:
+        claim = let_in(fan)
+        place = fan.get(f"{ROOM}/ticket").json()
+
+    assert claim.json()["outcome"] == "admitted"
+    assert place["lane"] == "suspect"
