@@ -102,12 +102,8 @@ class Guard:
         """Judge somebody whose turn comes near; nothing is counted as another act."""
         facts = self._reader.read(headers, asking, now_ms)
         counts = await self._velocity.act(room, Actor(facts.address, device, identity), acts=False)
-        limits = frozenset(LIMITS)
-        known = None if counts is None else {
-            # A limit is passed by an act; who only comes back has done nothing more.
-            subject: count._replace(wait_ms=0) if subject in limits else count
-            for subject, count in counts.items()
-        }  # fmt: skip
+        # A limit is passed by an act; who only comes back has done nothing more.
+        known = counts and {subject: count._replace(wait_ms=0) for subject, count in counts.items()}
         return decide(Evidence(facts, known, proofs, behaviour), thresholds, Stage.SETTLE)
 
     async def run(self, every_s: float = LOOK_S) -> None:
@@ -124,6 +120,7 @@ class Guard:
     async def close(self) -> None:
         """Leave what is under way."""
         await self._velocity.close()
+        await self._reader.close()
 
     def _later(
         self,

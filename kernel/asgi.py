@@ -124,6 +124,11 @@ def client_address(scope: Scope, trusted: Sequence[Network], header: str = "x-fo
     return nearest
 
 
+def address_of(written: str) -> Address | None:
+    """Return the address that a text is, None for none; those of the last few thousand clients are kept."""
+    return _address(written)[0]
+
+
 def _inside(address: Address | None, networks: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 

@@ -19,7 +19,7 @@ from botguard.request.own_list import OwnList
 from botguard.request.ports import Systems
 from botguard.request.search_bots import SearchBots, Standing
 from botguard.request.signed import Keys, Target, signer
-from kernel.addresses import parsed
+from kernel.asgi import address_of
 
 WANTED = frozenset(
     (
@@ -114,7 +114,7 @@ class Reader:
                 names.append(header)
                 said.setdefault(header, value)
         text = said.get(b"user-agent", b"").decode("latin-1")
-        at = parsed(asking.address)
+        at = address_of(asking.address)
         own = self._own_list()
         network = self._network(own, at)
         if network is Network.PEOPLE or (own.agents and own.is_peoples(text)):
@@ -130,6 +130,10 @@ class Reader:
         agent: Agent = read_agent(text)
         found = signs(agent, said, names, is_tls=asking.is_tls, is_direct=asking.is_direct, ja4=asking.ja4)
         return Facts(who, tuple(found), network, at)
+
+    async def close(self) -> None:
+        """Leave the questions that are under way."""
+        await self._search_bots.close()
 
     def _network(self, own: OwnList, at: IPv4Address | IPv6Address | None) -> Network | None:
         if at is None:

@@ -120,6 +120,25 @@ async def test_the_store_away_stops_nobody_and_is_counted(clock: ManualClock) ->
     assert here.missing == ["store", "store"]
 
 
+async def test_the_first_acts_of_a_day_ask_for_the_salt_once(clock: ManualClock) -> None:
+    """However many come together."""
+    fake, asked = Store(), []
+
+    async def salt(day: int, fresh: bytes) -> bytes:
+        asked.append(day)
+        await asyncio.sleep(0)
+        return fresh
+
+    fake.salt = salt  # type: ignore[method-assign]
+    here = Stage(fake, clock)
+    told = await asyncio.gather(*[here.velocity.act("main", FAN) for _ in range(50)])
+    clock.advance(DAY_MS)
+    await here.velocity.act("main", FAN)
+
+    assert None not in told
+    assert asked == [NOW_MS // DAY_MS, NOW_MS // DAY_MS + 1]
+
+
 async def test_a_slow_store_holds_nobody_up(clock: ManualClock) -> None:
     """After a moment it goes on without."""
     fake = Store()
