@@ -106,6 +106,34 @@ def guard_of(
     return Guard(reader, velocity, metrics, files=[file for file in files if file is not None])
 
 
+class _Asked:
+    """What all who join a room share, put together once for each state of its settings."""
+
+    __slots__ = ("_tail", "cookie", "mode", "room", "thresholds")
+
+    def __init__(self, room: Room, secure: bool) -> None:
+        """Take the room's choices; `secure` is the rule of the house for cookies."""
+        self.room = room
+        self.mode = Mode(room.bot_guard)
+        chosen = room.bot_thresholds
+        self.thresholds = Thresholds(chosen.prove, chosen.step_up, chosen.slow)
+        marks = cookie_marks(room, tls=secure)
+        self.cookie = host_name(f"waitroom-device{room.cookie_suffix}", marks.secure)
+        head = set_cookie(
+            self.cookie,
+            "",
+            secure=marks.secure,
+            same_site=marks.same_site,
+            max_age_s=DEVICE_MAX_AGE_S,
+            partitioned=marks.partitioned,
+        )
+        self._tail = head.decode().removeprefix(f"{self.cookie}=")
+
+    def device_cookie(self, text: str) -> tuple[bytes, bytes]:
+        """Write the header that gives a browser its id; the text is one of our papers."""
+        return b"set-cookie", f"{self.cookie}={text}{self._tail}".encode()
+
+
 class Newcomers:
     """``waitroom.ports.Newcomers``."""
 
@@ -116,22 +144,23 @@ class Newcomers:
         self._networks = settings.networks
         self._secure = settings.secure
         self._ja4 = (settings.ja4_header or "").lower().encode()
+        self._asked: dict[str, _Asked] = {}
 
     async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
         """Say in which lane somebody begins. Raises Refused for whoever may not join."""
-        mode = Mode(room.bot_guard)
-        if mode is Mode.OFF:
+        asked = self._asked.get(room.name)
+        if asked is None or asked.room is not room:
+            asked = self._asked[room.name] = _Asked(room, self._secure)
+        if asked.mode is Mode.OFF:
             return ANYBODY
-        marks = cookie_marks(room, tls=self._secure)
-        name = host_name(f"waitroom-device{room.cookie_suffix}", marks.secure)
-        device, proofs = self._device(cookies.get(name, ""))
+        device, proofs = self._device(cookies.get(asked.cookie, ""))
         judged = await self._guard.join(
             room.name,
             scope["headers"],
             self.asking(scope),
             now_ms,
-            mode=mode,
-            thresholds=Thresholds(*_thresholds(room)),
+            mode=asked.mode,
+            thresholds=asked.thresholds,
             device=device,
             proofs=proofs,
         )
@@ -139,15 +168,8 @@ class Newcomers:
         self._guard.metrics.join(room.name, newcomer.lane)
         if device:
             return newcomer
-        cookie = set_cookie(
-            name,
-            self._devices.sign(b64url(secrets.token_bytes(_DEVICE_BYTES)).encode()),
-            secure=marks.secure,
-            same_site=marks.same_site,
-            max_age_s=DEVICE_MAX_AGE_S,
-            partitioned=marks.partitioned,
-        )
-        return newcomer._replace(headers=((b"set-cookie", cookie),))
+        text = self._devices.sign(b64url(secrets.token_bytes(_DEVICE_BYTES)).encode())
+        return newcomer._replace(headers=(asked.device_cookie(text),))
 
     def asking(self, scope: Scope) -> Asking:
         """Tell what is known of a request besides its headers."""
@@ -181,8 +203,3 @@ def newcomer_of(judged: Judged) -> Newcomer:
     if judged.verdict is Verdict.SLOW:
         return Newcomer(Lane.SUSPECT, judged.reasons)
     return ANYBODY
-
-
-def _thresholds(room: Room) -> tuple[float, float, float]:
-    chosen = room.bot_thresholds
-    return chosen.prove, chosen.step_up, chosen.slow
