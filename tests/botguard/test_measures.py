@@ -1,0 +1,70 @@
+"""Measures: figures of which the answer is known beforehand."""
+
+import numpy as np
+import pytest
+
+from botguard.training.folds import inner_pairs
+from botguard.training.judging import replayed
+from botguard.training.measures import auc, calibration, ece, mean_auc, psi, recall_at
+from botguard.training.report import plot
+from botguard.training.traces import DEVICES, FAMILIES
+
+
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
+    """Two of four pairs in order, one a tie."""
+    assert auc(np.array([1.0, 2.0]), np.array([2.0, 0.0])) == pytest.approx((1 + 0.5) / 4)
+
+
+def test_the_interval_of_chance_holds_a_half() -> None:
+    """Scores that say nothing: the interval of the mean AUC lies around 0.5."""
+    dice = np.random.default_rng(2)
+    people = {name: dice.normal(size=60) for name in DEVICES}
+    bots = {name: dice.normal(size=60) for name in FAMILIES}
+    folds = {(one, other): (people[one], bots[other]) for one in DEVICES for other in FAMILIES}
+
+    _, low, high = mean_auc(folds, 1)
+    _, lower, higher = mean_auc(folds, 1, groups=True)
+
+    assert low < 0.5 < high
+    assert higher - lower > high - low
+    assert replayed(folds) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_recall_is_of_bots_above_nearly_all_people() -> None:
+    """At 1 % of 200 people two may lie above the threshold."""
+    people = np.arange(200.0)
+
+    assert recall_at(people, np.array([196.5, 197.5, 198.0]), 0.01) == pytest.approx(2 / 3)
+
+
+def test_honest_odds_have_no_error_and_boasts_have() -> None:
+    """Said 0.5 where half are bots: 0; said 0.9: 0.4."""
+    is_bot = np.tile([0.0, 1.0], 50)
+
+    assert ece(calibration(np.full(100, 0.5), is_bot, np.ones(100))) == pytest.approx(0)
+    assert ece(calibration(np.full(100, 0.9), is_bot, np.ones(100))) == pytest.approx(0.4)
+
+
+def test_drift_is_nought_for_the_same_and_large_for_another_world() -> None:
+    """The population stability index of a feature."""
+    seen = np.random.default_rng(1).normal(size=500)
+
+    assert psi(seen, seen) == pytest.approx(0)
+    assert psi(seen, seen + 3) > 1
+
+
+def test_an_inner_fold_never_judges_what_the_outer_one_judges() -> None:
+    """What is chosen is chosen on other devices and other families."""
+    for device in DEVICES:
+        for family in FAMILIES:
+            pairs = inner_pairs((device, family))
+            assert len(set(pairs)) == len(pairs) == 3
+            assert all(one != device and other != family for one, other in pairs)
+
+
+def test_a_plot_is_svg_with_its_lines_named() -> None:
+    """Names are escaped, every line is there."""
+    drawn = plot({"a<b": [(0.0, 0.0), (1.0, 1.0)], "c": [(0.0, 1.0)]}, "x", "y")
+
+    assert drawn.count("<polyline") == 2
+    assert "a&lt;b" in drawn

@@ -1,0 +1,46 @@
+"""Rules: the plainest bots break one, no recorded person does."""
+
+import pytest
+
+from botguard.rhythm.summary import Rhythm
+from botguard.rules import Plain, plain
+from botguard.training.traces import Move, read_chromium, read_delbot
+from tests.house.tree import ROOT
+
+
+def broken(moves: list[Move], *, trusted: bool = True) -> list[Plain]:
+    """Return the rules that a session breaks."""
+    rhythm = Rhythm()
+    for t, x, y in moves:
+        rhythm.move(t, x, y, trusted=trusted)
+    return plain(rhythm.summary())
+
+
+def test_an_even_line_breaks_the_rules() -> None:
+    """The same step again and again: steady, straight, the same."""
+    line = [(16.0 * at, 3.0 * at, 2.0 * at) for at in range(100)]
+
+    assert broken(line) == [Plain.STEADY, Plain.STRAIGHT, Plain.SAME_STEPS]
+    assert broken(line[:30]) == []
+    assert broken(line[:3], trusted=False) == [Plain.UNTRUSTED]
+
+
+def test_no_recorded_person_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """955 sessions of people on six devices, none suspected; the mutant that is less patient suspects some."""
+    people = [one for one in read_delbot(ROOT / "tests/data/delbot/delbot_circles.tgz") if not one.is_bot]
+
+    assert {one.name: found for one in people if (found := broken(list(one.moves)))} == {}
+
+    monkeypatch.setattr("botguard.rules.STEADY_CHANGE", 0.2)
+    assert any(broken(list(one.moves)) for one in people)
+
+
+def test_scripts_that_go_straight_in_chromium_are_found() -> None:
+    """Nine of ten sessions of the script `linear`, recorded in a real Chromium, break a rule."""
+    scripts = [
+        one for one in read_chromium(ROOT / "tests/data/chromium_bots/bots.jsonl.gz") if one.group == "linear"
+    ]
+
+    found = [bool(broken(list(one.moves))) for one in scripts]
+
+    assert sum(found) >= 0.9 * len(found)
