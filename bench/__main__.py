@@ -47,6 +47,12 @@ NAMES = {
     "ticket-sign-60k": "seconds until 60,000 tickets of a hall have their signed codes, against the bare signature",
     "tickets": "tickets a second that one core prints (QR and PDF), against the library alone",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
+    "bots-auc": "AUC on devices and families of bots never seen, against plain boosting on the same folds",
+    "bots-ece": "how far the model's odds lie from the truth on devices never seen",
+    "bots-recall-chromium": "share of scripts in a real Chromium found at 1 % of people wrongly suspected",
+    "bots-replay": "replays of people's movements that the sketches know again, in percent",
+    "bots-score": "time of one score in µs",
+    "bots-features": "time to make the features of one summary in µs",
 }
 
 
@@ -55,7 +61,7 @@ def main(args: list[str]) -> int:
     if len(args) != 1 or args[0] not in NAMES:
         say("NAME must be one of:")
         for name, meaning in NAMES.items():
-            say(f"  {name:18} {meaning}")
+            say(f"  {name:20} {meaning}")
         return 2
     name = args[0]
     measure: Callable[[harness.Bench], Iterator[Figure]]
