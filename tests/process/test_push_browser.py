@@ -252,7 +252,7 @@ def test_a_fan_who_says_no_to_the_browser_is_told_how_to_change_it(browser: Chro
 
 
 @pytest.mark.parametrize(
-    ("language", "scheme", "width"), [("de-DE", "light", 1280), ("de-DE", "dark", 1280), ("ar", "light", 390)]
+    ("language", "scheme", "width"), [("de", "light", 1280), ("de", "dark", 1280), ("ar", "light", 390)]
 )
 def test_the_offer_reads_well_everywhere(
     language: str, scheme: str, width: int, browser: Chromium, running: Demo
@@ -261,8 +261,8 @@ def test_the_offer_reads_well_everywhere(
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     with service_here() as service, fan_of(browser, running, service, Browser(), **look) as fan:
         page = come(fan, running)
-        fan.set_extra_http_headers({"accept-language": language})
-        page.reload()
+        page.goto(f"{page.url}?lang={language}")
+        expect(page.locator("html")).to_have_attribute("lang", language)
         expect(page.locator("#push")).to_be_visible()
         picture(page, f"asked-{language}-{scheme}-{width}")
 
