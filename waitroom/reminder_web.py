@@ -1,6 +1,6 @@
 """Reminder web: the addresses by which a fan asks to be told of the turn, and takes that back, as raw ASGI.
 
-    GET  remind          with the ticket: {"offers", "minutes", "way", "epoch"}, or a page without JavaScript
+    GET  remind          with the ticket: {"offers", "minutes", "way", "epoch", "texts"}, or a page without JavaScript
     POST remind          {"way": "mail" | "push", "to", "consent": true, "lang"} -> {"outcome": "kept", …}, or a form
     POST remind/forget   with the ticket: delete what is kept -> {"outcome": "forgotten" | "nothing"}, or a form
     GET  remind/stop     ?paper=…, from a message: asks; no ticket and no admission is needed
@@ -32,6 +32,7 @@ RATE_PER_MINUTE = 12
 BURST = 12
 """Askings from one address: a household, a school; who may be asked for is limited by itself (``reminder``)."""
 
+_TEXTS = ("action.remind", "refused.reminder-", "refused.too-many-reminders", "remind.")
 _FORM = b"application/x-www-form-urlencoded"
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
@@ -88,7 +89,7 @@ class ReminderWeb:
             raise _unknown()
         if b"text/html" not in ask.get(b"accept", b""):
             way = await self._way(reading, ask)
-            await respond(send, 200, _JSON_HEADERS, orjson.dumps(self._state(reading, way)))
+            await respond(send, 200, _JSON_HEADERS, orjson.dumps(self._state(reading, way, language)))
             return
         try:
             if not self._reminding.offered(reading):
@@ -104,13 +105,16 @@ class ReminderWeb:
         found = await self._reminding.contact(reading.base.name, self._line.presented(reading, ask), now_ms)
         return found.way if found else ""
 
-    def _state(self, reading: Reading, way: str) -> dict[str, object]:
+    def _state(self, reading: Reading, way: str, language: str) -> dict[str, object]:
         offers = {
             name: one.key() if isinstance(one, PushWay) else ""
             for name, one in self._reminding.offered(reading).items()
         }
         epoch = reading.line.epoch if reading.line else 0
-        return {"offers": offers, "minutes": reading.room.reminder_minutes, "way": way, "epoch": epoch}
+        raw = self._pages.look(reading, language).words.raw
+        texts = {key: text for key, text in raw.items() if key.startswith(_TEXTS)}
+        minutes = reading.room.reminder_minutes
+        return {"offers": offers, "minutes": minutes, "way": way, "epoch": epoch, "texts": texts}
 
     # Changing ----------------------------------------------------------------------------------------
 

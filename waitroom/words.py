@@ -31,16 +31,18 @@ from waitroom.wait import Interval
 
 __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages", "negotiate"]
 
-SERVER_ONLY = ("challenge.", "how.", "mail.", "notice.", "plain.", "preview.")
+SERVER_ONLY = (
+    "challenge.", "how.", "mail.", "notice.", "plain.", "preview.", "refused.reminder-",
+    "refused.too-many-reminders", "remind.",
+)  # fmt: skip
 """Keys that only pages made by the server need; the browser does not get them."""
 
 WRITTEN = frozenset(
     (
         "action.awake", "action.carry", "action.continue", "action.how", "action.leave", "action.look",
-        "action.notify", "action.prove", "action.receipt", "action.stay", "action.stop-looking", "back.text",
-        "carry.app", "leave.text", "leave.title", "leave.yes", "message.label", "proof.all", "proof.commitment",
-        "proof.number", "proof.rank", "proof.root", "proof.seed", "proof.text", "proof.text-beacon", "proof.title",
-        "track.label",
+        "action.notify", "action.prove", "action.receipt", "action.remind", "action.stay", "action.stop-looking",
+        "back.text", "carry.app", "leave.text", "leave.title", "leave.yes", "message.label", "proof.all", "proof.commitment",
+        "proof.number", "proof.rank", "proof.root", "proof.seed", "proof.text", "proof.text-beacon", "proof.title", "track.label",
     )
 )  # fmt: skip
 """Keys that stand on the page already when it comes; no module asks for them."""

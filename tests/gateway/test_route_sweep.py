@@ -379,7 +379,7 @@ async def test_hooks_need_a_signature(provider: str, swept: Swept) -> None:
 
 
 def test_the_doors_are_those_that_are_swept() -> None:
-    """Health, organisers, staff, scanners, tickets, accounts, hooks, fans: a new door is swept here."""
+    """Health, open paths, organisers, staff, scanners, tickets, accounts, hooks, fans: a new door is swept here."""
     names = set(Doors.__call__.__code__.co_names) - {"get", "startswith", "removeprefix"}
 
     assert names == {
@@ -389,6 +389,10 @@ def test_the_doors_are_those_that_are_swept() -> None:
         "_staff",
         "HEALTH",
         "health",
+        "PUBLISHED",
+        "OPEN",
+        "orjson",
+        "dumps",
         "_organisers",
         "SCAN",
         "_scans",

@@ -132,6 +132,7 @@ def test_secrets_do_not_show() -> None:
 
     assert "0123456789abcdef" not in repr(settings)
     assert {row.name for row in describe(Settings) if row.secret} == {
+        "reminder_mail_password",
         "operator_token",
         "hcaptcha_secret",
         "recaptcha_secret",

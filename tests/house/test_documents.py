@@ -9,7 +9,7 @@ from tests.house.test_deploy import unknown_settings
 from tests.house.tree import ROOT
 
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
-COMMAND = re.compile(r"(?:^|[`$] ?|\s)waitroom ((?:check |keys )?[a-z]+)\b(?! is\b)")
+COMMAND = re.compile(r"(?:^|[`$] ?|\s)waitroom ((?:check |keys )?[a-z]+(?:-[a-z]+)*)\b(?! is\b)")
 
 
 def documents() -> list[Path]:

@@ -51,11 +51,11 @@ export function openHand({ trip, view, words, clock, memory, wire, headers }, on
   remind?.addEventListener("click", async () => {
     try {
       const { openRemind } = await import("./remind.js");
-      reminding ??= openRemind({ wire, words, memory, view, headers, run: () => trip.place?.run });
+      reminding ??= await openRemind({ wire, words, memory, view, headers, run: () => trip.place?.run });
       await reminding.open();
     } catch (fault) {
       console.error(fault);
-      view.link(words.text("remind.failed"), true);
+      view.link(words.text("link.away"), true);
     }
   });
   receipt.addEventListener("click", async (event) => {

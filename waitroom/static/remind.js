@@ -48,34 +48,38 @@ export async function askAgain({ wire, words, memory, headers }) {
   else if (answer.status < 500 && answer.status !== 429) memory.asked = null;
 }
 
-/** Build the dialog. */
-export function openRemind({ wire, words, memory, view, headers, run }) {
+/** Build the dialog. Its texts come with the answer that says what is offered: most visits never need them. */
+export async function openRemind({ wire, words, memory, view, headers, run }) {
+  const ask = () => wire.get(`remind?lang=${words.tag}`, headers());
+  const { ok, json: { texts } } = await ask();
+  if (!ok) throw new Error("the offer cannot be read");
+  const say = (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const make = (tag, given = {}, ...inside) => {
     const node = Object.assign(document.createElement(tag), given);
     node.append(...inside);
     return node;
   };
   const maySubscribe = globalThis.isSecureContext && "PushManager" in globalThis && "serviceWorker" in navigator;
-  const title = make("h2", { id: "remind-title", textContent: words.text("action.remind") });
+  const title = make("h2", { id: "remind-title", textContent: say("action.remind") });
   const text = make("p"), told = make("p", { className: "small" });
   const fault = make("p", { id: "remind-fault", className: "wrong", hidden: true });
   fault.setAttribute("role", "alert");
   const button = (key, className, given = {}) =>
-    make("button", { className, textContent: words.text(key), ...given });
+    make("button", { className, textContent: key in texts ? say(key) : words.text(key), ...given });
 
-  const address = make("input", { id: "remind-to", type: "email", required: true, autocomplete: "email", maxLength: 254 });
+  const address = make("input", { id: "remind-to", className: "address", type: "email", required: true, autocomplete: "email", maxLength: 254 });
   const consent = make("input", { id: "remind-consent", type: "checkbox", required: true });
-  const label = (id, key) => make("label", { htmlFor: id, textContent: words.text(key) });
+  const label = (id, key) => make("label", { htmlFor: id, textContent: key in texts ? say(key) : words.text(key) });
   const mail = make("form", { className: "asking" },
     make("p", {}, label(address.id, "remind.email"), address),
     make("p", { className: "tick" }, consent, label(consent.id, "remind.consent-mail")),
     make("p", { className: "actions" }, button("remind.send-mail", "button")));
-  const sentence = make("p", { id: "remind-push", className: "small", textContent: words.text("remind.consent-push") });
+  const sentence = make("p", { id: "remind-push", className: "small", textContent: say("remind.consent-push") });
   const toPush = button("remind.send-push", "button", { type: "button" });
   toPush.setAttribute("aria-describedby", sentence.id);
   const push = make("div", { className: "asking" }, sentence, make("p", { className: "actions" }, toPush));
   const back = button("remind.take-back", "quiet", { type: "button" });
-  const remembers = make("p", { className: "small", textContent: words.text("remind.browser") });
+  const remembers = make("p", { className: "small", textContent: say("remind.browser") });
   const close = button("action.close", "quiet", { type: "button" });
   const dialog = make("dialog", { id: "reminding" },
     title, text, fault, push, mail, remembers, told, make("p", { className: "actions" }, back, close));
@@ -96,8 +100,8 @@ export function openRemind({ wire, words, memory, view, headers, run }) {
 
   function show(way, said = "") {
     const offered = !way && Object.keys(state.offers).length > 0;
-    text.textContent = way ? words.text(`remind.on-${way}`)
-      : offered ? words.text("remind.text", { span: words.span((state.minutes ?? 1) * 60_000) }) : "";
+    text.textContent = way ? say(`remind.on-${way}`)
+      : offered ? say("remind.text", { span: words.span((state.minutes ?? 1) * 60_000) }) : "";
     push.hidden = !offered || !("push" in state.offers) || !maySubscribe;
     mail.hidden = !offered || !("mail" in state.offers);
     remembers.hidden = push.hidden && mail.hidden;
@@ -109,9 +113,9 @@ export function openRemind({ wire, words, memory, view, headers, run }) {
   }
 
   const reason = ({ json }) =>
-    words.text(words.has(`refused.${json.code}`) ? `refused.${json.code}` : "remind.failed");
+    `refused.${json.code}` in texts ? say(`refused.${json.code}`) : say("remind.failed");
 
-  async function ask(way, to) {
+  async function wish(way, to) {
     wrong("");
     const answer = await wire.post("remind", { way, to, consent: true, lang: words.tag }, headers())
       .catch(() => ({ json: {} }));
@@ -126,16 +130,16 @@ export function openRemind({ wire, words, memory, view, headers, run }) {
 
   mail.addEventListener("submit", (event) => {
     event.preventDefault();
-    ask("mail", address.value.trim());
+    wish("mail", address.value.trim());
   });
   toPush.addEventListener("click", async () => {
     wrong("");
     try {
-      if (await Notification.requestPermission() !== "granted") return wrong(words.text("remind.push-denied"));
-      return await ask("push", plain(await subscribed(state.offers.push)));
+      if (await Notification.requestPermission() !== "granted") return wrong(say("remind.push-denied"));
+      return await wish("push", plain(await subscribed(state.offers.push)));
     } catch (problem) {
       console.error(problem);
-      return wrong(words.text("remind.push-denied"));
+      return wrong(say("remind.push-denied"));
     }
   });
   back.addEventListener("click", async () => {
@@ -143,19 +147,19 @@ export function openRemind({ wire, words, memory, view, headers, run }) {
     memory.asked = null;
     const answer = await wire.post("remind/forget", {}, headers()).catch(() => ({ json: {} }));
     if (!answer.ok) return wrong(reason(answer));
-    show("", words.text("remind.taken-back"));
+    show("", say("remind.taken-back"));
     return close.focus();
   });
 
   return {
     async open() {
       wrong("");
-      const answer = await wire.get("remind", headers()).catch(() => ({ json: {} }));
+      const answer = await ask().catch(() => ({ json: {} }));
       state = { offers: {}, ...(answer.ok ? answer.json : {}) };
       if (answer.ok && !state.way) memory.asked = null;
       show(state.way ?? "");
       if (!answer.ok) wrong(reason(answer));
-      else if (!Object.keys(state.offers).length) wrong(words.text("refused.reminder-not-offered"));
+      else if (!Object.keys(state.offers).length) wrong(say("refused.reminder-not-offered"));
       if (!dialog.open) dialog.showModal();
       title.tabIndex = -1;
       title.focus();
