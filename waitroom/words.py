@@ -40,9 +40,10 @@ SERVER_ONLY = (
 WRITTEN = frozenset(
     (
         "action.awake", "action.carry", "action.continue", "action.how", "action.leave", "action.look",
-        "action.notify", "action.prove", "action.receipt", "action.remind", "action.stay", "action.stop-looking",
-        "back.text", "carry.app", "leave.text", "leave.title", "leave.yes", "message.label", "proof.all", "proof.commitment",
-        "proof.number", "proof.rank", "proof.root", "proof.seed", "proof.text", "proof.text-beacon", "proof.title", "track.label",
+        "action.notify", "action.prove", "action.receipt", "action.remind", "action.stay",
+        "action.stop-looking", "back.text", "carry.app", "leave.text", "leave.title", "leave.yes",
+        "message.label", "proof.all", "proof.commitment", "proof.number", "proof.rank", "proof.root",
+        "proof.seed", "proof.text", "proof.text-beacon", "proof.title", "track.label",
     )
 )  # fmt: skip
 """Keys that stand on the page already when it comes; no module asks for them."""
