@@ -103,6 +103,8 @@ def sites(
     line, door = wiring.LineMetrics, wiring.DoorMetrics
     monkeypatch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))
     monkeypatch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))
+    guard = wiring.GuardMetrics
+    monkeypatch.setattr(wiring, "GuardMetrics", lambda: guard(CollectorRegistry()))
     key, made = certificate(folder)
     tls = {"ssl_keyfile": str(key), "ssl_certfile": str(made)}
     with (

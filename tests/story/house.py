@@ -117,6 +117,8 @@ def _fresh_metrics(monkeypatch: object) -> None:
     line, door = wiring.LineMetrics, wiring.DoorMetrics
     monkeypatch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))  # type: ignore[attr-defined]
     monkeypatch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))  # type: ignore[attr-defined]
+    guard = wiring.GuardMetrics
+    monkeypatch.setattr(wiring, "GuardMetrics", lambda: guard(CollectorRegistry()))  # type: ignore[attr-defined]
 
 
 def _toml(value: object) -> str:
