@@ -100,11 +100,12 @@ def sites(
     `settings` are further lines of the room.
     """
     # In one Python process the names of two houses' metrics would clash.
-    line, door = wiring.LineMetrics, wiring.DoorMetrics
+    line, door, checks = wiring.LineMetrics, wiring.DoorMetrics, wiring.ChallengeMetrics
     monkeypatch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))
     monkeypatch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))
     guard = wiring.GuardMetrics
     monkeypatch.setattr(wiring, "GuardMetrics", lambda: guard(CollectorRegistry()))
+    monkeypatch.setattr(wiring, "ChallengeMetrics", lambda: checks(CollectorRegistry()))
     key, made = certificate(folder)
     tls = {"ssl_keyfile": str(key), "ssl_certfile": str(made)}
     with (

@@ -114,11 +114,12 @@ def _nothing() -> object:
 
 def _fresh_metrics(monkeypatch: object) -> None:
     """Give each process of the stage metrics of its own: in one Python process their names would clash."""
-    line, door = wiring.LineMetrics, wiring.DoorMetrics
+    line, door, checks = wiring.LineMetrics, wiring.DoorMetrics, wiring.ChallengeMetrics
     monkeypatch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))  # type: ignore[attr-defined]
     monkeypatch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))  # type: ignore[attr-defined]
     guard = wiring.GuardMetrics
     monkeypatch.setattr(wiring, "GuardMetrics", lambda: guard(CollectorRegistry()))  # type: ignore[attr-defined]
+    monkeypatch.setattr(wiring, "ChallengeMetrics", lambda: checks(CollectorRegistry()))  # type: ignore[attr-defined]
 
 
 def _toml(value: object) -> str:
