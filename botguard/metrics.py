@@ -28,7 +28,11 @@ class Metrics:
             counter("reasons", "Codes found at joins, also where nothing followed", "reason")
         )
         self.without = Words(
-            counter("without", "Joins whose velocity is not known, by what was missing", "missing")
+            counter(
+                "without",
+                "Joins of which not all is known, by what was missing; busy: not looked at",
+                "missing",
+            )
         )
         self.confirmations = Words(
             counter("confirmations", "Crawlers looked up in the name service, by what came of it", "outcome")

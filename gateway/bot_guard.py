@@ -47,6 +47,8 @@ from waitroom.rooms import Room, cookie_marks
 from waitroom.ticket import TicketSigner
 
 DEVICE_MAX_AGE_S = 86_400
+WATCHED_PER_S = 100
+"""Joins that a worker looks at in a second of a room that only watches: a crowd's first seconds belong to the line."""
 _DEVICE_BYTES = 16
 _NO_KEYS: Keys = {}
 
@@ -145,13 +147,14 @@ class Newcomers:
         self._secure = settings.secure
         self._ja4 = (settings.ja4_header or "").lower().encode()
         self._asked: dict[str, _Asked] = {}
+        self._second, self._left = 0, 0
 
     async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
         """Say in which lane somebody begins. Raises Refused for whoever may not join."""
         asked = self._asked.get(room.name)
         if asked is None or asked.room is not room:
             asked = self._asked[room.name] = _Asked(room, self._secure)
-        if asked.mode is Mode.OFF:
+        if asked.mode is Mode.OFF or (asked.mode is Mode.WATCH and not self._has_time(now_ms)):
             return ANYBODY
         device, proofs = self._device(cookies.get(asked.cookie, ""))
         judged = await self._guard.join(
@@ -187,6 +190,15 @@ class Newcomers:
             is_direct=not trusted,
             ja4=value(headers, self._ja4).decode("latin-1") if trusted and self._ja4 else "",
         )
+
+    def _has_time(self, now_ms: int) -> bool:
+        """Tell whether one more join can be watched in this second; one that cannot is counted."""
+        if now_ms // 1_000 != self._second:
+            self._second, self._left = now_ms // 1_000, WATCHED_PER_S
+        self._left -= 1
+        if self._left < 0:
+            self._guard.metrics.without.count("busy")
+        return self._left >= 0
 
     def _device(self, text: str) -> tuple[str, frozenset[Proof]]:
         """Open the cookie: the device's id, or nothing, or that it was forged."""

@@ -18,6 +18,7 @@ from botguard.metrics import Metrics
 from botguard.service import Guard
 from botguard.velocity.store import VelocityStore
 from botguard.verdict import Stage, Thresholds, decide
+from gateway import bot_guard as module
 from gateway.bot_guard import Newcomers, guard_of
 from gateway.front import Front
 from gateway.settings import Settings
@@ -123,6 +124,30 @@ async def test_a_room_that_is_off_looks_at_nothing(store: Redis, clock: ManualCl
         assert [name for name in answer.headers.get_list("set-cookie") if "device" in name] == []
         assert await store.keys("bg:*") == []
         assert here.counted("joined_total", room="main", lane="standard") == 0
+
+
+@pytest.mark.parametrize(("mode", "judged"), [("watch", 3), ("on", 5)])
+async def test_a_rush_is_watched_in_part_and_judged_whole(
+    store: Redis,
+    clock: ManualClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    judged: int,
+) -> None:
+    """Watching leaves a crowd's first seconds to the line, and says so; what follows from a look needs every look."""
+    monkeypatch.setattr(module, "WATCHED_PER_S", 3)
+    async with site(store, clock, tmp_path, bot_guard=mode) as here:
+        rush = [await here.join() for _ in range(5)]
+
+        assert [one.status_code for one in rush] == [200] * 5
+        assert here.counted("judged_total", room="main", mode=mode, verdict="allow") == judged
+        assert here.counted("without_total", missing="busy") == 5 - judged
+
+        clock.advance(1_000)
+        await here.join()
+
+        assert here.counted("judged_total", room="main", mode=mode, verdict="allow") == judged + 1
 
 
 async def test_a_room_that_watches_counts_and_changes_nothing(

@@ -57,7 +57,7 @@ LABELS = {
     "task": "a piece of background work",
     "verdict": "allow, review, block; of the bot guard allow, prove, step-up, slow, deny",
     "mode": "watch, on",
-    "missing": "store, slow, full, geoip, geoip-asn",
+    "missing": "store, slow, full, busy, geoip, geoip-asn",
     "file": "blocklist, allowlist, geoip, geoip-asn, bot-list, agent-keys, bot-asn",
     "provider": "name of a payment provider: sandbox, stripe",
     "channel": "mail, push, webhook; of what waits also new, and webhooks by their number",
