@@ -47,7 +47,7 @@ from waitroom.rooms import Room, cookie_marks
 from waitroom.ticket import TicketSigner
 
 DEVICE_MAX_AGE_S = 86_400
-WATCHED_PER_S = 100
+WATCHED_PER_S = 50
 """Joins that a worker looks at in a second of a room that only watches: a crowd's first seconds belong to the line."""
 _DEVICE_BYTES = 16
 _NO_KEYS: Keys = {}

@@ -17,7 +17,7 @@ class Newcomer(NamedTuple):
 
     def begins(self, first: Lane) -> Lane:
         """Return the lane to begin in, where the room has all others begin in `first`: never a better one."""
-        return first if is_better(self.lane, first) else self.lane
+        return first if self.lane is first or is_better(self.lane, first) else self.lane
 
 
 ANYBODY = Newcomer()

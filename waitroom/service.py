@@ -199,8 +199,9 @@ class Waitroom:
             line = reading.joinable or (reading.line if once and reading.was_open else None)
             if line is None:
                 raise closed(reading, now_ms)
-            room, lane = reading.base.name, newcomer.begins(reading.first_lane)
-            key = once if lane is reading.first_lane or not once else f"{once}~{lane}"
+            room, first = reading.base.name, reading.first_lane
+            lane = newcomer.begins(first)
+            key = once if lane is first or not once else f"{once}~{lane}"
             desk = self._desks.get((room, lane))
             if desk is None or (desk.run, desk.epoch) != (line.run, line.epoch):
                 desk = self._desks[room, lane] = Desk(self.signer, room, line.run, line.epoch, lane)

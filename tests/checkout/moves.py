@@ -44,11 +44,12 @@ from checkout.tables import (
     TRANSFERS,
     VERDICTS,
     WAITLIST,
+    WAITLIST_CONTACTS,
 )
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
-ROWS = 80
+ROWS = 82
 """So many has an event with a past."""
 
 
@@ -239,6 +240,10 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
     put(
         database, PUSH_DEVICES, event_id=event, subject="O1" + event, device="d", subscription="v1.p.A", language="de",
         changed_ms=now_ms,
+    )  # fmt: skip
+    put(
+        database, WAITLIST_CONTACTS, event_id=event, number=1, email="v1.p.A", email_index="i", language="de",
+        account_id="", changed_ms=now_ms,
     )  # fmt: skip
     put(
         database, IDEMPOTENCY, scope=f"{event}:O1{event}:refund", key="r1", body_hash="h", state="bound",

@@ -3,7 +3,8 @@
 import base64
 import json
 from pathlib import Path
-from time import time
+from time import monotonic, time
+from types import SimpleNamespace
 
 import pytest
 from altcha import v2 as altcha
@@ -21,6 +22,12 @@ from waitroom.ports import Asker
 NOW_MS = int(time() * 1000)
 ASKER = Asker("main", "aa", 7, "AAAAAAAAAAAAAAAAAAAAAA", "work", 0.0)
 HCAPTCHA = {"WAITROOM_HCAPTCHA_SITEKEY": "site", "WAITROOM_HCAPTCHA_SECRET": "the-secret"}
+
+
+@pytest.fixture(autouse=True)
+def _stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the library's clock stand still where the tests begin, however long others have run before."""
+    monkeypatch.setattr(altcha, "time", SimpleNamespace(time=lambda: NOW_MS / 1000, monotonic=monotonic))
 
 
 def checks(store: Redis, settings: Settings, score: float | None = None) -> RoomChallenges:

@@ -1,5 +1,6 @@
 /*! uqr 0.1.3, MIT, (c) Project Nayuki, (c) 2023 Anthony Fu: see qr.LICENSE.txt beside this file.
- *  https://github.com/unjs/uqr, dist/index.mjs, unchanged but for its renderers, which are left out. */
+ *  https://github.com/unjs/uqr, dist/index.mjs, unchanged but for its renderers and the two modes
+ *  for digits and capitals, which no link is written in: they are left out. */
 
 var QrCodeDataType = /* @__PURE__ */ ((QrCodeDataType2) => {
   QrCodeDataType2[QrCodeDataType2["Border"] = -1] = "Border";
@@ -21,9 +22,6 @@ const EccMap = {
   Q: QUARTILE,
   H: HIGH
 };
-const NUMERIC_REGEX = /^\d*$/;
-const ALPHANUMERIC_REGEX = /^[A-Z0-9 $%*+./:-]*$/;
-const ALPHANUMERIC_CHARSET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 const MIN_VERSION = 1;
 const MAX_VERSION = 40;
 const PENALTY_N1 = 3;
@@ -432,8 +430,6 @@ class QrSegment {
     return this.bitData.slice();
   }
 }
-const MODE_NUMERIC = [1, 10, 12, 14];
-const MODE_ALPHANUMERIC = [2, 9, 11, 13];
 const MODE_BYTE = [4, 8, 16, 16];
 function numCharCountBits(mode, ver) {
   return mode[Math.floor((ver + 7) / 17) + 1];
@@ -444,46 +440,11 @@ function makeBytes(data) {
     appendBits(b, 8, bb);
   return new QrSegment(MODE_BYTE, data.length, bb);
 }
-function makeNumeric(digits) {
-  if (!isNumeric(digits))
-    throw new RangeError("String contains non-numeric characters");
-  const bb = [];
-  for (let i = 0; i < digits.length; ) {
-    const n = Math.min(digits.length - i, 3);
-    appendBits(Number.parseInt(digits.substring(i, i + n), 10), n * 3 + 1, bb);
-    i += n;
-  }
-  return new QrSegment(MODE_NUMERIC, digits.length, bb);
-}
-function makeAlphanumeric(text) {
-  if (!isAlphanumeric(text))
-    throw new RangeError("String contains unencodable characters in alphanumeric mode");
-  const bb = [];
-  let i;
-  for (i = 0; i + 2 <= text.length; i += 2) {
-    let temp = ALPHANUMERIC_CHARSET.indexOf(text.charAt(i)) * 45;
-    temp += ALPHANUMERIC_CHARSET.indexOf(text.charAt(i + 1));
-    appendBits(temp, 11, bb);
-  }
-  if (i < text.length)
-    appendBits(ALPHANUMERIC_CHARSET.indexOf(text.charAt(i)), 6, bb);
-  return new QrSegment(MODE_ALPHANUMERIC, text.length, bb);
-}
 function makeSegments(text) {
   if (text === "")
     return [];
-  else if (isNumeric(text))
-    return [makeNumeric(text)];
-  else if (isAlphanumeric(text))
-    return [makeAlphanumeric(text)];
   else
     return [makeBytes(toUtf8ByteArray(text))];
-}
-function isNumeric(text) {
-  return NUMERIC_REGEX.test(text);
-}
-function isAlphanumeric(text) {
-  return ALPHANUMERIC_REGEX.test(text);
 }
 function getTotalBits(segs, version) {
   let result = 0;
