@@ -126,7 +126,7 @@ async def staff_front(store_url: str, folder: Path, **changes: Any) -> AsyncIter
                 Reporting(parts.catalogue, parts.shards, parts.clock),
                 {"organiser": TOKEN},
                 [
-                    *PeopleDesk(parts.catalogue, people.contacts, people.personal).routes,
+                    *PeopleDesk(parts.catalogue, people.contacts, people.personal, people.waiting).routes,
                     *StaffDesk(
                         people.staff_people, people.staff_sessions, lambda name: name == "program"
                     ).routes,

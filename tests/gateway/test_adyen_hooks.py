@@ -16,11 +16,11 @@ from checkout.payments.adyen import AdyenProvider
 from gateway.adyen import adyen_of
 from gateway.settings import Settings
 from kernel.clock import ManualClock
-from tests.checkout.conftest import postgres_url, shop_url, templates
+from tests.checkout.conftest import postgres_url, schemas, shop_url, templates
 from tests.checkout.payments.adyen_running import HMAC_KEY
 from tests.gateway.adyenfront import HOOK, SENDER, SITE, AdyenFront, adyen_front, changed, code_of
 
-__all__ = ["postgres_url", "shop_url", "templates"]
+__all__ = ["postgres_url", "schemas", "shop_url", "templates"]
 OTHER_KEY = "9A" * 32
 """Of somebody who knows all but the key."""
 

@@ -13,10 +13,10 @@ from checkout.site.assets import address, assets
 from checkout.site.roles import Role
 from checkout.tables import HOLD_JOURNAL
 from tests.checkout.catalogues import statements
-from tests.checkout.conftest import postgres_url, shop_url, templates
+from tests.checkout.conftest import postgres_url, schemas, shop_url, templates
 from tests.gateway.shopfront import API, EVENT, PAGE, Front, front
 
-__all__ = ["postgres_url", "shop_url", "templates"]
+__all__ = ["postgres_url", "schemas", "shop_url", "templates"]
 
 HOUR_MS = 3_600_000
 KEY = {"idempotency-key": "a-key"}
