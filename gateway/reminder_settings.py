@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.challenge_settings import ChallengeSettings
-from kernel.mail import NoAddress, sender_of
 from kernel.settings import env, setting
 from kernel.webpush import wrong_hosts
 
@@ -76,10 +75,7 @@ class ReminderSettings(ChallengeSettings):
             faults.append(f"{env('reminder_mail_from')}: a mail server needs a sender.")
         for name in ("reminder_mail_from", "reminder_mail_reply_to"):
             text = getattr(self, name)
-            try:
-                if text is not None:
-                    sender_of(text)
-            except NoAddress:
+            if text is not None and not _is_sender(text):
                 faults.append(f"{env(name)}: {text!r} is no mail address.")
         if (
             self.reminder_mail_host not in {None, *HERE}
@@ -98,3 +94,14 @@ class ReminderSettings(ChallengeSettings):
             if host not in HERE
         ]
         return faults
+
+
+def _is_sender(text: str) -> bool:
+    # Imported only where a sender is set: every process reads these settings, few send mails.
+    from kernel.mail import NoAddress, sender_of  # noqa: PLC0415
+
+    try:
+        sender_of(text)
+    except NoAddress:
+        return False
+    return True
