@@ -62,7 +62,11 @@ def test_a_place_and_an_admission_stay_in_the_frame_of_another_site(
         again = framed(page, fans)
         expect(again.locator("h1")).to_have_text("Welcome to the shop", timeout=PATIENCE_MS)
 
-    assert set(cookies) == {"__Host-waitroom-ticket-main", "__Host-waitroom-admission-main"}
+    assert set(cookies) == {
+        "__Host-waitroom-ticket-main",
+        "__Host-waitroom-admission-main",
+        "__Host-waitroom-device",
+    }
     for cookie in cookies.values():
         assert (cookie["sameSite"], cookie["secure"], cookie["httpOnly"]) == ("None", True, True)
         assert "fanclub.test" in cookie["partitionKey"]
@@ -90,7 +94,7 @@ def test_cookies_of_the_usual_kind_get_lost_in_the_frame(
     settings = '[rooms.main.cookie_attributes]\nsamesite = "lax"' if how == "lax" else ""
     if how == "unpartitioned":
         marks = rooms.Marks(secure=True, same_site="none", partitioned=False)
-        for module in ("waitroom.web", "gateway.adapters"):
+        for module in ("waitroom.web", "gateway.adapters", "gateway.bot_guard"):
             monkeypatch.setattr(f"{module}.cookie_marks", lambda *_, **__: marks)
     with sites(store_url, tmp_path, monkeypatch, settings) as (_, fans):
         frame = framed(visitor.new_page(), fans)
