@@ -8,16 +8,19 @@
   lag behind; no decision reads from it (``tests/checkout/catalogue/test_listing.py`` names who may). Lists of events
   come from each worker's memory, which is read by ``reading()``, twice a second, because decisions rest on it as well.
 
-Synchronous on purpose: a commit waits for a disk. Async callers go through ``asyncio.to_thread``. What the database
+Synchronous on purpose: a commit waits for a disk. Async callers go through ``asyncio.to_thread``, or ``write`` and
+``read``, which do so. What the database
 refuses becomes ``Unavailable("shop-away")`` here and nowhere else, except ``IntegrityError``: that is an answer
 ("somebody was faster"), which the caller who wrote the statement must understand.
 """
 
+import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import sqlalchemy as sa
 from alembic.util.exc import CommandError
@@ -31,6 +34,8 @@ from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LOCK = int.from_bytes(b"wr-shop", "big")
 """Name of the advisory lock in PostgreSQL that ``turn=True`` takes; it belongs to the one database."""
@@ -95,6 +100,24 @@ class ShopDatabase:
         """Give a connection that sees all that is committed."""
         with _translated(), self._engine.connect() as connection:
             yield connection
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do something within ``writing()``, in a thread."""
+
+        def run() -> T:
+            with self.writing() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do something within ``reading()``, in a thread."""
+
+        def run() -> T:
+            with self.reading() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
 
     @contextmanager
     def listing(self) -> Iterator[Connection]:

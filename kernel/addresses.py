@@ -3,7 +3,10 @@
 Not here: whose address it is, and which proxies are believed about it (``kernel.asgi.client_address``).
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+NETWORK_BITS = {4: 24, 6: 48}
+"""Of an address, what is told where the whole of it is not: /24 of IPv4, /48 of IPv6."""
 
 
 def parsed(address: str) -> IPv4Address | IPv6Address | None:
@@ -13,3 +16,12 @@ def parsed(address: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
+
+
+def network_of(address: IPv4Address | IPv6Address) -> str:
+    """Name the network that an address is in.
+
+    >>> network_of(IPv4Address("203.0.113.77")), network_of(IPv6Address("2001:db8:1:2::3"))
+    ('203.0.113.0/24', '2001:db8:1::/48')
+    """
+    return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))

@@ -21,6 +21,7 @@ from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
 from botguard.velocity.windows import Plan, Row
+from kernel.addresses import NETWORK_BITS
 from kernel.gcra import MINUTE_US, Rate
 from kernel.signing import b64url, keyed
 
@@ -46,8 +47,6 @@ PLANS: Mapping[Subject, Plan] = MappingProxyType(
 )
 """Twenty places at once and six a minute are no person's with one browser; for a network no number is too many."""
 
-_PREFIX_BITS = {4: 24, 6: 48}
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -64,7 +63,7 @@ def prefix(address: IPv4Address | IPv6Address) -> str:
     >>> prefix(IPv4Address("203.0.113.77"))
     '4:cb0071'
     """
-    spare = address.max_prefixlen - _PREFIX_BITS[address.version]
+    spare = address.max_prefixlen - NETWORK_BITS[address.version]
     return f"{address.version}:{int(address) >> spare:x}"
 
 

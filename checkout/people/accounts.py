@@ -13,7 +13,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -35,7 +35,6 @@ TOUCH_MS = 300_000
 """So exactly is known when a session was last used."""
 
 ORDERS_MOST = 200
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +110,10 @@ class Accounts:
             connection.execute(sa.insert(ACCOUNT_SESSIONS), row)
 
         try:
-            await self._writing(write)
+            await self._main.write(write)
         except IntegrityError:
             # The same person came in at another door at this very moment; now they are known.
-            await self._writing(write)
+            await self._main.write(write)
         return secret
 
     async def who(self, session: str) -> Account | None:
@@ -130,7 +129,7 @@ class Accounts:
         def read(connection: Connection) -> Any:
             return connection.execute(joined.where(own)).mappings().one_or_none()
 
-        row = await self._reading(read)
+        row = await self._main.read(read)
         if row is None:
             return None
         idle_ms, age_ms = now_ms - row["used_ms"], now_ms - row["made_ms"]
@@ -139,13 +138,13 @@ class Accounts:
             return None
         if idle_ms >= TOUCH_MS:
             touch = sa.update(ACCOUNT_SESSIONS).where(own).values(used_ms=now_ms)
-            await self._writing(lambda connection: connection.execute(touch).rowcount)
+            await self._main.write(lambda connection: connection.execute(touch).rowcount)
         return self._opened(row)
 
     async def leave(self, session: str) -> None:
         """End a session."""
         gone = sa.delete(ACCOUNT_SESSIONS).where(ACCOUNT_SESSIONS.c.digest == digest_of(session))
-        await self._writing(lambda connection: connection.execute(gone).rowcount)
+        await self._main.write(lambda connection: connection.execute(gone).rowcount)
 
     # --------------------------------------------------------------------------------- what is theirs
 
@@ -153,7 +152,7 @@ class Accounts:
         """Keep what somebody prefers."""
         values = {"language": language, "wants": " ".join(sorted(wants))}
         change = sa.update(ACCOUNTS).where(ACCOUNTS.c.id == account).values(**values)
-        await self._writing(lambda connection: connection.execute(change).rowcount)
+        await self._main.write(lambda connection: connection.execute(change).rowcount)
 
     async def tie(self, account: str, event: str, order: str) -> bool:
         """Make an order an account's; False if it is another's. Whoever calls has seen that the buyer owns it."""
@@ -163,7 +162,7 @@ class Accounts:
             connection.execute(sa.insert(ACCOUNT_ORDERS), row)
 
         try:
-            await self._writing(write)
+            await self._main.write(write)
         except IntegrityError:
             return await self.owner(event, order) == account
         return True
@@ -172,19 +171,19 @@ class Accounts:
         """Name the account that an order is of."""
         own = (ACCOUNT_ORDERS.c.event_id == event) & (ACCOUNT_ORDERS.c.order_id == order)
         query = sa.select(ACCOUNT_ORDERS.c.account_id).where(own)
-        return await self._reading(lambda connection: connection.scalar(query))
+        return await self._main.read(lambda connection: connection.scalar(query))
 
     async def untie(self, event: str, order: str) -> int:
         """Make an order nobody's again."""
         own = (ACCOUNT_ORDERS.c.event_id == event) & (ACCOUNT_ORDERS.c.order_id == order)
         gone = sa.delete(ACCOUNT_ORDERS).where(own)
-        return await self._writing(lambda connection: connection.execute(gone).rowcount)
+        return await self._main.write(lambda connection: connection.execute(gone).rowcount)
 
     async def bought(self, account: str) -> Sequence[Bought]:
         """Tell an account's orders of all events, the newest first; one on its way is left out for a moment."""
         query = sa.select(ACCOUNT_ORDERS).where(ACCOUNT_ORDERS.c.account_id == account)
         query = query.order_by(ACCOUNT_ORDERS.c.at_ms.desc(), ACCOUNT_ORDERS.c.order_id).limit(ORDERS_MOST)
-        tied = await self._reading(lambda connection: connection.execute(query).mappings().all())
+        tied = await self._main.read(lambda connection: connection.execute(query).mappings().all())
         found: list[Bought] = []
         for event in sorted({row["event_id"] for row in tied}):
             names = [row["order_id"] for row in tied if row["event_id"] == event]
@@ -201,7 +200,7 @@ class Accounts:
             ACCOUNT_ORDERS, ACCOUNTS, ACCOUNTS.c.id == ACCOUNT_ORDERS.c.account_id
         )
         query = query.where(ACCOUNT_ORDERS.c.event_id == event, ACCOUNT_ORDERS.c.order_id == order)
-        row = await self._reading(lambda connection: connection.execute(query).mappings().one_or_none())
+        row = await self._main.read(lambda connection: connection.execute(query).mappings().one_or_none())
         if row is None:
             return None
         account = self._opened(row)
@@ -217,7 +216,7 @@ class Accounts:
             for table, column in tables:
                 connection.execute(sa.delete(table).where(table.c[column] == account))
 
-        await self._writing(write)
+        await self._main.write(write)
 
     async def sweep(self) -> int:
         """Take away sessions that are over, and logins that nobody finished; returns how many."""
@@ -230,7 +229,7 @@ class Accounts:
             gone = connection.execute(sa.delete(ACCOUNT_SESSIONS).where(idle | old)).rowcount
             return gone + connection.execute(sa.delete(ACCOUNT_LOGINS).where(late)).rowcount
 
-        return await self._writing(write)
+        return await self._main.write(write)
 
     # ------------------------------------------------------------------------------------------- SQL
 
@@ -261,20 +260,6 @@ class Accounts:
         except CannotOpen as error:
             raise Unavailable("contact-unreadable", "What is kept of you cannot be read just now.") from error
         return Account(row["id"], email, name, row["language"], frozenset(row["wants"].split()))
-
-    async def _writing(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.writing() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
-
-    async def _reading(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.reading() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
 
 
 class AccountPart:

@@ -9,12 +9,11 @@ An answer that counts is worth a code, for one act of this session: it is shown 
 Somebody's last factor cannot be taken away.
 """
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -46,7 +45,6 @@ log = logging.getLogger(__name__)
 
 KEYS_MOST = 10
 LABEL_MOST = 40
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class StaffKeys:
 
     async def keys(self, name: str) -> Sequence[StaffKey]:
         """Tell somebody's keys, in the order in which they were made."""
-        rows = await self._reading(lambda connection: _rows(connection, name))
+        rows = await self._main.read(lambda connection: _rows(connection, name))
         return [StaffKey(row["credential"], row["label"], row["created_ms"], row["used_ms"]) for row in rows]
 
     async def ask_for_new(self, whose: Whose) -> Any:
@@ -101,7 +99,7 @@ class StaffKeys:
             return codes
 
         try:
-            return await self._writing(write)
+            return await self._main.write(write)
         except IntegrityError as error:
             raise _refused(whose, KeyRefused("a key of this id is there")) from error
 
@@ -116,7 +114,9 @@ class StaffKeys:
         """Return the code that an answer is worth. Raises ``Refused``."""
         challenge = await self._taken(Purpose.ANSWER, whose, answer)
         try:
-            return await self._writing(lambda connection: self._proved(connection, whose, answer, challenge))
+            return await self._main.write(
+                lambda connection: self._proved(connection, whose, answer, challenge)
+            )
         except KeyRefused as error:
             raise _refused(whose, error) from error
 
@@ -153,7 +153,7 @@ class StaffKeys:
             gone = sa.delete(STAFF_KEYS).where(own, STAFF_KEYS.c.credential == credential)
             return connection.execute(gone).rowcount == 1
 
-        return await self._writing(write)
+        return await self._main.write(write)
 
     async def _challenge(self, purpose: Purpose, whose: Whose) -> tuple[Sequence[str], bytes]:
         challenge, now_ms = secrets.token_bytes(CHALLENGE_BYTES), self._clock.now_ms()
@@ -162,7 +162,7 @@ class StaffKeys:
             there = [row["credential"] for row in _rows(connection, whose.name)]
             return there, proofs.give(connection, purpose, whose, b64url(challenge), now_ms)
 
-        there, is_given = await self._writing(write)
+        there, is_given = await self._main.write(write)
         if not is_given:
             raise Refused(
                 "keys-busy", "There are too many questions to your keys. Wait two minutes.", 429, 120
@@ -174,7 +174,7 @@ class StaffKeys:
         now_ms = self._clock.now_ms()
         try:
             told = challenge_of(answer)
-            taken = await self._writing(
+            taken = await self._main.write(
                 lambda connection: proofs.take(connection, purpose, whose, told, now_ms)
             )
             if taken is None:
@@ -182,20 +182,6 @@ class StaffKeys:
             return from_b64url(told)
         except KeyRefused as error:
             raise _refused(whose, error) from error
-
-    async def _writing(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.writing() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
-
-    async def _reading(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.reading() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
 
 
 def _rows(connection: Connection, name: str) -> Sequence[Any]:

@@ -13,13 +13,11 @@
 Forms and calls of a session carry a paper that only it has (``csrf_of``).
 """
 
-import asyncio
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -31,6 +29,8 @@ from checkout.people.proofs import PROOF_MS
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import StaffPeople
 from checkout.tables import STAFF_ENTRIES, STAFF_LOGINS, STAFF_PEOPLE, STAFF_PROOFS, STAFF_SESSIONS
+from kernel import addresses
+from kernel.addresses import parsed
 from kernel.clock import Clock
 from kernel.signing import b64url
 
@@ -45,7 +45,6 @@ INVITED = "invited"
 """The first login of somebody: it took an invitation."""
 
 ENTRIES_SHOWN = 50
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +125,11 @@ class StaffSessions:
             STAFF_ENTRIES.c.at_ms > since_ms,
             STAFF_ENTRIES.c.outcome.not_in((ENTERED, INVITED)),
         )
-        return (await self._reading(lambda connection: connection.scalar(failed)) or 0) >= FAILURES_MOST
+        return (await self._main.read(lambda connection: connection.scalar(failed)) or 0) >= FAILURES_MOST
 
     async def failed(self, why: str, prefix: str) -> None:
         """Write down that a login did not count."""
-        await self._writing(lambda connection: self._entry(connection, "", why, prefix))
+        await self._main.write(lambda connection: self._entry(connection, "", why, prefix))
 
     async def enter(self, person: Person, prefix: str, before: str = "") -> Came:
         """Let somebody in, if they are of the staff. The session that the browser had `before` ends."""
@@ -152,7 +151,7 @@ class StaffSessions:
             connection.execute(sa.insert(STAFF_SESSIONS), values)
             return Came(secret, came.outcome, came.name)
 
-        return await self._writing(write)
+        return await self._main.write(write)
 
     def _judged(
         self, connection: Connection, row: Mapping[str, Any] | None, person: Person, now_ms: int
@@ -191,7 +190,7 @@ class StaffSessions:
         def read(connection: Connection) -> Any:
             return connection.execute(joined.where(own)).mappings().one_or_none()
 
-        row = await self._reading(read)
+        row = await self._main.read(read)
         if row is None:
             return None
         idle_ms, age_ms = now_ms - row["used_ms"], now_ms - row["created_ms"]
@@ -201,7 +200,7 @@ class StaffSessions:
             return None
         if idle_ms >= TOUCH_MS:
             touch = sa.update(STAFF_SESSIONS).where(own).values(used_ms=now_ms)
-            await self._writing(lambda connection: connection.execute(touch).rowcount)
+            await self._main.write(lambda connection: connection.execute(touch).rowcount)
         return StaffSession(
             row["name"], StaffRole(row["role"]), row["digest"], csrf_of(secret), row["created_ms"]
         )
@@ -209,7 +208,7 @@ class StaffSessions:
     async def leave(self, secret: str) -> None:
         """End a session."""
         gone = sa.delete(STAFF_SESSIONS).where(STAFF_SESSIONS.c.digest == digest_of(secret))
-        await self._writing(lambda connection: connection.execute(gone).rowcount)
+        await self._main.write(lambda connection: connection.execute(gone).rowcount)
 
     async def entries(self, name: str | None = None) -> Sequence[Entry]:
         """Tell the last logins of somebody, or of all; the newest first."""
@@ -217,7 +216,7 @@ class StaffSessions:
         query = query.limit(ENTRIES_SHOWN)
         if name is not None:
             query = query.where(STAFF_ENTRIES.c.name == name)
-        rows = await self._reading(lambda connection: connection.execute(query).mappings().all())
+        rows = await self._main.read(lambda connection: connection.execute(query).mappings().all())
         return [Entry(row["at_ms"], row["name"], row["outcome"], row["prefix"]) for row in rows]
 
     async def sweep(self) -> int:
@@ -232,7 +231,7 @@ class StaffSessions:
             sa.delete(STAFF_PROOFS).where(STAFF_PROOFS.c.created_ms <= now_ms - PROOF_MS),
             sa.delete(STAFF_ENTRIES).where(STAFF_ENTRIES.c.at_ms <= now_ms - bounds.entries_ms),
         )
-        return await self._writing(
+        return await self._main.write(
             lambda connection: sum(connection.execute(statement).rowcount for statement in over)
         )
 
@@ -244,20 +243,6 @@ class StaffSessions:
             "prefix": prefix,
         }  # fmt: skip
         connection.execute(sa.insert(STAFF_ENTRIES), row)
-
-    async def _writing(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.writing() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
-
-    async def _reading(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._main.reading() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
 
 
 def csrf_of(secret: str) -> str:
@@ -272,9 +257,5 @@ def paper_of(secret: str, text: str) -> str:
 
 def network_of(address: str) -> str:
     """Name the network of an address: /24 of IPv4, /48 of IPv6; as it is where it is no address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:40]
-    length = 48 if isinstance(parsed, IPv6Address) else 24
-    return str(ip_network(f"{parsed}/{length}", strict=False))
+    found = parsed(address)
+    return address[:40] if found is None else addresses.network_of(found)

@@ -101,7 +101,7 @@ class WaitlistContacts:
             })  # fmt: skip
             return entry
 
-        entry = await self._writing(event, write)
+        entry = await self._homes.of(event).database.write(write)
         if entry is None:
             return False
         self._metrics.contacts.count("kept")
@@ -206,15 +206,6 @@ class WaitlistContacts:
             for row in await asyncio.to_thread(_rows, home.database, query):
                 found.setdefault((row["event_id"], row["number"]), row)
         return [found[key] for key in sorted(found)][:FIND_MOST]
-
-    async def _writing(
-        self, event: str, work: Callable[[Connection], RowMapping | None]
-    ) -> RowMapping | None:
-        def run() -> RowMapping | None:
-            with self._homes.of(event).database.writing() as connection:
-                return work(connection)
-
-        return await asyncio.to_thread(run)
 
     async def _erased(self, event: str, which: sa.ColumnElement[bool]) -> int:
         gone = await asyncio.to_thread(_delete, self._homes.of(event).database, which)

@@ -350,6 +350,8 @@ async def test_the_database_names_nobody_and_has_no_session(
     [
         ("203.0.113.77", "203.0.113.0/24"), ("2001:db8:1:2:3::9", "2001:db8:1::/48"), ("local", "local"),
         ("x" * 90, "x" * 40),
+        # IPv4 in IPv6's clothes: otherwise everybody would be in one network, and one lock would lock all of them.
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
     ],
 )  # fmt: skip
 def test_a_network_is_told_and_no_address(address: str, network: str) -> None:
