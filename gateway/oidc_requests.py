@@ -26,6 +26,7 @@ from checkout.people.oidc import (
     read_provider,
 )
 from kernel.clock import Clock
+from kernel.connecting import connector
 from kernel.errors import Unavailable
 
 METADATA_MS = 3_600_000
@@ -125,7 +126,9 @@ class OidcRequests:
             raise NotBelieved(Doubt.PROVIDER)
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=WAIT_S)
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout)
+            self._session = aiohttp.ClientSession(
+                connector=connector(), cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout
+            )
         try:
             async with self._session.request(method, url, allow_redirects=False, **more) as answer:
                 octets = b""

@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from gateway.headers import Header, is_clean, to_client, value
+from kernel.connecting import connector
 
 log = logging.getLogger(__name__)
 
@@ -160,13 +161,7 @@ class Proxy:
         """The client; made at first use, because it belongs to the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections,
-                    keepalive_timeout=IDLE_CONNECTION_S,
-                    ttl_dns_cache=10,
-                    # Names are those of the system; aiohttp would take aiodns where that is installed.
-                    resolver=aiohttp.ThreadedResolver(),
-                ),
+                connector=connector(self._connections, keepalive_s=IDLE_CONNECTION_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=self.deadlines.connect_s, sock_connect=self.deadlines.connect_s

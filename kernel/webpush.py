@@ -23,6 +23,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kernel.clock import Clock
+from kernel.connecting import connector
 from kernel.errors import Misconfigured, Refused
 from kernel.signing import b64url, from_b64url
 from kernel.vapid import VapidKey, VapidKeys
@@ -250,7 +251,7 @@ class Pusher:
         body, headers = sealed(subscription, push.plain), self._headers(subscription, key, push)
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=connector(self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )

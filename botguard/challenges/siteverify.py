@@ -2,8 +2,7 @@
 
 Bounded on every side: one limit of time for the whole, 16 kB, no redirects, no cookies, no proxy of the environment.
 Whatever is not a JSON object with status 200 is ``Away``, and its text is not passed on: it may quote the secret.
-The fan's address is not told. Names are looked up by the system: hCaptcha's package brings a resolver that aiohttp
-would take by itself. Not here: whether a reply counts (``judging``).
+The fan's address is not told. Not here: whether a reply counts (``judging``).
 """
 
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from json import JSONDecodeError, loads
 import aiohttp
 
 from botguard.challenges.port import Away, Way, Widget
+from kernel.connecting import connector
 
 REPLY_MOST_BYTES = 16_384
 
@@ -65,7 +65,7 @@ class Wire:
         """Return a provider's reply. Raises Away."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()),
+                connector=connector(),
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

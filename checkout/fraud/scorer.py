@@ -16,7 +16,6 @@ it is set otherwise; of the card nothing, not even a pseudonym. Not here: what f
 import asyncio
 from collections.abc import Mapping
 from hmac import digest
-from ipaddress import ip_network
 from math import isfinite
 from urllib.parse import urlsplit
 
@@ -25,8 +24,9 @@ import orjson
 
 from checkout.fraud.rules import Score, Scored, Why
 from checkout.fraud.signals import Attempt, Kind
-from kernel.addresses import parsed
+from kernel.addresses import network_of, parsed
 from kernel.clock import Clock
+from kernel.connecting import connector
 from kernel.errors import Misconfigured
 from kernel.places import Place
 from kernel.signing import SECRET_MIN_BYTES
@@ -37,8 +37,6 @@ ANSWER_MOST_BYTES = 65_536
 REASONS_MOST = 20
 REASON_MOST = 200
 SIGNATURE = "Waitroom-Signature"
-
-_PREFIXES = {4: 24, 6: 48}
 
 
 class Circuit:
@@ -105,7 +103,7 @@ def _told(address: str, *, whole: bool) -> str:
     at = parsed(address)
     if at is None:
         return ""
-    return str(at) if whole else str(ip_network((at, _PREFIXES[at.version]), strict=False))
+    return str(at) if whole else network_of(at)
 
 
 def read_answer(octets: bytes) -> Score:
@@ -179,7 +177,9 @@ class HttpScorer:
         """Return the body of a good answer, None for another status. Raises ``ValueError`` for one too long."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)
+                connector=connector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
             )
         headers = {"content-type": "application/json", SIGNATURE: signature(self._secret, body, now_s)}
         octets = bytearray()

@@ -21,6 +21,7 @@ import orjson
 
 from checkout.notifications.message import WEBHOOK, Message, Outcome, Result, Send
 from kernel.clock import Clock
+from kernel.connecting import connector
 
 AT_ONCE = 4
 GONE = 410
@@ -78,7 +79,9 @@ class Webhook:
         }
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)
+                connector=connector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
             )
         try:
             async with (

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from checkout.payments.port import NotNow, Refusal, Unclear
+from kernel.connecting import connector
 
 TEST_ENDPOINT = "https://checkout-test.adyen.com/v71"
 LIVE_HOSTS = ".adyenpayments.com"
@@ -63,7 +64,9 @@ class Wire:
     async def post(self, path: str, body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         """Ask under a key. Raises ``Unclear``, ``NotNow``, ``Refusal``."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+            self._http = aiohttp.ClientSession(
+                connector=connector(), timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
         headers = {"x-api-key": self._api_key, "idempotency-key": key}
         url = self._endpoint + path
         try:

@@ -20,6 +20,7 @@ import aiohttp
 from checkout.sandbox.faults import WEBHOOK_KINDS, FaultKind, FaultPlan
 from checkout.sandbox.records import Event
 from kernel.clock import Clock
+from kernel.connecting import connector
 from kernel.tasks import is_ending
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,9 @@ class Deliveries:
         """Send it; 0 for no answer."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=PATIENCE_S), cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector(),
+                timeout=aiohttp.ClientTimeout(total=PATIENCE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         try:
             async with self._session.post(
