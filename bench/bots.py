@@ -3,10 +3,12 @@
 Not here: what a figure makes of them (``figures/bots_*``), the protocol (docs/bots.md).
 """
 
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench.figure import say
+from bench.figure import Figure, say
 from bench.harness import Bench
 from botguard.rhythm.summary import Rhythm
 from botguard.training import making
@@ -21,6 +23,29 @@ REST_MS = 700
 def judgement(bench: Bench) -> making.Judgement:
     """Run the protocol on devices and families unseen."""
     return making.evaluate(DELBOT, CHROMIUM, bench.folder, making.SEED, say)
+
+
+def timed(
+    bench: Bench, name: str, most_us: float, calls: Iterable[Callable[[], object]], **details: object
+) -> Figure:
+    """Measure calls one after the other: the median in µs against `most_us`, with its p99."""
+    took_us = []
+    for call in calls:
+        began = time.perf_counter()
+        call()
+        took_us.append((time.perf_counter() - began) * 1e6)
+    took_us.sort()
+    middle = statistics.median(took_us)
+    return Figure(
+        name,
+        middle,
+        "µs",
+        beside={"p99": took_us[int(len(took_us) * 0.99)]},
+        target=f"<= {most_us:.0f} µs",
+        met=middle <= most_us,
+        conditions=bench.conditions(load="one call after the other"),
+        details={"calls": len(took_us), **details},
+    )
 
 
 def people() -> list[Trace]:

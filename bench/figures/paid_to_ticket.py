@@ -3,7 +3,8 @@
 One worker of the shop and the sandbox, as the figure orders has them. Buyers come at the pace at which a hall of 60,000
 sells out in ten minutes. The clock of each starts when the request to pay leaves, and stops when the buyer has been
 given all four codes and the page with their pictures has come; if the order is still open then, or has no tickets yet,
-they are asked for again. The value is the p99. A run counts only if every order was paid and has as many valid tickets
+they are asked for again. The value is the p99; beside it stands that of buyers who come one after the other (``lone``):
+what is above it is waiting for others. A run counts only if every order was paid and has as many valid tickets
 as seats, each with a code of its own.
 """
 
@@ -24,6 +25,7 @@ from bench.shop import GROUP, Shop, groups, on_load_core
 MOST_S = 2.0
 GIVE_UP_S = 30.0
 AGAIN_S = 0.02
+LONE = 40
 CONNECTIONS = 100
 
 
@@ -39,16 +41,18 @@ class Paid:
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Sell for so many seconds, a round to warm up before."""
-    seconds, paid = max(5, bench.seconds) * bench.rounds, Paid()
+    seconds, paid, lone = max(5, bench.seconds) * bench.rounds, Paid(), Paid()
     with with_sandbox(bench, limits=NO_LIMITS) as (shop, _sandbox, _key), on_load_core(bench):
         wanted = groups(shop.plan.layout)
         warm = PER_S * 3
-        fans = shop.admissions(warm + PER_S * seconds)
+        fans = shop.admissions(warm + LONE + PER_S * seconds)
         asyncio.run(_sell(shop, fans[:warm], wanted[:warm], Paid()))
         say("measuring")
-        asyncio.run(_sell(shop, fans[warm:], wanted[warm:], paid))
+        crowd = warm + LONE
+        asyncio.run(_one_by_one(shop, fans[warm:crowd], wanted[warm:crowd], lone))
+        asyncio.run(_sell(shop, fans[crowd:], wanted[crowd:], paid))
     count = PER_S * seconds
-    error = paid.wrong[0] if paid.wrong else None
+    error = next(iter([*lone.wrong, *paid.wrong]), None)
     if error is None and len(set(paid.codes)) != GROUP * count:
         error = f"{len(set(paid.codes))} different codes for {count} orders of {GROUP} seats"
     p99_s = percentile(paid.until_page_s, 0.99)
@@ -60,6 +64,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
         met=error is None and p99_s <= MOST_S,
         beside={
             "p50_s": percentile(paid.until_page_s, 0.5),
+            "lone_p50_s": percentile(lone.until_page_s, 0.5),
+            "lone_p99_s": percentile(lone.until_page_s, 0.99),
             "codes_p99_s": percentile(paid.until_codes_s, 0.99),
             "orders": count,
         },
@@ -83,6 +89,12 @@ async def _sell(shop: Shop, fans: Sequence[str], wanted: Sequence[tuple[int, ...
 
         buyers = zip(fans, wanted, strict=False)
         await asyncio.gather(*(one(number, *buyer) for number, buyer in enumerate(buyers)))
+
+
+async def _one_by_one(shop: Shop, fans: Sequence[str], wanted: Sequence[tuple[int, ...]], paid: Paid) -> None:
+    async with httpx.AsyncClient(base_url=shop.url, timeout=GIVE_UP_S) as client:
+        for fan, seats in zip(fans, wanted, strict=False):
+            await _buy(Fan(client, shop, fan), seats, paid)
 
 
 @dataclass(frozen=True, slots=True)
