@@ -1,6 +1,6 @@
 """Reminders: joins the ways in which a gate's worker tells fans of their turn, from the settings.
 
-Mail and push are loaded where they are set up and nowhere else. Not here: who is told what and when (``waitroom``).
+A way that is not set up is not there, and no page offers it. Not here: who is told what and when (``waitroom``).
 """
 
 from collections.abc import Mapping
