@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from checkout.migrations import upgrade
-from kernel.database import Busy, address, begin_writing, engine, into_wal_mode, take_turn
+from kernel.database import Busy, address, begin_writing, close, engine, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 
@@ -82,8 +82,8 @@ class ShopDatabase:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
-        self._reader.dispose()
+        close(self._engine)
+        close(self._reader)
 
     @contextmanager
     def writing(self, *, turn: bool = False) -> Iterator[Connection]:

@@ -64,6 +64,13 @@ def engine(url: URL, what: str, *, pool: int = POOL) -> Engine:
     return made
 
 
+def close(made: Engine) -> None:
+    """Close all connections; those that a thread is using as soon as it gives them back."""
+    # The pool that the engine makes for itself in place of this one hears the same.
+    sa.event.listen(made.pool, "checkin", _closed_at_checkin)
+    made.dispose()
+
+
 def begin_writing(connection: Connection) -> None:
     """Mark the next transaction of a connection as one that writes; SQLite then waits for its turn."""
     connection.execution_options(**{_WRITES: True})
@@ -128,6 +135,10 @@ def _postgresql(url: URL, what: str, pool: int) -> Engine:
                 f"PostgreSQL is to keep the {what}, but its driver is missing: pip install 'waitroom[postgres]'."
             ]
         ) from error
+
+
+def _closed_at_checkin(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.close()
 
 
 def _sqlite_settings(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

@@ -26,7 +26,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from kernel.database import Busy, address, begin_writing, engine, insert_many, into_wal_mode, take_turn
+from kernel.database import Busy, address, begin_writing, close, engine, insert_many, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 from waitroom.journal import (
@@ -124,7 +124,7 @@ class JournalStore:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        close(self._engine)
 
     # ------------------------------------------------------------------------------ writing
 
@@ -396,7 +396,7 @@ def check(url: str) -> None:
     except SQLAlchemyError as error:
         raise Unavailable("journal-away", AWAY) from error
     finally:
-        made.dispose()
+        close(made)
 
 
 def _of_kinds(
