@@ -67,7 +67,7 @@ def joined(browser: Browser, url: str, **context: object) -> list[Facts]:
     page = seen.new_page()
     page.goto(url)
     if context.get("java_script_enabled", True):
-        page.wait_for_function("document.title === 'joined'")
+        page.wait_for_function("() => document.title === 'joined'")
     page.focus("button")
     page.keyboard.press("Enter")
     page.wait_for_url("**/join")

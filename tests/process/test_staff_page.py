@@ -154,7 +154,7 @@ async def test_a_key_that_makes_sure_of_nobody_is_refused(store_url: str, tmp_pa
         await own.log_in()
         await own.add_key("Blue")
         await own.page.wait_for_function(
-            "document.getElementById('fault').textContent.startsWith('That did not work')"
+            "() => document.getElementById('fault').textContent.startsWith('That did not work')"
         )
         keys = await own.page.locator("#keys li").count()
 
@@ -188,7 +188,7 @@ async def test_a_key_is_taken_away_by_a_recovery_code_and_never_the_last(
         await row.locator("summary").click()
         await row.locator("input[name=code]").fill(codes[2])
         await row.locator("form button:not([type])").click()
-        await page.wait_for_function("document.querySelectorAll('#keys li').length === 1")
+        await page.wait_for_function("() => document.querySelectorAll('#keys li').length === 1")
         left = await page.inner_text("#keys li b")
         await page.click(".top button")
         await page.wait_for_selector("a.button")
