@@ -53,6 +53,10 @@ from kernel.clock import Clock
 RACES = 8
 """Times that a change is tried again because somebody else was faster."""
 
+LOOK_EVERY_MS = 2_000
+LOOKS_MOST = 10_000
+"""Orders of which a worker knows when it asked; above that it forgets what is older than ``LOOK_EVERY_MS``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -113,6 +117,7 @@ class Ordering:
         self._provider_of = provider_of
         self._clock = clock
         self._metrics = metrics
+        self._looked_ms: dict[str, int] = {}
 
     # ---------------------------------------------------------------------------- the buyer's
 
@@ -166,17 +171,30 @@ class Ordering:
         return No.UNKNOWN if found is None else Told(paper(*found))
 
     async def find(self, event: str, buyer: str | None, order_id: str, *, look: bool = False) -> Told | None:
-        """Return an order; `buyer` None for whoever has its link. `look`: ask the provider about what is open."""
+        """Return an order; `buyer` None for whoever has its link.
+
+        `look`: ask the provider about what is open, unless it was asked within ``LOOK_EVERY_MS``.
+        """
         await self._catalogue.known(event)
         till = self._till(event)
         order = await self._own(till, event, buyer, order_id)
         if order is None:
             return None
-        if look and order.state is OrderState.OPEN and order.attempt:
+        if look and order.state is OrderState.OPEN and order.attempt and self._may_look(order.id):
             found = await till.driving.again(order.id, order.attempt)
             if found is not None:
                 return Told(await self._paper_of(till, found[0]))
         return Told(await self._paper_of(till, order))
+
+    def _may_look(self, order_id: str) -> bool:
+        """Tell whether a provider may be asked again: a page that is loaded over and over asks it no more than once."""
+        now_ms = self._clock.now_ms()
+        if len(self._looked_ms) >= LOOKS_MOST:
+            self._looked_ms = {one: at for one, at in self._looked_ms.items() if now_ms - at < LOOK_EVERY_MS}
+        if 0 <= now_ms - self._looked_ms.get(order_id, -LOOK_EVERY_MS) < LOOK_EVERY_MS:
+            return False
+        self._looked_ms[order_id] = now_ms
+        return True
 
     async def mine(self, event: str, buyer: str) -> list[OrderPaper]:
         """Return a buyer's orders, the newest first."""
