@@ -85,6 +85,10 @@ class Metrics:
             "place",
         )
 
+        self.log_sealed = gauge(
+            "log_sealed_timestamp_seconds", "When all that was sold was last found to be in blocks", "place"
+        )
+
         # Money
         self.orders = Words(counter("orders", "Orders by what became of them", "outcome"))
         self.declines = Words(

@@ -121,6 +121,7 @@ class Sealing:
             for place in self._places():
                 try:
                     await self.seal(place)
+                    self._metrics.log_sealed.labels(place.name).set(self._clock.now_ms() / 1000)
                 except Unavailable as error:
                     self._metrics.background_failures.count("seal")
                     log.warning(

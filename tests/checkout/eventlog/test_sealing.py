@@ -159,6 +159,14 @@ class At:
     database: ShopDatabase
 
 
+def sealed_s(metrics: Metrics, place: str) -> float | None:
+    """Return when a place was last found sealed, as the metrics tell."""
+    for one in metrics.log_sealed.collect()[0].samples:
+        if one.labels["place"] == place:
+            return one.value
+    return None
+
+
 class Away(ShopDatabase):
     """A database that is away."""
 
@@ -176,11 +184,13 @@ async def test_in_the_background_every_place_is_sealed_whatever_another_does(
     add(shop_database, a_draft())
     work = asyncio.create_task(Sealing(lambda: places, clock, metrics).run(0.01))
 
-    while not await asyncio.to_thread(blocks, shop_database):  # noqa: ASYNC110 (it is in the database)
+    while not sealed_s(metrics, "b"):  # noqa: ASYNC110 (a figure is polled)
         await asyncio.sleep(0.01)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
 
+    assert sealed_s(metrics, "b") == clock.now_ms() / 1000
+    assert sealed_s(metrics, "a") is None
     assert metrics.background_failures._tallies["seal"].count >= 1
     assert blocks(shop_database)[0].at_ms == clock.now_ms()
