@@ -243,7 +243,7 @@ class Installation:
             rooms = check_rooms(path)
         if is_demo:
             settings = replace(
-                settings,
+                settings.to_try_out(),
                 shop_room=settings.shop_room or room_before(settings.shop_address, rooms),
                 open_paths=settings.open_paths or OPEN,
             )
@@ -406,7 +406,7 @@ class Installation:
                 )
             ]
             if settings.shop_demo and settings.notifications is None:
-                rows += [("mails to buyers, as files", str(settings.mail_folder))]
+                rows += [("mails to fans, as files", str(settings.mail_folder))]
         rows += [("data, kept for the next start", str(settings.data))]
         width = max(len(label) for label, _ in rows)
         lines = "\n".join(f"    {label.ljust(width)}   {text}" for label, text in rows)

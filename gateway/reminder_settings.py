@@ -23,6 +23,10 @@ class ReminderSettings(ChallengeSettings):
     reminder_mail_host: str | None = setting(
         default=None, help="mail server through which fans are told of their turn; empty: not by mail"
     )
+    reminder_mail_folder: Path | None = setting(  # noqa: RUF009
+        default=None,
+        help="folder in which those mails are kept as files instead of being sent, to try things out",
+    )
     reminder_mail_port: int = setting(default=587, minimum=1, maximum=65535, help="port of that mail server")
     reminder_mail_tls: str = setting(
         default="starttls",
@@ -62,17 +66,26 @@ class ReminderSettings(ChallengeSettings):
     @property
     def reminds(self) -> bool:
         """True when there is a way to tell fans of their turn."""
-        return self.reminder_mail_host is not None or self.reminder_push_contact is not None
+        return self.reminds_by_mail or self.reminder_push_contact is not None
+
+    @property
+    def reminds_by_mail(self) -> bool:
+        """True when mails are sent, or kept in a folder."""
+        return self.reminder_mail_host is not None or self.reminder_mail_folder is not None
 
     def reminder_faults(self, public_url: str | None) -> list[str]:
         """Tell what does not go together."""
         faults = []
-        if self.reminds and public_url is None:
+        if public_url is None and (self.reminder_mail_host or self.reminder_push_contact):
             faults.append(
                 f"{env('public_url')}: fans who are told of their turn need the address of their page."
             )
-        if self.reminder_mail_host is not None and self.reminder_mail_from is None:
-            faults.append(f"{env('reminder_mail_from')}: a mail server needs a sender.")
+        if self.reminder_mail_host is not None and self.reminder_mail_folder is not None:
+            faults.append(
+                f"{env('reminder_mail_folder')}: mails go to a server or into a folder, not to both."
+            )
+        if self.reminds_by_mail and self.reminder_mail_from is None:
+            faults.append(f"{env('reminder_mail_from')}: mails need a sender.")
         for name in ("reminder_mail_from", "reminder_mail_reply_to"):
             text = getattr(self, name)
             if text is not None and not _is_sender(text):

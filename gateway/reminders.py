@@ -9,6 +9,7 @@ from gateway.reminder_settings import HERE
 from gateway.settings import Settings
 from kernel.clock import Clock
 from kernel.mail import Post, Server
+from kernel.mail_folder import Folder
 from kernel.vapid import VapidKeys
 from kernel.webpush import Pusher, PushHosts
 from waitroom.ports import Way
@@ -21,9 +22,10 @@ CONNECTIONS = 4
 def ways(settings: Settings, clock: Clock) -> Mapping[str, Way]:
     """Make the ways that are set up. Raises Misconfigured."""
     found: dict[str, Way] = {}
-    if settings.reminder_mail_host is not None:
+    if settings.reminds_by_mail:
+        folder = settings.reminder_mail_folder
         server = Server(
-            settings.reminder_mail_host,
+            settings.reminder_mail_host or "",
             settings.reminder_mail_port,
             settings.reminder_mail_from or "",
             settings.reminder_mail_tls,
@@ -33,7 +35,7 @@ def ways(settings: Settings, clock: Clock) -> Mapping[str, Way]:
             settings.reminder_mail_patience_s,
             CONNECTIONS,
         )
-        found[MAIL] = MailWay(server, Post(server), clock)
+        found[MAIL] = MailWay(server, Post(server) if folder is None else Folder(folder), clock)
     if settings.reminder_push_contact is not None:
         keys = VapidKeys.open_keys(settings.push_keys_path(settings.data), clock.now_ms())
         more = [host for host in settings.reminder_push_hosts if host not in HERE]

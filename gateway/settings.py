@@ -11,9 +11,10 @@ the control page with it.
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
 
 from gateway.reminder_settings import ReminderSettings
 from gateway.shop_settings import payment_faults
@@ -21,6 +22,7 @@ from kernel.asgi import Network
 from kernel.errors import Misconfigured
 from kernel.settings import env, is_site, read, setting
 
+DEMO_SENDER = "Aurora Hall <tickets@aurora.example>"
 DEMO: Mapping[str, object] = {
     "data": ".demo",
     "log_format": "text",
@@ -223,6 +225,12 @@ class Settings(ReminderSettings):
     def ticket_keys_path(self) -> Path:
         """The file with the keys that sign tickets."""
         return self.data / "ticket-keys.json"
+
+    def to_try_out(self) -> Self:
+        """Return what the demo runs with: its fans are told of their turn by mails that lie in its folder."""
+        if self.reminds:
+            return self
+        return replace(self, reminder_mail_folder=self.mail_folder, reminder_mail_from=DEMO_SENDER)
 
     @property
     def mail_folder(self) -> Path:

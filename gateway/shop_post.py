@@ -22,13 +22,12 @@ from checkout.people.contacts import Want
 from checkout.shards.shards import Shards
 from checkout.site.mails import Mails
 from checkout.waitlist.contacts import SUBJECT, WaitlistContacts
-from gateway.settings import Settings
+from gateway.settings import DEMO_SENDER, Settings
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.settings import env, read
 
 DAY_MS = 86_400_000
-DEMO_SENDER = "Aurora Hall <tickets@aurora.example>"
 DEMO_CONTACT = "mailto:tickets@aurora.example"
 WITH_TICKETS = frozenset({Kind.ORDER_PAID, Kind.ORDER_REFUNDED, Kind.EVENT_CANCELLED})
 """Messages about an order that has, or had, tickets."""
@@ -158,9 +157,9 @@ def post_of(
     writer = Mails(parts.catalogue, links)
     channels: list[Channel] = []
     if own.mail_host is not None or own.mail_folder is not None:
-        from checkout.notifications.folder import Folder  # noqa: PLC0415
         from checkout.notifications.mail import Mailing  # noqa: PLC0415
         from kernel.mail import NoAddress, Server  # noqa: PLC0415
+        from kernel.mail_folder import Folder  # noqa: PLC0415
 
         folder = None if own.mail_folder is None else Folder(own.mail_folder)
         server = Server(

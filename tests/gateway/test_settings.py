@@ -336,3 +336,37 @@ def test_words_of_a_claim_are_roles() -> None:
     assert settings.roles_of_words == {"a=b": "support", "box": "organiser"}
     assert settings.staff_site("https://tickets.example/") == "https://tickets.example"
     assert not load({}).has_staff_logins
+
+
+SENDER = {"WAITROOM_REMINDER_MAIL_FROM": "Aurora Hall <line@aurora.example>"}
+PUBLIC = {"WAITROOM_PUBLIC_URL": "https://tickets.example"}
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"WAITROOM_REMINDER_MAIL_HOST": "mx", **SENDER}, "need the address of their page"),
+        ({"WAITROOM_REMINDER_PUSH_CONTACT": "mailto:a@x.example"}, "need the address of their page"),
+        ({"WAITROOM_REMINDER_MAIL_FOLDER": "mails"}, "need a sender"),
+        ({"WAITROOM_REMINDER_MAIL_HOST": "mx", **PUBLIC}, "need a sender"),
+        ({"WAITROOM_REMINDER_MAIL_FOLDER": "m", "WAITROOM_REMINDER_MAIL_HOST": "mx"} | SENDER | PUBLIC, "not to both"),
+    ],
+)  # fmt: skip
+def test_mails_of_the_room_need_all_that_belongs_to_them(given: dict[str, str], fault: str) -> None:
+    """A server, or a folder to try things out, never both; who sends; and where the page is that they link to."""
+    with pytest.raises(Misconfigured) as told:
+        load(given)
+
+    assert len(told.value.faults) == 1
+    assert fault in told.value.faults[0]
+
+
+def test_the_demo_keeps_the_rooms_mails_in_its_folder(tmp_path: Path) -> None:
+    """Unless fans are told in a way that was chosen."""
+    plain = load({"WAITROOM_DATA": str(tmp_path)}, under=DEMO).to_try_out()
+    chosen = load({"WAITROOM_REMINDER_MAIL_HOST": "mx", **SENDER, **PUBLIC}, under=DEMO)
+
+    assert plain.reminds
+    assert plain.reminder_mail_folder == tmp_path / "mails"
+    assert load(to_environ(plain)) == plain
+    assert chosen.to_try_out() is chosen

@@ -3,23 +3,28 @@
 import stat
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import NamedTuple
 
-from checkout.notifications.folder import Folder
-from checkout.notifications.mail import compose
-from checkout.notifications.message import Kind, Message, Outcome
-from checkout.notifications.ports import Attachment, Contact, Mail
-from kernel.mail import Ready, sender_of
+from kernel.mail import Letter, Ready, sender_of, written
+from kernel.mail_folder import Folder
+from kernel.sending import Outcome
 
 NOW_MS = 1_800_000_000_000
 
 
+class Paper(NamedTuple):
+    """Something that goes along."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
 def ready(name: str = "order-paid.O1") -> Ready:
     """Put a mail together."""
-    message = Message(name, "summer", Kind.ORDER_PAID, "O1", NOW_MS)
-    papers = [Attachment("summer.pdf", "application/pdf", b"%PDF-")]
-    mail = Mail("Paid: Sömmer", "Hello.", "<p>Hello.</p>")
-    sender = sender_of("Aurora Hall <tickets@aurora.example>")
-    return compose(message, Contact("ann@example.org"), mail, papers, sender, None, NOW_MS)
+    paper = Paper("summer.pdf", "application/pdf", b"%PDF-")
+    letter = Letter("ann@example.org", name, "en", "Paid: Sömmer", "Hello.", "<p>Hello.</p>", [paper])
+    return written(letter, sender_of("Aurora Hall <tickets@aurora.example>"), None, NOW_MS)
 
 
 async def test_a_mail_is_a_file_that_any_program_reads(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Folder: where mails lie that no server is there for: a file for each, which any mail program opens.
+"""Mail folder: where mails lie that no server is there for: a file for each, which any mail program opens.
 
 For the demo and for those who try things out. A mail's file is named by its Message-ID, so the same sent twice is one
 file. It is written beside and renamed, so nobody reads half of one; a folder that cannot be written to counts as a
@@ -12,8 +12,8 @@ from email.parser import BytesHeaderParser
 from hashlib import sha256
 from pathlib import Path
 
-from checkout.notifications.message import Outcome, Result
 from kernel.mail import Ready
+from kernel.sending import Outcome, Result
 
 NAME_CHARS = 12
 
