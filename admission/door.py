@@ -21,6 +21,7 @@ class Place:
 
     ``called_ms`` is when the rank was called (None: not known); ``recall`` says that the claim window has
     passed since. ``void`` says that the number lies in a void range: only then may an empty slot be filled.
+    ``key`` is the thumbprint of the key whose proof an act needs, '' where it needs none.
     ``seed`` is the seed under which the rank was computed ('' without a draw); the script refuses a rank from another.
     """
 
@@ -40,6 +41,7 @@ class Place:
     journal_key: str
     void: bool = False
     seed: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

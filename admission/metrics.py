@@ -29,6 +29,12 @@ class Metrics:
         self.refused_tokens = Counter(
             "waitroom_admission_refused_tokens", "Tokens not accepted", ["reason"], registry=registry
         )
+        self.proofs = Counter(
+            "waitroom_admission_proofs",
+            "Proofs of a place's key by what came of them",
+            ["room", "outcome"],
+            registry=registry,
+        )
         self.store_away = Counter(
             "waitroom_admission_store_away", "Acts that the store could not take", ["act"], registry=registry
         )

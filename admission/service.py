@@ -36,6 +36,8 @@ from admission.limits import Limits
 from admission.metrics import Metrics
 from admission.pace import DoorFacts, LineFacts, decide
 from admission.ports import Line, Places, Rooms
+from admission.proof import Act, Wanted
+from admission.proving import Proving
 from admission.sessions import Why
 from admission.store import AdmissionStore, SettledAt
 from admission.tokens import Claims, Reason
@@ -105,6 +107,7 @@ class Admission:
         self.ring = ring
         self.metrics = metrics
         self.rooms = rooms
+        self.proving = Proving(store, ring.signer("cookie", "proof"), metrics)
         self._places = places
         self._line = line
         self._clock = clock
@@ -113,14 +116,18 @@ class Admission:
         self._stand_ins: dict[str, tuple[int, str]] = {}
         self._generation = ring.generation
 
-    async def claim(self, room: str, ticket_text: str, now_ms: int | None = None) -> Granted | NotYet:
-        """Take the turn of a ticket.
+    async def claim(
+        self, room: str, ticket_text: str, now_ms: int | None = None, *, proof: str = ""
+    ) -> Granted | NotYet:
+        """Take the turn of a ticket; a bound one needs a `proof` (``proving``).
 
         Raises ``Refused`` for what will never be admitted, ``Unavailable`` while the store is away.
         """
         at_ms = self._clock.now_ms() if now_ms is None else now_ms
         limits = self.rooms.limits(room)
         place = await self._places.place_of(room, ticket_text, at_ms)
+        if place.key:
+            await self.proving.check(_wanted(place, Act.CLAIM), proof, at_ms)
         sid = self._sid(place)
         try:
             outcome = await self.store.claim(place, sid, limits, at_ms, now_ms)
@@ -130,10 +137,12 @@ class Admission:
         self.metrics.claimed(room, WORDS[type(outcome)])
         return self._answer(place, sid, outcome, limits, at_ms)
 
-    async def leave(self, room: str, ticket_text: str, now_ms: int | None = None) -> None:
-        """Give a ticket's place up for good. Raises ``Refused`` or ``Unavailable``."""
+    async def leave(self, room: str, ticket_text: str, now_ms: int | None = None, *, proof: str = "") -> None:
+        """Give a ticket's place up for good; a bound one needs a `proof`. Raises ``Refused`` or ``Unavailable``."""
         at_ms = self._clock.now_ms() if now_ms is None else now_ms
         place = await self._places.place_of(room, ticket_text, at_ms)
+        if place.key:
+            await self.proving.check(_wanted(place, Act.LEAVE), proof, at_ms)
         sid = self._sid(place)
         outcome = await self.store.leave(place, sid, now_ms)
         if not isinstance(outcome, Left):
@@ -172,8 +181,8 @@ class Admission:
             until_ms = min(at_ms + limits.session_ms, longest_ms) + limits.leeway_ms
             if not limits.renewal or until_ms <= held[1]:
                 return None
-            return self._mint(room, claims.sid, stay, until_ms, limits)
-        return self._renewed(room, claims.sid, outcome, limits)
+            return self._mint(room, claims.sid, stay, until_ms, limits, key=claims.key)
+        return self._renewed(room, claims.sid, outcome, limits, claims.key)
 
     async def renew_session(self, room: str, sid: str, now_ms: int | None = None) -> tuple[str, int] | None:
         """Renew on a backend's word, without the token; return token and its end, or None."""
@@ -317,7 +326,7 @@ class Admission:
             case Admitted(since_ms, until_ms) | Again(since_ms, until_ms):
                 # A clock that was set back would leave the admitted with a token from the future, which nobody takes.
                 stay = Stay(min(since_ms, at_ms + limits.leeway_ms), place.run, place.lane)
-                token = self._mint(place.room, sid, stay, until_ms, limits, at_ms)
+                token = self._mint(place.room, sid, stay, until_ms, limits, at_ms, key=place.key)
                 return Granted(token, until_ms - limits.leeway_ms, isinstance(outcome, Again))
             case Next(ahead):
                 return NotYet("next", ahead, retry_after_ms(ahead, limits))
@@ -338,15 +347,17 @@ class Admission:
         sid: str,
         outcome: sessions.Renewed | sessions.Kept | sessions.Over | sessions.Unknown | sessions.EarlierRun,
         limits: Limits,
+        key: str = "",
     ) -> str | None:
         self.metrics.renewals.labels(room, type(outcome).__name__.lower()).inc()
         if not isinstance(outcome, sessions.Renewed):
             return None
-        return self._mint(room, sid, outcome.stay, outcome.until_ms, limits)
+        return self._mint(room, sid, outcome.stay, outcome.until_ms, limits, key=key)
 
     def _mint(
-        self, room: str, sid: str, stay: Stay, until_ms: int, limits: Limits, at_ms: int | None = None
-    ) -> str:
+        self, room: str, sid: str, stay: Stay, until_ms: int, limits: Limits, at_ms: int | None = None,
+        *, key: str = "",
+    ) -> str:  # fmt: skip
         """Sign the admission that a place stands for. The same place gives the same text."""
         expires_ms = until_ms - limits.leeway_ms
         issued_ms = max(stay.since_ms, expires_ms - limits.session_ms)
@@ -360,9 +371,10 @@ class Admission:
             admitted_ms=stay.since_ms,
             issued_ms=issued_ms if at_ms is None else min(issued_ms, at_ms + limits.leeway_ms),
             expires_ms=expires_ms,
+            key=key,
         )
-        key = self.ring.active("admission")
-        return tokens.write(key.private, key.admission_head, claims.members())
+        signing = self.ring.active("admission")
+        return tokens.write(signing.private, signing.admission_head, claims.members())
 
     def _sid(self, place: Place) -> str:
         secret = self.ring.active("sid").octets
@@ -373,6 +385,10 @@ class Admission:
         known = self._ended.setdefault(room, _Ended())
         known.own[sid] = now_ms + 2 * TICK_MS + sessions.FREE_MS
         known.sids |= {sid}
+
+
+def _wanted(place: Place, act: Act) -> Wanted:
+    return Wanted(place.key, act, place.room, place.run, place.number)
 
 
 def refused(outcome: ClaimOutcome | LeaveOutcome) -> Refused | Unavailable:

@@ -4,10 +4,11 @@ All keys of a room share its hash tag with the line's, so a claim may read the l
 only; in production the store's own ``TIME`` counts. Redis errors become ``Unavailable`` here and nowhere else, and
 nothing is ever repeated here: a claim whose answer was lost is asked again by the fan, and is the same admission.
 
-TTLs: none. Every key is bounded by the admitted and the called, and a new run of a room drops what belongs to the
-old one (``stale_keys``).
+TTLs: none but those of used proofs. Every other key is bounded by the admitted and the called, and a new run of a
+room drops what belongs to the old one (``stale_keys``).
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
@@ -265,6 +266,12 @@ class AdmissionStore:
                 return sessions.EarlierRun()
             case _:
                 return sessions.Unknown()
+
+    async def spend_proof(self, room: str, key: str, jti: str, keep_ms: int) -> bool:
+        """Use a proof's id up; False when it had been used before."""
+        name = hashlib.sha256(f"{key}.{jti}".encode()).hexdigest()[:32]
+        with translated():
+            return bool(await self._client.set(f"wr:{{{room}}}:proof:{name}", b"1", nx=True, px=keep_ms))
 
     async def glance(self, room: str, known_version: int, now_ms: int) -> Glance:
         """Read what a tick needs beside the settling, and drop counts that no longer matter.

@@ -6,6 +6,7 @@ admission), ``kid``. Claims::
     iss  this installation        sub  the session's id (sid)     iat  when the fan was admitted
     aud  the origin               room run lane                   exp  end of the time given
     jti  sid "-" exp in hex       renewed  (only after a renewal) when the present time was given
+    cnf  {"jkt"} the thumbprint of the browser's key (RFC 7800), only where the place was bound to one
 
 ``iat`` stays the admission's own time through all renewals, so ``now - iat`` is the session's age. A
 token is a function of the admission, and the signature is deterministic: a repeated claim gives the same text.
@@ -69,6 +70,7 @@ class Claims:
     admitted_ms: int
     issued_ms: int
     expires_ms: int
+    key: str = ""
 
     @property
     def jti(self) -> str:
@@ -83,6 +85,8 @@ class Claims:
         }  # fmt: skip
         if self.issued_ms // 1000 > self.admitted_ms // 1000:
             claims["renewed"] = self.issued_ms // 1000
+        if self.key:
+            claims["cnf"] = {"jkt": self.key}
         return claims
 
 
@@ -189,8 +193,11 @@ def _claims(members: Mapping[str, object]) -> Claims | Reason:
     texts = [members.get(name) for name in _TEXT_CLAIMS]
     admitted_s, expires_s = members.get("iat"), members.get("exp")
     issued_s = members.get("renewed", admitted_s)
+    confirmation = members.get("cnf", {"jkt": ""})
+    key = confirmation.get("jkt") if isinstance(confirmation, dict) else None
     if (
         not all(isinstance(text, str) for text in texts)
+        or not isinstance(key, str)
         or type(admitted_s) is not int
         or type(expires_s) is not int
         or type(issued_s) is not int
@@ -199,5 +206,5 @@ def _claims(members: Mapping[str, object]) -> Claims | Reason:
         return Reason.INCOMPLETE
     issuer, audience, sid, room, run, lane, _ = (str(text) for text in texts)
     return Claims(
-        issuer, audience, sid, room, run, lane, admitted_s * 1000, issued_s * 1000, expires_s * 1000
+        issuer, audience, sid, room, run, lane, admitted_s * 1000, issued_s * 1000, expires_s * 1000, key
     )

@@ -35,7 +35,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 _JSON_HEADERS = ((b"content-type", _JSON), _NO_STORE)
 _WANTED = frozenset(
     (b"authorization", b"content-length", b"content-type", b"cookie", b"host", b"origin", b"sec-fetch-site",
-     b"transfer-encoding", b"waitroom-ticket")
+     b"transfer-encoding", b"waitroom-proof", b"waitroom-ticket")
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ class DoorWeb:
         is_form, fields = await _fields(ask, receive)
         limits = self._admission.rooms.limits(room)
         target = checked(_text(fields.get("target"), "/"), limits.target_hosts)
-        answer = await self._admission.claim(room, ticket)
+        answer = await self._admission.claim(room, ticket, proof=_proof(ask))
         if isinstance(answer, Granted):
             cookie = (b"set-cookie", self._admission.cookie(room, answer.token, answer.expires_ms))
             if is_form:
@@ -88,7 +88,7 @@ class DoorWeb:
         _same_site(ask)
         ticket = self._ticket(room, ask)
         is_form, _ = await _fields(ask, receive)
-        await self._admission.leave(room, ticket)
+        await self._admission.leave(room, ticket, proof=_proof(ask))
         cookies = (
             (b"set-cookie", self._admission.cookie(room, None)),
             (b"set-cookie", self._no_ticket(room)),
@@ -184,6 +184,10 @@ class SessionsWeb:
         ]
         if not any(matches):
             raise Refused("token-wrong", "This token may not do that.", status=403)
+
+
+def _proof(ask: Asked) -> str:
+    return ask.get(b"waitroom-proof", b"").decode("latin-1")
 
 
 def _not_yet(answer: NotYet) -> dict[str, object]:

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from dashboards.control import ControlPage
 from dashboards.operator_api import OperatorApi
 from dashboards.ports import Deps
+from dashboards.release_api import release_route
 from dashboards.stock_api import stock_route
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
@@ -41,6 +42,7 @@ def create_app(deps: Deps) -> Starlette:
         routes=[
             *deps.extra_routes,
             stock_route(deps),
+            *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
             Mount("/api", OperatorApi(deps).app()),
             Route("/health/live", live),
             Route("/health/ready", ready),

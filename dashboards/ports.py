@@ -39,6 +39,10 @@ class Figures(Protocol):
         ...
 
 
+LetGo = Callable[[str, int], Awaitable[str]]
+"""Lets go of the key of a place, by room and number; returns the run. Raises Refused and Unavailable."""
+
+
 async def always_ready() -> Sequence[str]:
     """Know of nothing that is wrong."""
     return ()
@@ -55,6 +59,7 @@ class Deps:
 
     ``extra_routes`` (sessions, for backends) come first and guard themselves. ``ready`` returns what is wrong, one
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
+    ``let_go`` releases a place from its key; None: there is no such address.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     """
 
@@ -69,6 +74,7 @@ class Deps:
     extra_routes: Sequence[BaseRoute] = ()
     trusted_proxies: Sequence[Network] = ()
     waiting_page: str = ""
+    let_go: LetGo | None = None
     backend_token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from admission.door import Place
 from admission.limits import CookieAttributes, Limits
 from admission.pace import LineFacts
 from admission.ports import LineKeys
+from admission.proof import Act, Wanted
 from admission.service import Admission
 from admission.sessions import Why
 from admission.store import AdmissionStore
@@ -20,6 +21,7 @@ from gateway.decision import RoomRoute, bare_host, covers
 from gateway.decision import Session as GateSession
 from gateway.settings import Settings
 from kernel.clock import Clock
+from waitroom.binding import Binding
 from waitroom.lanes import Lane, Serving
 from waitroom.line import CHUNK, LEAF_BYTES
 from waitroom.reading import Reading
@@ -27,6 +29,7 @@ from waitroom.rooms import FailureStance, Method, Room, cookie_marks
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.standing import Standing
+from waitroom.ticket import Ticket
 from waitroom.words import negotiate
 
 MINUTE_MS = 60_000
@@ -39,9 +42,10 @@ AWAY_MS = 10_000
 class LinePlaces:
     """``admission.ports.Places``: what a ticket is worth, for a claim."""
 
-    def __init__(self, waitroom: Waitroom) -> None:
-        """Ask `waitroom`."""
+    def __init__(self, waitroom: Waitroom, binding: Binding | None = None) -> None:
+        """Ask `waitroom`, and `binding` for the keys of places."""
         self._waitroom = waitroom
+        self._binding = binding
 
     async def place_of(self, room: str, ticket_text: str, now_ms: int) -> Place:
         """Place a ticket; a rank that is still to be drawn lies behind everybody."""
@@ -67,7 +71,21 @@ class LinePlaces:
             journal_key=keys.journal,
             void=reading.fills_void(held),
             seed=line.seed if line else "",
+            key=await self._binding.key_of(reading, held) if held.key and self._binding is not None else "",
         )
+
+
+class PlaceProofs:
+    """``waitroom.ports.Proofs``: a proof for a place, as the door judges it."""
+
+    def __init__(self, admission: Admission) -> None:
+        """Ask `admission`."""
+        self._admission = admission
+
+    async def may_carry(self, held: Ticket, key: str, shown: str, now_ms: int) -> None:
+        """Judge a proof that a place may be carried away."""
+        wanted = Wanted(key, Act.CARRY, held.room, held.run, held.number)
+        await self._admission.proving.check(wanted, shown, now_ms)
 
 
 class RoomLimits:

@@ -30,6 +30,7 @@ from gateway.adapters import (
     GatePages,
     LinePlaces,
     PacedLine,
+    PlaceProofs,
     RoomFigures,
     RoomLimits,
     Routes,
@@ -54,6 +55,8 @@ from kernel.problems import raw_problem
 from kernel.signing import b64url
 from kernel.store import check, connect
 from kernel.tasks import is_ending
+from waitroom.binding import Binding
+from waitroom.binding_store import BindingStore
 from waitroom.carry_web import CarryWeb
 from waitroom.challenge_web import ChallengeWeb
 from waitroom.configure import Configurations
@@ -105,9 +108,10 @@ class Parts:
             ticket_id_key=secret_for(secret, "ticket-id"),
             metrics=LineMetrics(),
         )
+        self.binding = Binding(self.waitroom, BindingStore(self.client))
         self.admission = Admission(
             self.doors,
-            LinePlaces(self.waitroom),
+            LinePlaces(self.waitroom, self.binding),
             RoomLimits(self.waitroom, settings),
             PacedLine(self.waitroom),
             self.ring,
@@ -166,7 +170,7 @@ class GateProcess:
         self._guard = guard_of(settings, parts.client, guard_secret, parts.clock, GuardMetrics())
         newcomers = Newcomers(self._guard, parts.ring.signer("cookie", "device"), settings)
         line = LineWeb(waitroom, pages, buckets, parts.ring, reached, newcomers)
-        carry = CarryWeb(line, waitroom, buckets, reached)
+        carry = CarryWeb(line, waitroom, buckets, reached, (parts.binding, PlaceProofs(admission)))
         more = MoreTimeWeb(line, waitroom, reached)
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
         self._challenges = RoomChallenges(settings, parts.client, secret, parts.clock, ChallengeMetrics())
@@ -271,6 +275,7 @@ class OperatorProcess:
                 extra_routes=[session_route(sessions)],
                 trusted_proxies=settings.networks,
                 backend_token=settings.backend_token,
+                let_go=parts.binding.let_go,
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             )
         )

@@ -22,9 +22,20 @@ from waitroom.words import languages
 
 ENTRY = "waitroom.js"
 LAZY = frozenset(
-    {"carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js", "solve.js", "worker.js"}
+    {
+        "bind.js",
+        "carry.js",
+        "check.js",
+        "notice.js",
+        "preview.js",
+        "qr.js",
+        "remind.js",
+        "solve.js",
+        "worker.js",
+    }
 )
-"""What most visits never need: loaded when a dialog opens, for who wants notifications, on a preview or check page."""
+"""What most visits never need: loaded when a dialog opens, for who wants notifications, on a preview or check page, in
+a room that binds places to browsers."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

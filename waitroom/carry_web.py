@@ -9,6 +9,9 @@ old device asks by `watch`, from which the code does not follow. Browsers of oth
 these (Sec-Fetch-Site, else Origin), and no CORS header lets them read an answer. A taker that sends an
 Idempotency-Key gets the same answer again. Codes of 128 bits need no bucket against guessing; the one for each address
 keeps the store from being filled.
+
+A place that is bound to a browser's key (``binding``) is sent with a proof of it (``Waitroom-Proof``), and taken by a
+browser that shows a key of its own (``Waitroom-Key``).
 """
 
 from collections.abc import Mapping
@@ -20,9 +23,12 @@ import orjson
 
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused
+from waitroom.binding import Binding
 from waitroom.carrying import Carrying
 from waitroom.draw_web import Handler
-from waitroom.ports import AddressBucket
+from waitroom.newcomer import shown_key
+from waitroom.ports import AddressBucket, Proofs
+from waitroom.room_fields import Bind
 from waitroom.service import Waitroom
 from waitroom.web import BODY_LIMIT_BYTES, ONCE, Asked, LineWeb, WebSettings, asked
 
@@ -43,14 +49,20 @@ class CarryWeb:
     """Handlers of the public port. Each takes (scope, receive, send, room)."""
 
     def __init__(
-        self, line: LineWeb, waitroom: Waitroom, buckets: AddressBucket, settings: WebSettings
+        self,
+        line: LineWeb,
+        waitroom: Waitroom,
+        buckets: AddressBucket,
+        settings: WebSettings,
+        bound: tuple[Binding, Proofs] | None = None,
     ) -> None:
-        """Join the parts; `line` knows tickets and cookies."""
+        """Join the parts; `line` knows tickets and cookies, `bound` the keys of places."""
         self._line = line
         self._waitroom = waitroom
         self._carrying = Carrying(waitroom)
         self._buckets = buckets
         self._settings = settings
+        self._bound = bound
         routes: dict[tuple[str, str], Handler] = {
             ("GET", "carry"): self.carried,
             ("POST", "carry"): self.step,
@@ -78,7 +90,12 @@ class CarryWeb:
                     "idempotency-key-malformed", "The idempotency key must be 16 to 64 of A-Z a-z 0-9 _ -."
                 )
             taker = sha256(once).hexdigest()[:_NAME_CHARS] if once else ""
-            text, held = await self._carrying.take(room, _text(fields, "code"), taker)
+            code, key = _text(fields, "code"), shown_key(reading.room, ask.get(b"waitroom-key", b""))
+            if reading.room.bind is Bind.BROWSER and not key:
+                await self._carrying.needs_no_key(room, code)
+            text, held = await self._carrying.take(room, code, taker)
+            if self._bound is not None:
+                text, held = await self._bound[0].carried(reading, text, held, key)
             line = reading.line
             answer = {
                 "room": room, "run": held.run, "ticket": text, "number": held.number, "lane": str(held.lane),
@@ -87,7 +104,11 @@ class CarryWeb:
             cookie = (b"set-cookie", self._line.ticket_cookie(reading, text))
             await respond(send, 200, [*_HEADERS, cookie], orjson.dumps(answer))
             return
-        sent = await self._carrying.send(room, self._line.presented(reading, ask), now_ms)
+        text = self._line.presented(reading, ask)
+        if self._bound is not None:
+            proof = ask.get(b"waitroom-proof", b"").decode("latin-1")
+            await self._bound[0].prove(self._bound[1], room, text, proof, now_ms)
+        sent = await self._carrying.send(room, text, now_ms)
         target = _text(fields, "target")[:_TARGET_CHARS]
         query = f"?target={quote(target, safe='')}" if target else ""
         page = f"{self._origin(scope, ask)}{self._settings.prefix}/r/{room}{query}#carry={sent.code}"

@@ -76,6 +76,25 @@ class Carrying:
                     status=410,
                 )
 
+    async def needs_no_key(self, room: str, code: str) -> None:
+        """Leave a parcel where it is if its place is bound and the taker's browser has shown no key.
+
+        Raises Refused (``carry-key-needed``) and Unavailable.
+        """
+        octets = _octets(code)
+        parcel = (await self._waitroom.store.parcel(room, rules.name_of(octets)))[0] if octets else None
+        if octets is None or parcel is None:
+            return
+        text = rules.sealed(octets, parcel.sealed).decode("latin-1")
+        if tickets.read(self._waitroom.signer, text, room).key:
+            self._outcomes.labels("keyless").inc()
+            raise Refused(
+                "carry-key-needed",
+                "This place is bound to a browser, and this one can keep no key for it: it is private, or too old. "
+                "Open the link in another browser; the place is safe on the device that has it.",
+                status=409,
+            )
+
     async def carried(self, room: str, name: str) -> rules.Carried:
         """Tell the old device how its parcel stands."""
         self._waitroom.reading(room)

@@ -9,6 +9,7 @@ from kernel.sending import Result
 from waitroom.check_page import Check
 from waitroom.newcomer import Newcomer
 from waitroom.rooms import Room
+from waitroom.ticket import Ticket
 
 
 class AddressBucket(Protocol):
@@ -48,6 +49,13 @@ class Newcomers(Protocol):
 
     async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
         """Say in which lane somebody begins. Raises Refused for whoever may not join."""
+
+
+class Proofs(Protocol):
+    """Judges whether a browser holds the key of a place."""
+
+    async def may_carry(self, held: Ticket, key: str, shown: str, now_ms: int) -> None:
+        """Return when `shown` proves the key of this thumbprint. Raises Refused (``proof-*``) and Unavailable."""
 
 
 class DocumentSigner(Protocol):

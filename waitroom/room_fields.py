@@ -80,6 +80,13 @@ class BotThresholds:
     slow: float = 0.98
 
 
+class Bind(StrEnum):
+    """What a place of the room is bound to, besides its ticket."""
+
+    NONE = "none"
+    BROWSER = "browser"
+
+
 class ChallengeWay(StrEnum):
     """How a place in the lane suspect can show that somebody is there."""
 
@@ -183,6 +190,7 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     "challenge": _table(
         {"way": reads.one_of(*ChallengeWay), "asks": reads.one_of(*ChallengeAsks)}, ChallengeRule
     ),
+    "bind": reads.one_of(*Bind),
     "bot_guard": reads.one_of(*BotGuard),
     "bot_thresholds": _table(
         {"prove": reads.ratio(0.2, 1), "step_up": reads.ratio(0.5, 1), "slow": reads.ratio(0.8, 1)},

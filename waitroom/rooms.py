@@ -28,6 +28,7 @@ from waitroom.room_fields import (
     OVERRIDES,
     ROOM_FIELDS,
     SALE_FIELDS,
+    Bind,
     BotGuard,
     BotThresholds,
     ChallengeRule,
@@ -107,6 +108,7 @@ class Room:
     recall_share: float = 0.15
     lane_shares: LaneShares = field(default_factory=LaneShares)
     challenge: ChallengeRule = field(default_factory=ChallengeRule)
+    bind: Bind = Bind.NONE
     bot_guard: BotGuard = BotGuard.WATCH
     bot_thresholds: BotThresholds = field(default_factory=BotThresholds)
     paused: bool = False

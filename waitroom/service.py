@@ -191,7 +191,7 @@ class Waitroom:
         """Give the visitor the next number; return the ticket's text and the number.
 
         `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a
-        quarter of an hour (``JOIN_KEPT_MS``), in the same lane: another lane is another place.
+        quarter of an hour (``JOIN_KEPT_MS``), in the same lane and for the same holder's key: else it is another place.
         Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):
@@ -202,6 +202,8 @@ class Waitroom:
             room, first = reading.base.name, reading.first_lane
             lane = newcomer.begins(first)
             key = once if lane is first or not once else f"{once}~{lane}"
+            if once and newcomer.holder_key:
+                key += f"~{newcomer.holder_key}"
             desk = self._desks.get((room, lane))
             if desk is None or (desk.run, desk.epoch) != (line.run, line.epoch):
                 desk = self._desks[room, lane] = Desk(self.signer, room, line.run, line.epoch, lane)
@@ -209,7 +211,7 @@ class Waitroom:
             batches = self._batches.get((room, line.run, lane))
             if batches is None:
                 batches = self._open_batches(room, line.run, lane)
-            number = await batches.submit(desk.leaf(raw), key)
+            number = await batches.submit(desk.leaf(raw, newcomer.holder_key), key)
             if number == _STALE:
                 await self.refresh_room(reading.base.name)
                 continue
@@ -222,7 +224,7 @@ class Waitroom:
                     status=429,
                     retry_after_s=30,
                 )
-            return desk.write(number, raw, now_ms, newcomer.reasons), number
+            return desk.write(number, raw, now_ms, newcomer.reasons, newcomer.holder_key), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 
     def _ticket_id(self, room: str, run: str, once: str) -> bytes:

@@ -15,7 +15,7 @@ from waitroom.check_page import Check, check_page
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
 from waitroom.reminder_view import reminder_page
-from waitroom.room_fields import ChallengeWay
+from waitroom.room_fields import Bind, ChallengeWay
 from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.standing import Place, Standing
@@ -230,7 +230,7 @@ class Pages:
                 spoken = self._spoken[key] = theme, speaking(words, theme)
             words = spoken[1]
         reminds = self._reminds and room.reminder_minutes is not None
-        return Look(room.description or room.name, words, theme, reminds)
+        return Look(room.description or room.name, words, theme, reminds, room.bind is Bind.BROWSER)
 
     def _plain_preview(self, reading: Reading, state: str, look: Look) -> bytes:
         name = reading.base.name

@@ -7,6 +7,7 @@ looks (``view``).
 
 from collections.abc import Sequence
 
+from waitroom.room_fields import Bind
 from waitroom.rooms import Method, Room, draws
 from waitroom.schedule import Wanted
 from waitroom.words import Catalogue
@@ -54,6 +55,8 @@ def _dates(wanted: Wanted, words: Catalogue) -> list[str]:
 def _place(room: Room, words: Catalogue) -> list[str]:
     window = words.text("how.place.window", n=max(1, round(room.claim_window_s / _MINUTE_S)))
     lines = [words.text("how.place.text"), window]
+    if room.bind is Bind.BROWSER:
+        lines.insert(1, words.text("how.place.bound"))
     if room.claim_extensions > 1:
         lines.append(words.text("how.place.more"))
     return [*lines, words.text("how.place.missed"), words.text("how.place.leave")]

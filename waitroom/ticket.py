@@ -6,9 +6,10 @@ the line can be rebuilt from what the visitors bring back (``recovery``). The te
     kid "." base64url("1|room|run|epoch|number|ticket_id|lane|lane_since_ms|identity_tag|holder_key") "." base64url(mac)
 
 with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``); once its holder was given more time to come in,
-``|extensions`` follows the holder's key, and after that ``|reasons`` for which a place began in the lane it did.
-A ticket is a bearer paper: who holds it has the place. Not here: whether its run is still open, and its rank
-(``standing``).
+``|extensions`` follows the holder's key, and after that ``|reasons`` for which a place began in the lane it did; at
+last ``|carried_key``, where the place was carried to a browser with another key than the one it began with.
+A ticket is a bearer paper, who holds it has the place, unless it names a key (``binding``). Not here: whether its
+run is still open, and its rank (``standing``).
 """
 
 import re
@@ -22,9 +23,10 @@ from waitroom.draw import LEAF_BYTES, draw_id, field, leaf
 from waitroom.lanes import Lane
 
 MAX_CHARS = 1024
-_FIELDS = (10, 11, 12)
+_FIELDS = (10, 11, 12, 13)
 _EXTENSIONS = re.compile(r"[1-9][0-9]?")
 _REASONS = re.compile(r"[a-z-]{1,40}(?:,[a-z-]{1,40}){0,9}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES = 16
 
 
@@ -57,6 +59,14 @@ class Ticket:
     reasons: tuple[str, ...] = ()
     """Why the place began in the lane suspect: codes, as the fan's receipt tells them."""
 
+    carried_key: str = ""
+    """The key that counts since the place was carried to another browser; the leaf keeps the first one."""
+
+    @property
+    def key(self) -> str:
+        """The thumbprint of the key that this ticket is bound to, '' for none."""
+        return self.carried_key or self.holder_key
+
     @property
     def leaf(self) -> bytes:
         """The 16 bytes that the store keeps for this place."""
@@ -70,8 +80,10 @@ class Ticket:
 
 def write(signer: TicketSigner, ticket: Ticket) -> str:
     """Sign a ticket. One without extensions and reasons is the very text that it was before there were any."""
-    more = f"|{ticket.extensions}" if ticket.extensions or ticket.reasons else ""
-    more += f"|{','.join(ticket.reasons)}" if ticket.reasons else ""
+    told = ticket.reasons or ticket.carried_key
+    more = f"|{ticket.extensions}" if ticket.extensions or told else ""
+    more += f"|{','.join(ticket.reasons)}" if told else ""
+    more += f"|{ticket.carried_key}" if ticket.carried_key else ""
     return signer.sign(
         f"1|{ticket.room}|{ticket.run}|{ticket.epoch}|{ticket.number}|{ticket.ticket_id}|{ticket.lane}"
         f"|{ticket.lane_since_ms}|{ticket.identity_tag}|{ticket.holder_key}{more}".encode()
@@ -81,7 +93,7 @@ def write(signer: TicketSigner, ticket: Ticket) -> str:
 class Desk:
     """Writes the plain tickets of one run and epoch: the same papers as `write`, at half the price.
 
-    For tickets without identity and key, which is what a crowd's first second consists of.
+    For tickets without identity, with a key or without, which is what a crowd's first second consists of.
     """
 
     __slots__ = ("_head", "_leaf_head", "_signer", "_tail", "epoch", "lane", "run")
@@ -96,14 +108,17 @@ class Desk:
         self._tail = f"|{lane}|"
         self._leaf_head = b"\x00" + field(draw_id(room, run)) + _ID_BYTES.to_bytes(2, "big")
 
-    def leaf(self, ticket_id: bytes) -> bytes:
-        """Return the leaf of a ticket id (16 bytes)."""
-        return sha256(self._leaf_head + ticket_id + b"\0\0\0\0").digest()[:LEAF_BYTES]
+    def leaf(self, ticket_id: bytes, holder_key: str = "") -> bytes:
+        """Return the leaf of a ticket id (16 bytes) and a holder's key (base64url)."""
+        tail = b"\0\0" + field(from_b64url(holder_key)) if holder_key else b"\0\0\0\0"
+        return sha256(self._leaf_head + ticket_id + tail).digest()[:LEAF_BYTES]
 
-    def write(self, number: int, ticket_id: bytes, now_ms: int, reasons: tuple[str, ...] = ()) -> str:
+    def write(
+        self, number: int, ticket_id: bytes, now_ms: int, reasons: tuple[str, ...] = (), holder_key: str = ""
+    ) -> str:
         """Sign the ticket of a number."""
         more = f"|0|{','.join(reasons)}" if reasons else ""
-        text = f"{self._head}{number}|{b64url(ticket_id)}{self._tail}{now_ms}||{more}"
+        text = f"{self._head}{number}|{b64url(ticket_id)}{self._tail}{now_ms}||{holder_key}{more}"
         return self._signer.sign(text.encode())
 
 
@@ -136,7 +151,8 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
             identity_tag=fields[8],
             holder_key=fields[9],
             extensions=int(fields[10]) if fields[10:] else 0,
-            reasons=tuple(fields[11].split(",")) if fields[11:] else (),
+            reasons=tuple(fields[11].split(",")) if fields[11:] and fields[11] else (),
+            carried_key=fields[12] if fields[12:] else "",
         )
     except (BadSignature, ValueError) as reason:
         raise _invalid() from reason
@@ -146,15 +162,16 @@ def read(signer: TicketSigner, text: str, room: str) -> Ticket:
 
 
 def _is_tail(fields: list[str]) -> bool:
-    """Tell whether what follows the holder's key is as we write it: extensions, or also reasons."""
+    """Tell whether what follows the holder's key is as we write it: extensions, or also reasons, or also a key."""
     match fields:
         case []:
             return True
         case [extensions]:
             return _EXTENSIONS.fullmatch(extensions) is not None
-        case [extensions, reasons]:
+        case [extensions, reasons, *key]:
             counted = extensions == "0" or _EXTENSIONS.fullmatch(extensions) is not None
-            return counted and _REASONS.fullmatch(reasons) is not None
+            told = _REASONS.fullmatch(reasons) is not None or (bool(key) and not reasons)
+            return counted and told and all(_KEY.fullmatch(one) for one in key)
         case _:
             return False
 

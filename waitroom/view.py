@@ -119,6 +119,8 @@ class Look:
     theme: Theme = PLAIN
     reminds: bool = False
     """Fans are asked whether they want to be told."""
+    binds: bool = False
+    """Places are bound to the browser's key."""
 
 
 class Shell:
@@ -188,7 +190,7 @@ def shell(
     `asks` says who is asked for a check, "" for nobody.
     A custom page that `custom_page_faults` would have refused may raise anything here.
     """
-    own = fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
+    own = look.words.of_bound(look.binds) | fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
     needed = [*modules(), *(("preview.js",) if preview else ())]
     values = _values(prefix, look) | {
         "room": room,
@@ -198,6 +200,7 @@ def shell(
         "preview": preview,
         "asks": asks,
         "script": asset_url(prefix, ENTRY),
+        "bind": asset_url(prefix, "bind.js") if look.binds and not preview else "",
         "words": asset_url(prefix, words_name(look.words.tag)),
         "modules": [asset_url(prefix, name) for name in (*needed, words_name(look.words.tag))],
         "texts": json.dumps(own, ensure_ascii=False) if own else "",

@@ -20,7 +20,7 @@ from waitroom import ticket as tickets
 from waitroom.census_web import CensusWeb
 from waitroom.closing import closed
 from waitroom.draw_web import DrawWeb, Handler
-from waitroom.newcomer import ANYBODY
+from waitroom.newcomer import ANYBODY, bound
 from waitroom.ports import AddressBucket, Newcomers, ReceiptSigner
 from waitroom.reading import Reading
 from waitroom.receipt_web import ReceiptWeb
@@ -62,7 +62,7 @@ Asked = dict[bytes, bytes]
 _WANTED = frozenset(
     (
         b"accept", b"content-length", b"content-type", b"cookie", b"host", b"idempotency-key", b"origin",
-        b"sec-fetch-site", b"transfer-encoding", b"waitroom-ticket",
+        b"sec-fetch-site", b"transfer-encoding", b"waitroom-key", b"waitroom-proof", b"waitroom-ticket",
     )
 )  # fmt: skip
 
@@ -239,6 +239,7 @@ class LineWeb:
                 found = ANYBODY
                 if self._newcomers is not None:
                     found = await self._newcomers.judge(scope, reading.room, cookies, now_ms)
+                found = bound(found, reading.room, ask.get(b"waitroom-key", b""))
                 text, number = await self._waitroom.join(reading, once.decode(), now_ms, found)
             except (Refused, Unavailable) as reason:
                 if not form:

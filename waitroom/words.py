@@ -32,10 +32,10 @@ from waitroom.wait import Interval
 __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages", "negotiate"]
 
 SERVER_ONLY = (
-    "challenge.", "how.", "mail.", "notice.", "plain.", "preview.", "refused.reminder-",
+    "bound.", "challenge.", "how.", "mail.", "notice.", "plain.", "preview.", "refused.reminder-",
     "refused.too-many-reminders", "remind.",
 )  # fmt: skip
-"""Keys that only pages made by the server need; the browser does not get them."""
+"""Keys that only pages made by the server need, or rooms that bind places; other browsers do not get them."""
 
 WRITTEN = frozenset(
     (
@@ -74,6 +74,10 @@ class Catalogue(Texts):
         """Return headline and sentence for the code of a refusal; a code without own words gets those of `other`."""
         known = code if f"notice.{code}" in self.raw else "other"
         return self.text(f"notice.{known}"), self.text(f"refused.{known}")
+
+    def of_bound(self, binds: bool) -> dict[str, Text]:
+        """Return the texts that a browser needs in a room that binds places; none in others."""
+        return {key: text for key, text in self.raw.items() if binds and key.startswith("bound.")}
 
     def percent(self, ratio: float) -> str:
         """Write a ratio as whole per cent."""

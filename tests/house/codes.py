@@ -64,6 +64,21 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The link is older than five minutes, or of a line that is over.",
         "Make a new one on the device that has the place.",
     ),
+    "carry-key-needed": (
+        GROUPS[0],
+        "The place is bound to a browser's key ([binding](binding.md)), and the browser that opened the link has none.",
+        "Open the link in another browser. It has not been used up.",
+    ),
+    "key-malformed": (
+        GROUPS[0],
+        "The header Waitroom-Key is not the thumbprint of a key (RFC 7638, SHA-256, base64url).",
+        "Correct the request, or leave the header out: the place is then bound to nothing.",
+    ),
+    "place-carried": (
+        GROUPS[0],
+        "The place was carried to another browser, and the key of this one counts no longer.",
+        "Go on there.",
+    ),
     "reminder-not-offered": (
         GROUPS[0],
         "The room asks nobody whether they want to be told (`reminder_minutes`), or not in this way.",
@@ -170,6 +185,22 @@ WORDS: dict[str, tuple[str, str, str]] = {
         GROUPS[1],
         "The place was used and its visit is over, or it was given up.",
         "Join anew for another turn.",
+    ),
+    "proof-needed": (
+        GROUPS[1],
+        "The place is bound to a browser's key, and no proof of it was shown; the question is in the answer "
+        "([binding](binding.md)).",
+        "Sign the question with the key. The page does so by itself; whose key is lost asks the organiser.",
+    ),
+    "proof-wrong": (
+        GROUPS[1],
+        "The proof is of another key, room, place, act or time, or cannot be read; `reason` says which.",
+        "Sign the question in the answer. The page does so by itself, once.",
+    ),
+    "proof-used": (
+        GROUPS[1],
+        "The proof was shown before; each is good once.",
+        "Sign the question in the answer. The page does so by itself, once.",
     ),
     "leaf-mismatch": (
         GROUPS[1],
@@ -321,6 +352,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
         GROUPS[3],
         "A change names no version.",
         "Send If-Match with the ETag that GET gave, or `*`.",
+    ),
+    "release-malformed": (
+        GROUPS[3],
+        "A release names no number as the fan's page shows it (`arrived`, a whole number from 1), or other members.",
+        OPERATOR,
+    ),
+    "place-unknown": (
+        GROUPS[3],
+        "The present line of the room has no place of this number.",
+        "Look at the number again: it is the one on the fan's page.",
     ),
     "stock-malformed": (
         GROUPS[3],

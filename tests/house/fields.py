@@ -47,6 +47,8 @@ ROOM: dict[str, str] = {
     "challenge.asks": "`suspects`: who looks automatic; `everybody`: whoever joins begins in the lane suspect",
     "bot_guard": "what follows from what is known of whoever joins ([bots](bots-signals.md)): `off`: nothing is looked "
     "at; `watch`: it is counted, and changes nothing; `on`: lanes and limits follow from it",
+    "bind": "what a place is bound to, besides its ticket ([binding](binding.md)): `browser`: a key that the browser "
+    "makes and that does not leave it, where it can; `none`: who holds the ticket has the place",
     "bot_thresholds": "likelihoods of a program from which on something follows; they must not fall",
     "bot_thresholds.prove": "the device works in the background",
     "bot_thresholds.step_up": "a check that a person passes",

@@ -11,6 +11,7 @@
  *   visit        what happens when                                 carry  to another device (loaded when asked for)
  *   notice       notifications outside of the page, shown by worker (loaded when asked for)
  *   remind       being told by mail or push, also when the page is closed (loaded when asked for)
+ *   bind         the key of this browser (loaded before all others in rooms that bind places to it)
  *   preview      every state with made-up figures (loaded on preview pages alone)
  */
 
