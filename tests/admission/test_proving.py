@@ -14,7 +14,7 @@ from admission.tokens import Claims
 from kernel.clock import ManualClock, SystemClock
 from kernel.errors import Refused, Unavailable
 from kernel.store import connect
-from tests.admission.doors import LIMITS, LINE, NOW_MS, ROOM, a_line
+from tests.admission.doors import LIMITS, NOW_MS, ROOM, a_line
 from tests.admission.house import House, house
 from tests.admission.proofs import BrowserKey
 from tests.admission.test_web import CLAIM, LEAVE, TICKET, client
@@ -221,4 +221,3 @@ async def test_a_room_without_binding_asks_for_nothing(store: Redis, monkeypatch
         answer = await web.post(CLAIM, headers=shown("rubbish"))
 
     assert answer.json()["outcome"] == "admitted"
-    assert LINE.run
