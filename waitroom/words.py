@@ -77,7 +77,10 @@ class Catalogue(Texts):
 
     def of_bound(self, binds: bool) -> dict[str, Text]:
         """Return the texts that a browser needs in a room that binds places; none in others."""
-        return {key: text for key, text in self.raw.items() if binds and key.startswith("bound.")}
+        if not binds:
+            return {}
+        own = {key: text for key, text in self.raw.items() if key.startswith("bound.")}
+        return {"state.refused.headline": own.pop("bound.headline"), **own}
 
     def percent(self, ratio: float) -> str:
         """Write a ratio as whole per cent."""
