@@ -22,11 +22,13 @@ import time
 import urllib.request
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote
 
-from admission import es256, tokens
+from admission import es256, proof, tokens
 from admission.limits import LEEWAY_MS
+from admission.proof import Act, Proof, Wanted
 from admission.tokens import Claims, Reason
 from kernel.cookies import HEADER_MAX_BYTES, parse
 
@@ -45,6 +47,19 @@ FETCH_TIMEOUT_S = 5.0
 JWKS_MAX_BYTES = 65_536
 KEPT = 10_000
 _NO_STORE = ("Cache-Control", "no-store")
+
+
+def proven(claims: Claims, shown: str, nonce: str, now_ms: int) -> str | None:
+    """Return the id of a proof that the key of a bound admission answered `nonce`, for the act ``visit``; else None.
+
+    For backends that ask for one (docs/binding.md): `nonce` is theirs, new each time, and an id counts once, which they
+    remember for two minutes. An admission that names no key proves nothing.
+    """
+    if not claims.key:
+        return None
+    found = proof.check(shown, Wanted(claims.key, Act.VISIT, claims.room, claims.run, None), now_ms)
+    good = isinstance(found, Proof) and compare_digest(found.nonce.encode(), nonce.encode())
+    return found.jti if isinstance(found, Proof) and good else None
 
 
 class NoKeys(Exception):

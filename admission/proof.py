@@ -4,7 +4,7 @@ A place may be bound to a key that the browser made and cannot give away (WebCry
 a place names the key by its thumbprint (RFC 7638). Who acts with the paper signs a JWS with the key::
 
     header   {"alg": "ES256", "typ": "waitroom-proof+jwt", "jwk": {"kty": "EC", "crv": "P-256", "x", "y"}}
-    claims   act     claim, leave or carry       room, run, number   the place
+    claims   act     claim, leave, carry, visit  room, run, number   the place
              nonce   ours, told with the question    jti   16 to 64 of A-Z a-z 0-9 _ -, chosen anew each time
              iat     when it was signed, in seconds
 
@@ -43,6 +43,8 @@ class Act(StrEnum):
     CLAIM = "claim"
     LEAVE = "leave"
     CARRY = "carry"
+    VISIT = "visit"
+    """To the site behind, which asks for it by itself and names no number (``guard.proven``)."""
 
 
 class Wrong(StrEnum):
@@ -61,13 +63,13 @@ class Wrong(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What must be proven: that the key of this thumbprint does this act for this place."""
+    """What must be proven: that the key of this thumbprint does this act for this place; `number` None: for any."""
 
     key: str
     act: Act
     room: str
     run: str
-    number: int
+    number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ def _judged(claims: Mapping[str, object], wanted: Wanted, now_ms: int) -> Proof 
     if claims.get("room") != wanted.room:
         return Wrong.OTHER_ROOM
     number = claims.get("number")
-    if claims.get("run") != wanted.run or type(number) is not int or number != wanted.number:
+    if claims.get("run") != wanted.run:
+        return Wrong.OTHER_PLACE
+    if wanted.number is not None and (type(number) is not int or number != wanted.number):
         return Wrong.OTHER_PLACE
     if not -LIFE_MS < now_ms - iat * 1000 < LIFE_MS:
         return Wrong.STALE

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from admission.guard import proven
 from admission.keyring import KeyRing
 from admission.proof import LIFE_MS
 from admission.service import Granted
@@ -92,6 +93,33 @@ async def test_the_admission_names_the_key_through_its_renewals(store: Redis) ->
     assert [one.key for one in found if isinstance(one, Claims)] == [OWN.thumbprint, OWN.thumbprint, ""]
     assert isinstance(found[2], Claims)
     assert "cnf" not in found[2].members()
+
+
+async def test_a_backend_may_ask_for_a_proof_of_its_own(store: Redis) -> None:
+    """`guard.proven`: the admission's key, the backend's nonce, the act of a visit; a claim's proof is none."""
+    own = await bound_house(store, at_ms=NOW_MS)
+    with pytest.raises(Refused) as asked:
+        await own.admission.claim(ROOM, "3", NOW_MS)
+    granted = await own.admission.claim(ROOM, "3", NOW_MS, proof=OWN.answer(ROOM, asked.value.extra))
+    assert isinstance(granted, Granted)
+    claims = own.admission.verify(ROOM, granted.token, NOW_MS)
+    assert isinstance(claims, Claims)
+    visit = {
+        "act": "visit",
+        "room": ROOM,
+        "run": claims.run,
+        "nonce": "theirs",
+        "iat": NOW_MS // 1000,
+        "jti": "v" * 22,
+    }
+
+    assert proven(claims, OWN.proof(visit), "theirs", NOW_MS) == "v" * 22
+    assert proven(claims, OWN.proof(visit), "older", NOW_MS) is None
+    assert proven(claims, THIEF.proof(visit), "theirs", NOW_MS) is None
+    assert proven(claims, OWN.proof(visit | {"act": "claim"}), "theirs", NOW_MS) is None
+    assert proven(claims, OWN.proof(visit | {"run": "f" * 16}), "theirs", NOW_MS) is None
+    assert proven(claims, "", "theirs", NOW_MS) is None
+    assert proven(replace(claims, key=""), OWN.proof(visit), "theirs", NOW_MS) is None
 
 
 async def test_a_proof_is_good_once_and_a_repeat_signs_anew(store: Redis) -> None:

@@ -25,6 +25,9 @@ TICKET = "__Host-waitroom-ticket-main"
 NO_KEYS = "Object.defineProperty(window, 'indexedDB', {value: undefined});"
 """What some private windows lack."""
 
+CLAIM = """fetch("/.waitroom/r/main/claim", {
+  method: "POST", headers: {"Content-Type": "application/json"}, body: "{}",
+}).then((answer) => answer.json()).then(({outcome, code}) => outcome ?? code)"""
 KEYS = """() => new Promise((done) => {
   const request = indexedDB.open("waitroom-keys", 1);
   request.onsuccess = () => {
@@ -94,6 +97,9 @@ def test_a_copied_ticket_fails_at_the_claim_and_its_owner_comes_in(
     ):
         page = waits(owner, tickets)
         extractable = page.evaluate(KEYS)
+        sent: list[str] = []
+        page.on("request", lambda one: sent.append(one.url) if one.url.endswith("/claim") else None)
+        outcomes = [page.evaluate(CLAIM) for _ in range(3)]
         page.close()
         waits(plain, tickets).close()
         copied(owner, thief)
@@ -114,6 +120,8 @@ def test_a_copied_ticket_fails_at_the_claim_and_its_owner_comes_in(
         admitted = {one["name"] for one in thief.cookies() if one["domain"] == TICKETS}
 
     assert extractable == [False]
+    # A question is asked once: whoever stands at the door answers it anew at each try.
+    assert (outcomes, len(sent)) == (["waiting"] * 3, 4)
     assert TICKET in admitted
     assert "__Host-waitroom-admission-main" not in admitted
 

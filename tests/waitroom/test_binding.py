@@ -210,6 +210,21 @@ async def test_a_copied_ticket_is_worth_nothing_without_the_key(
     assert owner.json()["outcome"] == "admitted"
 
 
+async def test_a_ticket_without_the_key_owns_no_number(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Were there ever a signed text of the place that lacks its key: the leaf tells, and nothing had to be kept."""
+    async with scene(store, clock, tmp_path) as at, phone(at.browser) as thief:
+        mine = (await at.browser.post(JOIN, json={}, headers=shows(LAPTOP))).json()
+        await at.call()
+        for other in ("", THIEF.thumbprint):
+            text = tickets.write(at.here.waitroom.signer, replace(at.held(mine["ticket"]), holder_key=other))
+            thief.headers["waitroom-ticket"] = text
+            answer = await acts(thief, CLAIM, THIEF)
+
+            assert (answer.status_code, answer.json()["code"]) == (403, "leaf-mismatch")
+
+
 async def test_the_mutant_without_the_check_lets_the_copy_in(
     store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
