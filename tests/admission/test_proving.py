@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from admission.guard import proven
 from admission.keyring import KeyRing
 from admission.proof import LIFE_MS
+from admission.proving import Proving
 from admission.service import Granted
 from admission.tokens import Claims
 from kernel.clock import ManualClock, SystemClock
@@ -211,6 +212,20 @@ async def test_what_was_signed_ahead_is_worth_nothing(store: Redis) -> None:
     assert (refused.value.code, refused.value.extra["reason"]) == ("proof-wrong", "stale")
     found = await own.admission.claim(ROOM, "3", later_ms - 1, proof=OWN.answer(ROOM, early.value.extra))
     assert isinstance(found, Granted)
+
+
+async def test_the_mutant_that_believes_any_nonce_takes_what_was_signed_ahead(
+    store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test above must see: hours later, with a time of its own choice."""
+    own = await bound_house(store, at_ms=NOW_MS)
+    monkeypatch.setattr(Proving, "_is_ours", lambda *_: True)
+    with pytest.raises(Refused) as early:
+        await own.admission.claim(ROOM, "3", NOW_MS)
+    later_ms = NOW_MS + 60 * LIFE_MS
+    ahead = OWN.answer(ROOM, early.value.extra, iat=later_ms // 1000)
+
+    assert isinstance(await own.admission.claim(ROOM, "3", later_ms, proof=ahead), Granted)
 
 
 async def test_a_question_of_another_room_or_house_is_not_ours(store: Redis) -> None:

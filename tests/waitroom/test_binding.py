@@ -30,6 +30,8 @@ from tests.waitroom.house import ROOM, House, house
 from tests.waitroom.test_carry_web import phone
 from tests.waitroom.test_web import BASE, KEY, Receipts
 from waitroom import ticket as tickets
+from waitroom import view
+from waitroom.assets import assets, modules
 from waitroom.binding import Binding
 from waitroom.binding_store import BindingStore
 from waitroom.carry_web import CarryWeb
@@ -39,9 +41,12 @@ from waitroom.room_fields import Bind
 from waitroom.rooms import Room
 from waitroom.shells import Pages
 from waitroom.ticket import Desk, Ticket
+from waitroom.view import Look
 from waitroom.web import LineWeb, WebSettings
+from waitroom.words import languages
 
 LAPTOP, PHONE, THIEF = BrowserKey(7), BrowserKey(8), BrowserKey(9)
+MORE_BYTES = 2_600
 JOIN, CLAIM, LEAVE, CARRY, TAKE = (
     f"{BASE}/{act}" for act in ("join", "claim", "leave", "carry", "carry/take")
 )
@@ -168,6 +173,19 @@ async def test_a_room_that_binds_says_so_and_brings_its_script_and_words(
     assert "Dieser Platz ist an einen anderen Browser gebunden" in pages["de"]
     assert "Your place is bound to this browser" in how
     assert "bind.js" not in preview
+
+
+def test_a_room_that_binds_costs_its_fans_little_and_others_nothing() -> None:
+    """Its script and texts come on top of the page's budget, in any language; elsewhere it is what it was."""
+    for tag, words in languages().items():
+        plain, binds = (
+            len(view.shell("main", "/.waitroom/", Look("Concert", words, binds=one)).gzip("/shop"))
+            for one in (False, True)
+        )
+
+        assert "bind.js" not in modules()
+        assert not [key for key in words.browser if key.startswith("bound.")]
+        assert binds - plain + len(assets()["bind.js"].gzip) <= MORE_BYTES, tag
 
 
 @pytest.mark.parametrize(
@@ -303,6 +321,25 @@ async def test_a_place_is_carried_with_the_old_key_and_bound_to_the_new(
     assert again["ticket"] == mine["ticket"]
     assert there.json()["code"] == "place-carried"
     assert here.json()["outcome"] == "admitted"
+
+
+async def test_the_mutant_that_forgets_who_moved_lets_the_old_browser_in(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test above must see."""
+
+    async def nowhere(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(BindingStore, "moved", nowhere)
+    async with scene(store, clock, tmp_path) as at, phone(at.browser) as new:
+        await at.browser.post(JOIN, json={}, headers=shows(LAPTOP))
+        code = (await acts(at.browser, CARRY, LAPTOP)).json()["code"]
+        await new.post(TAKE, json={"code": code}, headers=shows(PHONE))
+        await at.call()
+        old = await acts(at.browser, CLAIM, LAPTOP)
+
+    assert old.json()["outcome"] == "admitted"
 
 
 async def test_a_browser_that_keeps_no_key_takes_no_bound_place(
