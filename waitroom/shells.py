@@ -113,6 +113,7 @@ class Pages:
             stock_left=room.stock_left,
             moved_to=room.moved_to,
             asks=_asks(room),
+            bound=bool(held.key) and room.bind is Bind.BROWSER,
         )
         body = ticket_page(held.room, self._prefix, look, target, more, still=still)
         return self._made(reading, look, body)

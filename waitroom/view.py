@@ -29,23 +29,10 @@ from waitroom.wait import Interval
 from waitroom.words import Catalogue, languages
 
 __all__ = [
-    "STATES",
-    "Action",
-    "Shell",
-    "TicketView",
-    "asset_url",
-    "assets",
-    "content_security_policy",
-    "custom_page_faults",
-    "how_page",
-    "notice_page",
-    "previews_page",
-    "render",
-    "shell",
-    "speaking",
-    "theme_faults",
-    "ticket_page",
-]
+    "STATES", "Action", "Shell", "TicketView", "asset_url", "assets", "content_security_policy",
+    "custom_page_faults", "how_page", "notice_page", "previews_page", "render", "shell", "speaking",
+    "theme_faults", "ticket_page",
+]  # fmt: skip
 
 TARGET = "@@target@@"
 """Stands in the shell where the target goes; no room name or text of ours contains it."""
@@ -96,6 +83,8 @@ class TicketView:
     lane: str = "standard"
     left_s: float | None = None
     extensions_left: int = 0
+    bound: bool = False
+    """The place is bound to the browser's key, which only scripts can show."""
     asks: str = ""
     """Who is asked for a check: suspects, everybody, or '' for nobody."""
 

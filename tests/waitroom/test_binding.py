@@ -280,6 +280,21 @@ async def test_who_has_no_key_claims_as_before_and_nobody_binds_their_place(
     assert (owner.status_code, owner.headers["location"]) == (303, "/shop")
 
 
+async def test_without_scripts_a_bound_place_says_what_it_lacks(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Its page asks for JavaScript; that of a place which is bound to nothing does not."""
+    async with scene(store, clock, tmp_path) as at, phone(at.browser) as other:
+        await at.browser.post(JOIN, json={}, headers=shows(LAPTOP))
+        await other.post(JOIN, json={})
+        html = {"accept": "text/html"}
+        pages = [(await one.get(f"{BASE}/ticket", headers=html)).text for one in (at.browser, other)]
+        refused = await at.browser.post(CLAIM, data={"target": "/"})
+
+    assert ["please allow JavaScript" in page for page in pages] == [True, False]
+    assert refused.json()["code"] == "proof-needed"
+
+
 async def test_a_room_that_stops_binding_asks_for_no_proof(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
