@@ -150,6 +150,7 @@ def claim(
         return door, RunOver()
     if line.seed != place.seed:
         return door, Stale()
+    place = replace(place, lane=line.lane_of(place))
     ahead = place.rank - line.serving[place.lane]
     if line.phase not in OPEN_PHASES or ahead >= 0:
         return door, Waiting(max(0, ahead))

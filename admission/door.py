@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 LEAF_BYTES = 16
 EMPTY_LEAF = bytes(LEAF_BYTES)
+SLOWED_LANE = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Place:
     leaves_key: str
     leaf_offset: int
     journal_key: str
+    slowed_key: str
     void: bool = False
     seed: str = ""
     key: str = ""
@@ -46,13 +48,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LineNow:
-    """What a claim reads of the line, in the store, at the moment of the claim."""
+    """What a claim reads of the line, in the store, at the moment of the claim.
+
+    `slowed` are numbers that wait in the lane suspect, whatever their ticket says: it may be older.
+    """
 
     run: str
     epoch: int
     phase: str
     serving: Mapping[str, int]
     seed: str = ""
+    slowed: frozenset[int] = frozenset()
+
+    def lane_of(self, place: Place) -> str:
+        """Return the lane in which a place waits."""
+        return SLOWED_LANE if place.number in self.slowed else place.lane
 
 
 @dataclass(frozen=True, slots=True)

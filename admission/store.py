@@ -160,6 +160,7 @@ class AdmissionStore:
         names = (
             place.line_key, place.leaves_key, place.journal_key, keys.door, keys.chunk(place.number),
             keys.sessions, keys.stays, keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
+            place.slowed_key,
         )  # fmt: skip
         argv = (
             place.run, place.epoch, place.seed, place.number, place.rank, place.lane, place.leaf,

@@ -72,6 +72,7 @@ class LinePlaces:
             void=reading.fills_void(held),
             seed=line.seed if line else "",
             key=await self._binding.key_of(reading, held) if held.key and self._binding is not None else "",
+            slowed_key=keys.slowed,
         )
 
 

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     PHASE = "phase"
     CALLED = "called"
     CLIMBED = "climbed"
+    SLOWED = "slowed"
     FROZEN = "frozen"
     DRAWN = "drawn"
     ADMITTED = "admitted"

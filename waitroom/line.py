@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from kernel.clock import later
 from waitroom.census import Asked, one_in, round_ms, round_of
-from waitroom.lanes import Lane, Serving, at_most, highest, is_better, ordered
+from waitroom.lanes import Lane, Serving, at_most, highest, ordered
 from waitroom.schedule import CHANGES, Phase
 from waitroom.wait import poll_cap_s
 
@@ -101,14 +101,6 @@ class Called:
     """The thresholds as they now stand."""
 
     serving: Serving
-
-
-@dataclass(frozen=True, slots=True)
-class Climbed:
-    """The place is in this lane now, and its ticket says since when; number and rank are as they were."""
-
-    lane: Lane
-    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,33 +278,6 @@ def call(
             version=line.version + 1,
         )
     return line, Called(wanted)
-
-
-def climb(
-    line: Line, reached: Lane | None, run: str, number: int, before: Lane, after: Lane, now_ms: int
-) -> tuple[Line, Lane | None, Climbed | Stale]:
-    """Bring a place into a better lane; its number stays, and so nobody's rank changes.
-
-    `reached` is the best lane that this number has climbed to in this run, None for one that never did: whoever shows
-    an older ticket again gets the same lane again, and is not counted twice. Raises ValueError where `after` is no
-    better than `before`.
-    """
-    if not is_better(after, before):
-        message = f"nobody climbs from {before} to {after}"
-        raise ValueError(message)
-    if line.run != run or not 0 <= number < line.issued:
-        return line, reached, Stale()
-    since_ms = max(now_ms, line.last_ms)
-    if reached is not None and not is_better(after, reached):
-        return line, reached, Climbed(reached, since_ms)
-    left = reached or before
-    line = replace(
-        line,
-        joined_verified=line.joined_verified + (after is Lane.VERIFIED),
-        joined_suspect=max(0, line.joined_suspect - (left is Lane.SUSPECT)),
-        last_ms=since_ms,
-    )
-    return line, after, Climbed(after, since_ms)
 
 
 def lift(line: Line, run: str, issued: int, serving: Serving, now_ms: int) -> tuple[Line, Done | Stale]:

@@ -4,7 +4,6 @@ Redis errors become ``Unavailable`` here and nowhere else. Nothing is retried he
 repeat, which the store answers from memory (see ``join``).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ from kernel.store import translated
 from waitroom import census as censuses
 from waitroom.carry import KEEP_MS, Parcel
 from waitroom.census import Census
+from waitroom.kept import line_of, moved_of, parcel_of, void_of, void_text
 from waitroom.lanes import Lane, Moved, Serving
-from waitroom.line import CHUNK, LEAF_BYTES, Line, Void, without_void
+from waitroom.line import CHUNK, LEAF_BYTES, Line, without_void
 from waitroom.schedule import Phase
 
 CALLS_KEPT = 4096
@@ -33,7 +33,7 @@ CARRY_SLACK_MS = 60_000
 _LUA = Path(__file__).parent / "lua"
 _NAMES = (
     "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
-    "census", "climb",
+    "census", "climb", "slow",
 )  # fmt: skip
 _NEW_CALLS = 128
 
@@ -64,6 +64,7 @@ class Keys:
         self.counts = stem + "counts"
         self.in_verified = stem + "in-verified"
         self.in_standard = stem + "in-standard"
+        self.slowed = stem + "slowed"
         self.here = stem + "here:"
         self.config = stem + "config"
         self.once = stem + "once:"
@@ -80,7 +81,7 @@ class Keys:
 
     def of_run(self, issued: int) -> list[str]:
         """Name what dies with a run of `issued` numbers, besides its line and calls."""
-        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard]
+        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed]
 
 
 class LineStore:
@@ -111,7 +112,7 @@ class LineStore:
             fields, calls, config, counts = await pipe.execute()
         return Snapshot(
             line=line_of(fields),
-            calls=tuple(_record(text) for text in calls),
+            calls=tuple(moved_of(text) for text in calls),
             config=(config or b"").decode(),
             proof=fields.get(b"proof", b"").decode(),
             counts=tuple(censuses.read(text.decode()) for text in counts),
@@ -216,15 +217,27 @@ class LineStore:
         self, room: str, run: str, number: int, before: Lane, after: Lane, why: str, now_ms: int | None = None
     ) -> Answer:
         """Bring a place into a better lane."""
-        keys = self.keys(room)
-        names = {
-            "line": keys.line, "journal": keys.journal,
-            "in_verified": keys.in_verified, "in_standard": keys.in_standard,
-        }  # fmt: skip
         args: dict[str, str | int] = {
             "run": run, "number": number, "before": before, "after": after, "why": why,
         }  # fmt: skip
-        return await self._call("climb", names, args, now_ms)
+        return await self._call("climb", self._lanes(room), args, now_ms)
+
+    async def slow(
+        self,
+        room: str,
+        run: str,
+        seed: str,
+        number: int,
+        rank: int,
+        before: Lane,
+        reasons: str,
+        now_ms: int | None = None,
+    ) -> Answer:
+        """Put a waiting place into the lane suspect."""
+        args: dict[str, str | int] = {
+            "run": run, "seed": seed, "number": number, "rank": rank, "before": before, "reasons": reasons,
+        }  # fmt: skip
+        return await self._call("slow", self._lanes(room), args, now_ms)
 
     async def has_climbed(self, room: str, run: str, number: int) -> bool:
         """Tell whether a number of this run has reached a better lane than that of its joining."""
@@ -353,6 +366,13 @@ class LineStore:
                 number = last
         return without_void(b"".join(parts), start, void_of((told[0] or b"").decode()))
 
+    def _lanes(self, room: str) -> dict[str, str | Sequence[str]]:
+        keys = self.keys(room)
+        return {
+            "line": keys.line, "journal": keys.journal, "in_verified": keys.in_verified,
+            "in_standard": keys.in_standard, "slowed": keys.slowed,
+        }  # fmt: skip
+
     def _two(self, room: str) -> dict[str, str | Sequence[str]]:
         keys = self.keys(room)
         return {"line": keys.line, "journal": keys.journal}
@@ -366,68 +386,3 @@ class LineStore:
     ) -> Answer:
         with translated():
             return await call(self._client, self._scripts[name], keys, args, now_ms)
-
-
-def line_of(fields: dict[bytes, bytes]) -> Line | None:
-    """Read a line from its hash; None where there is none."""
-    if not fields:
-        return None
-
-    def number(name: bytes) -> int:
-        return int(fields.get(name, b"0"))
-
-    def text(name: bytes) -> str:
-        return fields.get(name, b"").decode()
-
-    frozen = number(b"frozen")
-    return Line(
-        run=text(b"run"),
-        epoch=number(b"epoch"),
-        version=number(b"version"),
-        phase=Phase(text(b"phase")),
-        opening=text(b"opening"),
-        issued=number(b"issued"),
-        void=void_of(text(b"void")),
-        serving=Serving(number(b"serving:verified"), number(b"serving:standard"), number(b"serving:suspect")),
-        joined_verified=number(b"count:verified"),
-        joined_suspect=number(b"count:suspect"),
-        frozen=None if frozen < 0 else frozen,
-        root=text(b"root"),
-        seed=text(b"seed"),
-        commitment=text(b"commitment"),
-        opened_ms=number(b"opened_ms"),
-        phase_ms=number(b"phase_ms"),
-        last_ms=number(b"last_ms"),
-        tick_slot=number(b"tick_slot"),
-        shown_issued=number(b"shown_issued"),
-        shown_ms=number(b"shown_ms"),
-        plan_per_minute=number(b"plan_per_minute"),
-    )
-
-
-def parcel_of(fields: dict[bytes, bytes]) -> Parcel | None:
-    """Read a parcel from its hash; None where there is none."""
-    if not fields:
-        return None
-    return Parcel(
-        run=fields[b"run"].decode(),
-        sealed=fields[b"sealed"],
-        until_ms=int(fields[b"until_ms"]),
-        taken=fields[b"taken"] == b"1",
-        taker=fields[b"taker"].decode(),
-    )
-
-
-def void_text(void: Void) -> str:
-    """Write void ranges as the store keeps them."""
-    return json.dumps([list(pair) for pair in void], separators=(",", ":"))
-
-
-def void_of(text: str) -> Void:
-    """Read void ranges."""
-    return tuple((int(since), int(to)) for since, to in json.loads(text or "[]"))
-
-
-def _record(text: bytes) -> Moved:
-    at_ms, verified, standard, suspect = (int(part) for part in text.split())
-    return Moved(at_ms, Serving(verified, standard, suspect))

@@ -14,6 +14,7 @@ ROOM = "main"
 RUN = "00000000000000aa"
 NOW_MS = 1_800_000_000_000
 KEYS = LineKeys("wr:{main}:line", "wr:{main}:journal")
+SLOWED_KEY = "wr:{main}:slowed"
 LIMITS = Limits(
     new_users_per_minute=60,
     total_active_users=3,
@@ -60,19 +61,22 @@ def place(number: int, twin: int = 0, **changes: Any) -> Place:
         leaves_key=f"wr:{{main}}:leaves:{number // CHUNK}",
         leaf_offset=number % CHUNK * LEAF_BYTES,
         journal_key=KEYS.journal,
+        slowed_key=SLOWED_KEY,
     )
     return replace(own, **changes)
 
 
 async def write_line(store: Redis, line: LineNow | None) -> None:
     """Put a line into the store as the waiting room does, or take it away."""
-    await store.delete(KEYS.line)
+    await store.delete(KEYS.line, SLOWED_KEY)
     if line is not None:
         fields: dict[str, str | int] = {
             "run": line.run, "epoch": line.epoch, "phase": line.phase, "seed": line.seed,
             **{f"serving:{lane}": rank for lane, rank in line.serving.items()},
         }  # fmt: skip
         await store.hset(KEYS.line, mapping=fields)
+        if line.slowed:
+            await store.hset(SLOWED_KEY, mapping=dict.fromkeys(line.slowed, "0 behaviour"))
 
 
 async def write_leaf(store: Redis, number: int, octets: bytes) -> None:

@@ -82,6 +82,16 @@ def test_a_lane_has_its_own_threshold() -> None:
     assert take(DOOR, 3, lane="suspect")[1] == Waiting(3)
 
 
+def test_who_was_slowed_claims_in_the_lane_suspect_whatever_the_ticket_says() -> None:
+    """An older ticket is worth no more than the one that came after it."""
+    line = replace(LINE, slowed=frozenset({3}))
+
+    assert take(DOOR, 3, line=line)[1] == Waiting(3)
+    assert take(DOOR, 4, line=line)[1] == Admitted(NOW_MS, NOW_MS + HOLD_MS)
+    door, _ = take(DOOR, 3, line=replace(line, serving={"verified": 9, "standard": 9, "suspect": 4}))
+    assert door.stays[sid(3)].lane == "suspect"
+
+
 @pytest.mark.parametrize("phase", ["idle", "gathering"])
 def test_nobody_is_admitted_before_the_start(phase: str) -> None:
     """Whatever the thresholds say."""

@@ -122,10 +122,14 @@ class Machine(RuleBasedStateMachine):
         seed=st.sampled_from([*[""] * 7, "5eed"]),
         epoch=st.sampled_from([2, 3]),
         run=st.sampled_from([*[RUN] * 7, "00000000000000bb"]),
+        slowed=st.sampled_from([*[()] * 3, NUMBERS[:2]]),
     )
-    def move_line(self, phase: str, serving: int, seed: str, epoch: int, run: str) -> None:
+    def move_line(
+        self, phase: str, serving: int, seed: str, epoch: int, run: str, slowed: tuple[int, ...] = ()
+    ) -> None:
         """Change what the line says."""
-        self.kept = LineNow(run, epoch, phase, {"verified": 1000, "standard": serving, "suspect": 0}, seed)
+        thresholds = {"verified": 1000, "standard": serving, "suspect": 0}
+        self.kept = LineNow(run, epoch, phase, thresholds, seed, frozenset(slowed))
         if self.line is not None:
             self.line = self.kept
         self.loop.run(write_line(self.client, self.line))
@@ -335,6 +339,9 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("claim", "void ~= '1' or ", "", 0, id="empty slots are filled outside void ranges"),
         pytest.param(
             "claim", "epoch >= tonumber(known[2])", "false", 9, id="tickets of today fill lost slots"
+        ),
+        pytest.param(
+            "claim", "slowed, number) == 1", "slowed, number) == 2", 0, id="an old ticket is faster"
         ),
         pytest.param("claim", "(known[5] or '') ~= seed", "false", 0, id="a rank from before the draw"),
         pytest.param("claim", "paused ~= '1' and tat_us", "tat_us", 0, id="a paused room admits"),

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from kernel.lua import Script, load
 from tests.waitroom.test_line_agrees import ROOM, RUN, START_MS
-from waitroom import line as rules
+from waitroom import lane_change
 from waitroom.lanes import Lane
 from waitroom.line import Line
 from waitroom.schedule import Phase
@@ -72,9 +72,9 @@ def test_nobody_climbs_down() -> None:
 
     for before, after in ((Lane.STANDARD, Lane.SUSPECT), (Lane.VERIFIED, Lane.STANDARD), (Lane.SUSPECT,) * 2):
         with pytest.raises(ValueError, match="nobody climbs"):
-            rules.climb(line, None, RUN, 0, before, after, START_MS)
-    reached = rules.climb(line, Lane.VERIFIED, RUN, 0, Lane.SUSPECT, Lane.STANDARD, START_MS)
-    assert reached[1:] == (Lane.VERIFIED, rules.Climbed(Lane.VERIFIED, START_MS))
+            lane_change.climb(line, None, RUN, 0, before, after, START_MS)
+    reached = lane_change.climb(line, Lane.VERIFIED, RUN, 0, Lane.SUSPECT, Lane.STANDARD, START_MS)
+    assert reached[1:] == (Lane.VERIFIED, lane_change.Climbed(Lane.VERIFIED, START_MS))
 
 
 async def test_a_climb_dies_with_its_run(store: Redis) -> None:

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from kernel.clock import SET_BACK_MS
 from kernel.lua import Script, load
 from kernel.store import connect
+from waitroom import lane_change
 from waitroom import line as rules
 from waitroom.lanes import Lane, Serving
 from waitroom.line import Line
@@ -50,6 +51,7 @@ class Machine(RuleBasedStateMachine):
         self.batches = 0
         self.leaves: dict[int, bytes] = {}
         self.reached: dict[int, Lane] = {}
+        self.slowed: dict[int, lane_change.Slowed] = {}
         self.keyed: dict[str, tuple[str, int]] = {}
 
     def teardown(self) -> None:
@@ -89,6 +91,7 @@ class Machine(RuleBasedStateMachine):
         if answer[0] == "opened":
             self.leaves.clear()
             self.reached.clear()
+            self.slowed.clear()
 
     @rule(count=COUNTS, limit=LIMITS, lane=st.sampled_from(list(Lane)), ours=st.booleans())
     def join(self, count: int, limit: int | None, lane: Lane, ours: bool) -> None:
@@ -187,16 +190,50 @@ class Machine(RuleBasedStateMachine):
             return
         number = self.line.issued - number if last else number
         run, reached = self.line.run if ours else "other", self.reached.get(number)
-        self.line, reached, expected = rules.climb(
-            self.line, reached, run, number, before, after, self.now_ms
+        self.line, reached, expected = lane_change.climb(
+            self.line, reached, run, number, before, after, self.now_ms, slowed=self.slowed.get(number)
         )
         if reached is not None:
             self.reached[number] = reached
+            self.slowed.pop(number, None)
         answer = self.loop.run(self.store.climb(ROOM, run, number, before, after, "work", self.now_ms))
-        if isinstance(expected, rules.Climbed):
+        if isinstance(expected, lane_change.Climbed):
             assert answer == ["climbed", expected.lane.encode(), expected.since_ms]
         else:
             assert answer == ["stale"]
+
+    @rule(
+        number=st.sampled_from([-1, 0, 1, 2]),
+        before=st.sampled_from([Lane.STANDARD, Lane.STANDARD, Lane.VERIFIED]),
+        rank=st.sampled_from([-1, 0, 1]),
+        ours=st.booleans(),
+        drawn=st.booleans(),
+        last=st.booleans(),
+    )
+    def slow(self, number: int, before: Lane, rank: int, ours: bool, drawn: bool, last: bool) -> None:
+        """Slow one of a few places, at the edge of being called, often again, also one that has climbed."""
+        assert self.line is not None
+        number = self.line.issued - number if last else number
+        rank += self.line.serving.of(before)
+        run, seed = self.line.run if ours else "other", self.line.seed if drawn else "11"
+        self.line, slowed, expected = lane_change.slow(
+            self.line, self.reached.get(number), self.slowed.get(number), run, seed, number, rank, before,
+            "behaviour", self.now_ms,
+        )  # fmt: skip
+        if slowed is not None:
+            self.slowed[number] = slowed
+        answer = self.loop.run(
+            self.store.slow(ROOM, run, seed, number, rank, before, "behaviour", self.now_ms)
+        )
+        match expected:
+            case lane_change.Slowed(since_ms):
+                assert answer == ["slowed", since_ms]
+            case lane_change.Again(lane_change.Slowed(since_ms, reasons)):
+                assert answer == ["again", since_ms, reasons.encode()]
+            case lane_change.Kept():
+                assert answer == [expected.value]
+            case rules.Stale():
+                assert answer == ["stale"]
 
     @rule()
     def freeze(self) -> None:
@@ -253,6 +290,7 @@ class Machine(RuleBasedStateMachine):
             self.line = None
             self.leaves.clear()
             self.reached.clear()
+            self.slowed.clear()
             self.open(phase=Phase.SERVING, commitment="", seen=True)
 
     @invariant()
@@ -264,6 +302,13 @@ class Machine(RuleBasedStateMachine):
         assert snapshot.line == self.line
         if snapshot.calls:
             assert snapshot.calls[-1].serving <= self.line.serving
+
+    @invariant()
+    def the_store_knows_who_is_slow(self) -> None:
+        """Since when and why, and nobody who has climbed out again."""
+        kept = self.loop.run(self.client.hgetall(self.store.keys(ROOM).slowed))
+        told = {number: f"{one.since_ms} {one.reasons}" for number, one in self.slowed.items()}
+        assert {int(number): text.decode() for number, text in kept.items()} == told
 
     @invariant()
     def thresholds_keep_their_order_and_never_pass_the_last_number(self) -> None:
@@ -339,6 +384,33 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("climb", "and tonumber(old[4] or 0) > 0", "", id="a lane holds fewer than nobody"),
         pytest.param(
             "climb", "math.max(now_ms, tonumber(old[3]))", "now_ms", id="time turns back for a climb"
+        ),
+        pytest.param(
+            "climb",
+            "if redis.call('HDEL', slowed, number) == 1 then",
+            "if false then",
+            id="who climbs is slow",
+        ),
+        pytest.param("slow", "old[1] ~= run or ", "", id="a place of another run is slowed"),
+        pytest.param("slow", "(old[6] or '') ~= seed or ", "", id="a rank from before the draw is slowed"),
+        pytest.param("slow", "or number >= tonumber(old[2])", "", id="a number that nobody has is slowed"),
+        pytest.param("slow", "if known then", "if false then", id="a place is slowed twice"),
+        pytest.param(
+            "slow", "if rank < tonumber(old[7] or 0) then", "if false then", id="the called get worse"
+        ),
+        pytest.param("slow", "rank < tonumber", "rank <= tonumber", id="who is next counts as called"),
+        pytest.param(
+            "slow",
+            "in_standard, number) == 1",
+            "in_standard, number) == 2",
+            id="who has climbed is thrown back",
+        ),
+        pytest.param("slow", "and tonumber(old[8] or 0) > 0", "", id="verified holds fewer than nobody"),
+        pytest.param(
+            "slow", "if tonumber(old[4] or 0) < tonumber(old[2]) then", "if true then", id="more than all"
+        ),
+        pytest.param(
+            "slow", "math.max(now_ms, tonumber(old[3]))", "now_ms", id="time turns back for the slowed"
         ),
         pytest.param("open", "if current ~= seen then", "if false then", id="two workers open two runs"),
     ],

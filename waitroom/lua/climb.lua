@@ -1,9 +1,9 @@
 -- climb: bring a place into a better lane; its number stays. Whoever climbed before gets the same lane again.
 -- One bit for each number says which lanes it has reached.
--- KEYS: line, journal, in_verified, in_standard
+-- KEYS: line, journal, in_verified, in_standard, slowed
 -- ARGV: run, number, before, after, why
 -- RETURNS: {'climbed', lane, since_ms} | {'stale'}
-local line, journal, in_verified, in_standard = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local line, journal, in_verified, in_standard, slowed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local run, number, before, after, why = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 
 local old = redis.call('HMGET', line, 'run', 'issued', 'last_ms', 'count:suspect', 'epoch')
@@ -20,6 +20,10 @@ if redis.call('GETBIT', in_standard, number) == 1 then
     return {'climbed', 'standard', since_ms}
   end
   left = 'standard'
+end
+-- whoever was slowed leaves that lane, whatever the ticket says
+if redis.call('HDEL', slowed, number) == 1 then
+  left = 'suspect'
 end
 if after == 'verified' then
   redis.call('SETBIT', in_verified, number, 1)
