@@ -1,9 +1,12 @@
 """Metrics of the bot guard. Labels come from closed sets; rooms are few and set by the operator."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from kernel.metrics import REGISTRY, Tally, Words
 from kernel.watched import FileCounts
+
+EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+"""Where thresholds may lie, and are likely to."""
 
 
 class Metrics:
@@ -23,6 +26,23 @@ class Metrics:
             "verdict",
         )
         self._lanes = counter("joined", "Joins let in, by the lane in which they begin", "room", "lane")
+        self._settled = counter(
+            "settled",
+            "Places judged when their turn comes near, by what the room does with it and by the verdict",
+            "room",
+            "mode",
+            "verdict",
+        )
+        self._likelihood = Histogram(
+            "waitroom_bots_likelihood_ratio",
+            "Likelihood of a program when the turn comes near: what a threshold would have caught lies above it",
+            ["room"], buckets=EDGES, registry=registry,
+        )  # fmt: skip
+        self.settled_reasons = Words(
+            counter(
+                "settled_reasons", "Codes found when a turn comes near, also where nothing followed", "reason"
+            )
+        )
         self._tallies: dict[tuple[Counter, tuple[str, ...]], Tally] = {}
         self.reasons = Words(
             counter("reasons", "Codes found at joins, also where nothing followed", "reason")
@@ -51,6 +71,12 @@ class Metrics:
     def judge(self, room: str, mode: str, verdict: str) -> None:
         """Count a verdict."""
         self._count(self._judged, room, mode, verdict)
+
+    def settle(self, room: str, mode: str, verdict: str, likelihood: float | None) -> None:
+        """Count a verdict on somebody whose turn comes near."""
+        self._count(self._settled, room, mode, verdict)
+        if likelihood is not None:
+            self._likelihood.labels(room).observe(likelihood)
 
     def join(self, room: str, lane: str) -> None:
         """Count a join by its lane."""

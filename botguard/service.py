@@ -2,8 +2,8 @@
 
 ``watch`` reads, counts and changes nothing: nobody waits for the store, and what would have followed is told by the
 metrics. ``on`` waits a moment for the counts (``velocity.counting``), because a hard limit must hold before a number is
-given. Whoever is denied hears in words why, and what they can do. ``settle`` is asked later, when the wait falls below
-two minutes; there the likelihood counts, and what the page's rhythm says.
+given. Whoever is denied hears in words why, and what they can do. ``settle`` is asked once more, when the wait has
+fallen below two minutes and the page tells its rhythm; there the likelihood counts.
 
 Not here: lanes and tickets (``waitroom``, joined in ``gateway``), what follows from what (``verdict``).
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
+from botguard.behaviour import NOTHING, Behaviour
 from botguard.metrics import Metrics
 from botguard.request.facts import Asking, Facts, Reader
 from botguard.request.hints import Header
@@ -93,18 +94,29 @@ class Guard:
         asking: Asking,
         now_ms: int,
         *,
+        mode: Mode,
         thresholds: Thresholds,
         device: str = "",
         identity: str = "",
         proofs: frozenset[Proof] = frozenset(),
-        behaviour: float | None = None,
+        behaviour: Behaviour = NOTHING,
     ) -> Judged:
-        """Judge somebody whose turn comes near; nothing is counted as another act."""
+        """Judge somebody whose turn comes near; nothing is counted as another act.
+
+        A room that only watches hears ``allow``; what would have followed is counted.
+        """
+        if mode is Mode.OFF:
+            return Judged(Verdict.ALLOW)
         facts = self._reader.read(headers, asking, now_ms)
         counts = await self._velocity.act(room, Actor(facts.address, device, identity), acts=False)
         # A limit is passed by an act; who only comes back has done nothing more.
         known = counts and {subject: count._replace(wait_ms=0) for subject, count in counts.items()}
-        return decide(Evidence(facts, known, proofs, behaviour), thresholds, Stage.SETTLE)
+        evidence = Evidence(facts, known, proofs, behaviour.odds, behaviour.codes)
+        judged = decide(evidence, thresholds, Stage.SETTLE)
+        self.metrics.settle(room, mode, judged.verdict, judged.likelihood)
+        for reason in judged.reasons:
+            self.metrics.settled_reasons.count(reason)
+        return judged if mode is Mode.ON else Judged(Verdict.ALLOW)
 
     async def run(self, every_s: float = LOOK_S) -> None:
         """Look after the files, for ever."""

@@ -141,7 +141,10 @@ class Evidence:
     counts: Mapping[Subject, Count] | None = None
     proofs: frozenset[Proof] = frozenset()
     behaviour: float | None = None
-    """Log-odds of the rhythm's model, from below the person to above the program."""
+    """Log-odds of what the page's rhythm says, from below the person to above the program."""
+
+    rhythm: tuple[str, ...] = ()
+    """What speaks for a program in it: codes of ``behaviour``, told where it weighs anything."""
 
 
 class Reason(NamedTuple):
@@ -211,7 +214,8 @@ def weigh(evidence: Evidence) -> tuple[float, list[Reason]]:
     )
     against = [*request, *where, *often, *([Reason("behaviour", behaviour)] if behaviour > 0 else [])]
     against.sort(key=lambda reason: (-reason.weight, reason.code))
-    return 1 / (1 + exp(-odds)), against
+    more = [Reason(code, 0.0) for code in evidence.rhythm] if behaviour > 0 else []
+    return 1 / (1 + exp(-odds)), [*against, *more]
 
 
 def _where(evidence: Evidence) -> list[Reason]:
@@ -245,4 +249,4 @@ REASONS = frozenset(
         "behaviour",
     }
 )
-"""Every code there is."""
+"""Every code there is, besides those of a rhythm (``behaviour.CODES``)."""

@@ -108,7 +108,7 @@ def guard_of(
     return Guard(reader, velocity, metrics, files=[file for file in files if file is not None])
 
 
-class _Asked:
+class AskedOf:
     """What all who join a room share, put together once for each state of its settings."""
 
     __slots__ = ("_tail", "cookie", "mode", "room", "thresholds")
@@ -146,17 +146,15 @@ class Newcomers:
         self._networks = settings.networks
         self._secure = settings.secure
         self._ja4 = (settings.ja4_header or "").lower().encode()
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, AskedOf] = {}
         self._second, self._left = 0, 0
 
     async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
         """Say in which lane somebody begins. Raises Refused for whoever may not join."""
-        asked = self._asked.get(room.name)
-        if asked is None or asked.room is not room:
-            asked = self._asked[room.name] = _Asked(room, self._secure)
+        asked = self.asked(room)
         if asked.mode is Mode.OFF or (asked.mode is Mode.WATCH and not self._has_time(now_ms)):
             return ANYBODY
-        device, proofs = self._device(cookies.get(asked.cookie, ""))
+        device, proofs = self.device(asked, cookies)
         judged = await self._guard.join(
             room.name,
             scope["headers"],
@@ -173,6 +171,13 @@ class Newcomers:
             return newcomer
         text = self._devices.sign(b64url(secrets.token_bytes(_DEVICE_BYTES)).encode())
         return newcomer._replace(headers=(asked.device_cookie(text),))
+
+    def asked(self, room: Room) -> AskedOf:
+        """Return what all in a room share."""
+        asked = self._asked.get(room.name)
+        if asked is None or asked.room is not room:
+            asked = self._asked[room.name] = AskedOf(room, self._secure)
+        return asked
 
     def asking(self, scope: Scope) -> Asking:
         """Tell what is known of a request besides its headers."""
@@ -200,9 +205,9 @@ class Newcomers:
             self._guard.metrics.without.count("busy")
         return self._left >= 0
 
-    def _device(self, text: str) -> tuple[str, frozenset[Proof]]:
+    def device(self, asked: AskedOf, cookies: Mapping[str, str]) -> tuple[str, frozenset[Proof]]:
         """Open the cookie: the device's id, or nothing, or that it was forged."""
-        if not text:
+        if not (text := cookies.get(asked.cookie, "")):
             return "", frozenset()
         try:
             return self._devices.open(text).decode("ascii"), frozenset()

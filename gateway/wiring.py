@@ -46,6 +46,7 @@ from gateway.keeper import Keeper
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
 from gateway.settings import Settings
+from gateway.settling import Settler
 from gateway.shop import ShopProcess
 from kernel.asgi import respond
 from kernel.clock import SystemClock
@@ -69,6 +70,7 @@ from waitroom.reminder_store import ReminderStore
 from waitroom.reminder_web import ReminderWeb
 from waitroom.reminding import Reminding
 from waitroom.restoring import Restorer
+from waitroom.rhythm_web import RhythmWeb
 from waitroom.rooms import Room, read_kept
 from waitroom.rooms_toml import parse_toml
 from waitroom.seeds import CommittedSecret
@@ -175,6 +177,7 @@ class GateProcess:
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
         self._challenges = RoomChallenges(settings, parts.client, secret, parts.clock, ChallengeMetrics())
         challenge = ChallengeWeb(line, waitroom, pages, self._challenges, buckets, reached)
+        rhythm = RhythmWeb(line, waitroom, Settler(self._guard, newcomers, parts.client), buckets, reached)
         remind = ReminderWeb(line, reminding, pages, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
@@ -184,6 +187,7 @@ class GateProcess:
                 **carry.routes,
                 **more.routes,
                 **challenge.routes,
+                **rhythm.routes,
                 **remind.routes,
                 **door.routes,
                 LEAVE: remind.leaving(door.routes[LEAVE]),

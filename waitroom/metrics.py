@@ -41,6 +41,10 @@ class Metrics:
             "waitroom_line_carries", "Steps of places on their way to another device", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.settled = Counter(
+            "waitroom_line_settled", "Places judged when their turn comes near, by what came of it", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.reminder_requests = Counter(
             "waitroom_line_reminder_requests", "What fans asked of reminders", ["channel", "outcome"],
             registry=registry,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kernel.asgi import Scope
 from kernel.sending import Result
@@ -56,6 +56,31 @@ class Proofs(Protocol):
 
     async def may_carry(self, held: Ticket, key: str, shown: str, now_ms: int) -> None:
         """Return when `shown` proves the key of this thumbprint. Raises Refused (``proof-*``) and Unavailable."""
+
+
+class Found(NamedTuple):
+    """What was found of a place whose turn comes near: whether it shall wait in the lane suspect, and why."""
+
+    slow: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+class Settler(Protocol):
+    """Judges a place, once."""
+
+    async def settle(
+        self,
+        scope: Scope,
+        room: Room,
+        cookies: Mapping[str, str],
+        place: Ticket,
+        given: Mapping[str, object],
+        now_ms: int,
+    ) -> Found | None:
+        """Judge by what a page tells; None for a place that was judged before.
+
+        Raises Refused for what cannot be a rhythm, before anything is noted; and Unavailable.
+        """
 
 
 class DocumentSigner(Protocol):

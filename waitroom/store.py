@@ -239,6 +239,19 @@ class LineStore:
         }  # fmt: skip
         return await self._call("slow", self._lanes(room), args, now_ms)
 
+    async def slowed(self, room: str, run: str, number: int) -> tuple[int, str] | None:
+        """Tell since when (ms) and why a number of this run waits in the lane suspect; None where it does not."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hget(keys.line, "run")
+            pipe.hget(keys.slowed, str(number))
+            found, text = await pipe.execute()
+        if text is None or found != run.encode():
+            return None
+        since, _, reasons = text.decode().partition(" ")
+        return int(since), reasons
+
     async def has_climbed(self, room: str, run: str, number: int) -> bool:
         """Tell whether a number of this run has reached a better lane than that of its joining."""
         keys = self.keys(room)

@@ -6,8 +6,8 @@ the line can be rebuilt from what the visitors bring back (``recovery``). The te
     kid "." base64url("1|room|run|epoch|number|ticket_id|lane|lane_since_ms|identity_tag|holder_key") "." base64url(mac)
 
 with HMAC-SHA256 under the purpose ``ticket`` (``kernel.signing``); once its holder was given more time to come in,
-``|extensions`` follows the holder's key, and after that ``|reasons`` for which a place began in the lane it did; at
-last ``|carried_key``, where the place was carried to a browser with another key than the one it began with.
+``|extensions`` follows the holder's key, and after that ``|reasons`` for which a place is in the lane suspect;
+at last ``|carried_key``, where the place was carried to a browser with another key than the one it began with.
 A ticket is a bearer paper, who holds it has the place, unless it names a key (``binding``). Not here: whether its
 run is still open, and its rank (``standing``).
 """
@@ -25,7 +25,8 @@ from waitroom.lanes import Lane
 MAX_CHARS = 1024
 _FIELDS = (10, 11, 12, 13)
 _EXTENSIONS = re.compile(r"[1-9][0-9]?")
-_REASONS = re.compile(r"[a-z-]{1,40}(?:,[a-z-]{1,40}){0,9}")
+REASONS_MOST = 10
+_REASONS = re.compile(rf"[a-z-]{{1,40}}(?:,[a-z-]{{1,40}}){{0,{REASONS_MOST - 1}}}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES = 16
 
@@ -57,7 +58,7 @@ class Ticket:
     """How often the claim window was made longer by its own length (``standing.more_time``)."""
 
     reasons: tuple[str, ...] = ()
-    """Why the place began in the lane suspect: codes, as the fan's receipt tells them."""
+    """Why the place is in the lane suspect: codes, as the fan's receipt tells them."""
 
     carried_key: str = ""
     """The key that counts since the place was carried to another browser; the leaf keeps the first one."""

@@ -2,13 +2,17 @@
 
 import random
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
+from redis.asyncio import Redis
 
 from botguard.rhythm.sketching import MOST_WORDS
 from botguard.rhythm.summary import Rhythm
 from botguard.sketch import FEWEST_WORDS, NEAR_BITS, Sketches, SketchesHere, bands, near, readable
+from botguard.sketch_store import DEPTH, NAME_BYTES, SketchStore
 from botguard.training.traces import DEVICES, Move, read_delbot
+from botguard.velocity.subjects import DAY_MS
 from tests.house.tree import ROOT
 
 KEEP_MS = 60_000
@@ -136,3 +140,44 @@ def test_what_is_no_sketch_is_refused() -> None:
     assert readable(good * 49, MOST_WORDS) is None
     for bad in ([7], ["0123456789ABCDEF"], ["abc"], [None]):
         assert readable(bad, MOST_WORDS) is None
+
+
+@pytest.mark.parametrize(("jitter_px", "least"), [(0.0, 80), (2.0, 78)])
+async def test_the_store_of_all_workers_knows_replays_as_well(
+    store: Redis, people: list[list[Move]], jitter_px: float, least: int
+) -> None:
+    """The same people, the same replays; what is kept are marks, and each lapses with its day."""
+    here, dice, right = SketchStore(store), random.Random(9), 0
+    noon_ms = 20_000 * DAY_MS + DAY_MS // 2
+    for number, moves in enumerate(people):
+        assert await here.alike(f"main|run|{number}", words_of(moves), noon_ms) is None
+    for number, moves in enumerate(people):
+        words = words_of(replayed(moves, dice, jitter_px))
+        found = await here.alike(f"main|run|{1000 + number}", words, noon_ms + 1)
+        right += found == sha256(f"main|run|{number}".encode()).digest()[:NAME_BYTES].hex()
+    keys = await store.keys("*")
+    ends = {await store.pttl(key) for key in keys[:20]}
+    elsewhere = [
+        await here.alike("other|run|0", words_of(people[0]), noon_ms),
+        await here.alike("main|run|9999", words_of(people[0]), noon_ms + DAY_MS),
+    ]
+    await store.aclose()
+
+    assert right >= least
+    assert elsewhere == [None, None]
+    assert all(0 < left_ms <= DAY_MS // 2 for left_ms in ends)
+
+
+async def test_the_store_keeps_few_marks_of_a_band_and_a_session_is_never_alike_itself(
+    store: Redis, people: list[list[Move]]
+) -> None:
+    """A flood of sketches pushes out the oldest, and takes no more room."""
+    here, words = SketchStore(store), words_of(people[0])
+    again = [await here.alike("main|run|1", words, 0) for _ in range(2)]
+    for number in range(2, 2 + DEPTH):
+        await here.alike(f"main|run|{number}", words, 0)
+    longest = max([await store.llen(key) for key in await store.keys("*")])
+    await store.aclose()
+
+    assert again == [None, None]
+    assert longest == DEPTH

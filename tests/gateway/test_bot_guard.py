@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from admission.buckets import Buckets
+from botguard.behaviour import Behaviour
 from botguard.metrics import Metrics
-from botguard.service import Guard
+from botguard.service import Guard, Mode
 from botguard.velocity.store import VelocityStore
 from botguard.verdict import Stage, Thresholds, decide
 from gateway import bot_guard as module
@@ -242,7 +243,7 @@ async def test_a_forgery_that_is_not_looked_at_would_be_noticed(
     store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant: without the proof the forged cookie passes."""
-    monkeypatch.setattr(Newcomers, "_device", lambda *_: ("", frozenset()))
+    monkeypatch.setattr(Newcomers, "device", lambda *_: ("", frozenset()))
     async with site(store, clock, tmp_path, bot_guard="on") as here:
         text = DEVICES.sign(b"somebody")[:-4] + "AAAA"
 
@@ -368,16 +369,22 @@ async def test_what_is_decided_later_counts_no_further_act(
         thresholds = Thresholds()
         found = [
             await here.guard.settle(
-                "main", headers, asking, clock.now_ms(), thresholds=thresholds, behaviour=told
+                "main",
+                headers,
+                asking,
+                clock.now_ms(),
+                mode=Mode.ON,
+                thresholds=thresholds,
+                behaviour=Behaviour(told, ("rhythm-grid",)),
             )
             for headers, told in ((BROWSER, None), (BROWSER, 50.0), (phone, 50.0))
         ]
         again = await here.guard.settle(
-            "main", BROWSER, asking, clock.now_ms(), thresholds=thresholds, device="d"
+            "main", BROWSER, asking, clock.now_ms(), mode=Mode.ON, thresholds=thresholds, device="d"
         )
 
         assert [one.verdict.value for one in found] == ["allow", "prove", "prove"]
-        assert [one.reasons for one in found][:2] == [(), ("behaviour",)]
+        assert [one.reasons for one in found][:2] == [(), ("behaviour", "rhythm-grid")]
         assert again.verdict.value == "allow"
         (record,) = await store.keys("bg:*prefix*")
         assert sum(int(acts) for slot, acts in (await store.hgetall(record)).items() if slot != b"t") == 1

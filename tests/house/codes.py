@@ -115,6 +115,32 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Copy the whole link from the message.",
     ),
     "too-many-carries": (GROUPS[0], "Too many places moved from one address within a minute.", SLEEP),
+    "rhythm-none": (
+        GROUPS[0],
+        "The room looks at nobody: its `bot_guard` is `off`.",
+        "Nothing.",
+    ),
+    "rhythm-early": (
+        GROUPS[0],
+        "The wait is not below two minutes yet.",
+        "Tell it later. The page does so by itself.",
+    ),
+    "rhythm-late": (
+        GROUPS[0],
+        "The place is called already; nothing is judged any more.",
+        "Nothing; come in.",
+    ),
+    "rhythm-told": (
+        GROUPS[0],
+        "The place has told its rhythm before.",
+        "Nothing; the lane is settled.",
+    ),
+    "rhythm-malformed": (
+        GROUPS[0],
+        "What was told cannot be a rhythm; `detail` says the first fault. Nothing follows from it.",
+        "Correct it; the place may still tell.",
+    ),
+    "too-many-rhythms": (GROUPS[0], "Too many pages of one address told within a minute.", SLEEP),
     "challenge-none": (
         GROUPS[0],
         "The room has no check: its `challenge` says `none`.",
