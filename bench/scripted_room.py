@@ -67,6 +67,7 @@ class Room:
             (f"{room}/leave", self.leave, ["POST"]),
             (f"{room}/more-time", self.more_time, ["POST"]),
             (f"{room}/here", self.here, ["POST"]),
+            (f"{room}/rhythm", self.rhythm, ["POST"]),
             (f"{room}/ticket", self.ticket, ["GET"]),
             (f"{room}/receipt", self.receipt, ["GET"]),
             (f"{room}/how", self.how, ["GET"]),
@@ -217,7 +218,7 @@ class Room:
             answer.set_cookie(TICKET, ticket, httponly=True, samesite="lax")
         return answer
 
-    def _place(self, ticket: str) -> Response:
+    def _place(self, ticket: str, **more: str) -> Response:
         """Give a place as JSON and cookie."""
         answer = JSONResponse(
             {
@@ -227,6 +228,7 @@ class Room:
                 "number": self.numbers[ticket],
                 "lane": "standard",
                 "phase": self.scene.phase,
+                **more,
             }
         )
         if self.scene.cookies:
@@ -346,6 +348,15 @@ class Room:
         """Hear that a page is still there."""
         self.scene.count("here" if self._ticket(request) else "here without a ticket")
         return Response(status_code=204)
+
+    async def rhythm(self, request: Request) -> Response:
+        """Hear how a page was handled; the scene says whether its place is slowed."""
+        self.scene.rhythms.append(await request.json())
+        old = self._ticket(request)
+        if not self.scene.slows:
+            return JSONResponse({"outcome": "noted", "lane": "standard"})
+        self.numbers[f"{old}s"] = self.numbers[old]
+        return self._place(f"{old}s", outcome="slowed", lane="suspect")
 
     async def receipt(self, request: Request) -> Response:
         """Send a receipt to who has a ticket."""

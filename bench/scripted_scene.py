@@ -60,6 +60,8 @@ class Scene:
     given_back: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     claim_headers: list[dict[str, str]] = field(default_factory=list)
+    rhythms: list[dict[str, Any]] = field(default_factory=list)
+    slows: bool = False
     used: set[str] = field(default_factory=set)
     codes: dict[str, tuple[str, str]] = field(default_factory=dict)
     custom_page_html: str | None = None

@@ -21,21 +21,16 @@ from importlib.resources import files
 from waitroom.words import languages
 
 ENTRY = "waitroom.js"
+SETTLE = "settle.js"
 LAZY = frozenset(
     {
-        "bind.js",
-        "carry.js",
-        "check.js",
-        "notice.js",
-        "preview.js",
-        "qr.js",
-        "remind.js",
-        "solve.js",
-        "worker.js",
+        "bind.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js", "rhythm.js", "settle.js",
+        "solve.js", "worker.js",
     }
-)
-"""What most visits never need: loaded when a dialog opens, for who wants notifications, on a preview or check page, in
-a room that binds places to browsers."""
+)  # fmt: skip
+"""What a visit does not need to wait: loaded when a dialog opens, for who wants notifications, on a preview or check
+page, in a room that binds places to browsers; `settle.js` and `rhythm.js` after all else, where the room looks at
+rhythms."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

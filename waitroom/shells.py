@@ -15,7 +15,7 @@ from waitroom.check_page import Check, check_page
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
 from waitroom.reminder_view import reminder_page
-from waitroom.room_fields import Bind, ChallengeWay
+from waitroom.room_fields import Bind, BotGuard, ChallengeWay
 from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.standing import Place, Standing
@@ -82,14 +82,22 @@ class Pages:
         own = room.custom_page_html or ""
         shows = _variables(reading, look) if own else {}
         # `lastUpdated` alone makes no new page: what it dates has not changed.
-        seen = look, own, _asks(room), [value for name, value in shows.items() if name != "lastUpdated"]
+        settles = room.bot_guard is not BotGuard.OFF
+        seen = (
+            look,
+            own,
+            _asks(room),
+            settles,
+            [value for name, value in shows.items() if name != "lastUpdated"],
+        )
         key = room.name, language, ""
         kept = self._shells.get(key)
         if kept is None or kept[0] != seen:
             if own and custom_page_faults(own):
                 # A page that an older version let in: the house's page lets people wait, a broken one does not.
                 own = ""
-            kept = seen, shell(room.name, self._prefix, look, own, shows, asks=_asks(room))
+            page = shell(room.name, self._prefix, look, own, shows, asks=_asks(room), settles=settles)
+            kept = seen, page
             self._keep(key, kept)
         return self._page(reading, look, kept[1], target, custom=bool(room.custom_page_html))
 

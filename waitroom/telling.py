@@ -7,7 +7,7 @@ looks (``view``).
 
 from collections.abc import Sequence
 
-from waitroom.room_fields import Bind
+from waitroom.room_fields import Bind, BotGuard, ChallengeWay
 from waitroom.rooms import Method, Room, draws
 from waitroom.schedule import Wanted
 from waitroom.words import Catalogue
@@ -32,7 +32,7 @@ def sections(room: Room, wanted: Wanted, level: str, words: Catalogue) -> list[S
         (words.text("how.dates.title"), _dates(wanted, words)),
         (words.text("how.place.title"), _place(room, words)),
         (words.text("how.limits.title"), _limits(room, words)),
-        (words.text("how.bots.title"), [words.text("how.bots.floods")]),
+        (words.text("how.bots.title"), [words.text(f"how.bots.{part}") for part in _programs(room)]),
         (words.text("how.wait.title"), [words.text("how.wait.text")]),
     ]
     if drawn:
@@ -64,7 +64,15 @@ def _place(room: Room, words: Catalogue) -> list[str]:
 
 def _kept(room: Room) -> list[str]:
     reminders = ["reminders"] if room.reminder_minutes is not None else []
-    return ["place", "cookie", "address", "here", *reminders, "record"]
+    rhythm = ["rhythm"] if room.bot_guard is not BotGuard.OFF else []
+    return ["place", "cookie", "address", "here", *rhythm, *reminders, "record"]
+
+
+def _programs(room: Room) -> list[str]:
+    if room.bot_guard is not BotGuard.ON:
+        return ["floods"]
+    way_out = ["way-out"] if room.challenge.way is not ChallengeWay.NONE else []
+    return ["floods", "text", *way_out]
 
 
 def _limits(room: Room, words: Catalogue) -> list[str]:

@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from waitroom import own_page
-from waitroom.assets import ENTRY, asset_url, assets, modules, words_name
+from waitroom.assets import ENTRY, SETTLE, asset_url, assets, modules, words_name
 from waitroom.theme import PLAIN, Theme, fitting_texts, style_hash, text_faults
 from waitroom.wait import Interval
 from waitroom.words import Catalogue, languages
@@ -173,10 +173,12 @@ def shell(
     variables: Mapping[str, object] | None = None,
     preview: str = "",
     asks: str = "",
+    *,
+    settles: bool = False,
 ) -> Shell:
     """Render the waiting page of a room, or the operator's own page around our parts.
 
-    `asks` says who is asked for a check, "" for nobody.
+    `asks` says who is asked for a check, "" for nobody; `settles`: the page tells how it was handled.
     A custom page that `custom_page_faults` would have refused may raise anything here.
     """
     own = look.words.of_bound(look.binds) | fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
@@ -188,6 +190,7 @@ def shell(
         "target": TARGET,
         "preview": preview,
         "asks": asks,
+        "settle": asset_url(prefix, SETTLE) if settles else "",
         "script": asset_url(prefix, ENTRY),
         "bind": asset_url(prefix, "bind.js") if look.binds and not preview else "",
         "words": asset_url(prefix, words_name(look.words.tag)),

@@ -4,9 +4,11 @@ import gzip
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from kernel.errors import Refused, Unavailable
 from waitroom.reading import Reading
+from waitroom.room_fields import BotGuard, ChallengeRule, ChallengeWay
 from waitroom.rooms import Method, Room, Sale
 from waitroom.schedule import Phase, Wanted
 from waitroom.shells import Page, Pages
@@ -145,6 +147,26 @@ def test_how_the_line_works_follows_from_the_settings(pages: Pages) -> None:
     assert "takes part in one draw" in drawn
     assert "Level C" in drawn
     assert "Level" not in plain
+
+
+@pytest.mark.parametrize(
+    ("guard", "way", "told"),
+    [("off", "work", (False, False, False)), ("watch", "work", (True, False, False)),
+     ("on", "work", (True, True, True)), ("on", "none", (True, True, False))],
+)  # fmt: skip
+def test_a_room_tells_what_it_looks_at_and_loads_nothing_for_less(
+    pages: Pages, guard: str, way: str, told: tuple[bool, bool, bool]
+) -> None:
+    """The script that tells a rhythm, the sentence of what is kept of it, of programs, and of the way out."""
+    room = reading(bot_guard=BotGuard(guard), challenge=ChallengeRule(ChallengeWay(way)))
+    for tag, words in languages().items():
+        how = text(pages.how(room, tag))
+        found = tuple(
+            str(escape(words.text(f"how.{part}"))) in how
+            for part in ("data.rhythm", "bots.text", "bots.way-out")
+        )
+        assert found == told, tag
+        assert ("settle.js" in text(pages.shell(room, "/", tag))) is told[0]
 
 
 def test_previews_show_every_state_and_no_other(pages: Pages) -> None:

@@ -12,9 +12,10 @@ from playwright._impl._driver import compute_driver_executable
 from botguard.rhythm.summary import NAMES, Rhythm
 from botguard.training.traces import DEVICES, FAMILIES, Trace, read_delbot
 from tests.house.tree import ROOT
+from waitroom.assets import assets
 
 DELBOT = ROOT / "tests" / "data" / "delbot" / "delbot_circles.tgz"
-SCRIPT = ROOT / "botguard" / "static" / "rhythm.js"
+SCRIPT = ROOT / "waitroom" / "static" / "rhythm.js"
 REPLAY = """
 import { readFileSync } from "node:fs";
 const { Rhythm } = await import(process.argv[1]);
@@ -140,6 +141,8 @@ def test_which_key_it_was_is_never_read() -> None:
 
     assert not any(word in text for word in (".key)", "event.key", ".code", ".value", ".data", "textContent"))
     assert len(text.encode()) <= 10_000
+    served = assets()
+    assert sum(len(served[name].body) for name in ("rhythm.js", "settle.js")) <= 10_000
 
 
 def test_events_out_of_order_and_at_the_same_moment_do_no_harm() -> None:

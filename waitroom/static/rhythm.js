@@ -1,5 +1,7 @@
-// Rhythm: how this page is handled, as sums that grow with each event. The trace is thrown away, keys have no names.
-// The twin of botguard/rhythm, operation by operation: + − × / √ only, so both say the same.
+/**
+ * Rhythm: how this page is handled, as sums that grow with each event. The trace is thrown away, keys have no names.
+ * The twin of botguard/rhythm, operation by operation: + − × / √ only, so both say the same.
+ */
 
 export const VERSION = 1;
 const REST_MS = 250;
@@ -18,18 +20,12 @@ const LEVEL = words(`pairs change change2 gain gain2 gain_echo gain_turns gains 
 const STROKE = words(`strokes straight straight2 bow bow2 peak_at peak_at2 flat flat2 begin end late late2`);
 
 const zeros = (many) => new Array(many).fill(0);
+const more = (sums, at, ...parts) => parts.forEach((part, i) => (sums[at + i] += part));
 const apart = (one, other) => (one > other ? one / other : other / one);
-const bin = (value, edges) => {
-  let at = 0;
-  while (at < edges.length && value >= edges[at]) at += 1;
-  return at;
-};
+const bin = (ratio, edges) => edges.filter((edge) => ratio >= edge).length;
 
 class Grid {
-  constructor() {
-    this.sums = zeros(LEVEL.length);
-    this.begin(0, 0, 0);
-  }
+  sums = zeros(LEVEL.length);
 
   begin(tick, x, y) {
     Object.assign(this, { tick, x, y, had: 0, vx: 0, vy: 0, wx: 0, wy: 0, echo: null, tilt: null });
@@ -44,11 +40,7 @@ class Grid {
       if (both > 0) {
         const ax = ux - vx, ay = uy - vy;
         const change = sqrt(ax * ax + ay * ay) / both, gain = (u - v) / both;
-        sums[0] += 1;
-        sums[1] += change;
-        sums[2] += change * change;
-        sums[3] += gain;
-        sums[4] += gain * gain;
+        more(sums, 0, 1, change, change * change, gain, gain * gain);
         if (this.echo !== null) {
           sums[5] += gain * this.echo;
           sums[7] += 1;
@@ -58,18 +50,12 @@ class Grid {
         if (this.had > 1) {
           const jx = ux - 2 * vx + wx, jy = uy - 2 * vy + wy;
           const jerk = sqrt(jx * jx + jy * jy) / (u + 2 * v + sqrt(wx * wx + wy * wy));
-          sums[8] += 1;
-          sums[9] += jerk;
-          sums[10] += jerk * jerk;
+          more(sums, 8, 1, jerk, jerk * jerk);
         }
       }
       if (u > 0 && v > 0) {
         const length = u * v, cosine = (ux * vx + uy * vy) / length, sine = (vx * uy - vy * ux) / length;
-        sums[11] += 1;
-        sums[12] += cosine;
-        sums[13] += cosine * cosine;
-        sums[14] += sine;
-        sums[15] += sine * sine;
+        more(sums, 11, 1, cosine, cosine * cosine, sine, sine * sine);
         if (this.tilt !== null) {
           sums[16] += sine * this.tilt;
           sums[18] += 1;
@@ -94,13 +80,10 @@ const PLANES = (() => {
   }));
 })();
 
-// Words by which a movement is known again, not drawn again.
+/** Words by which a movement is known again, not drawn again. */
 class Sketching {
-  constructor() {
-    this.words = [];
-    this.ways = [];
-    this.begin(0, 0, 0);
-  }
+  words = [];
+  ways = [];
 
   begin(tick, x, y) {
     Object.assign(this, { tick, x, y, had: 0 });
@@ -126,20 +109,18 @@ class Sketching {
 }
 
 export class Rhythm {
-  constructor() {
-    this.counts = Object.fromEntries(COUNTS.map((name) => [name, 0]));
-    this.turns = zeros(TURN_COSINES.length + 1);
-    this.ratios = zeros(SPEED_RATIOS.length + 1);
-    this.gaps = zeros(GAP_RATIOS.length + 1);
-    this.rests = zeros(RESTS_MS.length + 1);
-    this.strokes = zeros(STROKE.length);
-    this.grids = GRIDS_MS.map(() => new Grid());
-    this.sketching = new Sketching();
-    this.looks = [...this.grids.map((grid, at) => [grid, GRIDS_MS[at]]), [this.sketching, EVERY_MS]];
-    this.at = null;
-    this.keyMs = null;
-    this.taken = 0;
-  }
+  counts = Object.fromEntries(COUNTS.map((name) => [name, 0]));
+  turns = zeros(TURN_COSINES.length + 1);
+  ratios = zeros(SPEED_RATIOS.length + 1);
+  gaps = zeros(GAP_RATIOS.length + 1);
+  rests = zeros(RESTS_MS.length + 1);
+  strokes = zeros(STROKE.length);
+  grids = GRIDS_MS.map(() => new Grid());
+  sketching = new Sketching();
+  looks = [...this.grids.map((grid, at) => [grid, GRIDS_MS[at]]), [this.sketching, EVERY_MS]];
+  at = null;
+  keyMs = NaN;
+  taken = 0;
 
   move(t, x, y, coalesced = 1, kind = "mouse", trusted = true) {
     const counts = this.counts;
@@ -180,7 +161,8 @@ export class Rhythm {
 
   key(t) {
     this.counts.keys += 1;
-    if (this.keyMs !== null && t - this.keyMs >= 0 && t - this.keyMs <= 4 * REST_MS) this.counts.key_pairs += 1;
+    const gap = t - this.keyMs;
+    if (gap >= 0 && gap <= 4 * REST_MS) this.counts.key_pairs += 1;
     this.keyMs = t;
   }
 
@@ -200,11 +182,7 @@ export class Rhythm {
     this.#end();
     this.at = null;
     const all = { ...this.counts };
-    const put = (prefix, values) => values.forEach((value, at) => (all[`${prefix}_${at}`] = value));
-    put("turn", this.turns);
-    put("ratio", this.ratios);
-    put("gap", this.gaps);
-    put("rest", this.rests);
+    for (const name of words("turn ratio gap rest")) this[`${name}s`].forEach((many, at) => (all[`${name}_${at}`] = many));
     this.grids.forEach((grid, at) => LEVEL.forEach((name, i) => (all[`g${GRIDS_MS[at]}_${name}`] = grid.sums[i])));
     STROKE.forEach((name, i) => (all[name] = this.strokes[i]));
     return all;
@@ -223,8 +201,8 @@ export class Rhythm {
     const straight = sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0)) / length;
     const bow = abs(this.area) / (2 * length * length);
     const peakAt = this.peakMs / lasted, flat = length / lasted / peak, late = this.weight / (length * lasted);
-    [1, straight, straight * straight, bow, bow * bow, peakAt, peakAt * peakAt, flat, flat * flat,
-      this.first / peak, this.speed / peak, late, late * late].forEach((value, at) => (this.strokes[at] += value));
+    more(this.strokes, 0, 1, straight, straight * straight, bow, bow * bow, peakAt, peakAt * peakAt, flat, flat * flat,
+      this.first / peak, this.speed / peak, late, late * late);
     this.taken = 0;
   }
 
@@ -245,9 +223,7 @@ export class Rhythm {
     const distance = sqrt(square), before = sqrt(this.dx * this.dx + this.dy * this.dy);
     if (before > 0) {
       const cosine = (dx * this.dx + dy * this.dy) / (distance * before);
-      let at = 0;
-      while (at < TURN_COSINES.length && cosine < TURN_COSINES[at]) at += 1;
-      this.turns[at] += 1;
+      this.turns[TURN_COSINES.filter((edge) => cosine < edge).length] += 1;
     }
     this.dx = dx;
     this.dy = dy;
@@ -271,7 +247,7 @@ export class Rhythm {
   }
 }
 
-// Listens to a page until `stop`; what it heard is `rhythm.summary()`. Nothing is sent from here.
+/** Listens to a page until `stop`; what it heard is `rhythm.summary()`. Nothing is sent from here. */
 export function listen(page = document) {
   const rhythm = new Rhythm(), ended = new AbortController();
   const on = (name, hear) => page.addEventListener(name, hear, { passive: true, capture: true, signal: ended.signal });
