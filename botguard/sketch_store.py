@@ -1,25 +1,28 @@
 """Sketches in the store: the same as ``sketch.SketchesHere``, for all workers, until the day is over.
 
-For each day and room and band of a word one list of marks, the newest first: eight bytes of the session's name and
-the word's eight. A list keeps ``DEPTH`` of them, so a room's day takes some 40 MB at the very most, and a movement
-that is replayed among very many people is known again while its last copy is not older than some thousands of
-visits. At midnight (UTC) all of them lapse.
+For each day and room and band of a word one list of marks, the newest first: eight bytes that stand for the place,
+which nobody can tell without our secret, and the word's eight. A list keeps ``DEPTH`` of them, so a room's day is
+bounded (docs/adr/0027), and a movement that is replayed among very many people is known again while its last copy is
+not older than some thousands of visits. At midnight (UTC) all of them lapse.
 
 Two trips, one to look and one to put down: of two copies that come in the same moment none may be found; the third is.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import blake2b
+from itertools import chain
+from struct import Struct
 
 from redis.asyncio import Redis
 
-from botguard.sketch import ALIKE_RATIO, FEWEST_WORDS, bands, near
+from botguard.sketch import ALIKE_RATIO, FEWEST_WORDS, NEAR_BITS, bands
 from botguard.velocity.subjects import DAY_MS
 from kernel.store import translated
 
 DEPTH = 64
 NAME_BYTES = 8
+_NAME, _MARK = Struct(">Q"), Struct(">QQ")
 
 
 def band_key(room: str, day: int, band: str) -> str:
@@ -30,9 +33,14 @@ def band_key(room: str, day: int, band: str) -> str:
 class SketchStore:
     """Sketches of one room on a Redis or Valkey; ``sketch.Sketches``. A session's name begins with its room."""
 
-    def __init__(self, client: Redis) -> None:
-        """Keep marks in `client`."""
+    def __init__(self, client: Redis, secret: bytes) -> None:
+        """Keep marks in `client`; `secret` makes the names of places in them."""
         self._client = client
+        self._key = secret[: blake2b.MAX_KEY_SIZE]
+
+    def name(self, session: str) -> bytes:
+        """Return what stands for a session in its marks."""
+        return blake2b(session.encode(), key=self._key, digest_size=NAME_BYTES).digest()
 
     async def alike(self, session: str, words: Sequence[str], now_ms: int) -> str | None:
         """Return an earlier session's name (as hexadecimal) with an alike sketch, and keep this one.
@@ -42,7 +50,7 @@ class SketchStore:
         if len(words) < FEWEST_WORDS:
             return None
         day, room = now_ms // DAY_MS, session.partition("|")[0]
-        own = sha256(session.encode()).digest()[:NAME_BYTES]
+        own = self.name(session)
         found = {band: band_key(room, day, band) for word in words for band in bands(word)}
         with translated():
             pipe = self._client.pipeline(transaction=False)
@@ -61,17 +69,20 @@ class SketchStore:
 
 
 def _alike(own: bytes, words: Sequence[str], marks: dict[str, list[bytes]]) -> str | None:
-    seen: Counter[str] = Counter()
+    """Return the place with the most words that are near; the numbers of a mark are compared as such, for speed."""
+    (own_number,) = _NAME.unpack(own)
+    seen: Counter[int] = Counter()
     for word in words:
-        others = {mark for band in bands(word) for mark in marks[band]}
+        number = int(word, 16)
+        lists = (_MARK.iter_unpack(b"".join(marks[band])) for band in bands(word))
         seen.update(
             {
-                mark[:NAME_BYTES].hex()
-                for mark in others
-                if mark[:NAME_BYTES] != own and near(word, mark[NAME_BYTES:].hex())
+                place
+                for place, other in chain.from_iterable(lists)
+                if (number ^ other).bit_count() <= NEAR_BITS and place != own_number
             }
         )
     if not seen:
         return None
-    session, many = min(seen.items(), key=lambda one: (-one[1], one[0]))
-    return session if many >= ALIKE_RATIO * len(words) else None
+    place, many = min(seen.items(), key=lambda one: (-one[1], one[0]))
+    return _NAME.pack(place).hex() if many >= ALIKE_RATIO * len(words) else None

@@ -32,12 +32,12 @@ SLOW = frozenset({Verdict.SLOW, Verdict.DENY})
 class Settler:
     """``waitroom.ports.Settler``."""
 
-    def __init__(self, guard: Guard, newcomers: Newcomers, client: Redis) -> None:
-        """Join the parts; the package's own model is read."""
+    def __init__(self, guard: Guard, newcomers: Newcomers, client: Redis, secret: bytes) -> None:
+        """Join the parts; the package's own model is read. `secret` makes the names in the marks of sketches."""
         self._guard = guard
         self._newcomers = newcomers
         self._spent = SpentStore(client)
-        self._behaviours = Behaviours(default(), SketchStore(client), guard.metrics.without.count)
+        self._behaviours = Behaviours(default(), SketchStore(client, secret), guard.metrics.without.count)
 
     async def settle(
         self,

@@ -177,7 +177,9 @@ class GateProcess:
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
         self._challenges = RoomChallenges(settings, parts.client, secret, parts.clock, ChallengeMetrics())
         challenge = ChallengeWeb(line, waitroom, pages, self._challenges, buckets, reached)
-        rhythm = RhythmWeb(line, waitroom, Settler(self._guard, newcomers, parts.client), buckets, reached)
+        rhythm = RhythmWeb(
+            line, waitroom, Settler(self._guard, newcomers, parts.client, guard_secret), buckets, reached
+        )
         remind = ReminderWeb(line, reminding, pages, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(

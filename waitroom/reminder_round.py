@@ -16,6 +16,7 @@ import math
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import random
 from urllib.parse import quote
 
@@ -178,8 +179,14 @@ class ReminderRound:
         if contact is not None:
             channel, outcome = contact.way, "no-way"
         if contact is not None and way is not None:
+            # A place that was slowed since waits in another lane; its page asks anew for that one.
+            slowed = await self._waitroom.store.slowed(
+                room, reading.line.run if reading.line else "", one.number
+            )
+            one = replace(one, lane=Lane.SUSPECT if slowed else one.lane)
             place = reading.place(one.number, one.lane, now_ms)
-            if not rules.is_useful(one.job, place, reading.claim_window_ms, now_ms):
+            early = slowed is not None and one.job is Job.TURN and place.standing is Standing.WAITING
+            if early or not rules.is_useful(one.job, place, reading.claim_window_ms, now_ms):
                 outcome = "lapsed"
             elif await self._claimed.has_claimed(room, one.number):
                 outcome = "claimed"

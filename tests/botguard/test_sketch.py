@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from hashlib import sha256
 
 import pytest
 from redis.asyncio import Redis
@@ -10,7 +9,7 @@ from redis.asyncio import Redis
 from botguard.rhythm.sketching import MOST_WORDS
 from botguard.rhythm.summary import Rhythm
 from botguard.sketch import FEWEST_WORDS, NEAR_BITS, Sketches, SketchesHere, bands, near, readable
-from botguard.sketch_store import DEPTH, NAME_BYTES, SketchStore
+from botguard.sketch_store import DEPTH, SketchStore
 from botguard.training.traces import DEVICES, Move, read_delbot
 from botguard.velocity.subjects import DAY_MS
 from tests.house.tree import ROOT
@@ -147,14 +146,14 @@ async def test_the_store_of_all_workers_knows_replays_as_well(
     store: Redis, people: list[list[Move]], jitter_px: float, least: int
 ) -> None:
     """The same people, the same replays; what is kept are marks, and each lapses with its day."""
-    here, dice, right = SketchStore(store), random.Random(9), 0
+    here, dice, right = SketchStore(store, b"secret"), random.Random(9), 0
     noon_ms = 20_000 * DAY_MS + DAY_MS // 2
     for number, moves in enumerate(people):
         assert await here.alike(f"main|run|{number}", words_of(moves), noon_ms) is None
     for number, moves in enumerate(people):
         words = words_of(replayed(moves, dice, jitter_px))
         found = await here.alike(f"main|run|{1000 + number}", words, noon_ms + 1)
-        right += found == sha256(f"main|run|{number}".encode()).digest()[:NAME_BYTES].hex()
+        right += found == here.name(f"main|run|{number}").hex()
     keys = await store.keys("*")
     ends = {await store.pttl(key) for key in keys[:20]}
     elsewhere = [
@@ -172,7 +171,7 @@ async def test_the_store_keeps_few_marks_of_a_band_and_a_session_is_never_alike_
     store: Redis, people: list[list[Move]]
 ) -> None:
     """A flood of sketches pushes out the oldest, and takes no more room."""
-    here, words = SketchStore(store), words_of(people[0])
+    here, words = SketchStore(store, b"secret"), words_of(people[0])
     again = [await here.alike("main|run|1", words, 0) for _ in range(2)]
     for number in range(2, 2 + DEPTH):
         await here.alike(f"main|run|{number}", words, 0)

@@ -82,7 +82,9 @@ async def site(
         guard = guard_of(Settings(), store, SECRET, clock, Metrics(registry), NoNames())
         newcomers = Newcomers(guard, DEVICES, Settings())
         line = LineWeb(here.waitroom, Pages("/.waitroom"), Buckets(), Receipts(), WebSettings(), newcomers)
-        web = RhythmWeb(line, here.waitroom, Settler(guard, newcomers, store), Buckets(), WebSettings())
+        web = RhythmWeb(
+            line, here.waitroom, Settler(guard, newcomers, store, SECRET), Buckets(), WebSettings()
+        )
         text, _ = await here.join()
         await here.beat()
         yield Site(here, Front("/.waitroom", {**line.routes, **web.routes}, {}), registry), text

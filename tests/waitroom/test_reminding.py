@@ -15,8 +15,10 @@ from tests.waitroom.house import ROOM
 from tests.waitroom.reminders import ADA, mail_way, push_way, scene, stop_link
 from tests.waitroom.test_web import BASE
 from waitroom import reminder_round
+from waitroom.lanes import Lane, Serving
 from waitroom.reminder_letters import Letter
 from waitroom.schedule import Phase
+from waitroom.store import LineStore
 
 NEAR, TURN = "Almost your turn: main", "It is your turn: main"
 
@@ -301,6 +303,33 @@ async def test_who_was_let_in_or_has_left_is_not_told(
     assert [to for to, _ in here.heard.sent] == ["bob@fans.example"]
     assert book is not None
     assert book.reminders == {}
+
+
+async def nobody_is_slow(*_: object) -> None:
+    """Know of nobody."""
+
+
+@pytest.mark.parametrize("blind", [False, True], ids=["as it is", "the mutant that does not look"])
+async def test_who_was_slowed_is_not_told_of_a_turn_that_is_another_lanes(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blind: bool
+) -> None:
+    """The reminder still names the lane from before; its turn is not told before the lane suspect has come so far."""
+    if blind:
+        monkeypatch.setattr(LineStore, "slowed", nobody_is_slow)
+    async with scene(store, clock, tmp_path) as here:
+        tickets = await here.joined(2)
+        await here.asks(tickets[0])
+        await here.asks(tickets[1], to="bob@fans.example")
+        line = (await here.here.beat()).line
+        assert line is not None
+        await here.here.waitroom.store.slow(ROOM, line.run, "", 0, 0, Lane.STANDARD, "behaviour")
+        slot, bound = clock.now_ms() // 250 + 1, Serving(2, 2, 0)
+        await here.here.waitroom.store.call(ROOM, line.run, slot, bound, 60, clock.now_ms())
+        await here.here.beat()
+        await here.beats(2)
+
+    told = {to for to, message in here.heard.sent if message.subject == TURN}
+    assert told == {"bob@fans.example"} | ({ADA} if blind else set())
 
 
 async def test_the_end_of_the_line_deletes_what_is_left_and_its_key(

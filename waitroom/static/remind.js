@@ -37,16 +37,22 @@ const plain = (subscription) => {
   return { endpoint, expirationTime: expirationTime ?? null, keys: { p256dh: keys.p256dh, auth: keys.auth } };
 };
 
-/** Ask again, after the line was put back, for what the fan has asked for and not taken back. */
-export async function askAgain({ wire, words, memory, headers }) {
+/** Ask again, after the line was put back, for what the fan has asked for and not taken back; `anew` also where it is kept. */
+export async function askAgain({ wire, words, memory, headers, anew = false }) {
   const { asked } = memory;
   const { json } = await wire.get("remind", headers());
-  if (json.way || !(asked.way in (json.offers ?? {}))) return;
+  if ((json.way && !anew) || !(asked.way in (json.offers ?? {}))) return;
   const to = asked.way === "push" ? plain(await subscribed(json.offers.push)) : asked.to;
   const answer = await wire.post("remind", { way: asked.way, to, consent: true, lang: words.tag }, headers());
   if (answer.ok) memory.asked = { ...asked, epoch: answer.json.epoch };
   else if (answer.status < 500 && answer.status !== 429) memory.asked = null;
 }
+
+/** Ask anew for a place that has changed its lane, in the stead of what is kept for it. */
+export const askAnew = (wire, memory, ticket) =>
+  askAgain({
+    wire, memory, words: { tag: document.documentElement.lang }, headers: () => ({ "Waitroom-Ticket": ticket }), anew: true,
+  });
 
 /** Build the dialog. Its texts come with the answer that says what is offered: most visits never need them. */
 export async function openRemind({ wire, words, memory, view, headers, run }) {

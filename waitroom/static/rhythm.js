@@ -19,7 +19,7 @@ const LEVEL = words(`pairs change change2 gain gain2 gain_echo gain_turns gains 
   cosine2 sine sine2 sine_echo sine_turns sine_pairs`);
 const STROKE = words(`strokes straight straight2 bow bow2 peak_at peak_at2 flat flat2 begin end late late2`);
 
-const zeros = (many) => new Array(many).fill(0);
+const zeros = (many) => Array(many).fill(0);
 const more = (sums, at, ...parts) => parts.forEach((part, i) => (sums[at + i] += part));
 const apart = (one, other) => (one > other ? one / other : other / one);
 const bin = (ratio, edges) => edges.filter((edge) => ratio >= edge).length;
@@ -125,20 +125,16 @@ export class Rhythm {
   move(t, x, y, coalesced = 1, kind = "mouse", trusted = true) {
     const counts = this.counts;
     counts.moves += 1;
-    counts[kind === "touch" || kind === "pen" ? kind : "mouse"] += 1;
+    counts[/^(touch|pen)$/.test(kind) ? kind : "mouse"] += 1;
     if (coalesced <= 1) counts.single += 1;
     if (!trusted) counts.untrusted += 1;
     if (x % 1 === 0 && y % 1 === 0) counts.whole += 1;
-    if (this.at === null) {
-      this.#begin(t, x, y);
-      return;
-    }
+    if (!this.at) return this.#begin(t, x, y);
     const [t0, x0, y0] = this.at, gap = t - t0;
     if (gap < 0) return;
     if (gap > REST_MS) {
       this.rests[bin(gap, RESTS_MS)] += 1;
-      this.#begin(t, x, y);
-      return;
+      return this.#begin(t, x, y);
     }
     const [t1, x1, y1] = this.begun;
     this.since = t0 - t1;
@@ -196,7 +192,7 @@ export class Rhythm {
   }
 
   #end() {
-    if (this.at === null || this.taken < FEWEST_STEPS) return;
+    if (!this.at || this.taken < FEWEST_STEPS) return;
     const [t0, x0, y0] = this.begun, [t, x, y] = this.at, { length, peak } = this, lasted = t - t0;
     const straight = sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0)) / length;
     const bow = abs(this.area) / (2 * length * length);

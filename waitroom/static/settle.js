@@ -14,7 +14,7 @@ import { openWire } from "./wire.js";
 
 /** Who is next as soon as the page opens is listened to for so long, before it tells. */
 const LEAST_MS = 15_000;
-const MOST_TRIES = 5;
+const TRIES = 5;
 
 const html = document.documentElement;
 const { room, prefix } = html.dataset;
@@ -22,13 +22,15 @@ const memory = openMemory(room), wire = openWire(prefix, room), heard = listen()
 let tries = 0, timer = 0;
 
 /** Whether the turn is near, as the page says itself, and somebody looks. */
-const isNear = () => html.dataset.state === "almost" && !document.hidden && tries < MOST_TRIES;
+const isNear = () => html.dataset.state === "almost" && !document.hidden && tries < TRIES;
 
 /** The place waits in another lane now: every tab keeps the new ticket, this one's visit included. */
 function moved({ ticket, lane }) {
   const { place } = memory;
   if (place) {
     memory.place = { ...place, ticket, lane };
+    // Whoever wants a message is told by the place's own lane.
+    if (memory.asked) import("./remind.js").then(({ askAnew }) => askAnew(wire, memory, ticket)).catch(() => {});
     dispatchEvent(new StorageEvent("storage", { key: memory.name("place") }));
   } else {
     // Nothing can be kept here: the address has the place, and a visit begins with that.
@@ -45,7 +47,7 @@ async function tell() {
   const { rhythm } = heard, told = { version: VERSION, sums: rhythm.summary(), words: rhythm.words };
   const { json, status, retryAfterS } = await wire.post("rhythm", told, { "Waitroom-Ticket": ticket }).catch(() => ({}));
   if (!status || status >= 429 || json.code === "rhythm-early") return soon(backoffMs(3, retryAfterS ?? 0, Math.random()));
-  tries = MOST_TRIES;
+  tries = TRIES;
   heard.stop();
   if (json.outcome === "slowed" && now() === ticket) moved(json);
 }
