@@ -74,6 +74,9 @@ class Challenging:
     async def _asker(self, room: str, text: str, now_ms: int) -> tuple[Reading, Ticket, Asker]:
         reading, held, _ = await self._waitroom.place_of(room, text, now_ms)
         wanted, line = _wanted(reading), reading.line
+        if held.lane is not Lane.SUSPECT and await self._waitroom.store.slowed(room, held.run, held.number):
+            # Its answer got lost: the ticket is from before the place was slowed.
+            held = replace(held, lane=Lane.SUSPECT)
         waiting = line.shown_waiting if line else 0
         per_minute = (line.plan_per_minute if line else 0) or reading.room.new_users_per_minute
         return (

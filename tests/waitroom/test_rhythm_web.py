@@ -156,6 +156,23 @@ async def test_a_lost_answer_is_given_again_and_a_check_lifts_it_for_good(
         assert await here.house.waitroom.store.slowed(ROOM, line.run, 0) is None
 
 
+async def test_the_check_lifts_who_has_only_the_ticket_from_before(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The answer that slowed it got lost; the store knows, and the check is as good with the old paper."""
+    async with site(store, clock, tmp_path) as here:
+        (old,) = await here.join()
+        await here.tell(old)
+        paper = {"waitroom-ticket": old}
+        issued = await here.browser.post(BASE + "/challenge", json={"way": "work"}, headers=paper)
+        passed = {"way": "work", "answer": "passed"}
+        lifted = await here.browser.post(BASE + "/challenge/answer", json=passed, headers=paper)
+        run = here.held(old).run
+
+        assert (issued.json()["outcome"], lifted.json()["outcome"]) == ("issued", "lifted")
+        assert await here.house.waitroom.store.slowed(ROOM, run, 0) is None
+
+
 async def test_who_tells_well_keeps_the_lane_and_tells_once(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
