@@ -16,10 +16,12 @@ check passed lifts it, and the place is kept.
 
 The likelihood is ``1 / (1 + e^-x)`` with ``x = base + request + where + often + behaviour``, all of them log-odds:
 
-* ``request``: what the headers say against the agent, at most ``REQUEST_MOST``;
-* ``where``: the network and how often it acts, at most ``WHERE_MOST`` together, because thousands share one. The most
-  that a network can add stays below every threshold that may be set: **nobody is checked for where they are**;
+* ``request``: what the headers say against the agent, at most ``REQUEST_MOST``. One header that is not there
+  (``ABSENCES``) is missing and adds nothing: privacy browsers and apps leave one out. Two or more count in full;
 * ``often``: what one browser or identity does, at most ``OFTEN_MOST``;
+* ``where``: the network and how often it acts, because thousands share one: at most ``WHERE_MOST``, and never more than
+  request and often say together. So **nobody is checked for where they are**, and the same rhythm is judged alike at
+  home, behind a mobile network's address and in a company's cloud (ADR-0033);
 * ``behaviour``: what the page's rhythm says, between ``-BEHAVIOUR_MOST`` and ``BEHAVIOUR_MOST``, so that it alone makes
   nobody slow.
 
@@ -99,6 +101,9 @@ SIGNS: Mapping[Sign, float] = MappingProxyType(
         Sign.TLS: 1.0,
     }
 )
+ABSENCES = frozenset({Sign.HINTS_MISSING, Sign.FETCH_MISSING, Sign.LANGUAGE_MISSING})
+"""Headers that are not there: one is forgiven, two are not."""
+
 NETWORKS: Mapping[Network, float] = MappingProxyType(
     {
         Network.PEOPLE: 0.0,
@@ -130,7 +135,7 @@ class Thresholds(NamedTuple):
 
 
 LEAST = Thresholds(prove=0.2, step_up=0.5, slow=0.8)
-"""Lower ones would check people for where they are (``prove``), or slow them for how they move (``slow``)."""
+"""Lower ones would check people for how they move (``prove``, ``step_up``), or slow them for it (``slow``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +191,11 @@ def decide(evidence: Evidence, thresholds: Thresholds, stage: Stage) -> Judged:
     codes = tuple(reason.code for reason in reasons)
     if stage is Stage.JOIN:
         return Judged(Verdict.ALLOW, codes, likelihood)
-    return Judged(_by_likelihood(likelihood, thresholds), codes, likelihood)
+    return Judged(by_likelihood(likelihood, thresholds), codes, likelihood)
 
 
-def _by_likelihood(likelihood: float, thresholds: Thresholds) -> Verdict:
+def by_likelihood(likelihood: float, thresholds: Thresholds) -> Verdict:
+    """Say what follows from a likelihood when the turn comes near."""
     if likelihood >= thresholds.slow:
         return Verdict.SLOW
     if likelihood >= thresholds.step_up:
@@ -200,22 +206,32 @@ def _by_likelihood(likelihood: float, thresholds: Thresholds) -> Verdict:
 
 
 def weigh(evidence: Evidence) -> tuple[float, list[Reason]]:
-    """Return the likelihood of a program, and what speaks for it, the heaviest first."""
+    """Return the likelihood of a program, and what speaks for it, the heaviest first.
+
+    Reasons have their weight by themselves; that of a network or of one absence may not have counted.
+    """
     request = [Reason(sign.value, SIGNS[sign]) for sign in evidence.facts.signs]
     where, often = _where(evidence), _often(evidence)
     told = evidence.behaviour
     behaviour = 0.0 if told is None else max(-BEHAVIOUR_MOST, min(BEHAVIOUR_MOST, told))
-    odds = (
-        BASE
-        + min(REQUEST_MOST, sum(reason.weight for reason in request))
-        + min(WHERE_MOST, sum(reason.weight for reason in where))
-        + min(OFTEN_MOST, sum(reason.weight for reason in often))
-        + behaviour
-    )
+    own = min(REQUEST_MOST, sum(reason.weight for reason in request) - _forgiven(evidence))
+    own += min(OFTEN_MOST, sum(reason.weight for reason in often))
+    odds = BASE + own + _beside(own, sum(reason.weight for reason in where)) + behaviour
     against = [*request, *where, *often, *([Reason("behaviour", behaviour)] if behaviour > 0 else [])]
     against.sort(key=lambda reason: (-reason.weight, reason.code))
     more = [Reason(code, 0.0) for code in evidence.rhythm] if behaviour > 0 else []
     return 1 / (1 + exp(-odds)), [*against, *more]
+
+
+def _forgiven(evidence: Evidence) -> float:
+    """Return what one absence weighs by itself; two are not forgiven."""
+    absent = [SIGNS[sign] for sign in evidence.facts.signs if sign in ABSENCES]
+    return absent[0] if len(absent) == 1 else 0.0
+
+
+def _beside(own: float, where: float) -> float:
+    """Return what a network adds to what somebody shows themselves."""
+    return min(WHERE_MOST, where, own)
 
 
 def _where(evidence: Evidence) -> list[Reason]:

@@ -48,6 +48,8 @@ class Agent(NamedTuple):
 _CHROMIUM = re.compile(r"\)( [\w/. ]+)? (?:Headless)?Chrome/(\d{1,4})[.\d]* (?:Mobile )?Safari/[.\d]+(.*)")
 _FIREFOX = re.compile(r"rv:[\d.]+\) Gecko/[\d.]+ Firefox/(\d{1,4})[.\d]*$")
 _SAFARI = re.compile(r" Version/(\d{1,3})[.\d]* (?:Mobile/\w+ )?Safari/[.\d]+$")
+_IN_APP = re.compile(r" Version/[.\d]+ Chrome/")
+"""Android's web view, also where an app has taken ``; wv`` out; what it sends is its app's choice."""
 _EDGE = re.compile(r" Edg(?:A)?/[.\d]+")
 
 _SYSTEMS = (
@@ -71,7 +73,7 @@ def read_agent(text: str) -> Agent:
     text = text[:MOST_CHARS]
     system = next((one for word, one in _SYSTEMS if word in text), System.OTHER)
     is_mobile = "Mobile" in text
-    if (found := _CHROMIUM.search(text)) is not None and "; wv)" not in text:
+    if (found := _CHROMIUM.search(text)) is not None and "; wv)" not in text and not _IN_APP.search(text):
         is_plain = not found[1] and (not found[3] or _EDGE.fullmatch(found[3]) is not None)
         return Agent(Engine.CHROMIUM, int(found[2]), system, is_mobile, is_plain)
     if (found := _FIREFOX.search(text)) is not None:

@@ -5,6 +5,8 @@ words. So each is filed under four letters of it that are in no other pattern, o
 and only the patterns whose four letters are in it are tried (some ten microseconds). Answers are kept for the last few
 thousand agents. Patterns without four plain letters in a row are always tried.
 
+The list also has what people carry: a pattern that is a telephone's build, and names of apps. Those are let go.
+
 Who declares nothing may still be a program; nothing follows from that here. Not here: whether a search engine's
 crawler is really one (``search_bots``), what follows (``botguard.verdict``).
 """
@@ -87,7 +89,7 @@ class Crawlers:
 
     def __init__(self, entries: Iterable[Mapping[str, object]] = CRAWLER_USER_AGENTS_DATA) -> None:
         """File the patterns; each is compiled when it is first tried."""
-        rows = [(str(entry["pattern"]), _kind(entry)) for entry in entries]
+        rows = [(str(entry["pattern"]), _kind(entry)) for entry in entries if entry["pattern"] not in PEOPLES]
         grams = {pattern: {gram for piece in runs(pattern) for gram in _grams(piece)} for pattern, _ in rows}
         spread = Counter(gram for found in grams.values() for gram in found)
         filed: dict[str, list[tuple[str, Declared]]] = defaultdict(list)
@@ -106,7 +108,12 @@ class Crawlers:
         agent = agent[:MOST_CHARS]
         filed = self._filed
         hits = [row for gram in filed.keys() & _grams(agent) for row in filed[gram]]
-        kinds = {kind for pattern, kind in (*hits, *self._always) if self._matches(pattern, agent)}
+        is_browser = agent.startswith(_BROWSERS)
+        kinds = {
+            kind
+            for pattern, kind in (*hits, *self._always)
+            if not (is_browser and pattern in IN_APP) and self._matches(pattern, agent)
+        }
         return min(kinds, key=list(Declared).index, default=None)
 
     def _matches(self, pattern: str, agent: str) -> bool:
@@ -114,6 +121,14 @@ class Crawlers:
         if compiled is None:
             compiled = self._compiled[pattern] = re.compile(pattern)
         return compiled.search(agent) is not None
+
+
+PEOPLES = frozenset({r"AP3A\.240617\.008"})
+"""Patterns that name no program: this one is the build of Android 15 on the telephones of half a dozen makers."""
+
+IN_APP = frozenset({"MetaIAB Facebook", "Viber", "WhatsApp"})
+"""Apps that fetch previews by that name, and hang it behind the agent of the browser within them as well."""
+_BROWSERS = ("Mozilla/5.0 (Linux; Android", "Mozilla/5.0 (iPhone", "Mozilla/5.0 (iPad")
 
 
 def _grams(text: str) -> set[str]:

@@ -25,7 +25,7 @@ WANTED = frozenset(
     (
         b"accept", b"accept-encoding", b"accept-language", b"host", b"sec-ch-ua", b"sec-ch-ua-mobile",
         b"sec-ch-ua-platform", b"sec-fetch-site", b"signature", b"signature-agent", b"signature-input",
-        b"user-agent",
+        b"user-agent", b"via",
     )
 )  # fmt: skip
 

@@ -11,6 +11,10 @@ Only what a browser always does is held against one that does not:
 * JA4 (FoxIO, BSD 3-clause) as a proxy of ours passes it: every browser names the host (SNI) and a protocol (ALPN), and
   speaks TLS 1.3.
 
+A proxy between the browser and the site says so (``Via``, RFC 9110, section 7.6.3). It may strip headers, put them in
+another order and speak TLS in its own way, so behind one nothing of that is held against anybody. Whoever puts ``Via``
+on could as well put on what is missing. A CDN that puts it on for everybody hides those signs from its site.
+
 Whoever asks for the desktop's site on a telephone, wears another agent or sits behind a company's proxy may show one of
 these as well; so none is a proof. What is not there to be seen (no TLS, no JA4) is missing, not a sign. Pure.
 """
@@ -79,7 +83,10 @@ def signs(
         return [Sign.AGENT_MISSING]
     if agent.engine is Engine.OTHER:
         return []
-    found = _of_hints(agent, headers, is_tls=is_tls)
+    is_passed_on = b"via" in headers
+    found = _of_hints(agent, headers, is_tls=is_tls and not is_passed_on)
+    if is_passed_on:
+        return found
     since = FETCH_SINCE[agent.engine]
     if is_tls and agent.version >= since and b"sec-fetch-site" not in headers:
         found.append(Sign.FETCH_MISSING)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, combinations, product
+from math import log
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,29 @@ def test_how_somebody_moves_makes_nobody_slow(network: Network | None, threshold
     assert HARDNESS.index(there) < HARDNESS.index(Verdict.SLOW)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_network_adds_no_more_than_somebody_shows_themselves(network: Network | None) -> None:
+    """The same rhythm weighs alike everywhere; a contradiction weighs more in a busy cloud than at home."""
+    for behaviour in (None, -2.0, 0.0, 1.0, 2.5):
+        here = person(network, behaviour=behaviour, counts=counts(prefix=CROWDED))
+        assert weigh(here)[0] == weigh(person(behaviour=behaviour))[0]
+
+    order = Facts(Who.UNDECLARED, (Sign.ORDER,), Network.HOSTING)
+    at_home = weigh(Evidence(Facts(Who.UNDECLARED, (Sign.ORDER,))))[0]
+    assert at_home < weigh(Evidence(order, counts(prefix=CROWDED)))[0]
+
+
+def test_one_header_that_is_missing_is_missing_and_two_are_not() -> None:
+    """Privacy browsers and apps leave one out; a program that writes its own headers leaves out more."""
+    nothing = weigh(person())[0]
+    for sign in rules.ABSENCES:
+        assert weigh(Evidence(Facts(Who.UNDECLARED, (sign,))))[0] == nothing
+    for pair in combinations(sorted(rules.ABSENCES), 2):
+        found = weigh(Evidence(Facts(Who.UNDECLARED, pair)))[0]
+        weighed = log(found / (1 - found)) - log(nothing / (1 - nothing))
+        assert weighed == pytest.approx(sum(rules.SIGNS[sign] for sign in pair))
+
+
 @pytest.mark.parametrize("network", [None, Network.RELAY, Network.TOR, Network.EDGE, Network.HOSTING])
 def test_somebody_without_any_rhythm_is_judged_by_the_rest(network: Network | None) -> None:
     """Keyboard only, screen reader, switch control, no JavaScript: no rhythm, no reason, no check."""
@@ -253,8 +277,8 @@ def test_behaviour_without_a_cap_would_be_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_mobile_network_that_is_punished_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutant: without the cap a million people behind one address are checked."""
-    monkeypatch.setattr(rules, "WHERE_MOST", 100.0)
+    """The mutant: where somebody is counts by itself, and a million people behind one address are checked."""
+    monkeypatch.setattr(rules, "_beside", lambda _own, where: where)
     monkeypatch.setattr(rules, "PREFIX_MOST", 100.0)
 
     assert decide(person(counts=counts(prefix=CROWDED)), DEFAULT, Stage.SETTLE).verdict is not Verdict.ALLOW
@@ -280,12 +304,11 @@ def test_missing_as_evidence_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -
     assert decide(person(), DEFAULT, Stage.SETTLE).verdict is not Verdict.ALLOW
 
 
-def test_thresholds_below_the_least_would_check_people_for_where_they_are() -> None:
-    """Why a room refuses them."""
-    evidence = person(Network.HOSTING, counts=counts(prefix=CROWDED))
-    low = Thresholds(0.15, 0.5, 0.8)
-
-    assert decide(evidence, low, Stage.SETTLE).verdict is Verdict.PROVE
+def test_thresholds_below_the_least_would_check_people_for_how_they_move() -> None:
+    """Why a room refuses them: a rhythm that is a little odd would be a person's check, and the worst one the lane."""
+    assert decide(person(behaviour=50.0), Thresholds(0.2, 0.37, 0.8), Stage.SETTLE).verdict is Verdict.STEP_UP
+    assert decide(person(behaviour=50.0), Thresholds(0.2, 0.3, 0.37), Stage.SETTLE).verdict is Verdict.SLOW
+    assert decide(person(behaviour=50.0), LEAST, Stage.SETTLE).verdict is Verdict.PROVE
     assert all(least <= default for least, default in zip(LEAST, DEFAULT, strict=True))
 
 

@@ -8,11 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botguard.request.agents import MOST_CHARS
-from botguard.request.crawlers import Crawlers, Declared, runs
+from botguard.request.crawlers import IN_APP, PEOPLES, Crawlers, Declared, runs
 from botguard.request.facts import Who
-from tests.botguard.request.browsers import CHROME_AGENT, CRAWLERS, PEOPLE, chromium, read, replaced
+from tests.botguard.request.browsers import (
+    CHROME_AGENT,
+    CRAWLERS,
+    PEOPLE,
+    PHONE_AGENT,
+    chromium,
+    read,
+    replaced,
+)
 
-INSTANCES = [text for entry in CRAWLER_USER_AGENTS_DATA for text in entry["instances"]]
+OF_PEOPLE = PEOPLES | {"MetaIAB Facebook"}
+INSTANCES = [
+    text
+    for entry in CRAWLER_USER_AGENTS_DATA
+    if entry["pattern"] not in OF_PEOPLE
+    for text in entry["instances"]
+]
+"""Without those that are people's."""
 
 
 def test_every_agent_on_the_list_is_found() -> None:
@@ -41,6 +56,14 @@ def test_a_way_that_files_wrongly_would_be_noticed() -> None:
     assert crawlers.find("color red") is None
 
 
+def test_what_people_carry_is_let_go_by_patterns_that_are_on_the_list() -> None:
+    """A list that has changed is looked at again; a browser within an app may still declare to be a program."""
+    assert {entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA} >= PEOPLES | IN_APP
+    within = f"{PHONE_AGENT} Viber/23.8"
+    assert CRAWLERS.find(within) is None
+    assert CRAWLERS.find(f"{within} Googlebot/2.1") is Declared.SEARCH
+
+
 @pytest.mark.parametrize("who", PEOPLE)
 def test_no_browser_of_people_is_on_the_list(who: str) -> None:
     """Phones whose names sound like a program's among them."""
@@ -53,6 +76,8 @@ def test_no_browser_of_people_is_on_the_list(who: str) -> None:
 @pytest.mark.parametrize(
     ("agent", "who"),
     [
+        ("WhatsApp/2.24.22.78 A", Who.CRAWLER),
+        ("Viber", Who.CRAWLER),
         ("curl/8.9.1", Who.TOOL),
         ("python-requests/2.32.3", Who.TOOL),
         (CHROME_AGENT.replace(" Chrome/", " HeadlessChrome/"), Who.AUTOMATION),

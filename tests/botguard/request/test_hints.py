@@ -88,6 +88,16 @@ def test_the_order_counts_only_where_nobody_stands_in_between() -> None:
     assert read(shuffled, is_direct=True).signs == (Sign.ORDER,)
 
 
+def test_behind_a_proxy_that_says_so_nothing_is_missed() -> None:
+    """It may strip, turn over and speak TLS in its own way; what contradicts the agent still does."""
+    via = (b"via", b"1.1 proxy.company.example")
+    bare = sorted(row for row in chromium() if not row[0].startswith((b"sec-", b"accept-language")))
+
+    assert read([*bare, via], ja4="t12d1516h2_8daaf6152771_02713d6af862").signs == ()
+    assert len(read(bare, ja4="t12d1516h2_8daaf6152771_02713d6af862").signs) == 5
+    assert read([*chromium(version=119), via]).signs == (Sign.HINTS_VERSION,)
+
+
 def test_an_order_that_counts_behind_a_proxy_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: Safari's order held against Chromium's people."""
     monkeypatch.setattr(hints, "ORDERS", MappingProxyType({Engine.SAFARI: hints.ORDERS[Engine.CHROMIUM]}))
@@ -116,6 +126,7 @@ def test_hints_expected_of_everybody_would_be_noticed(monkeypatch: pytest.Monkey
         (browsers.SAFARI_AGENT, Engine.SAFARI, 18, System.IOS, True),
         (browsers.IN_APP_AGENT, Engine.OTHER, 0, System.IOS, True),
         (browsers.WEBVIEW_AGENT, Engine.OTHER, 0, System.ANDROID, True),
+        (browsers.WEBVIEW_AGENT.replace("; wv", ""), Engine.OTHER, 0, System.ANDROID, True),
         (browsers.OLD_AGENT, Engine.OTHER, 0, System.WINDOWS, False),
         ("", Engine.OTHER, 0, System.OTHER, False),
     ],
