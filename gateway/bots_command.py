@@ -1,6 +1,7 @@
 """Bots command: ``waitroom bots``: make a model of the bot guard, and tell what its like is worth.
 
-Needs the extra ``bots``. Data are read from files that are given; nothing is fetched.
+``evaluate``, ``train`` and ``rhythms`` need the extra ``bots``; data are read from files that are given, nothing is
+fetched. ``fairness`` needs neither: it tells what thresholds would do to groups of people.
 """
 
 import argparse
@@ -31,13 +32,70 @@ def add_bots(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, default=Path("report/rhythm.json"), help="where the model goes"
     )
     trained.set_defaults(run=train)
+    held = what.add_parser("rhythms", help="recorded people as models see them that do not know their device")
+    held.add_argument(
+        "--to", type=Path, default=Path("report/rhythms-of-people.json"), help="where the file goes"
+    )
+    held.set_defaults(run=rhythms)
+    add_fairness(what.add_parser("fairness", help="what thresholds would do to groups of people, as a table"))
     for one in (judged, trained):
-        one.add_argument("--delbot", type=Path, default=DELBOT, help=f"people and bots ({DELBOT})")
         one.add_argument(
             "--chromium", type=Path, default=CHROMIUM, help=f"bots to judge by only ({CHROMIUM})"
         )
+    for one in (judged, trained, held):
+        one.add_argument("--delbot", type=Path, default=DELBOT, help=f"people and bots ({DELBOT})")
         one.add_argument("--keep", type=Path, help="folder that keeps what was read, for the next time")
         one.add_argument("--seed", type=int, default=7, help="what chance follows from (7)")
+
+
+def add_fairness(parser: argparse.ArgumentParser) -> None:
+    """Describe the table of groups."""
+    for name, default, what in (
+        ("prove", 0.3, "the device works in the background"),
+        ("step-up", 0.9, "a check that a person passes"),
+        ("slow", 0.98, "the lane suspect"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=float, default=default, help=f"likelihood from which on: {what} ({default})"
+        )
+    parser.add_argument("--people", type=int, default=240, help="people of each group (240)")
+    parser.add_argument("--seed", type=int, default=7, help="what chance follows from (7)")
+    parser.set_defaults(run=fairness)
+
+
+def fairness(args: argparse.Namespace) -> int:
+    """Print what thresholds would do to groups of people; status 1 where a group is treated worse than is fair."""
+    import asyncio
+
+    from botguard.fairness import measure, rhythms, telling
+    from botguard.fairness.groups import GROUPS
+    from botguard.fairness.simulating import simulate
+
+    thresholds = telling.chosen(args.prove, args.step_up, args.slow, args.people)
+    seen = asyncio.run(simulate(GROUPS, rhythms.shipped(), many=args.people, seed=args.seed))
+    told = measure.table(GROUPS, seen, thresholds)
+    for line in telling.lines(told):
+        print(line)
+    faults = measure.faults(told)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+def rhythms(args: argparse.Namespace) -> int:
+    """Write the file by which people move in the table of groups."""
+    from botguard.model import default
+    from botguard.training.held_out import held_out, written
+    from botguard.training.making import save_model
+    from botguard.training.rows import read_rows
+    from kernel.errors import Misconfigured
+
+    if not args.delbot.is_file():
+        raise Misconfigured([f"{args.delbot} is not there."])
+    rows = read_rows(args.delbot, args.seed, args.keep, lambda text: print(text, file=sys.stderr, flush=True))
+    save_model(written(held_out(rows, default(), args.seed), rows.data_sha256, args.seed), args.to)
+    print(args.to)
+    return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
