@@ -16,6 +16,8 @@ STEADY_CHANGE = 0.02
 STRAIGHT_RATIO = 0.97
 """This share of the turns between steps is below three degrees."""
 EVEN_RATIO = 0.95
+LEVEL_RATIO = 0.02
+"""From this share of steps along an axis on it may be mouse keys."""
 
 
 class Plain(StrEnum):
@@ -32,7 +34,8 @@ def plain(summary: Mapping[str, float]) -> list[Plain]:
     found = []
     if summary["untrusted"]:
         found.append(Plain.UNTRUSTED)
-    if summary["steps"] - summary["still"] < FEWEST_STEPS:
+    moved = summary["steps"] - summary["still"]
+    if moved < FEWEST_STEPS or summary["level"] >= LEVEL_RATIO * moved:
         return found
     pairs = summary["g50_pairs"]
     if pairs >= FEWEST_STEPS / 2 and summary["g50_change"] / pairs < STEADY_CHANGE:

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 from prometheus_client import CollectorRegistry
 
+from botguard.behaviour import Behaviour
 from botguard.fairness.groups import Group, Place
 from botguard.fairness.rhythms import Rhythms
 from botguard.metrics import Metrics
@@ -170,9 +171,10 @@ async def _person(house: House, group: Group, number: int, address: str, behavio
         headers,
         asking,
         house.clock.now_ms(),
+        mode=Mode.ON,
         thresholds=_DEFAULT,
         device=device,
-        behaviour=behaviour,
+        behaviour=Behaviour(behaviour),
     )
     return Seen(join, settled)
 

@@ -3,17 +3,22 @@
 For ``botguard.fairness``: what the bot guard does to people must not be told by a model that knows them by heart. The
 way of training is the shipped model's own, and so is the line that makes its sums odds. Nobody has recorded mouse keys
 of an operating system; they are made here, as the systems describe them: one of eight directions at a time, at a steady
-rate, from one pixel up to eight.
+rate, from one pixel up to eight. They are weighed with the rules for plain bots and the sketches as well; of recorded
+people none breaks a rule, and none was taken for another (docs/bots.md).
 """
 
+import asyncio
 import json
 import random
+from collections.abc import Sequence
 
 import numpy as np
 
-from botguard.features import vector
+from botguard.behaviour import Behaviours
 from botguard.model import DEFAULT_SHA256, MOST_LOGIT, Model
 from botguard.rhythm.summary import Rhythm
+from botguard.sketch import SketchesHere
+from botguard.telling import Told
 from botguard.training.fitting import fit
 from botguard.training.folds import CANDIDATES
 from botguard.training.rows import Rows
@@ -27,7 +32,8 @@ KINDS = {
 }
 """Which of the recorded devices are which kind."""
 
-MADE = 60
+MADE = 240
+DAY_MS = 86_400_000
 _WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
@@ -42,13 +48,20 @@ def held_out(rows: Rows, model: Model, seed: int) -> dict[str, list[float]]:
             raw = fitted.raw(rows.values[rows.recorded(device)])
             scores += np.clip(model.slope * raw + model.shift, -MOST_LOGIT, MOST_LOGIT).tolist()
         found[kind] = sorted(round(score, 3) for score in scores)
-    made = [model.score(vector(mouse_keys(seed + number))) for number in range(MADE)]
-    found["mouse keys"] = sorted(round(score, 3) for score in made if score is not None)
+    made = asyncio.run(_weighed([mouse_keys(seed + number) for number in range(MADE)], model))
+    found["mouse keys"] = sorted(round(odds, 3) for odds in made)
     return found
 
 
-def mouse_keys(seed: int) -> dict[str, float]:
-    """Make the summary of somebody who moves the pointer by the keys of the system."""
+async def _weighed(people: Sequence[Told], model: Model) -> list[float]:
+    """Weigh people as the room does: the model, the rules for plain bots, and whether one moved as another did."""
+    behaviours = Behaviours(model, SketchesHere(DAY_MS), lambda _missing: None)
+    found = [await behaviours.weigh(str(at), told, at) for at, told in enumerate(people)]
+    return [one.odds for one in found if one.odds is not None]
+
+
+def mouse_keys(seed: int) -> Told:
+    """Make what a page tells of somebody who moves the pointer by the keys of the system."""
     dice = random.Random(seed)  # noqa: S311 (a seeded hand, no cryptography)
     rhythm, t, x, y = Rhythm(), 0.0, 400.0, 300.0
     for _ in range(dice.randint(4, 14)):
@@ -59,7 +72,7 @@ def mouse_keys(seed: int) -> dict[str, float]:
             x, y = x + pace * dx, y + pace * dy
             rhythm.move(t, x, y)
         t += dice.uniform(250, 900)
-    return rhythm.summary()
+    return Told(rhythm.summary(), tuple(rhythm.words))
 
 
 def written(scores: dict[str, list[float]], data_sha256: str, seed: int) -> bytes:

@@ -44,3 +44,13 @@ def test_scripts_that_go_straight_in_chromium_are_found() -> None:
     found = [bool(broken(list(one.moves))) for one in scripts]
 
     assert sum(found) >= 0.9 * len(found)
+
+
+def test_mouse_keys_of_a_system_break_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly straight along an axis and a diagonal, as no recorded person goes; the mutant takes them for a script."""
+    right = [(16.0 * at, 3.0 * at, 300.0) for at in range(60)]
+    down = [(2_000 + 16.0 * at, 180.0 + 3.0 * at, 300.0 + 3.0 * at) for at in range(60)]
+    assert broken([*right, *down]) == []
+
+    monkeypatch.setattr("botguard.rules.LEVEL_RATIO", 2.0)
+    assert broken([*right, *down]) == [Plain.STEADY, Plain.STRAIGHT, Plain.SAME_STEPS]

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.process, pytest.mark.browser]
 
 OFFER = "Do the short check"
 MODEL = default()
-SCRIPT = files("botguard").joinpath("static/rhythm.js").read_text(encoding="utf-8").replace("export ", "")
+SCRIPT = files("waitroom").joinpath("static/rhythm.js").read_text(encoding="utf-8").replace("export ", "")
 HEAR = f"""(() => {{ {SCRIPT}
 const {{ rhythm }} = listen(document);
 addEventListener("pagehide", () => {{ sessionStorage.heard ??= JSON.stringify(rhythm.summary()); }});
