@@ -252,14 +252,15 @@ class ShopProcess:
             self._staff = shop_staff.JoinedStaff(settings, people, parts.clock, metrics)
         # Who has a link to tickets needs no admission; what they show is behind the link, not behind the guard.
         accounts = people.accounts if people is not None and Role.HOLDS in self._roles else None
+        organisers = self._organisers()
         self.app: ASGIApp = Doors(
             fans,
-            self._organisers(),
+            organisers,
             hooks,
             self.shop.app if tickets is not None else None,
             scans,
             accounts,
-            None if self._staff is None else self._staff.room,
+            None if self._staff is None or organisers is None else self._staff.door(organisers),
         )
 
     def _organisers(self) -> ASGIApp | None:

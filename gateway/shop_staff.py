@@ -7,6 +7,10 @@ needs no admission. Imported only where it is needed: it asks a provider over HT
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from starlette.types import ASGIApp
+
+from checkout.backoffice.navigation import OFFICE
+from checkout.backoffice.office import Office
 from checkout.metrics import Metrics
 from checkout.people.staff_keys import StaffKeys
 from checkout.people.staff_sessions import StaffSession
@@ -15,11 +19,25 @@ from checkout.staffroom.room import StaffRoom
 from gateway.oidc_requests import OidcRequests
 from gateway.settings import Settings
 from gateway.shop_people import JoinedPeople
-from kernel.asgi import Scope
+from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.security_keys import KeySite
 
 CALLBACK = "/staff/callback"
+
+
+class StaffDoor:
+    """Where staff come in: the room in which they log in, and the office in which they work."""
+
+    def __init__(self, room: StaffRoom, office: Office) -> None:
+        self.room = room
+        self.office = office
+        self.routes = [*room.routes, *office.routes]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        is_office = f"{scope['path']}/".startswith(f"{OFFICE}/")
+        await (self.office if is_office else self.room)(scope, receive, send)
 
 
 class JoinedStaff:
@@ -36,7 +54,8 @@ class JoinedStaff:
             clock,
             settings.staff_role_claim or "",
         )
-        entrance = Entrance(
+        self._clock = clock
+        self._entrance = entrance = Entrance(
             people.staff_sessions,
             people.staff_people,
             identity,
@@ -55,3 +74,7 @@ class JoinedStaff:
         self.room = StaffRoom(entrance, people.staff_sessions, people.factors, keys, clock)
         self.session: Callable[[Scope], Awaitable[StaffSession | None]] = entrance.session
         self.close: Callable[[], Awaitable[None]] = identity.close
+
+    def door(self, api: ASGIApp) -> StaffDoor:
+        """Give the door; `api` is the organiser's, which the office's pages ask."""
+        return StaffDoor(self.room, Office(self._entrance, api, self._clock))

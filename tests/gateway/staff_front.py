@@ -1,19 +1,31 @@
 """A shop at which staff log in, for tests: the room, the organiser's API, a provider, and browsers with cookies."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.routing import Route
 
+from checkout.organiser.exporting import Exporting
+from checkout.organiser.exports_web import ExportsDesk
+from checkout.organiser.finding import Finding
+from checkout.organiser.funnel import Funnel
 from checkout.organiser.importing import Importing
+from checkout.organiser.letters_web import LettersDesk
+from checkout.organiser.orders_web import OrdersDesk
 from checkout.organiser.people_web import PeopleDesk
+from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
+from checkout.organiser.sales_web import SalesDesk
 from checkout.organiser.service import Organising
 from checkout.organiser.staff_web import StaffDesk
+from checkout.organiser.support import Support
+from checkout.organiser.support_web import SupportDesk
+from checkout.organiser.takings import Counting
 from checkout.organiser.web import OrganiserWeb
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import Invited
@@ -103,6 +115,18 @@ async def prove(browser: httpx.AsyncClient, key: Authenticator) -> str:
     return str(proved.json()["code"])
 
 
+def _selling(till: Tillfront, people: JoinedPeople) -> Iterator[Route]:
+    """Give the addresses of what was bought, as the shop's process joins them."""
+    parts = till.shop.parts
+    places, clock, catalogue = parts.shards, parts.clock, parts.catalogue
+    lists = (Finding(places), Queues(places), Counting(places))
+    yield from OrdersDesk(catalogue, till.tills.caring, *lists, clock).routes
+    yield from ExportsDesk(catalogue, Exporting(places)).routes
+    yield from SalesDesk(catalogue, Funnel(places), clock).routes
+    yield from SupportDesk(catalogue, Support(places, people.mails)).routes
+    yield from LettersDesk(catalogue, places, clock).routes
+
+
 @asynccontextmanager
 async def staff_front(store_url: str, folder: Path, **changes: Any) -> AsyncIterator[StaffFront]:
     """Open a shop whose staff log in at a provider of our own."""
@@ -130,11 +154,12 @@ async def staff_front(store_url: str, folder: Path, **changes: Any) -> AsyncIter
                     *StaffDesk(
                         people.staff_people, people.staff_sessions, lambda name: name == "program"
                     ).routes,
+                    *_selling(till, people),
                 ],
                 show=people.factors.show,
                 session=staff.session,
             )
             try:
-                yield StaffFront(till, people, staff, own, Doors(till.app, desk, staff=staff.room))
+                yield StaffFront(till, people, staff, own, Doors(till.app, desk, staff=staff.door(desk)))
             finally:
                 await staff.close()

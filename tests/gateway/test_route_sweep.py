@@ -13,6 +13,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from checkout.backoffice import office as office_module
+from checkout.backoffice.navigation import OFFICE
 from checkout.metrics import Metrics
 from checkout.organiser import web as module
 from checkout.organiser.rights import RIGHTS
@@ -323,7 +325,7 @@ async def test_the_staffs_room_tells_nobody_anything_without_a_session(swept: Sw
     await swept.process._parts.open()
     found = sorted(
         (method, route.path)
-        for route in swept.doors._staff.routes
+        for route in swept.doors._staff.room.routes
         for method in route.methods
         if method != "HEAD"
     )
@@ -356,6 +358,52 @@ async def test_the_staffs_room_tells_nobody_anything_without_a_session(swept: Sw
         "POST /staff/proof/options": 401,
         "POST /staff/recovery": 401,
     }
+
+
+PAGES = {
+    "GET ": "vsdoO",
+    "GET /go": "vsdoO",
+    "GET /events/{event}/sales": "vsoO",
+}
+"""Which role sees which page of the back office, below ``/staff/office``."""
+
+
+async def test_each_role_sees_the_pages_that_its_line_says_and_no_others(swept: Swept) -> None:
+    """Each page by each role, and by nobody: 403 in words, or something that is no refusal of who looks."""
+    await swept.process._parts.open()
+    pages, wrong = swept.doors._staff.office.pages, []
+    async with swept.client() as client:
+        bare = {
+            (page.method, (await client.request(page.method, named(OFFICE + page.path))).status_code)
+            for page in pages
+        }
+    for role in StaffRole:
+        async with swept.client() as client:
+            headers = await logged_in(swept, role)
+            client.headers.update(headers)
+            for page in pages:
+                form = {"csrf": headers["staff-csrf"], "key": "a-key"} if page.method == "POST" else None
+                answer = await client.request(page.method, named(OFFICE + page.path), data=form)
+                is_refused = answer.status_code == 403 and "Your role may not do this" in answer.text
+                may = role in {LETTERS[letter] for letter in PAGES[f"{page.method} {page.path}"]}
+                if is_refused is may:
+                    wrong.append((role.value, page.method, page.path, answer.status_code))
+    await swept.process.stop()
+
+    assert {f"{page.method} {page.path}" for page in pages} == set(PAGES)
+    assert bare <= {("GET", 303), ("POST", 401)}
+    assert wrong == []
+
+
+async def test_without_the_look_at_the_role_a_scanner_sees_a_sale(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: neither the office nor the API looks."""
+    monkeypatch.setattr(office_module, "allowed", lambda *_: True)
+    monkeypatch.setattr(module, "may", lambda *_: True)
+
+    with pytest.raises(AssertionError):
+        await test_each_role_sees_the_pages_that_its_line_says_and_no_others(swept)
 
 
 async def test_scanners_are_told_nothing_without_their_own_token(swept: Swept) -> None:

@@ -1,0 +1,43 @@
+"""Navigation: what there is in the office, in the order in which it is shown; who sees what says ``organiser.rights``.
+
+Pure. ``{event}`` in an address is the event that was chosen; lines without it are always there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checkout.organiser.rights import may
+from checkout.organiser.talking import PREFIX
+from checkout.people.staff import StaffRole
+
+OFFICE = "/staff/office"
+
+Need = tuple[str, str]
+"""A method and an address of the API, as in ``organiser.rights``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line. ``name``: its key in the words, ``nav.{name}``, and what a page of it calls itself."""
+
+    name: str
+    path: str
+    need: Need
+
+
+ENTRIES = (
+    Entry("home", "", ("GET", "/events")),
+    Entry("sales", "/events/{event}/sales", ("GET", "/events/{event}/report")),
+)
+
+
+def allowed(role: StaffRole, need: Need) -> bool:
+    """Tell whether a role may ask something of the API."""
+    return may(role, need[0], PREFIX + need[1])
+
+
+def lines(role: StaffRole, event: str = "") -> Iterator[tuple[str, str]]:
+    """Give names and addresses of what a role sees; what belongs to an event only where one was chosen."""
+    for entry in ENTRIES:
+        if ("{event}" in entry.path) == bool(event) and allowed(role, entry.need):
+            yield entry.name, OFFICE + entry.path.replace("{event}", event)
