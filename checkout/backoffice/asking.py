@@ -109,7 +109,7 @@ class Asking:
         is_json = "json" in headers.get("content-type", "") and octets
         plain = orjson.loads(octets) if is_json else None
         if status >= 400:
-            raise _not_done(status, plain if isinstance(plain, dict) else {})
+            raise not_done(status, plain if isinstance(plain, dict) else {})
         return Told(status, plain, headers)
 
 
@@ -135,7 +135,8 @@ def _headers(scope: Scope, session: StaffSession, wish: Wish, given: bytes) -> l
     return headers + [(name.encode(), text.encode("utf-8", "replace")) for name, text in own.items()]
 
 
-def _not_done(status: int, plain: Mapping[str, Any]) -> NotDone:
+def not_done(status: int, plain: Mapping[str, Any]) -> NotDone:
+    """Read a problem (RFC 9457)."""
     standard = {"type", "title", "status", "detail", "code"}
     more = {name: value for name, value in plain.items() if name not in standard}
     return NotDone(status, str(plain.get("code", "internal")), str(plain.get("detail", "")), more)

@@ -27,7 +27,12 @@ class Entry:
 
 ENTRIES = (
     Entry("home", "", ("GET", "/events")),
+    Entry("money-all", "/money", ("GET", "/money")),
     Entry("sales", "/events/{event}/sales", ("GET", "/events/{event}/report")),
+    Entry("orders", "/events/{event}/orders", ("GET", "/events/{event}/orders")),
+    Entry("support", "/events/{event}/support", ("GET", "/events/{event}/support")),
+    Entry("waiting", "/events/{event}/waiting", ("GET", "/events/{event}/reviews")),
+    Entry("money", "/events/{event}/money", ("GET", "/events/{event}/money")),
 )
 
 

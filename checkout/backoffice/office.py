@@ -12,18 +12,19 @@ anything. Not here: what a page asks and shows (``…_pages``), how it asks (``a
 import logging
 from collections.abc import Sequence
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from checkout.backoffice import home_page, sales_pages
-from checkout.backoffice.asking import Asking, NotDone
+from checkout.backoffice import home_page, money_pages, order_pages, sales_pages, support_pages
+from checkout.backoffice.asking import Asking, NotDone, not_done
 from checkout.backoffice.navigation import OFFICE, allowed
 from checkout.backoffice.page import POLICY, TYPES, assets, environment, texts, version
 from checkout.backoffice.presses import Presses, press_name
-from checkout.backoffice.visit import Handler, Page, Visit
+from checkout.backoffice.visit import Page, Visit
 from checkout.people.staff_sessions import StaffSession
 from checkout.requests import read_key, same_site
 from checkout.site.forms import html, read_form
@@ -36,7 +37,13 @@ from kernel.problems import raw_problem
 
 log = logging.getLogger(__name__)
 
-PAGES: Sequence[Page] = (*home_page.PAGES, *sales_pages.PAGES)
+PAGES: Sequence[Page] = (
+    *home_page.PAGES,
+    *sales_pages.PAGES,
+    *order_pages.PAGES,
+    *support_pages.PAGES,
+    *money_pages.PAGES,
+)
 
 
 class Office:
@@ -99,10 +106,8 @@ class Office:
         visit = self._visit(request, session)
         try:
             return await self._answered(page, visit)
-        except NotDone as fault:
-            return await self._wrong(visit, fault)
-        except (Refused, Unavailable) as error:
-            return await self._wrong(visit, NotDone(error.status, error.code, error.public, error.extra))
+        except Exception as error:  # noqa: BLE001 - people are told in words, the log has the rest
+            return await self._wrong(visit, told_of(error))
 
     async def _answered(self, page: Page, visit: Visit) -> Response:
         self._see_right(page, visit)
@@ -122,15 +127,10 @@ class Office:
         """Do what a form asks for; what is refused is told on the page that it came from."""
         try:
             return await page.handler(visit)
-        except NotDone as fault:
+        except (NotDone, Refused) as error:
             if page.again is None:
                 raise
-            visit.fault = fault
-            return await page.again(visit)
-        except Refused as error:
-            if page.again is None:
-                raise
-            visit.fault = NotDone(error.status, error.code, error.public, error.extra)
+            visit.fault = told_of(error)
             return await page.again(visit)
 
     def _see_right(self, page: Page, visit: Visit) -> None:
@@ -178,10 +178,15 @@ class Endpoint:
         await answer(scope, receive, send)
 
 
+def told_of(error: Exception) -> NotDone:
+    """Tell a failure as the API would."""
+    if isinstance(error, NotDone):
+        return error
+    status, _headers, body = raw_problem(error)
+    return not_done(status, orjson.loads(body))
+
+
 def _tag(request: Request) -> str:
     return negotiate(
         texts(), request.headers.get("accept-language", ""), request.query_params.get("lang", "")
     )
-
-
-__all__ = ["Handler", "Office"]

@@ -16,6 +16,8 @@ from babel.dates import format_datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from checkout.money import Money, NoSuchCurrency, shown
+from checkout.organiser.pages import is_number
+from checkout.organiser.spans import LATEST_MS
 from checkout.staffroom import page as staff_page
 from kernel.languages import Text, Texts, read_languages
 
@@ -118,9 +120,15 @@ class Writing:
         """Write a time to the second."""
         return self.moment(ms, "d MMM y, HH:mm:ss")
 
-    def field(self, ms: int) -> str:
-        """Write a time as a field ``datetime-local`` has it."""
-        return datetime.fromtimestamp(ms / 1000, self.zone).strftime("%Y-%m-%dT%H:%M")
+    def field(self, ms: int | str) -> str:
+        """Write a time as a field ``datetime-local`` has it; what is no time is written as it is."""
+        if isinstance(ms, str):
+            if not is_number(ms):
+                return ms
+            ms = int(ms)
+        if ms >= LATEST_MS:
+            return ""
+        return datetime.fromtimestamp(ms / 1000, self.zone).isoformat(timespec="minutes")[:16]
 
     def read_field(self, text: str) -> int | None:
         """Read such a field, milliseconds; None for what is none."""

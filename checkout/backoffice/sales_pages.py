@@ -36,26 +36,33 @@ REPORT = ("GET", "/events/{event}/report")
 async def sales(visit: Visit) -> Response:
     """GET /events/{event}/sales: ?span=, or ?from=&until=&step= as clocks at the hall show them."""
     event = await visit.choose_event()
-    shown: dict[str, Any] = {"report": (await visit.ask(*REPORT)).plain, "told": None, "chart": None}
+    shown: dict[str, Any] = {"report": (await visit.ask(*REPORT)).plain, "told": None, "asked": None}
     if visit.may(*SALES):
         asked = read_span(visit, event)
         query = {name: asked[name] for name in ("from_ms", "until_ms", "step")}
-        told = (await visit.ask(*SALES, query=query)).plain
-        shown |= {"asked": asked, "told": told, "chart": drawn(visit, told), "query": urlencode(query)}
-        shown["happened"] = [one for one in told["steps"] if has_something(one)]
+        shown |= {"asked": asked, "query": urlencode(query)}
+        try:
+            told = (await visit.ask(*SALES, query=query)).plain
+        except NotDone as fault:
+            if fault.code != "query-invalid":
+                raise
+            visit.fault = fault
+        else:
+            shown |= {"told": told, "chart": drawn(visit, told)}
+            shown["happened"] = [one for one in told["steps"] if has_something(one)]
     return await visit.show("sales.html", here="sales", spans=list(SPANS), steps=list(STEPS), **shown)
 
 
 def read_span(visit: Visit, event: Mapping[str, Any]) -> dict[str, str]:
-    """Read which time is asked for. Raises ``NotDone`` for a time that is none; the API refuses the rest."""
+    """Read which time is asked for; what is none is handed on as it is, and the API refuses it."""
     given = visit.request.query_params
-    word, step = given.get("span", ""), given.get("step", "")
-    if word not in SPANS and (given.get("from") or given.get("until")):
-        from_ms = visit.writing.read_field(given.get("from", ""))
-        until_ms = visit.writing.read_field(given.get("until", ""))
-        if from_ms is None or until_ms is None:
-            raise NotDone(422, "query-invalid", "Say both times.")
-        return _asked("", from_ms, until_ms, step)
+    word = given.get("span", "")
+    if word not in SPANS and ("from" in given or "until" in given):
+        times = {name: visit.writing.read_field(given.get(name, "")) for name in ("from", "until")}
+        asked = {f"{name}_ms": given.get(name, "") if ms is None else str(ms) for name, ms in times.items()}
+        from_ms, until_ms = times["from"], times["until"]
+        fits = "minute" if from_ms is None or until_ms is None else fitting(until_ms - from_ms)
+        return {"span": "", "step": given.get("step") or fits, **asked}
     word = word if word in SPANS else USUAL
     # The minute that is running is shown as well.
     until_ms = (visit.now_ms // MINUTE + 1) * MINUTE
@@ -63,11 +70,7 @@ def read_span(visit: Visit, event: Mapping[str, Any]) -> dict[str, str]:
     from_ms = (
         until_ms - long_ms if long_ms else min(event["sale_from_ms"] // MINUTE * MINUTE, until_ms - HOUR)
     )
-    return _asked(word, from_ms, until_ms, usual or fitting(until_ms - from_ms))
-
-
-def _asked(word: str, from_ms: int, until_ms: int, step: str) -> dict[str, str]:
-    step = step or fitting(until_ms - from_ms)
+    step = usual or fitting(until_ms - from_ms)
     return {"span": word, "from_ms": str(from_ms), "until_ms": str(until_ms), "step": step}
 
 

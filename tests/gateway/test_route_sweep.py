@@ -363,7 +363,21 @@ async def test_the_staffs_room_tells_nobody_anything_without_a_session(swept: Sw
 PAGES = {
     "GET ": "vsdoO",
     "GET /go": "vsdoO",
+    "GET /money": "oO",
     "GET /events/{event}/sales": "vsoO",
+    "GET /events/{event}/orders": "soO",
+    "GET /events/{event}/orders/{order}": "soO",
+    "POST /events/{event}/orders/{order}/refunds": "oO",
+    "POST /events/{event}/orders/{order}/refunds/retry": "oO",
+    "POST /events/{event}/orders/{order}/letters/resend": "soO",
+    "POST /events/{event}/orders/{order}/tickets/reissue": "soO",
+    "POST /events/{event}/orders/{order}/tickets/withdraw": "oO",
+    "POST /events/{event}/orders/{order}/release": "soO",
+    "POST /events/{event}/orders/{order}/refuse": "soO",
+    "GET /events/{event}/support": "soO",
+    "POST /events/{event}/support": "soO",
+    "GET /events/{event}/waiting": "soO",
+    "GET /events/{event}/money": "oO",
 }
 """Which role sees which page of the back office, below ``/staff/office``."""
 
