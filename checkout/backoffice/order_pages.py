@@ -104,14 +104,14 @@ async def refund(visit: Visit) -> Response:
         if fault.code in SAID_ALREADY and any(one["refund"] == visit.key for one in case["refunds"]):
             return _back(visit, "refund-there")
         raise
-    return _back(visit, "refund-wanted" if told.status == 202 else "refund-done")
+    return _back(visit, f"refund-{told.plain['state']}")
 
 
 async def retry(visit: Visit) -> Response:
     """POST …/refunds/retry: ``refund``, ``code``."""
     names = {"refund": visit.field("refund")}
     told = await visit.ask("POST", RETRY, names=names, plain={}, code=visit.field("code"))
-    return _back(visit, "refund-wanted" if told.status == 202 else "refund-done")
+    return _back(visit, f"refund-{told.plain['state']}")
 
 
 def read_amount(text: str, currency: str) -> int:

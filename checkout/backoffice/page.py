@@ -13,6 +13,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime
+from babel.numbers import format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from checkout.money import Money, NoSuchCurrency, shown
@@ -142,4 +143,4 @@ class Writing:
         """Write a share in percent, a dash where there is none."""
         if ratio is None:
             return "–"
-        return Texts(self.tag, {}).number(round(ratio * 100, 1)) + " %"
+        return str(format_percent(ratio, locale=self.tag, decimal_quantization=False))

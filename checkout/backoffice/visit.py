@@ -23,6 +23,8 @@ from checkout.staffroom.entrance import to
 
 PERMISSIONS = "publickey-credentials-get=(self), camera=(), microphone=(), geolocation=()"
 KEY_OCTETS = 18
+OTHERS_MOST = 200
+"""Events that can be chosen from any page; with more, people choose on the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Visit:
         self.fault: NotDone | None = None
         self.writing = Writing(tag)
         self.event: Mapping[str, Any] | None = None
+        self.others: Sequence[Mapping[str, Any]] = ()
         self._secret = secret
         self._asking = asking
 
@@ -87,6 +90,9 @@ class Visit:
         if self.event is None:
             self.event = (await self.ask("GET", "/events/{event}")).plain
             venues = (await self.ask("GET", "/venues")).plain["venues"]
+            others = (await self.ask("GET", "/events")).plain["events"]
+            if 1 < len(others) <= OTHERS_MOST:
+                self.others = sorted(others, key=lambda one: int(one["starts_ms"]))
             zones = {venue["id"]: venue["time_zone"] for venue in venues}
             self.writing = Writing(self.tag, zones.get(self.event["venue_id"], "UTC"))
         return self.event
@@ -116,7 +122,7 @@ class Visit:
             "here": "", "typed": self._typed, "field": self.writing.field, **shown,
             "own": self.session, "t": words.text, "words": words, "raw": words.raw, "w": self.writing,
             "event": self.event, "office": OFFICE, "lines": list(lines(self.session.role)), "may": self.may,
-            "event_lines": self._event_lines(), "now_ms": self.now_ms, "fault": self._faults(),
+            "event_lines": self._event_lines(), "others": self.others, "now_ms": self.now_ms, "fault": self._faults(),
             "said": self._said(asked.get("said", ""), asked.get("paper", "")), "new_key": self._new_key,
         }  # fmt: skip
         text = environment().get_template(template).render(values)

@@ -1,4 +1,4 @@
-"""A back office over a shop that takes money (``order_desks``): its pages, its API behind them, and people's browsers."""
+"""A back office over a shop that takes money (``order_desks``): its pages, the API behind them, and browsers."""
 
 import re
 import secrets
