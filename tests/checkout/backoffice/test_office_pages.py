@@ -64,18 +64,18 @@ async def test_the_figures_are_those_of_sql(shop_url: str, store_url: str, tmp_p
 
 
 async def test_figures_that_are_off_by_one_would_be_found(
-    shop_url: str, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_url: str, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant: an amount is written with one cent too much."""
     right = Writing.money
     monkeypatch.setattr(Writing, "money", lambda own, minor, of: right(own, (minor or 0) + 1, of))
 
     with pytest.raises(AssertionError):
-        await test_the_figures_are_those_of_sql(shop_url, store_url, tmp_path)
+        await test_the_figures_are_those_of_sql(quick_url, store_url, tmp_path)
 
 
 async def test_a_span_that_cannot_be_is_told_on_the_page(
-    shop_url: str, store_url: str, tmp_path: Path
+    quick_url: str, store_url: str, tmp_path: Path
 ) -> None:
     """Whatever is in the address, the page stays, says what is wrong, and shows the hall."""
     asked: list[tuple[dict[str, str], int]] = [
@@ -91,7 +91,7 @@ async def test_a_span_that_cannot_be_is_told_on_the_page(
         ({"from": "0001-01-01T00:00", "until": "9999-12-31T23:59"}, 422),
         ({"from": "2027-01-01T00:00", "until": "2027-12-01T00:00", "step": "minute"}, 422),
     ]
-    async with opened(shop_url, store_url, tmp_path) as own:
+    async with opened(quick_url, store_url, tmp_path) as own:
         ida = await own.enter()
         found = [await ida.look("/sales", **query) for query, _ in asked]
 
@@ -100,9 +100,9 @@ async def test_a_span_that_cannot_be_is_told_on_the_page(
     assert all(('id="steps"' in one.text) is (one.status_code == 200) for one in found)
 
 
-async def test_each_role_sees_its_part(shop_url: str, store_url: str, tmp_path: Path) -> None:
+async def test_each_role_sees_its_part(quick_url: str, store_url: str, tmp_path: Path) -> None:
     """A viewer the hall and no course, support no money; what nobody may see has no line in the navigation."""
-    async with opened(shop_url, store_url, tmp_path) as own:
+    async with opened(quick_url, store_url, tmp_path) as own:
         await own.desk.shop.paid()
         seen = {}
         for role in StaffRole:
@@ -125,9 +125,9 @@ async def test_each_role_sees_its_part(shop_url: str, store_url: str, tmp_path: 
     assert seen == {"viewer": "s", "support": "sosw", "scanner": "", "organiser": "soswm", "owner": "soswm"}
 
 
-async def test_one_order_has_all_that_belongs_to_it(shop_url: str, store_url: str, tmp_path: Path) -> None:
+async def test_one_order_has_all_that_belongs_to_it(quick_url: str, store_url: str, tmp_path: Path) -> None:
     """Seats, tries, refunds, disputes, tickets, the story; what somebody has to look at is on its own page."""
-    async with opened(shop_url, store_url, tmp_path, judge=Doubtful()) as own:
+    async with opened(quick_url, store_url, tmp_path, judge=Doubtful()) as own:
         kim = await own.desk.shop.order("kim", 30)
         await own.desk.shop.pay(kim, buyer="kim")
         waits = await (await own.enter(StaffRole.SUPPORT)).look("/waiting")
@@ -154,7 +154,7 @@ async def test_one_order_has_all_that_belongs_to_it(shop_url: str, store_url: st
 
 
 async def test_an_order_is_found_and_a_mail_address_stands_in_no_address(
-    shop_url: str, store_url: str, tmp_path: Path
+    quick_url: str, store_url: str, tmp_path: Path
 ) -> None:
     """What may stand in an address becomes one; a mail address is answered where it was sent to."""
 
@@ -166,7 +166,7 @@ async def test_an_order_is_found_and_a_mail_address_stands_in_no_address(
             return [order] if address == "ann@example.org" else []
 
     order = ""
-    async with opened(shop_url, store_url, tmp_path, mails=Known()) as own:
+    async with opened(quick_url, store_url, tmp_path, mails=Known()) as own:
         order = (await own.desk.shop.paid("ann", 0))["order"]
         ida = await own.enter(StaffRole.SUPPORT)
         sent = await ida.send("/support", find="Stalls, row A, 1")
@@ -182,9 +182,9 @@ async def test_an_order_is_found_and_a_mail_address_stands_in_no_address(
     assert (wrong.status_code, "find: it must be" in wrong.text) == (422, True)
 
 
-async def test_the_end_of_a_cancelled_event_is_told(shop_url: str, store_url: str, tmp_path: Path) -> None:
+async def test_the_end_of_a_cancelled_event_is_told(quick_url: str, store_url: str, tmp_path: Path) -> None:
     """How far it is, until everything that was paid is back."""
-    async with opened(shop_url, store_url, tmp_path) as own:
+    async with opened(quick_url, store_url, tmp_path) as own:
         await own.desk.shop.paid()
         ida = await own.enter()
         before = await ida.look("/money")
