@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from checkout.backoffice.asking import NotDone
 from checkout.backoffice.navigation import OFFICE, lines
+from checkout.backoffice.page import Writing
 from checkout.backoffice.visit import Page, Visit
 
 
@@ -15,8 +16,13 @@ async def home(visit: Visit) -> Response:
     order = sorted(
         events, key=lambda one: (one["starts_ms"] < visit.now_ms, abs(one["starts_ms"] - visit.now_ms))
     )
+    zones = {venue["id"]: venue["time_zone"] for venue in (await visit.ask("GET", "/venues")).plain["venues"]}
+    times = {
+        one["id"]: Writing(visit.tag, zones.get(one["venue_id"], "UTC")).moment(one["starts_ms"])
+        for one in order
+    }
     first = next((path for _, path in lines(visit.session.role, "{event}")), "")
-    return await visit.show("home.html", here="home", events=order, first=first)
+    return await visit.show("home.html", here="home", events=order, first=first, times=times)
 
 
 async def go(visit: Visit) -> Response:
@@ -31,4 +37,7 @@ async def go(visit: Visit) -> Response:
 
 
 _EVENTS = (("GET", "/events"),)
-PAGES: Sequence[Page] = (Page("GET", "", home, _EVENTS), Page("GET", "/go", go, _EVENTS))
+PAGES: Sequence[Page] = (
+    Page("GET", "", home, (*_EVENTS, ("GET", "/venues"))),
+    Page("GET", "/go", go, _EVENTS),
+)

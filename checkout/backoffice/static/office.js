@@ -42,3 +42,6 @@ if (window.PublicKeyCredential) {
 for (const select of document.querySelectorAll("select[data-go]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+/* Where a picture is wider than the window, its newest end is seen first. */
+for (const drawn of document.querySelectorAll(".chart .drawn")) drawn.scrollLeft = drawn.scrollWidth;
