@@ -67,6 +67,7 @@ async def _look(url: str, store_url: str, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     async with opened(url, store_url, folder, judge=Doubtful()) as own:
         made = await run(own.desk)
+        await own.desk.other_event("winter")
         doubtful = await own.desk.shop.order("kim", 31)
         await own.desk.shop.pay(doubtful, buyer="kim")
         for tag in LANGUAGES:

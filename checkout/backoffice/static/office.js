@@ -38,10 +38,5 @@ if (window.PublicKeyCredential) {
   }
 }
 
-/* Another event or another span is shown as soon as it is chosen. */
-for (const select of document.querySelectorAll("select[data-go]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
-}
-
 /* Where a picture is wider than the window, its newest end is seen first. */
 for (const drawn of document.querySelectorAll(".chart .drawn")) drawn.scrollLeft = drawn.scrollWidth;
