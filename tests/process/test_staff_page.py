@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import CDPSession, Page, async_playwright
+from playwright.async_api import CDPSession, Page, async_playwright, expect
 from playwright.sync_api import Browser, Route
 
 from bench import axe
@@ -153,9 +153,7 @@ async def test_a_key_that_makes_sure_of_nobody_is_refused(store_url: str, tmp_pa
         await own.plug_in(isUserVerified=False)
         await own.log_in()
         await own.add_key("Blue")
-        await own.page.wait_for_function(
-            "() => document.getElementById('fault').textContent.startsWith('That did not work')"
-        )
+        await expect(own.page.locator("#fault")).to_contain_text("That did not work")
         keys = await own.page.locator("#keys li").count()
 
     assert keys == 0
@@ -188,7 +186,7 @@ async def test_a_key_is_taken_away_by_a_recovery_code_and_never_the_last(
         await row.locator("summary").click()
         await row.locator("input[name=code]").fill(codes[2])
         await row.locator("form button:not([type])").click()
-        await page.wait_for_function("() => document.querySelectorAll('#keys li').length === 1")
+        await expect(page.locator("#keys li")).to_have_count(1)
         left = await page.inner_text("#keys li b")
         await page.click(".top button")
         await page.wait_for_selector("a.button")
