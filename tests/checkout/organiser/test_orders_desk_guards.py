@@ -153,7 +153,7 @@ async def test_what_goes_back_by_itself_is_not_given_back_once_more(
             monkeypatch.setattr(returning, "OrderState", any_state)
         late = await desk.refund(paper["order"], "k1")
         monkeypatch.undo()
-        await desk.shop.settle(4)
+        await desk.shop.settle()
         left = desk.shop.bank.net_minor(paper["order"])
 
     assert (early.status_code, early.json()["left_minor"]) == (409, 0)
