@@ -51,6 +51,7 @@ NAMES = {
     "bots-ece": "how far the model's odds lie from the truth on devices never seen",
     "bots-recall-chromium": "share of scripts in a real Chromium found at 1 % of people wrongly suspected",
     "bots-replay": "replays of people's movements that the sketches know again, in percent",
+    "bots-share": "share of the admissions that scripted bots get under each policy, in percent; and people kept out",
     "bots-score": "time of one score in µs",
     "bots-features": "time to make the features of one summary in µs",
 }

@@ -162,6 +162,13 @@ def _sockets(pid: int) -> int:
     return found
 
 
+def _toml(value: object) -> str:
+    """Write a value as TOML has it: JSON's words, but for tables."""
+    if not isinstance(value, Mapping):
+        return json.dumps(value)
+    return "{" + ", ".join(f"{name} = {_toml(inner)}" for name, inner in value.items()) + "}"
+
+
 @contextmanager
 def demo(
     bench: Bench,
@@ -191,7 +198,7 @@ def demo(
         "join_burst": 6000,
         **(room or {}),
     }
-    rows = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
+    rows = [f"{name} = {_toml(value)}" for name, value in fields.items()]
     rooms.write_text(f"[rooms.{ROOM}]\n" + "\n".join(rows) + "\n" + (sale.toml() if sale else ""))
     # With its parent's number it ends when we do, whatever kills us.
     command = [

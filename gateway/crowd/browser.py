@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from gateway.crowd.bots.guise import Guise
 from gateway.crowd.clock import WallClock
 from gateway.crowd.law import Library
 from gateway.crowd.observed import LATER, Failed, FanFile, Observed, Outcome, Route
@@ -28,6 +29,7 @@ JSON = b"application/json"
 HTML = b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 NAVIGATION = b"sec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\n"
 AGENT = b"user-agent: Mozilla/5.0 (compatible; waitroom-crowd)\r\n"
+TOO_MANY = 429
 HOUSEHOLD = 3
 """Fans that share one address, as behind a home's router."""
 
@@ -83,6 +85,7 @@ class Venue:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     sleepers: set["asyncio.Task[Any]"] = field(default_factory=set)
     banks: dict[tuple[str, int], Wire] = field(default_factory=dict)
+    rings: dict[tuple[str, int], Any] = field(default_factory=dict)  # what bots of one owner share
 
     def wire_for_one(self) -> Asker:
         """Give the wire that one fan speaks over: everybody's, or one of its own."""
@@ -138,7 +141,7 @@ class Venue:
 class Browser:
     """One browser with its jar of cookies."""
 
-    __slots__ = ("_address", "cookies", "file", "notes", "plan", "random", "venue", "wire")
+    __slots__ = ("_act", "_address", "cookies", "file", "guise", "notes", "plan", "random", "venue", "wire")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Open a browser with no cookies."""
@@ -149,17 +152,21 @@ class Browser:
         self.random = random
         self.wire = venue.wire_for_one()
         self.cookies: dict[bytes, bytes] = {}
+        self.guise: Guise | None = None  # what it wears in a crowd that has bots
         address = file.index // HOUSEHOLD  # from 198.18.0.0/15, set aside for load tests (RFC 2544)
         text = f"x-forwarded-for: 198.{18 + (address >> 16 & 1)}.{address >> 8 & 255}.{address & 255}\r\n"
         self._address = text.encode() if self.plan.forwarded else b""
+        self._act = b"origin: %s\r\nsec-fetch-site: same-origin\r\n" % self.plan.url.rstrip("/").encode()
 
     def head(self, accept: bytes, body: bytes | None, extra: bytes, *, cookies: bool) -> bytes:
         """The header lines of one request."""
-        lines = [AGENT, b"accept: ", accept, b"\r\n", self._address, extra]
+        guise = self.guise
+        worn, act = (AGENT + self._address, self._act) if guise is None else (guise.head, guise.act)
+        lines = [worn, b"accept: ", accept, b"\r\n", extra]
         if cookies and self.cookies:
             lines += [b"cookie: ", b"; ".join([b"%s=%s" % pair for pair in self.cookies.items()]), b"\r\n"]
         if body is not None:
-            lines += [b"origin: ", self.plan.url.rstrip("/").encode(), b"\r\nsec-fetch-site: same-origin\r\n"]
+            lines.append(act)
         if body:
             lines.append(b"content-type: application/json\r\n")
         return b"".join(lines)
@@ -256,6 +263,7 @@ class Browser:
             until_s=answer.answered_at,
         )
         self.notes.refusals[route, answer.status] += 1
+        self.file.put_off += answer.status == TOO_MANY and route in {Route.JOIN, Route.CHECK}
         if answer.status >= 500:
             self.notes.failures.append(failed)
         if answer.status in LATER and not told:

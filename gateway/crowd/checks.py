@@ -7,6 +7,7 @@ sells seats, the checks of ``seats.checks`` come after them, and those of ``seat
 
 from collections.abc import Callable, Sequence
 
+from gateway.crowd.bots.shares import judge_bots
 from gateway.crowd.checks_answers import documents_agree, later_says_when, no_failures, outcomes_allowed
 from gateway.crowd.checks_door import admitted_once, door_shut, rate_exact, sessions_exact
 from gateway.crowd.checks_line import called_in_order, no_place_lost, nobody_overtaken, numbers_unique
@@ -37,5 +38,6 @@ CHECKS: Sequence[Check] = (
 
 
 def judge(observed: Observed) -> list[Verdict]:
-    """Run every check; those of seats where seats were sold, those of payments where something was paid."""
-    return [check(observed) for check in CHECKS] + judge_seats(observed) + judge_paid(observed)
+    """Run every check; those of seats, of payments and of bots where there were any."""
+    found = [check(observed) for check in CHECKS]
+    return [*found, *judge_seats(observed), *judge_paid(observed), *judge_bots(observed)]

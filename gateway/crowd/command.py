@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from gateway.crowd.books import admissions_of
+from gateway.crowd.bots.kinds import DEFAULT_KINDS, read_ratio
 from gateway.crowd.crowd import Hooks, Result, Unreachable, run_crowd
 from gateway.crowd.observed import Observed
 from gateway.crowd.plan import (
@@ -32,6 +33,7 @@ from gateway.crowd.plan import (
     faults,
     is_loopback,
     read_errands,
+    read_kinds,
     read_manners,
     read_mix,
 )
@@ -144,6 +146,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write what was asked and told of each seat, for the shop's own checker; a file for each event",
     )
+    parser.add_argument(
+        "--bots", default="0%", metavar="SHARE", help="so much of the crowd are bots, as 50%% (0%%: none)"
+    )
+    parser.add_argument(
+        "--kinds",
+        help="shares of the kinds of bots, as mimic=60,solver=40, or their names only; known: "
+        + ", ".join(DEFAULT_KINDS),
+    )
+    parser.add_argument(
+        "--places", type=int, metavar="N", help="the sale is over when so many were admitted (it goes on)"
+    )
+    parser.add_argument(
+        "--passes",
+        default=plan.passes,
+        metavar="TEXT",
+        help="how a token begins that the room's stand-in for a provider of checks takes (there is none)",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON; - for stdout")
 
@@ -208,6 +227,10 @@ def plan_of(args: argparse.Namespace) -> Plan:
         settle_s=args.settle,
         event=args.event,
         alone=args.alone,
+        bots=read_ratio(args.bots),
+        kinds=read_kinds(args.kinds) if args.kinds else DEFAULT_KINDS,
+        places=args.places,
+        passes=args.passes,
     )
 
 

@@ -8,6 +8,7 @@ Not here: what a fan does (``scripts``), what the checks say (``checks``), how i
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,13 +17,16 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from gateway.crowd.bots.guise import dress
+from gateway.crowd.bots.kinds import Kind
+from gateway.crowd.bots.proving import prove
 from gateway.crowd.browser import Asker, Venue, members
 from gateway.crowd.checks import judge
 from gateway.crowd.clock import WallClock
 from gateway.crowd.fan import Fan
 from gateway.crowd.law import read_keys
 from gateway.crowd.observed import Bundle, Counted, FanFile, Observed, Outage, Outcome, Route
-from gateway.crowd.plan import Drill, Limits, Plan, errands, faults, manners, scripts
+from gateway.crowd.plan import Drill, Limits, Plan, Script, errands, faults, kinds, manners, scripts
 from gateway.crowd.scripts import play
 from gateway.crowd.seats.booked import Booked
 from gateway.crowd.seats.checks_paid import is_settled
@@ -117,14 +121,18 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         check_sockets(plan.fans)
     random = Random(plan.seed)
     times = arrivals(plan.shape, plan.fans, plan.duration_s, random)
-    kinds = scripts(plan.mix, plan.fans, random)
+    told = scripts(plan.mix, plan.fans, random)
     # Of their own chance, so that a seed brings the same fans at the same moments whatever is sold.
     wanted = errands(plan.errands, plan.fans, Random(f"{plan.seed}/errands"))
     ways = manners(plan.manners, plan.fans, Random(f"{plan.seed}/manners"))
+    bots = kinds(plan.bots, plan.kinds, plan.fans, Random(f"{plan.seed}/bots"))
     files = [
-        FanFile(index, kind, at_s, errand=errand, manner=way)
-        for index, (kind, at_s, errand, way) in enumerate(zip(kinds, times, wanted, ways, strict=True))
+        FanFile(index, script, at_s, errand=errand, manner=way, kind=kind)
+        for index, (script, at_s, errand, way, kind) in enumerate(
+            zip(told, times, wanted, ways, bots, strict=True)
+        )
     ]
+    _count_off(files)
     zero = hooks.seconds()
 
     def seconds() -> float:
@@ -139,6 +147,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
     try:
         venue.archive.keys = await _knock(venue)
         venue.observed.limits = _limits(plan.limits, await watch.limits())
+        venue.observed.policy = watch.policy
         zero, cpu_s = hooks.seconds(), time.process_time()
         venue.observed.wall_ms = hooks.wall_ms()
         if hooks.closing is not None:
@@ -209,10 +218,21 @@ class _Field:
             if self._venue.closing.is_set():
                 file.outcome = Outcome.OUTSIDE
                 continue
-            fan = Fan(self._venue, file, Random(f"{self._venue.plan.seed}/{file.index}"))
+            fan = self._fan(file)
             task = asyncio.create_task(play(fan))
             self._running.add(task)
             task.add_done_callback(lambda task, fan=fan: self._gone(task, fan))  # type: ignore[misc]
+
+    def _fan(self, file: FanFile) -> Fan:
+        """Make a fan; among bots everybody wears something."""
+        plan = self._venue.plan
+        fan = Fan(self._venue, file, Random(f"{plan.seed}/{file.index}"))
+        if plan.bots:
+            worn = Random(f"{plan.seed}/guise/{file.index}")
+            fan.guise = dress(file.kind, file.nth, file.index, plan.url.rstrip("/"), worn)
+        if file.kind is None:
+            fan.prove = prove
+        return fan
 
     def _gone(self, task: "asyncio.Task[None]", fan: Fan) -> None:
         self._running.discard(task)
@@ -261,6 +281,16 @@ class _Field:
             requests=sum(counts.total() for counts in observed.requests.values()),
             sockets=self._venue.wire.sockets if isinstance(self._venue.wire, Wire) else 0,
         )
+
+
+def _count_off(files: Sequence[FanFile]) -> None:
+    """Number everybody among those of their kind, who came first first."""
+    seen: Counter[Kind | None] = Counter()
+    for file in files:
+        file.nth = seen[file.kind]
+        if file.kind is not None:
+            file.script, file.errand, file.manner = Script.STEADY, None, None
+        seen[file.kind] += 1
 
 
 async def _call_roll(fans: Sequence[Fan]) -> None:

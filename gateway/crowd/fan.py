@@ -6,6 +6,7 @@ the room comes up again knowing less than it did (design.md, section 8). In whic
 """
 
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -47,7 +48,7 @@ class Page:
 class Fan(Browser):
     """One person in line."""
 
-    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "sid", "ticket", "token")
+    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "prove", "sid", "ticket", "token")
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Set off with an empty jar and no page open."""
@@ -59,6 +60,7 @@ class Fan(Browser):
         self.expires_s = 0.0  # the admission's end, by the crowd's clock
         self.is_closing = False  # the line's end was announced
         self.has_receipt = False
+        self.prove: Callable[[Fan], Awaitable[bool]] | None = None  # does the check; None: nobody does it
 
     async def browse(self) -> None:
         """Come by the origin's own address; without an admission the room must answer."""
@@ -73,9 +75,10 @@ class Fan(Browser):
             return mark.encode() in answer.body
         return self.venue.room_path not in answer.body and b'"waiting":true' not in answer.body
 
-    async def join(self, *, copies: int = 1) -> None:
-        """Ask for a place, ``copies`` times at once under one idempotency key."""
-        key = f"idempotency-key: {self.random.getrandbits(128):032x}\r\n".encode()
+    async def join(self, *, copies: int = 1) -> bytes:
+        """Ask for a place, ``copies`` times at once under one idempotency key, which is given back."""
+        name = f"{self.random.getrandbits(128):032x}".encode()
+        key = b"idempotency-key: " + name + b"\r\n"
         path = self.venue.room_path + b"/join"
         while True:
             answers: list[Answer] = await both(
@@ -94,6 +97,9 @@ class Fan(Browser):
         self.file.joined_s = min(answer.answered_at for answer, _ in told)
         if len({(said["run"], said["number"]) for _, said in told}) > 1:
             self.file.faults.append("two joins under one idempotency key got two numbers")
+        if self.file.was_suspect and self.prove is not None:
+            await self.prove(self)
+        return name
 
     async def _not_yet(self, answer: Answer) -> None:
         said = members(answer)
@@ -110,6 +116,7 @@ class Fan(Browser):
     def _take(self, said: dict[str, Any]) -> None:
         file = self.file
         file.run, file.number, file.lane = str(said["run"]), int(said["number"]), str(said["lane"])
+        file.was_suspect = file.was_suspect or file.lane == "suspect"
         self.ticket = str(said["ticket"])
 
     async def look(self, page: Page) -> bool:

@@ -80,13 +80,15 @@ def figures(observed: Observed) -> Figures:
     waits = [
         (file.script, file.number, file.admitted_s - file.joined_s)
         for file in observed.fans
-        if file.admitted_s is not None and file.joined_s is not None
+        if file.kind is None and file.admitted_s is not None and file.joined_s is not None
     ]
     requests = sum(counts.total() for counts in observed.requests.values())
     seconds = int(observed.ended_s) + 1
     outcomes: dict[Script, Counter[Outcome]] = {script: Counter() for script in Script}
     matched: Counter[Script] = Counter()
     for file in observed.fans:
+        if file.kind is not None:
+            continue  # what became of bots is told by ``bots.shares``
         outcomes[file.script][file.outcome or Outcome.FAILED] += 1
         matched[file.script] += file.matched
     return Figures(

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from gateway.crowd.bots.kinds import Kind
 from gateway.crowd.law import Document
 from gateway.crowd.paying import Manner
 from gateway.crowd.plan import Errand, Limits, Script
@@ -46,6 +47,8 @@ EXPECTED: Mapping[Script, frozenset[Outcome]] = MappingProxyType(
         Script.BAD: frozenset({Outcome.REFUSED}),
     }
 )
+BOTS_END = EXPECTED[Script.STEADY] | {Outcome.REFUSED}
+"""A bot gets in or is turned away; either way the room kept its promises."""
 UNDECIDED = frozenset({Outcome.WAITING, Outcome.OUTSIDE, Outcome.OVER})
 """The crowd ended before the script did: neither as expected nor against it."""
 
@@ -59,6 +62,7 @@ class Route(StrEnum):
     TICKET = "ticket"
     CLAIM = "claim"
     LEAVE = "leave"
+    CHECK = "check"  # by which a place leaves the lane suspect
     DRAW = "draw"
     RECEIPT = "receipt"
     SHOP = "shop"
@@ -104,12 +108,17 @@ class FanFile:
     errand: Errand | None = None
     manner: Manner | None = None  # how it pays, where it comes to that
     ending: Ending | None = None  # of the errand; None where the fan did not come to it
+    kind: Kind | None = None  # of bot; None is a person
+    nth: int = 0  # among those of its kind
+    was_suspect: bool = False  # began in the lane suspect
+    put_off: int = 0  # how often a join or a check of it was one too many from its network or browser
     faults: list[str] = field(default_factory=list)
 
     @property
     def matched(self) -> bool:
         """True when the fan's day went as its script says, without a fault on the way."""
-        return self.outcome in EXPECTED[self.script] and not self.faults
+        expected = EXPECTED[self.script] if self.kind is None else BOTS_END
+        return self.outcome in expected and not self.faults
 
     @property
     def undecided(self) -> bool:
@@ -187,6 +196,16 @@ class Turned(NamedTuple):
     at_s: float
 
 
+class Checked(NamedTuple):
+    """What came of one answer to a check, or of asking for one; `outcome` is the room's word."""
+
+    fan: int
+    way: str
+    outcome: str
+    cpu_s: float
+    usd: float
+
+
 class Failed(NamedTuple):
     """A request was put off or ended in a 5xx, or without an answer."""
 
@@ -252,6 +271,8 @@ class Observed:
     stays: dict[str, Stay] = field(default_factory=dict)
     turned: list[Turned] = field(default_factory=list)
     failures: list[Failed] = field(default_factory=list)
+    checks: list[Checked] = field(default_factory=list)
+    policy: str = ""  # what the room does with bots, as its operator's port says
     hasty: list[Failed] = field(default_factory=list)  # 202, 429 or 503 that did not say when to come back
     refusals: Counter[tuple[Route, int]] = field(
         default_factory=Counter

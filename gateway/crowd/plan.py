@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway.crowd.bots.kinds import DEFAULT_KINDS, Kind
 from gateway.crowd.paying import Manner
 
 ROOM_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -96,7 +97,7 @@ NO_ERRANDS = "none"
 """Instead of shares: fans only look at the origin's pages, whatever it sells; or pay for nothing."""
 
 EVENT_LETTERS = ROOM_LETTERS
-Chosen = TypeVar("Chosen", Script, Errand, Manner)
+Chosen = TypeVar("Chosen", Script, Errand, Manner, Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ class Plan:
     follow_s: float = 10.0  # who watches the hall does so for about this long
     ends_wait_s: float = 150.0  # a fan waits for the end of its hold only where holds last at most this long
     alone: bool = False  # nobody but the crowd buys, so a refusal that no fan explains is wrong
+    bots: float = 0.0  # so much of the crowd are bots; with any, people wear their browsers' headers
+    kinds: Mapping[Kind, float] = field(default_factory=lambda: DEFAULT_KINDS)
+    places: int | None = None  # the sale is over when so many were admitted
+    passes: str = ""  # how a token begins that the room's stand-in for a provider takes; '' knows of none
     limits: Limits = Limits()
     operator_url: str | None = None
     operator_token: str | None = field(default=None, repr=False)
@@ -195,8 +200,20 @@ def faults(plan: Plan) -> list[str]:
         found.append(f"The event {plan.event!r} is not an event's id.")
     if not all(0 <= lasts_s <= 3600 for lasts_s in (plan.follow_s, plan.ends_wait_s, plan.settle_s)):
         found.append("Watching the hall, waiting for a hold's end and settling last between 0 s and an hour.")
+    found += _faults_of_bots(plan)
     paths = (plan.target, plan.prefix, plan.finish_path)
     found += [f"The path {path!r} is not a path on the origin." for path in paths if not _is_path(path)]
+    return found
+
+
+def _faults_of_bots(plan: Plan) -> list[str]:
+    found = []
+    if not 0 <= plan.bots <= 1:
+        found.append("Bots are between none and all of the crowd.")
+    if any(share < 0 for share in plan.kinds.values()) or (plan.bots and not sum(plan.kinds.values()) > 0):
+        found.append("The kinds of bots need at least one with a share above zero, and none below it.")
+    if plan.places is not None and plan.places < 1:
+        found.append("A sale has at least one place.")
     return found
 
 
@@ -237,6 +254,12 @@ def read_manners(text: str) -> dict[Manner, float]:
     return {} if text.strip() == NO_ERRANDS else _shares(text, Manner, "ways to pay")
 
 
+def read_kinds(text: str) -> dict[Kind, float]:
+    """Read ``mimic=60,solver=40`` or ``mimic,solver``; kinds that are not named do not come. Raises ValueError."""
+    named = ",".join(part if "=" in part else f"{part}=1" for part in text.split(","))
+    return _shares(named, Kind, "kinds of bots")
+
+
 def _shares(text: str, kind: type[Chosen], what: str) -> dict[Chosen, float]:
     shares: dict[Chosen, float] = {}
     for part in text.split(","):
@@ -269,6 +292,15 @@ def manners(shares: Mapping[Manner, float], fans: int, random: Random) -> list[M
     if not any(share > 0 for share in shares.values()):
         return [None] * fans
     return [*_dealt(shares, list(Manner), fans, random)]
+
+
+def kinds(bots: float, shares: Mapping[Kind, float], fans: int, random: Random) -> list[Kind | None]:
+    """Say who is a bot, and of which kind; None is a person."""
+    many = round(fans * bots)
+    dealt: list[Kind | None] = [*_dealt(shares, list(Kind), many, random)] if many else []
+    dealt += [None] * (fans - many)
+    random.shuffle(dealt)
+    return dealt
 
 
 def _dealt(shares: Mapping[Chosen, float], kinds: list[Chosen], fans: int, random: Random) -> list[Chosen]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from gateway.crowd.bots.report import bots_as_dict, cost_rows, share_rows
+from gateway.crowd.bots.report import told as bots_told
+from gateway.crowd.bots.shares import shares
 from gateway.crowd.crowd import Result
 from gateway.crowd.figures import Figures, figures, rounded
 from gateway.crowd.observed import Observed, Outcome, Route
@@ -31,6 +34,7 @@ def table(result: Result, *, colour: bool) -> str:
         _checks(result, colour=colour),
         _fans(shown),
         _waits(shown),
+        _bots(result),
         _seats(result.observed),
         _paid(result.observed),
         _requests(shown),
@@ -79,6 +83,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "mix": {str(script): share for script, share in result.plan.mix.items()},
         "errands": {str(errand): share for errand, share in result.plan.errands.items()},
         "manners": {str(manner): share for manner, share in result.plan.manners.items()},
+        "kinds": {str(kind): share for kind, share in result.plan.kinds.items()},
         "limits": asdict(result.plan.limits),
     }
     del plan["operator_token"]
@@ -121,6 +126,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "limits": asdict(result.observed.limits),
         "seats": seats_as_dict(result.observed),
         "paid": paid_as_dict(result.observed),
+        "bots": bots_as_dict(shares(result.observed, result.plan.places)),
         "outages": [outage._asdict() for outage in result.observed.outages],
         "remarks": remarks(result, shown),
         "series": series,
@@ -179,6 +185,15 @@ def _waits(shown: Figures) -> str:
             times = [duration(value) for value in (spread.p50, spread.p90, spread.p99, spread.most)]
             rows.append([label, f"{spread.count:,}", *times])
     return columns(rows) if len(rows) > 1 else ""
+
+
+def _bots(result: Result) -> str:
+    shown = shares(result.observed, result.plan.places)
+    if shown is None:
+        return ""
+    costs = cost_rows(shown)
+    parts = [bots_told(shown), columns(share_rows(shown)), *([columns(costs)] if costs else [])]
+    return "\n\n".join(parts)
 
 
 def _seats(observed: Observed) -> str:

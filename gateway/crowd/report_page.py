@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from gateway.crowd.bots.report import cost_rows, share_rows
+from gateway.crowd.bots.report import told as bots_told
+from gateway.crowd.bots.shares import shares
 from gateway.crowd.crowd import Result
 from gateway.crowd.figures import Figures, figures
 from gateway.crowd.observed import Outcome, Route
@@ -40,7 +43,7 @@ def page(result: Result) -> str:
         f"<section><h2>Checks</h2>{_checks(result)}</section>"
         f"<section><h2>The sale, second by second</h2>{_plots(result, shown)}</section>"
         f"<section><h2>What fans saw</h2>{_waits(shown)}{_outcomes(shown)}</section>"
-        f"{_seats(result, shown)}{_paid(result)}"
+        f"{_bots(result)}{_seats(result, shown)}{_paid(result)}"
         f"<section><h2>Requests</h2>{_requests(shown)}</section>"
         f"<footer>{_footer(result)}</footer>"
     )
@@ -165,6 +168,19 @@ def _outcomes(shown: Figures) -> str:
         told = [f"{counts[outcome]:,}" if counts.get(outcome) else "" for outcome in used]
         rows.append([words(script), f"{sum(counts.values()):,}", f"{shown.matched[script]:,}", *told])
     return _table("How each fan's day ended", rows)
+
+
+def _bots(result: Result) -> str:
+    shown = shares(result.observed, result.plan.places)
+    if shown is None:
+        return ""
+    costs = cost_rows(shown)
+    return (
+        f"<section><h2>Bots</h2><p>{escape(bots_told(shown))}</p>"
+        + _table("Who came, and who got in", share_rows(shown))
+        + (_table("What came of checks, and what they cost", costs) if costs else "")
+        + "</section>"
+    )
 
 
 def _seats(result: Result, shown: Figures) -> str:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import orjson
 
+from gateway.crowd.bots.plays import play_bot
 from gateway.crowd.browser import HTML, NAVIGATION, Ended, both
 from gateway.crowd.fan import Fan, Page
 from gateway.crowd.observed import Admitted, Outcome, Route
@@ -26,10 +27,13 @@ async def play(fan: Fan) -> None:
     """Live one fan's day and note how it ended."""
     file = fan.file
     try:
-        if fan.plan.browse:
-            await fan.browse()
-            await try_the_door(fan)
-        file.outcome = await STORIES[file.script](fan)
+        if file.kind is not None:
+            file.outcome = await play_bot(fan)
+        else:
+            if fan.plan.browse:
+                await fan.browse()
+                await try_the_door(fan)
+            file.outcome = await STORIES[file.script](fan)
     except Ended as end:
         file.outcome = end.outcome
         if end.outcome is Outcome.WAITING and file.number is None:

@@ -86,6 +86,8 @@ def note_admission(fan: Fan, said: dict[str, Any], answer: Answer) -> Admitted:
     if file.admitted_s is None:
         file.admitted_s = answer.answered_at
     stay = notes.stays.setdefault(note.sid, Stay(note.sid, answer.answered_at, 0.0))
+    if fan.plan.places is not None and len(notes.stays) >= fan.plan.places:
+        fan.venue.close()
     fan.expires_s = int(claims["exp"]) - notes.wall_ms / 1000
     stay.until_s = max(stay.until_s, fan.expires_s)
     if file.index % VERIFY_EVERY == 0 and not _verifies(fan, token):

@@ -6,6 +6,7 @@ given by hand). A sample that fails is left out: the crowd watches the fans' sid
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ class Watch:
 
     def __init__(self, wire: Wire | None, plan: Plan, venue: Venue) -> None:
         """Read over this wire; without one there is no operator's port."""
+        self.policy = ""
         self._wire = wire
         self._venue = venue
         self._path = f"/api/rooms/{plan.room}".encode()
@@ -34,6 +36,7 @@ class Watch:
     async def limits(self) -> Limits:
         """The room's limits in force."""
         said = await self._read(b"")
+        self.policy = policy_of(said)
         rate, cap = said.get("new_users_per_minute"), said.get("total_active_users")
         return Limits(None if rate is None else float(rate), None if cap is None else int(cap))
 
@@ -60,3 +63,11 @@ class Watch:
         except (NoAnswer, ValueError):
             return {}
         return said if isinstance(said, dict) else {}
+
+
+def policy_of(said: Mapping[str, Any]) -> str:
+    """Say in short what a room does with bots; '' where it does not tell."""
+    guard, rule = said.get("bot_guard"), said.get("challenge")
+    if not isinstance(guard, str) or not isinstance(rule, dict):
+        return ""
+    return f"bot_guard {guard}, challenge {rule.get('way')} for {rule.get('asks')}"
