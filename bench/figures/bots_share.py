@@ -35,14 +35,11 @@ from gateway.crowd.bots.kinds import KINDS
 from gateway.crowd.bots.report import bots_as_dict
 from gateway.crowd.bots.shares import Shares, shares
 from gateway.crowd.crowd import Hooks, Result, run_crowd
-from gateway.crowd.plan import Plan
 
-FANS = 800
 BOTS = 0.5
 PLACES_RATIO = 0.35
 """Places for each one who comes: fewer than there are people."""
-PER_MINUTE = 900
-BOOT_S, GATHER_S, FREEZE_S = 10.0, 30.0, 3
+BOOT_S, FREEZE_S = 10.0, 3
 DRAWN_RATIO = 5 / 6
 SERVE_S = 90.0
 SEED = 7
@@ -60,6 +57,17 @@ class Policy:
     has_checks: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large: who comes, within which time before the draw, and how many a minute are admitted."""
+
+    fans: int
+    gather_s: float
+    per_minute: int
+
+
+FULL = Size(fans=1600, gather_s=30, per_minute=1200)
+
 WORK, WIDGET = {"way": "work", "asks": "everybody"}, {"way": "hcaptcha", "asks": "everybody"}
 POLICIES = (
     Policy("off", {"bot_guard": "off"}),
@@ -73,18 +81,19 @@ POLICIES = (
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Send the same crowd to each room."""
-    fans = fans_wanted(FANS)
+    size = replace(FULL, fans=fans_wanted(FULL.fans))
     reference = 0.0
     for policy in POLICIES:
         say(f"policy {policy.name}")
-        result, shown = _sent(bench, policy, fans)
+        result, shown = sent(bench, policy, size)
         reference = 100 * shown.scripted if policy.name == "off" else reference
         yield _figure(bench, policy, result, shown, reference)
 
 
-def _sent(bench: Bench, policy: Policy, fans: int) -> tuple[Result, Shares]:
+def sent(bench: Bench, policy: Policy, size: Size) -> tuple[Result, Shares]:
+    """Send the crowd to a room with this policy."""
     now_s = time.time()
-    starts_s = now_s + BOOT_S + GATHER_S + FREEZE_S
+    starts_s = now_s + BOOT_S + size.gather_s + FREEZE_S
     sale = Sale(now_s - 60, starts_s, starts_s + 3600, draw=True)
     # As a room comes, but for its origin's pace: addresses that many share meet the limits of a real room.
     room = {"draw_lead_s": FREEZE_S, "join_rate_per_minute": 120, "join_burst": 60, **policy.room}
@@ -94,16 +103,18 @@ def _sent(bench: Bench, policy: Policy, fans: int) -> tuple[Result, Shares]:
         provider() as url,
         demo(
             replace(bench, folder=folder),
-            per_minute=PER_MINUTE,
+            per_minute=size.per_minute,
             sale=sale,
             room=room,
             env=environ(url),
         ) as installation,
     ):
         gathering_s = starts_s - FREEZE_S - time.time()
-        plan = plan_for(installation, fans, gathering_s / DRAWN_RATIO, shape="constant", linger_s=SERVE_S)
+        plan = plan_for(
+            installation, size.fans, gathering_s / DRAWN_RATIO, shape="constant", linger_s=SERVE_S
+        )
         plan = replace(
-            plan, seed=SEED, bots=BOTS, places=round(PLACES_RATIO * fans), passes=TOKEN, connections=128
+            plan, seed=SEED, bots=BOTS, places=round(PLACES_RATIO * size.fans), passes=TOKEN, connections=128
         )
         hooks = Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
         result = asyncio.run(run_crowd(plan, hooks))
@@ -132,7 +143,7 @@ def _figure(bench: Bench, policy: Policy, result: Result, shown: Shares, referen
                 if group.kind is not None and KINDS[group.kind].passes
             },
         },
-        conditions=conditions(bench, result.plan),
+        conditions=conditions(bench, result),
         details={
             "shares": told,
             "waits_and_costs": "of each kind, in shares",
@@ -142,8 +153,9 @@ def _figure(bench: Bench, policy: Policy, result: Result, shown: Shares, referen
     )
 
 
-def conditions(bench: Bench, plan: Plan) -> dict[str, object]:
+def conditions(bench: Bench, result: Result) -> dict[str, object]:
     """Return what a reader needs to send the crowd again."""
+    plan = result.plan
     return bench.conditions(
         workers=2,
         load=f"open-loop crowd of {plan.fans:,}, {plan.bots:.0%} of them bots",
@@ -151,7 +163,7 @@ def conditions(bench: Bench, plan: Plan) -> dict[str, object]:
         seed=plan.seed,
         places=plan.places,
         kinds={str(kind): share for kind, share in plan.kinds.items()},
-        admissions_per_minute=PER_MINUTE,
+        admissions_per_minute=result.observed.limits.admissions_per_minute,
     )
 
 

@@ -41,12 +41,12 @@ join_burst = 6000
 class Place:
     """A running installation with the demo's shop, on ports of its own."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, more: str = "") -> None:
         self.data = data
         data.mkdir()
         shop = free_port()
         rooms = data / "rooms.toml"
-        rooms.write_text(ROOMS.format(shop=shop), encoding="utf-8")
+        rooms.write_text(ROOMS.format(shop=shop) + more, encoding="utf-8")
         words = ["--data", str(data), "--rooms", str(rooms), "--workers", str(WORKERS)]
         ports = ["--port", "0", "--operator-port", "0", "--shop-port", str(shop)]
         self.log = data / "stderr.log"
@@ -134,9 +134,9 @@ class Place:
 
 
 @contextmanager
-def installation(data: Path) -> Iterator[Place]:
-    """Run an installation and stop it."""
-    place = Place(data)
+def installation(data: Path, more: str = "") -> Iterator[Place]:
+    """Run an installation and stop it; `more` of its room's fields."""
+    place = Place(data, more)
     try:
         yield place
     finally:

@@ -148,9 +148,9 @@ def _person(nth: int, origin: str, random: Random) -> Guise:
     where, many = random.random(), max(1, nth)
     if browser.relayed and where < 0.30:
         address = f"104.28.28.{1 + many // (RELAYED * 10) % 250}"  # one of ten people comes by it
-    elif where < 0.60:
-        address = f"198.19.250.{1 + many // (MOBILE * 3) % 250}"  # some three of ten
-    elif where < 0.64:
+    elif 0.30 <= where < 0.60:
+        address = f"198.19.250.{1 + many // (MOBILE * 3) % 250}"  # three of ten
+    elif 0.60 <= where < 0.64:
         address = f"{_CLOUD}.{201 + many // (OFFICE * 25) % 50}"
     else:
         home = nth // HOUSEHOLD

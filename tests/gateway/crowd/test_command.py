@@ -8,6 +8,7 @@ import pytest
 
 from checkout.audit.records import read
 from gateway.crowd import command
+from gateway.crowd.bots.kinds import Kind
 from gateway.crowd.command import GREEN, RED, WRONG, Harm, add_arguments, drills_of, plan_of, run
 from gateway.crowd.crowd import Hooks, Result
 from gateway.crowd.paying import Manner
@@ -40,7 +41,8 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         "--mix", "ghost=1", "--seed", "3", "--connections", "5", "--target", "/x", "--prefix", "/w/",
         "--limit-rate", "60", "--limit-active", "4", "--operator-url", "http://127.0.0.1:8081",
         "--operator-token-file", str(token), "--errands", "watch=1", "--event", "late-trains", "--alone",
-        "--paying", "ok=3,two-tabs=1", "--settle", "5",
+        "--paying", "ok=3,two-tabs=1", "--settle", "5", "--bots", "50%", "--kinds", "mimic,many-join=2",
+        "--places", "4", "--passes", "good:",
     )  # fmt: skip
 
     assert plan_of(given) == Plan(
@@ -63,6 +65,10 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         settle_s=5.0,
         event="late-trains",
         alone=True,
+        bots=0.5,
+        kinds={Kind.MIMIC: 1.0, Kind.MANY_JOIN: 2.0},
+        places=4,
+        passes="good:",
     )
 
 
@@ -81,6 +87,11 @@ def test_every_argument_reaches_the_plan(tmp_path: Path) -> None:
         (["--books", "/nowhere"], "There is no shop's database"),
         (["--sandbox-url", "http://127.0.0.1:1"], "name the installation's folder as well"),
         (["--event", "Late Trains"], "is not an event's id"),
+        (["--bots", "150%"], "between 0% and 100%"),
+        (["--bots", "half"], "needs a share as 50%"),
+        (["--bots", "50%", "--kinds", "robots"], "needs NAME=SHARE"),
+        (["--bots", "50%", "--kinds", "mimic=0"], "at least one with a share above zero"),
+        (["--places", "0"], "at least one place"),
         (["--fans", "0"], "between 1 and 1,000,000"),
         (["--drill", "flush@3"], "this command cannot harm a room"),
         (["--operator-token-file", "/nowhere"], "No such file"),
