@@ -352,7 +352,8 @@ class Waitroom:
         elif line.phase is Phase.GATHERING and line.commitment and not line.seed and plan.phase in JOINABLE:
             await self._hold_draw(room, reading, self.clock.now_ms())
         else:
-            await self._step(room, reading, plan.phase if known else Phase.ENDED)
+            announced = line.phase is Phase.IDLE and line.commitment != ""
+            await self._step(room, reading, by_way_of_draw(plan.phase, announced) if known else Phase.ENDED)
 
     async def _step(self, room: str, reading: Reading, target: Phase) -> None:
         """Turn to the phase that the schedule wants, where the table allows it."""
@@ -374,7 +375,8 @@ class Waitroom:
         issued = line.issued if line else 0
         stale = [*self.store.keys(room).of_run(issued), *self._door.stale_keys(room, issued)] if line else []
         seen = line.run if line else ""
-        answer = await self.store.open(room, seen, run, plan.opening, plan.phase, commitment, WHO, stale)
+        phase = by_way_of_draw(plan.phase, shuffled)
+        answer = await self.store.open(room, seen, run, plan.opening, phase, commitment, WHO, stale)
         if answer[0] == "opened":
             log.info("room opened", extra={"room": room, "run": run, "opening": plan.opening})
         await self.refresh_room(room)
@@ -416,6 +418,11 @@ class Waitroom:
             )
             log.info("the draw is done", extra={"room": room, "entries": line.frozen})
             await self.refresh_room(room)
+
+
+def by_way_of_draw(wanted: Phase, shuffled: bool) -> Phase:
+    """Let a line that has a draw gather first, however late it opens: a rank comes of the draw alone."""
+    return Phase.GATHERING if shuffled and wanted is Phase.SERVING else wanted
 
 
 _STALE = -2

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, House, house, members, worker
-from waitroom import status, ticket
+from waitroom import service, status, ticket
 from waitroom.census import Census
 from waitroom.configure import Actor, Saved
 from waitroom.draw import Shuffle
@@ -213,6 +213,43 @@ async def test_a_sale_gathers_freezes_draws_serves_and_ends(
         reading = await here.beat()
         assert reading.line.phase is Phase.ENDED
         assert held.number == 3
+    await store.aclose()
+
+
+@pytest.mark.parametrize("slept", ["from the beginning", "after the announcement"])
+async def test_a_room_that_slept_through_the_start_holds_its_draw_late_and_lets_people_in(
+    store: Redis, clock: ManualClock, tmp_path: Path, slept: str
+) -> None:
+    """Without a draw nobody would ever have a rank. Who comes first is drawn, who comes later follows."""
+    async with house(store, clock, tmp_path) as here:
+        if slept == "from the beginning":
+            clock.set(START_MS + 30_000)
+        await here.set_up(queueing_method="reject", sales=[SALE], draw_lead_s=90)
+        clock.set(START_MS + 30_000)
+        reading = await here.beat()
+        for _ in range(5):
+            _, number = await here.join()
+            reading = await here.beat()
+
+        assert reading.line is not None
+        assert (reading.line.phase, reading.line.seed != "") == (Phase.SERVING, True)
+        assert reading.rank(number) == number == 4
+    await store.aclose()
+
+
+async def test_a_line_that_begins_to_serve_without_its_draw_would_be_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: it opens as the timetable says, and nobody ever has a rank."""
+    monkeypatch.setattr(service, "by_way_of_draw", lambda wanted, _shuffled: wanted)
+    async with house(store, clock, tmp_path) as here:
+        clock.set(START_MS + 30_000)
+        await here.set_up(queueing_method="reject", sales=[SALE], draw_lead_s=90)
+        _, number = await here.join()
+        for _ in range(5):
+            reading = await here.beat()
+
+        assert reading.rank(number) is None
     await store.aclose()
 
 
