@@ -52,6 +52,7 @@ NAMES = {
     "bots-recall-chromium": "share of scripts in a real Chromium found at 1 % of people wrongly suspected",
     "bots-replay": "replays of people's movements that the sketches know again, in percent",
     "bots-share": "share of the admissions that scripted bots get under each policy, in percent; and people kept out",
+    "bots-ghost": "bots in a real Chromium with ghost-cursor that pass the page's check, in percent; and their seconds",
     "bots-score": "time of one score in µs",
     "bots-features": "time to make the features of one summary in µs",
 }

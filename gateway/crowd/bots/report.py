@@ -36,7 +36,7 @@ def share_rows(shown: Shares) -> list[list[str]]:
 
 def cost_rows(shown: Shares) -> list[list[str]]:
     """What checks cost, and what came of them."""
-    head = ["Checks", "answers", "processor", "a place", "dollars", "a place"]
+    head = ["Checks", "answers", "processor", "for a place", "dollars", "for a place"]
     rows = [_cost_row(one) for one in shown.groups if one.outcomes]
     return [head, *rows] if rows else []
 
