@@ -1,9 +1,10 @@
-"""OpenID Connect requests: the shop asks a provider for its metadata, its keys, and what a code stands for.
+"""OpenID Connect requests: we ask a provider for its metadata, its keys, and what a code stands for.
 
 Metadata is asked for once an hour, keys every ten minutes, and once more when a token names none of them, but not more
 often than every half minute: whoever sends tokens with made-up keys must not make us knock at the provider. No
 redirect is followed, no answer of more than 64 kB is read, and whoever takes longer than five seconds is away. What is
-believed of an answer ``checkout.people.oidc`` says.
+believed of an answer ``kernel.oidc`` says. The shop asks so for its fans and its staff, the gate for a room that asks
+who comes.
 """
 
 import asyncio
@@ -13,8 +14,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from checkout.people.logins import Begun
-from checkout.people.oidc import (
+from kernel.clock import Clock
+from kernel.connecting import connector
+from kernel.errors import Unavailable
+from kernel.oidc import (
+    SCOPE,
+    Begun,
     Doubt,
     NotBelieved,
     Person,
@@ -25,9 +30,6 @@ from checkout.people.oidc import (
     read_id_token,
     read_provider,
 )
-from kernel.clock import Clock
-from kernel.connecting import connector
-from kernel.errors import Unavailable
 
 METADATA_MS = 3_600_000
 KEYS_MS = 600_000
@@ -41,11 +43,19 @@ class OidcRequests:
     """One provider (``site.account_pages.Identity``)."""
 
     def __init__(
-        self, issuer: str, client: str, secret: str, back_to: str, clock: Clock, claim: str = ""
+        self,
+        issuer: str,
+        client: str,
+        secret: str,
+        back_to: str,
+        clock: Clock,
+        claim: str = "",
+        scope: str = SCOPE,
     ) -> None:
         """`back_to` is our address that the provider sends browsers to; `claim` is wanted of whoever comes."""
         self.issuer = issuer
         self._claim = claim
+        self._scope = scope
         self._client = client
         self._secret = secret
         self._back_to = back_to
@@ -64,7 +74,14 @@ class OidcRequests:
         """Give the address at which somebody logs in."""
         provider = await self._metadata()
         return login_address(
-            provider, self._client, self._back_to, begun.state, begun.nonce, begun.verifier, language
+            provider,
+            self._client,
+            self._back_to,
+            begun.state,
+            begun.nonce,
+            begun.verifier,
+            language,
+            self._scope,
         )
 
     async def person(self, code: str, begun: Begun) -> Person:

@@ -24,11 +24,11 @@ from checkout.people.addresses import read_email, read_name
 from checkout.people.columns import SEALED_ACCOUNTS
 from checkout.people.contacts import DAY_MS, Contact, Homes, Want
 from checkout.people.keys import PeopleKeys
-from checkout.people.logins import LOGIN_MS, Begun, Logins, digest_of
-from checkout.people.oidc import Person
+from checkout.people.logins import LOGIN_MS, Logins, digest_of
 from checkout.tables import ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, ACCOUNTS, ORDERS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.oidc import Begun, Person
 from kernel.sealing import CannotOpen
 
 TOUCH_MS = 300_000

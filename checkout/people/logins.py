@@ -8,7 +8,6 @@ table each, so that a crowd of fans keeps no staff out. Not here: who came (``ac
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,21 +15,11 @@ from sqlalchemy.engine import Connection
 
 from checkout.database import ShopDatabase
 from kernel.clock import Clock
+from kernel.oidc import Begun
 
 LOGIN_MS = 600_000
 LOGINS_MOST = 10_000
 """Logins under way; beyond that nobody begins one: the table is bounded whoever knocks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A login under way: `browser` goes into the cookie, the others to the provider."""
-
-    browser: str
-    state: str
-    nonce: str
-    verifier: str
-    back: str
 
 
 class Logins:

@@ -20,11 +20,11 @@ from checkout.database import ShopDatabase
 from checkout.people.addresses import read_email, same_address
 from checkout.people.factors import forget
 from checkout.people.keys import PeopleKeys
-from checkout.people.oidc import SUBJECT_MOST, Person
 from checkout.people.staff import NAME, StaffRole
 from checkout.people.staff_tokens import TAKEN
 from checkout.tables import STAFF_PEOPLE, STAFF_SESSIONS
 from kernel.clock import Clock
+from kernel.oidc import SUBJECT_MOST, Person
 
 DAY_MS = 86_400_000
 INVITED_DAYS = 7

@@ -23,8 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from checkout.database import ShopDatabase
-from checkout.people.logins import LOGIN_MS, Begun, Logins, digest_of
-from checkout.people.oidc import Person
+from checkout.people.logins import LOGIN_MS, Logins, digest_of
 from checkout.people.proofs import PROOF_MS
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import StaffPeople
@@ -32,6 +31,7 @@ from checkout.tables import STAFF_ENTRIES, STAFF_LOGINS, STAFF_PEOPLE, STAFF_PRO
 from kernel import addresses
 from kernel.addresses import parsed
 from kernel.clock import Clock
+from kernel.oidc import Begun, Person
 from kernel.signing import b64url
 
 FAILURES_MOST = 10

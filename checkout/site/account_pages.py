@@ -13,7 +13,7 @@ buyer's.
 
 They need no admission, and have a session of their own, in a cookie that scripts cannot read (``__Host-`` with TLS). A
 login that does not count is told in one sentence, whatever was wrong with it; the log says what. Every form must come
-from a page of ours. Not here: what counts (``people.oidc``, ``people.accounts``), requests to the provider
+from a page of ours. Not here: what counts (``kernel.oidc``, ``people.accounts``), requests to the provider
 (``gateway.oidc_requests``).
 """
 
@@ -34,8 +34,6 @@ from checkout.catalogue.reading import CatalogueReader
 from checkout.metrics import Metrics
 from checkout.people.accounts import Account, Accounts
 from checkout.people.contacts import Contacts, Want
-from checkout.people.logins import Begun
-from checkout.people.oidc import NotBelieved, Person
 from checkout.requests import same_site
 from checkout.site.choices import choice_of, link, remembering
 from checkout.site.forms import html, one, read_form
@@ -45,6 +43,7 @@ from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
+from kernel.oidc import Begun, NotBelieved, Person
 from kernel.problems import raw_problem
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ ours only, each form and each call that changes anything carries the session's o
 come from a page of ours in any case. A login that does not count is told in one sentence, whatever was wrong with it;
 the log and the list of logins say what.
 
-Not here: what counts (``people.oidc``, ``people.staff_sessions``), pages (``staffroom.room``).
+Not here: what counts (``kernel.oidc``, ``people.staff_sessions``), pages (``staffroom.room``).
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from checkout.metrics import Metrics
-from checkout.people.logins import LOGIN_MS, Begun
-from checkout.people.oidc import NotBelieved, Person
+from checkout.people.logins import LOGIN_MS
 from checkout.people.staff_people import StaffPeople
 from checkout.people.staff_sessions import ENTERED, INVITED, StaffSession, StaffSessions, network_of
 from checkout.requests import same_site
 from kernel.asgi import Network, Scope, client_address, header
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
+from kernel.oidc import Begun, NotBelieved, Person
 
 log = logging.getLogger(__name__)
 

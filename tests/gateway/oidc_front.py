@@ -1,14 +1,18 @@
 """A provider at which fans log in, for tests: strict where the standard is, wrong where a test asks for it.
 
 Its codes count once, for the client, the address and the verifier that they were made for (RFC 6749, RFC 7636).
-``wrong`` changes the token that it gives. Not here: the real ``oidc-provider-mock``, which has a process of its own.
+``wrong`` changes the token that it gives. Beside it the real ``oidc-provider-mock``, in a process of its own.
 """
 
 import base64
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,7 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 from aiohttp import web
 
-from checkout.people.oidc import basic
+from kernel.oidc import basic
 from tests.checkout.people.provider import RSA_KEY, Token, public
 
 CLIENT, SECRET = "the-shop", "a secret: of & the shop"
@@ -123,3 +127,22 @@ async def logged_in(browser: httpx.AsyncClient, own: Provider, back: str = "") -
     begun = await browser.get("/account/login", params={"back": back} if back else {})
     assert begun.status_code == 303, begun.text
     return await browser.get("/account/callback", params=own.log_in(begun.headers["location"]))
+
+
+@contextmanager
+def mock_provider() -> Iterator[str]:
+    """Run oidc-provider-mock, a provider that somebody else has written, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), "--require-nonce", "true"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        issuer = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                if httpx.get(f"{issuer}/jwks", timeout=5).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield issuer
+        process.terminate()

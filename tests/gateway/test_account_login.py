@@ -2,9 +2,6 @@
 
 import re
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from checkout.site import account_pages
 from checkout.tables import ACCOUNT_SESSIONS, ACCOUNTS
 from gateway.shop import Doors
 from tests.checkout.people.provider import EC_KEY, OTHER_KEY, public
-from tests.gateway.oidc_front import CLIENT, SECRET, Provider, logged_in, provider
+from tests.gateway.oidc_front import CLIENT, SECRET, Provider, logged_in, mock_provider, provider
 from tests.gateway.shopfront import OWN, PAGE
 from tests.gateway.tillfront import Tillfront, till_front
 
@@ -173,21 +170,9 @@ async def test_without_settings_nothing_of_it_shows(store_url: str, tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def mock_issuer() -> Iterator[str]:
-    """Run oidc-provider-mock, a provider that somebody else has written, in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), "--require-nonce", "true"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        issuer = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                if httpx.get(f"{issuer}/jwks", timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+    """Run oidc-provider-mock, a provider that somebody else has written."""
+    with mock_provider() as issuer:
         yield issuer
-        process.terminate()
 
 
 @pytest.mark.process

@@ -20,7 +20,6 @@ from checkout.organiser import web as module
 from checkout.organiser.rights import RIGHTS
 from checkout.organiser.talking import PREFIX
 from checkout.organiser.web import OrganiserWeb
-from checkout.people.oidc import Person
 from checkout.people.staff import StaffRole
 from checkout.people.staff_sessions import csrf_of
 from checkout.people.staff_tokens import StaffTokens
@@ -28,6 +27,7 @@ from checkout.tickets.links import DOORS
 from gateway.settings import Settings
 from gateway.shop import Doors, ShopProcess
 from kernel.clock import SystemClock
+from kernel.oidc import Person
 from tests.checkout.organisers import told
 from tests.gateway.test_shop_roles import addresses
 

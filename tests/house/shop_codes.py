@@ -16,7 +16,8 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "login-missing": (GROUP, "This is for whoever is logged in.", "Log in at `/account/login`."),
     "login-away": (
         GROUP,
-        "The provider at which fans log in cannot be reached, or too many log in at once.",
+        "The provider at which fans log in cannot be reached, or too many log in at once; of a room that asks for a "
+        "login also: none is set.",
         "Repeat later; nobody needs an account to buy.",
     ),
     "contact-unknown": (

@@ -12,10 +12,10 @@ from checkout.holds.places import OnePlace
 from checkout.people import logins as module
 from checkout.people.accounts import TOUCH_MS, AccountPart, Accounts, bounds_of
 from checkout.people.contacts import Contact, Contacts
-from checkout.people.logins import LOGIN_MS, Begun
-from checkout.people.oidc import Person
+from checkout.people.logins import LOGIN_MS
 from checkout.people.personal import Personal
 from checkout.tables import ACCOUNT_LOGINS, ACCOUNT_SESSIONS, ACCOUNTS, META
+from kernel.oidc import Begun, Person
 from tests.checkout.people.sealed import keys_in
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from checkout.database import ShopDatabase
 from checkout.people import staff_sessions as module
 from checkout.people.factors import Factors, Shown
-from checkout.people.oidc import Person
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import DAY_MS, INVITED_DAYS, Invited, StaffPeople
 from checkout.people.staff_sessions import (
@@ -24,6 +23,7 @@ from checkout.people.staff_sessions import (
 )
 from checkout.tables import STAFF_ENTRIES, STAFF_LOGINS, STAFF_PEOPLE, STAFF_SESSIONS
 from kernel.clock import ManualClock
+from kernel.oidc import Person
 from tests.checkout.people.sealed import keys_in
 
 NOW_MS = 1_800_000_000_000

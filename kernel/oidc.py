@@ -5,7 +5,8 @@ An ID token counts if one of the provider's published keys signed it with RS256 
 whatever the token says; if it is from this issuer, for this client and nobody else, not over, not from long ago, and
 carries the nonce of this very login. Everything is compared here, in one place; time is an argument.
 
-Pure. Not here: requests (``gateway.oidc_requests``), what is done with who came (``accounts``).
+Pure. Two packages use it: the shop, whose fans and staff log in, and the line, where a room asks who comes. Not here:
+requests (``gateway.oidc_requests``), what is done with who came.
 """
 
 import base64
@@ -25,6 +26,8 @@ from kernel.signing import b64url
 
 ALGORITHMS = ("RS256", "ES256")
 SCOPE = "openid profile email"
+NOTHING_MORE = "openid"
+"""The scope that tells who somebody is to the provider, and neither name nor address."""
 SKEW_MS = 60_000
 """So far the provider's clock may be beside ours."""
 
@@ -85,6 +88,17 @@ class Person:
     said: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A login under way: `browser` goes into a cookie, state and nonce to the provider, the verifier with the code."""
+
+    browser: str
+    state: str
+    nonce: str
+    verifier: str
+    back: str
+
+
 def read_provider(plain: Mapping[str, Any], issuer: str) -> Provider:
     """Read a provider's metadata (OpenID Connect Discovery 1.0, section 4.3). Raises ``NotBelieved``."""
     names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -110,14 +124,21 @@ def challenge(verifier: str) -> str:
 
 
 def login_address(
-    provider: Provider, client: str, back_to: str, state: str, nonce: str, verifier: str, language: str
+    provider: Provider,
+    client: str,
+    back_to: str,
+    state: str,
+    nonce: str,
+    verifier: str,
+    language: str,
+    scope: str = SCOPE,
 ) -> str:
-    """Write the address at which somebody logs in."""
+    """Write the address at which somebody logs in; `scope` is what is wanted to be known of them."""
     query = {
         "response_type": "code",
         "client_id": client,
         "redirect_uri": back_to,
-        "scope": SCOPE,
+        "scope": scope,
         "state": state,
         "nonce": nonce,
         "code_challenge": challenge(verifier),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from checkout.people import oidc
-from checkout.people.oidc import (
+from kernel import oidc
+from kernel.oidc import (
     SKEW_MS,
     YOUNG_MS,
     Doubt,
