@@ -27,3 +27,13 @@ def closed(reading: Reading, now_ms: int) -> Refused:
         retry_after_s=wait_s,
         opens_ms=opens_ms,
     )
+
+
+def full() -> Refused:
+    """Say that as many wait as the room takes."""
+    return Refused(
+        "room-full",
+        "This waiting room is full. Nobody who waits loses their place; please try again a little later.",
+        status=429,
+        retry_after_s=30,
+    )

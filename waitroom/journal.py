@@ -46,6 +46,7 @@ class Kind(StrEnum):
     CALLED = "called"
     CLIMBED = "climbed"
     SLOWED = "slowed"
+    ENLISTED = "enlisted"
     FROZEN = "frozen"
     DRAWN = "drawn"
     ADMITTED = "admitted"

@@ -12,7 +12,10 @@ import logging
 
 from kernel.clock import Clock
 from waitroom.configure import Configurations
+from waitroom.enlist import Enlisted
+from waitroom.journal import Entry, Kind
 from waitroom.journal_store import JournalStore
+from waitroom.lanes import Lane
 from waitroom.line import LEAF_BYTES, Line
 from waitroom.ports import Door
 from waitroom.reading import Reading
@@ -23,6 +26,7 @@ from waitroom.service import Waitroom
 log = logging.getLogger(__name__)
 
 LEAVES_AT_ONCE = 65_536
+TAGS_AT_ONCE = 2_000
 
 
 class Restorer:
@@ -103,6 +107,7 @@ class Restorer:
             count = min(LEAVES_AT_ONCE, restoration.extent - start)
             octets = await asyncio.to_thread(self._journal.leaves, room, line.run, start, count)
             await self._waitroom.store.put_leaves(room, start, octets[: count * LEAF_BYTES])
+        await self._put_tags(room, line.run)
         sessions = {sid: session.until_ms for sid, session in restoration.sessions.items()}
         await self._door.restore(room, line.run, restoration.claimed, sessions, restoration.ended)
         seen = await self._waitroom.store.snapshot(room, whole_history=False)
@@ -114,6 +119,17 @@ class Restorer:
         )
         await self._waitroom.refresh_room(room)
 
+    async def _put_tags(self, room: str, run: str) -> None:
+        """Give every identity its place back, as far as the journal knows of it."""
+        seq = 0
+        while found := await asyncio.to_thread(
+            self._journal.entries, room, seq, [Kind.ENLISTED], TAGS_AT_ONCE
+        ):
+            seq = found[-1].seq
+            own = [(entry.body.get("tag", ""), place_of(entry)) for entry in found if entry.run == run]
+            places = {tag: place for tag, place in own if tag and place is not None}
+            await self._waitroom.store.put_tags(room, places)
+
     async def _clear(self, room: str, line: Line) -> None:
         """Take away what a rolled-back store still has of an earlier opening."""
         found = (await self._waitroom.store.snapshot(room, whole_history=False)).line
@@ -121,3 +137,12 @@ class Restorer:
             store = self._waitroom.store
             stale = [*store.keys(room).of_run(found.issued), *self._door.stale_keys(room, found.issued)]
             await store.clear(room, line.run, line.epoch, stale)
+
+
+def place_of(entry: Entry) -> Enlisted | None:
+    """Read the place of an identity from its entry; None for one that cannot be read."""
+    body = entry.body
+    try:
+        return Enlisted(int(body["number"]), int(body["epoch"]), Lane(body["lane"]), entry.at_ms)
+    except (KeyError, ValueError):
+        return None

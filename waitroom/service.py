@@ -16,9 +16,10 @@ from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
-from waitroom.closing import closed
+from waitroom.closing import closed, full
 from waitroom.counting import Counting
 from waitroom.draw import draw_id
+from waitroom.enlist import Enlisted
 from waitroom.lanes import Lane, Serving
 from waitroom.line import JOINABLE, LEAF_BYTES, Line
 from waitroom.metrics import Metrics
@@ -218,12 +219,7 @@ class Waitroom:
             if number < 0 and reading.joinable is None:
                 raise closed(reading, now_ms)
             if number < 0:
-                raise Refused(
-                    "room-full",
-                    "This waiting room is full. Nobody who waits loses their place; please try again a little later.",
-                    status=429,
-                    retry_after_s=30,
-                )
+                raise full()
             return desk.write(number, raw, now_ms, newcomer.reasons, newcomer.holder_key), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 
@@ -287,6 +283,10 @@ class Waitroom:
         if held.number >= line.issued:
             await self._lift(room, reading, held)
             line = reading.line
+        if line and held.identity_tag and held.epoch < line.epoch and line.phase is not Phase.ENDED:
+            # What the store lost after the journal's last entry is in the hands of those who hold it.
+            own = Enlisted(held.number, held.epoch, held.lane, held.lane_since_ms)
+            await self.store.put_tags(room, {held.identity_tag: own})
         return reading, held, reading.place(held.number, held.lane, now_ms, extensions=held.extensions)
 
     async def _lift(self, room: str, reading: Reading, held: Ticket) -> None:

@@ -18,6 +18,7 @@ from kernel.store import translated
 from waitroom import census as censuses
 from waitroom.carry import KEEP_MS, Parcel
 from waitroom.census import Census
+from waitroom.enlist import Enlisted
 from waitroom.kept import line_of, moved_of, parcel_of, void_of, void_text
 from waitroom.lanes import Lane, Moved, Serving
 from waitroom.line import CHUNK, LEAF_BYTES, Line, without_void
@@ -33,7 +34,7 @@ CARRY_SLACK_MS = 60_000
 _LUA = Path(__file__).parent / "lua"
 _NAMES = (
     "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
-    "census", "climb", "slow",
+    "census", "climb", "slow", "enlist",
 )  # fmt: skip
 _NEW_CALLS = 128
 
@@ -65,6 +66,7 @@ class Keys:
         self.in_verified = stem + "in-verified"
         self.in_standard = stem + "in-standard"
         self.slowed = stem + "slowed"
+        self.tags = stem + "tags"
         self.here = stem + "here:"
         self.config = stem + "config"
         self.once = stem + "once:"
@@ -81,7 +83,9 @@ class Keys:
 
     def of_run(self, issued: int) -> list[str]:
         """Name what dies with a run of `issued` numbers, besides its line and calls."""
-        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed]
+        return [
+            *self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed, self.tags
+        ]
 
 
 class LineStore:
@@ -175,6 +179,37 @@ class LineStore:
                 return await fast_call(self._client, self._scripts["join"], names, argv, now_ms)
             except (RedisError, OSError):
                 return await fast_call(self._client, self._scripts["join"], names, argv, now_ms)
+
+    async def enlist(
+        self, room: str, run: str, tag: str, leaf: bytes, lane: Lane, max_waiting: int | None,
+        now_ms: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Give an identity its one place. Needs no key against repeats: the tag is one."""
+        keys = self.keys(room)
+        names = {
+            "line": keys.line, "journal": keys.journal, "leaves": keys.leaves, "tags": keys.tags,
+            "in_verified": keys.in_verified, "in_standard": keys.in_standard,
+        }  # fmt: skip
+        args: dict[str, str | int | bytes] = {
+            "run": run, "tag": tag, "leaf": leaf, "lane": lane,
+            "max_waiting": -1 if max_waiting is None else max_waiting,
+        }  # fmt: skip
+        return await self._call("enlist", names, args, now_ms)
+
+    async def put_tags(self, room: str, places: Mapping[str, Enlisted]) -> None:
+        """Write back which place each tag has, where the store knows none (after a loss)."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for tag, place in places.items():
+                pipe.hsetnx(self.keys(room).tags, tag, place.text())
+            await pipe.execute()
+
+    async def drop_tags(self, room: str, run: str) -> None:
+        """Delete which place each tag has, if the line is still that of `run`."""
+        keys = self.keys(room)
+        with translated():
+            if await self._client.hget(keys.line, "run") == run.encode():
+                await self._client.unlink(keys.tags)
 
     async def freeze(self, room: str, run: str, who: str, now_ms: int | None = None) -> Answer:
         """Close the draw."""
