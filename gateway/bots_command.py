@@ -1,7 +1,7 @@
 """Bots command: ``waitroom bots``: make a model of the bot guard, and tell what its like is worth.
 
 ``evaluate``, ``train`` and ``rhythms`` need the extra ``bots``; data are read from files that are given, nothing is
-fetched. ``fairness`` needs neither: it tells what thresholds would do to groups of people.
+fetched. ``fairness`` tells what thresholds would do to groups of people, ``cost`` is arithmetic; they need nothing more.
 """
 
 import argparse
@@ -14,6 +14,25 @@ if TYPE_CHECKING:
 
 DELBOT = Path("tests/data/delbot/delbot_circles.tgz")
 CHROMIUM = Path("tests/data/chromium_bots/bots.jsonl.gz")
+
+
+COST: dict[str, tuple[float, str]] = {
+    "face": (80.0, "price of a ticket"),
+    "resale": (160.0, "price at which it is resold"),
+    "fee": (0.31, "part of it that the place of resale takes"),
+    "per_order": (4, "tickets in an order"),
+    "tickets": (10_000, "tickets in the sale"),
+    "places": (50_000, "honest places in the line"),
+    "share": (0.1, "part of all tickets that is wanted"),
+    "proxy_gb": (5.0, "a gigabyte through somebody's household"),
+    "place_kb": (100.0, "kilobytes of one place"),
+    "work_s": (2.0, "seconds of work that a check asks for"),
+    "cpu_hour": (0.05, "an hour of one processor"),
+    "check": (0.00299, "one solved check of a provider"),
+    "mail": (0.005, "one mail account"),
+    "phone": (0.25, "one account that stands on a telephone number"),
+}
+"""Inputs of ``cost``: their defaults, and what they are; sources in docs/bots-cost.md."""
 
 
 def add_bots(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +57,14 @@ def add_bots(parser: argparse.ArgumentParser) -> None:
     )
     held.set_defaults(run=rhythms)
     add_fairness(what.add_parser("fairness", help="what thresholds would do to groups of people, as a table"))
+    cost = what.add_parser(
+        "cost", help="what a place is worth to whoever resells tickets, against what a fake place costs"
+    )
+    for name, (default, text) in COST.items():
+        cost.add_argument(
+            f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{text} ({default})"
+        )
+    cost.set_defaults(run=tell_cost)
     for one in (judged, trained):
         one.add_argument(
             "--chromium", type=Path, default=CHROMIUM, help=f"bots to judge by only ({CHROMIUM})"
@@ -95,6 +122,22 @@ def rhythms(args: argparse.Namespace) -> int:
     rows = read_rows(args.delbot, args.seed, args.keep, lambda text: print(text, file=sys.stderr, flush=True))
     save_model(written(held_out(rows, default(), args.seed), rows.data_sha256, args.seed), args.to)
     print(args.to)
+    return 0
+
+
+def tell_cost(args: argparse.Namespace) -> int:
+    """Print what a fake place brings and costs under each setting."""
+    from dataclasses import fields
+
+    from botguard.cost import Market, Prices, faults, told
+    from kernel.errors import Misconfigured
+
+    given = vars(args)
+    market = Market(**{field.name: given[field.name] for field in fields(Market)})
+    prices = Prices(**{field.name: given[field.name] for field in fields(Prices)})
+    if found := faults(market, prices):
+        raise Misconfigured(found)
+    print("\n".join(told(market, prices)))
     return 0
 
 
