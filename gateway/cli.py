@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.bots_command import add_bots
 from gateway.checking import add_checks, add_keys
+from gateway.codes_command import add_codes
 from gateway.options import NO, WRONG, settings_of
 from gateway.shop_command import add_shop
 from kernel.errors import Misconfigured, Refused, Unavailable
@@ -86,6 +87,10 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     add_keys(commands.add_parser("keys", help="list or rotate the signing keys"))
 
     add_bots(commands.add_parser("bots", help="train a model of the bot guard, or judge what it is worth"))
+
+    add_codes(
+        commands.add_parser("codes", help="make, list or revoke invitation and priority codes of a room")
+    )
 
     fans = commands.add_parser("crowd", help="send simulated fans and check what happens to them")
     if crowd:
