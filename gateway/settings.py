@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
-from gateway.reminder_settings import ReminderSettings
+from gateway.identity_settings import IdentitySettings
 from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
@@ -38,7 +38,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(ReminderSettings):
+class Settings(IdentitySettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -163,6 +163,7 @@ class Settings(ReminderSettings):
         faults += self.staff_faults(site=self.site, secure=self.secure)
         faults += self.challenge_faults(self.public_url)
         faults += self.reminder_faults(self.public_url)
+        faults += self.identity_faults(secure=self.secure, public_url=self.public_url)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [
