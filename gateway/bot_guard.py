@@ -149,8 +149,10 @@ class Newcomers:
         self._asked: dict[str, AskedOf] = {}
         self._second, self._left = 0, 0
 
-    async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
-        """Say in which lane somebody begins. Raises Refused for whoever may not join."""
+    async def judge(
+        self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int, identity: str = ""
+    ) -> Newcomer:
+        """Say in which lane somebody begins; `identity` is their tag. Raises Refused for whoever may not join."""
         asked = self.asked(room)
         if asked.mode is Mode.OFF or (asked.mode is Mode.WATCH and not self._has_time(now_ms)):
             return ANYBODY
@@ -163,6 +165,7 @@ class Newcomers:
             mode=asked.mode,
             thresholds=asked.thresholds,
             device=device,
+            identity=identity,
             proofs=proofs,
         )
         newcomer = newcomer_of(judged)

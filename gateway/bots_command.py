@@ -1,7 +1,7 @@
 """Bots command: ``waitroom bots``: make a model of the bot guard, and tell what its like is worth.
 
 ``evaluate``, ``train`` and ``rhythms`` need the extra ``bots``; data are read from files that are given, nothing is
-fetched. ``fairness`` tells what thresholds would do to groups of people, ``cost`` is arithmetic; they need nothing more.
+fetched. ``fairness`` tells what thresholds would do to groups of people and ``cost`` is arithmetic: neither needs more.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from gateway.reminder_settings import HERE
 from gateway.settings import Settings
 from kernel.clock import Clock
-from kernel.mail import Post, Server
+from kernel.mail import Post, Server, Takes
 from kernel.mail_folder import Folder
 from kernel.vapid import VapidKeys
 from kernel.webpush import Pusher, PushHosts
@@ -19,23 +19,34 @@ CONNECTIONS = 4
 """Of each worker to the mail server; more are made while there is much to send, and not kept."""
 
 
+def server_of(settings: Settings) -> Server | None:
+    """Return the mail server through which fans are written to; None where there is none."""
+    if not settings.reminds_by_mail:
+        return None
+    return Server(
+        settings.reminder_mail_host or "",
+        settings.reminder_mail_port,
+        settings.reminder_mail_from or "",
+        settings.reminder_mail_tls,
+        settings.reminder_mail_user,
+        settings.reminder_mail_password,
+        settings.reminder_mail_reply_to,
+        settings.reminder_mail_patience_s,
+        CONNECTIONS,
+    )
+
+
+def post_of(settings: Settings, server: Server) -> Takes:
+    """Return what takes mails: the server, or a folder in its place."""
+    folder = settings.reminder_mail_folder
+    return Post(server) if folder is None else Folder(folder)
+
+
 def ways(settings: Settings, clock: Clock) -> Mapping[str, Way]:
     """Make the ways that are set up. Raises Misconfigured."""
     found: dict[str, Way] = {}
-    if settings.reminds_by_mail:
-        folder = settings.reminder_mail_folder
-        server = Server(
-            settings.reminder_mail_host or "",
-            settings.reminder_mail_port,
-            settings.reminder_mail_from or "",
-            settings.reminder_mail_tls,
-            settings.reminder_mail_user,
-            settings.reminder_mail_password,
-            settings.reminder_mail_reply_to,
-            settings.reminder_mail_patience_s,
-            CONNECTIONS,
-        )
-        found[MAIL] = MailWay(server, Post(server) if folder is None else Folder(folder), clock)
+    if (server := server_of(settings)) is not None:
+        found[MAIL] = MailWay(server, post_of(settings, server), clock)
     if settings.reminder_push_contact is not None:
         keys = VapidKeys.open_keys(settings.push_keys_path(settings.data), clock.now_ms())
         more = [host for host in settings.reminder_push_hosts if host not in HERE]

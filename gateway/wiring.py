@@ -42,6 +42,7 @@ from gateway.deriving import secret_for
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast
+from gateway.identities import identifying_of, logins_of
 from gateway.keeper import Keeper
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
@@ -62,6 +63,9 @@ from waitroom.carry_web import CarryWeb
 from waitroom.challenge_web import ChallengeWeb
 from waitroom.configure import Configurations
 from waitroom.drain import Drain
+from waitroom.identity_book import IdentityBook
+from waitroom.identity_login import IdentityLogin
+from waitroom.identity_web import IdentityWeb
 from waitroom.journal_store import JournalStore
 from waitroom.metrics import Metrics as LineMetrics
 from waitroom.more_web import MoreTimeWeb
@@ -97,6 +101,7 @@ class Parts:
         self.ring = KeyRing.open(settings.keyring_path, self.clock.now_ms())
         self.client = connect(settings.store_url)
         self.journal = JournalStore(settings.journal_address, sign_head=self._sign_head)
+        self.book = IdentityBook(settings.journal_address)
         self.configurations = Configurations(self.client, self.clock)
         self.doors = AdmissionStore(self.client)
         secret = self.ring.active("sid").octets
@@ -130,6 +135,7 @@ class Parts:
         """Leave the store and the journal."""
         await self.client.aclose()
         await asyncio.to_thread(self.journal.close)
+        await asyncio.to_thread(self.book.close)
 
     def remembered(self) -> dict[str, Room]:
         """Read the journal's last settings of all rooms."""
@@ -171,7 +177,15 @@ class GateProcess:
         guard_secret = secret_for(parts.ring.active("sid").octets, "bot-guard")
         self._guard = guard_of(settings, parts.client, guard_secret, parts.clock, GuardMetrics())
         newcomers = Newcomers(self._guard, parts.ring.signer("cookie", "device"), settings)
-        line = LineWeb(waitroom, pages, buckets, parts.ring, reached, newcomers)
+        self._identifying = identifying_of(
+            settings, waitroom, parts.book, parts.client, parts.ring.signer("cookie", "identity"), buckets, parts.clock,
+            secret=secret_for(parts.ring.active("sid").octets, "identity"),
+            configured=lambda: parts.journal.latest_configs().keys(),
+        )  # fmt: skip
+        line = LineWeb(waitroom, pages, buckets, parts.ring, reached, newcomers, self._identifying)
+        self._logins = logins_of(settings, parts.clock)
+        login = IdentityLogin(self._identifying, self._logins, parts.ring.signer("cookie", "identity-login"))
+        who = IdentityWeb(line, self._identifying, pages, buckets, reached, login)
         carry = CarryWeb(line, waitroom, buckets, reached, (parts.binding, PlaceProofs(admission)))
         more = MoreTimeWeb(line, waitroom, reached)
         secret = secret_for(parts.ring.active("sid").octets, "challenges")
@@ -191,10 +205,11 @@ class GateProcess:
                 **challenge.routes,
                 **rhythm.routes,
                 **remind.routes,
+                **who.routes,
                 **door.routes,
                 LEAVE: remind.leaving(door.routes[LEAVE]),
             },
-            {**door.plain, ("GET", "static"): line.asset},
+            {**door.plain, **who.plain, ("GET", "static"): line.asset},
         )
         self.broadcast: Broadcast | None = line.broadcast
         self.app: ASGIApp = Gate(
@@ -217,13 +232,18 @@ class GateProcess:
             waitroom,
             Restorer(waitroom, parts.journal, parts.configurations, parts.doors, parts.clock),
             Drain(parts.client, parts.journal, parts.clock),
-            admission.tick,
+            self._tick,
             parts.remembered,
             parts.journal.seal,
             parts.clock,
         )
         self._looking: asyncio.Task[None] | None = None
         waitroom.drain = lambda room: self._keeper.drain_room(room, lease=False)
+
+    async def _tick(self, room: str) -> None:
+        """Let the pace call the next, and destroy what is not needed any more."""
+        await self._parts.admission.tick(room)
+        await self._identifying.tidy(room)
 
     @property
     def ready(self) -> bool:
@@ -253,6 +273,10 @@ class GateProcess:
         await self._keeper.stop()
         await self._proxy.stop()
         await self._challenges.close()
+        if self._identifying.mails is not None:
+            await self._identifying.mails.close()
+        if self._logins is not None:
+            await self._logins.close()
         await self._parts.close()
 
 

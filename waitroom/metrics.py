@@ -45,6 +45,10 @@ class Metrics:
             "waitroom_line_settled", "Places judged when their turn comes near, by what came of it", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.identities = Counter(
+            "waitroom_line_identities", "What was shown by whoever a room asks who they are", ["way", "outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.reminder_requests = Counter(
             "waitroom_line_reminder_requests", "What fans asked of reminders", ["channel", "outcome"],
             registry=registry,

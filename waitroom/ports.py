@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from kernel.asgi import Scope
+from kernel.oidc import Begun, Person
 from kernel.sending import Result
 from waitroom.check_page import Check
 from waitroom.newcomer import Newcomer
@@ -47,8 +48,36 @@ class Challenges(Protocol):
 class Newcomers(Protocol):
     """Knows something of whoever joins."""
 
-    async def judge(self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int) -> Newcomer:
-        """Say in which lane somebody begins. Raises Refused for whoever may not join."""
+    async def judge(
+        self, scope: Scope, room: Room, cookies: Mapping[str, str], now_ms: int, identity: str = ""
+    ) -> Newcomer:
+        """Say in which lane somebody begins; `identity` is their tag. Raises Refused for whoever may not join."""
+
+
+class NumberMails(Protocol):
+    """Sends numbers to mail addresses."""
+
+    def read(self, given: object) -> tuple[str, str]:
+        """Return the address to write to, and the mailbox that it leads to. Raises Refused."""
+
+    async def send(self, to: str, name: str, number: str, language: str, room: str) -> bool:
+        """Write a mail and try to send it once; `name` is the mail's. Tell whether it was taken."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Logins(Protocol):
+    """A provider at which somebody logs in (``kernel.oidc``)."""
+
+    async def login_address(self, begun: Begun, language: str) -> str:
+        """Give the address at which somebody logs in. Raises ``NotBelieved`` and Unavailable."""
+
+    async def person(self, code: str, begun: Begun) -> Person:
+        """Tell whom a code stands for. Raises ``NotBelieved`` and Unavailable."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class Proofs(Protocol):

@@ -87,6 +87,15 @@ class Bind(StrEnum):
     BROWSER = "browser"
 
 
+class IdentityWay(StrEnum):
+    """How somebody shows who they are before they join; one identity is one place."""
+
+    NONE = "none"
+    CODE = "code"
+    MAIL = "mail"
+    OIDC = "oidc"
+
+
 class ChallengeWay(StrEnum):
     """How a place in the lane suspect can show that somebody is there."""
 
@@ -210,5 +219,6 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     "join_burst": reads.whole(1),
     "theme": _theme,
     "frame_ancestors": reads.many(reads.frame_ancestor, 20),
+    "identity": reads.one_of(*IdentityWay),
     "reminder_minutes": reads.optional(reads.whole(1, 120)),
 }

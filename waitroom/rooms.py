@@ -34,6 +34,7 @@ from waitroom.room_fields import (
     ChallengeRule,
     CookieAttributes,
     FailureStance,
+    IdentityWay,
     LaneShares,
     Method,
     Route,
@@ -126,6 +127,7 @@ class Room:
     theme: Theme = PLAIN
     frame_ancestors: tuple[str, ...] = ()
     reminder_minutes: int | None = None
+    identity: IdentityWay = IdentityWay.NONE
     sales: tuple[Sale, ...] = ()
     version: int = 0
     source_hash: str = ""

@@ -12,10 +12,11 @@ from kernel.errors import Refused, Unavailable
 from waitroom import own_page, telling
 from waitroom.assets import asset_url, assets, squeezed
 from waitroom.check_page import Check, check_page
+from waitroom.identity_view import identity_page
 from waitroom.lanes import Lane
 from waitroom.reading import Reading
 from waitroom.reminder_view import reminder_page
-from waitroom.room_fields import Bind, BotGuard, ChallengeWay
+from waitroom.room_fields import Bind, BotGuard, ChallengeWay, IdentityWay
 from waitroom.rooms import Room
 from waitroom.schedule import Phase
 from waitroom.standing import Place, Standing
@@ -46,6 +47,15 @@ _VARY = (b"vary", b"accept-language, accept-encoding")
 _JOIN_HELPS = frozenset(
     {"ticket-missing", "ticket-invalid", "ticket-foreign-room", "run-over", "ticket-used", "leaf-mismatch"}
 )
+_ASKED_AGAIN = frozenset(
+    {
+        "identity-needed", "identity-code-wrong", "identity-number-wrong", "identity-number-gone",
+        "identity-mail-invalid", "too-many-codes", "too-many-numbers", "mail-away",
+        "identity-login-failed", "identity-login-over", "login-away",
+    }
+)  # fmt: skip
+_ANEW = frozenset({"identity-number-gone", "identity-login-failed", "identity-login-over"})
+"""After these a number that is on its way is worth nothing: the address is asked for again."""
 _REFRESH_LEAST_S, _REFRESH_MOST_S = 5, 60
 _SHELLS_MOST = 2000
 """Looks kept at once: rooms, times languages, times what an operator's own page shows of the line."""
@@ -82,21 +92,18 @@ class Pages:
         own = room.custom_page_html or ""
         shows = _variables(reading, look) if own else {}
         # `lastUpdated` alone makes no new page: what it dates has not changed.
-        settles = room.bot_guard is not BotGuard.OFF
-        seen = (
-            look,
-            own,
-            _asks(room),
-            settles,
-            [value for name, value in shows.items() if name != "lastUpdated"],
-        )
+        settles, who = room.bot_guard is not BotGuard.OFF, room.identity is not IdentityWay.NONE
+        values = [value for name, value in shows.items() if name != "lastUpdated"]
+        seen = look, own, _asks(room), settles, who, values
         key = room.name, language, ""
         kept = self._shells.get(key)
         if kept is None or kept[0] != seen:
             if own and custom_page_faults(own):
                 # A page that an older version let in: the house's page lets people wait, a broken one does not.
                 own = ""
-            page = shell(room.name, self._prefix, look, own, shows, asks=_asks(room), settles=settles)
+            page = shell(
+                room.name, self._prefix, look, own, shows, asks=_asks(room), settles=settles, who=who
+            )
             kept = seen, page
             self._keep(key, kept)
         return self._page(reading, look, kept[1], target, custom=bool(room.custom_page_html))
@@ -127,10 +134,22 @@ class Pages:
         return self._made(reading, look, body)
 
     def refused(
-        self, reading: Reading, target: str, reason: Refused | Unavailable, language: str = SOURCE
+        self,
+        reading: Reading,
+        target: str,
+        reason: Refused | Unavailable,
+        language: str = SOURCE,
+        given: Mapping[str, object] | None = None,
     ) -> Page:
-        """Say in one sentence why something was refused, with the way out where there is one."""
+        """Say in one sentence why something was refused, with the way out where there is one.
+
+        `given` is what somebody typed who was asked who they are: they are asked again where that helps.
+        """
         look = self.look(reading, language)
+        if given is not None and reason.code in _ASKED_AGAIN:
+            fault = "" if reason.code == "identity-needed" else look.words.refused(reason.code)[1]
+            kept = {name: text for name, text in given.items() if name != "paper" or reason.code not in _ANEW}
+            return self.identity(reading, target, language, kept, fault)
         base = f"{self._prefix}r/{reading.base.name}"
         again = f"{base}?target={target}" if target.isascii() and target.isprintable() else base
         action = Action(look.words.text("action.again"), base)
@@ -159,6 +178,14 @@ class Pages:
         look = self.look(reading, language)
         body = check_page(self._prefix, look, reading.base.name, target, check)
         return Page(self._headers(reading, look, also=check.sources), body, squeezed(body))
+
+    def identity(
+        self, reading: Reading, target: str, language: str, given: Mapping[str, object], fault: str = ""
+    ) -> Page:
+        """Ask who somebody is before they join; `given` is what they typed already."""
+        look, room = self.look(reading, language), reading.room
+        body = identity_page(room.name, self._prefix, look, target, str(room.identity), given, fault)
+        return self._made(reading, look, body)
 
     def reminder(
         self, reading: Reading, language: str, target: str, offers: Collection[str], way: str, fault: str = ""

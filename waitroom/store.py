@@ -83,9 +83,7 @@ class Keys:
 
     def of_run(self, issued: int) -> list[str]:
         """Name what dies with a run of `issued` numbers, besides its line and calls."""
-        return [
-            *self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed, self.tags
-        ]
+        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed, self.tags]
 
 
 class LineStore:

@@ -175,11 +175,12 @@ def shell(
     asks: str = "",
     *,
     settles: bool = False,
+    who: bool = False,
 ) -> Shell:
     """Render the waiting page of a room, or the operator's own page around our parts.
 
-    `asks` says who is asked for a check, "" for nobody; `settles`: the page tells how it was handled.
-    A custom page that `custom_page_faults` would have refused may raise anything here.
+    `asks` says who is asked for a check, "" for nobody; `settles`: the page tells how it was handled; `who`: the
+    room asks everybody who they are. A custom page that `custom_page_faults` would have refused may raise anything here.
     """
     own = look.words.of_bound(look.binds) | fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
     needed = [*modules(), *(("preview.js",) if preview else ())]
@@ -191,6 +192,7 @@ def shell(
         "preview": preview,
         "asks": asks,
         "settle": asset_url(prefix, SETTLE) if settles else "",
+        "who": asset_url(prefix, "asking.js") if who else "",
         "script": asset_url(prefix, ENTRY),
         "bind": asset_url(prefix, "bind.js") if look.binds and not preview else "",
         "words": asset_url(prefix, words_name(look.words.tag)),

@@ -14,17 +14,19 @@ from urllib.parse import parse_qs, quote
 import orjson
 
 from kernel.asgi import Network, Ready, Receive, Scope, Send, client_address, header, read_body, respond
-from kernel.cookies import host_name, parse, set_cookie
+from kernel.cookies import parse
 from kernel.errors import Refused, Unavailable
 from waitroom import ticket as tickets
 from waitroom.census_web import CensusWeb
 from waitroom.closing import closed
 from waitroom.draw_web import DrawWeb, Handler
-from waitroom.newcomer import ANYBODY, bound
+from waitroom.identifying import Identifying, shown_fields
+from waitroom.newcomer import ANYBODY, Newcomer, bound
+from waitroom.papers import Papers
 from waitroom.ports import AddressBucket, Newcomers, ReceiptSigner
 from waitroom.reading import Reading
 from waitroom.receipt_web import ReceiptWeb
-from waitroom.rooms import Room, cookie_marks
+from waitroom.room_fields import IdentityWay
 from waitroom.schedule import Phase, next_comes
 from waitroom.service import Waitroom
 from waitroom.shells import Page, Pages
@@ -35,7 +37,6 @@ from waitroom.wait import next_poll_ms, poll_cap_s, poll_floor_s
 from waitroom.words import negotiate
 
 BODY_LIMIT_BYTES = 4096
-TICKET_MAX_AGE_S = 86_400
 STALE_MS = 3_000
 """A document older than a dozen beats says its age."""
 ONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
@@ -72,31 +73,6 @@ def asked(scope: Scope) -> Asked:
     return {name: value for name, value in scope["headers"] if name in _WANTED}
 
 
-class _Papers:
-    """The cookies of one room, cut where the values go; all parts are known to be clean."""
-
-    __slots__ = ("_ticket_tail", "base", "ticket")
-
-    def __init__(self, base: Room, secure: bool) -> None:
-        """Name them; `secure` is the rule of the house, which the room may overrule."""
-        self.base = base
-        marks = cookie_marks(base, tls=secure)
-        self.ticket = host_name(f"waitroom-ticket-{base.name}{base.cookie_suffix}", marks.secure)
-        cookie = set_cookie(
-            self.ticket,
-            "",
-            secure=marks.secure,
-            same_site=marks.same_site,
-            max_age_s=TICKET_MAX_AGE_S,
-            partitioned=marks.partitioned,
-        )
-        self._ticket_tail = cookie.decode().removeprefix(f"{self.ticket}=")
-
-    def ticket_cookie(self, text: str) -> bytes:
-        """Write the cookie that keeps a ticket."""
-        return f"{self.ticket}={text}{self._ticket_tail}".encode()
-
-
 class LineWeb:
     """Handlers of the line. Each takes (scope, receive, send, room)."""
 
@@ -108,15 +84,17 @@ class LineWeb:
         receipts: ReceiptSigner,
         settings: WebSettings,
         newcomers: Newcomers | None = None,
+        identifying: Identifying | None = None,
     ) -> None:
         """Join the parts."""
         self._waitroom = waitroom
         self._pages = pages
         self._buckets = buckets
         self._newcomers = newcomers
+        self._identifying = identifying
         self._settings = settings
         self._documents: dict[bytes, str] = {}
-        self._papers: dict[str, _Papers] = {}
+        self._papers: dict[str, Papers] = {}
         routes: dict[tuple[str, str], Handler] = {
             ("GET", ""): self.shell,
             ("GET", "how"): self.how,
@@ -232,30 +210,35 @@ class LineWeb:
         fields = parse_qs(body.decode("latin-1")) if form else _NO_FIELDS
         # Who left, or used their turn, may ask for a new place although the old paper is still about.
         again = "again" in fields or (not form and b'"again"' in body)
+        given: Mapping[str, object] | None = None
+        if reading.room.identity is not IdentityWay.NONE:
+            # One identity is one place, so nobody asks for another one; but who shows an identity gets its own.
+            given = shown_fields(body, fields, form=form)
+            again = bool(given)
         held = None if again else self._held(reading, ask, cookies)
         if held is None:
             try:
                 self._take(scope, reading, now_ms)
-                found = ANYBODY
-                if self._newcomers is not None:
-                    found = await self._newcomers.judge(scope, reading.room, cookies, now_ms)
-                found = bound(found, reading.room, ask.get(b"waitroom-key", b""))
-                text, number = await self._waitroom.join(reading, once.decode(), now_ms, found)
+                key = ask.get(b"waitroom-key", b"")
+                text, number, lane, found = await self._placed(
+                    scope, reading, once.decode(), given, cookies, key, now_ms
+                )
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
                 self._waitroom.metrics.refuse(reason)
-                language = language_of(scope, reading, fields)
-                page = self._pages.refused(reading, fields.get("target", ["/"])[0], reason, language)
+                language, target = language_of(scope, reading, fields), fields.get("target", ["/"])[0]
+                page = self._pages.refused(reading, target, reason, language, given)
                 await show(scope, send, reason.status, page, _NO_STORE)
                 return
-            lane = str(found.begins(reading.first_lane))
             headers += [(b"set-cookie", papers.ticket_cookie(text)), *found.headers]
         else:
             text, number, lane = held[0], held[1].number, str(held[1].lane)
         if form:
             target = quote(fields.get("target", ["/"])[0], safe="")
-            view = f"{self._settings.prefix}/r/{room}/ticket?target={target}"
+            # A form that came from a page with a script goes back to one.
+            act = "" if "live" in fields else "/ticket"
+            view = f"{self._settings.prefix}/r/{room}{act}?target={target}"
             headers += [(b"location", view.encode()), _NO_STORE]
             await respond(send, 303, headers, b"")
             return
@@ -266,6 +249,28 @@ class LineWeb:
         answer = f'{{{place},"lane":"{lane}","phase":"{phase}"}}'
         headers += _JSON_HEADERS
         await respond(send, 200, headers, answer.encode())
+
+    async def _placed(
+        self, scope: Scope, reading: Reading, once: str, given: Mapping[str, object] | None,
+        cookies: Mapping[str, str], key: bytes, now_ms: int,
+    ) -> tuple[str, int, str, Newcomer]:  # fmt: skip
+        """Give a place: the next one, or in a room that asks that of the identity in `given`."""
+        shown = None
+        if given is not None:
+            if self._identifying is None:
+                raise Unavailable("identity-away", "Nobody can be asked who they are just now.", 30)
+            address = client_address(scope, self._settings.trusted_proxies)
+            shown = await self._identifying.shown(reading, given, address, now_ms)
+        found = ANYBODY
+        if self._newcomers is not None:
+            tag = shown.tag if shown else ""
+            found = await self._newcomers.judge(scope, reading.room, cookies, now_ms, tag)
+        if shown is not None and self._identifying is not None:
+            placed = await self._identifying.join(reading, shown, now_ms, found)
+            return placed.text, placed.number, str(placed.lane), found
+        found = bound(found, reading.room, key)
+        text, number = await self._waitroom.join(reading, once, now_ms, found)
+        return text, number, str(found.begins(reading.first_lane)), found
 
     def _take(self, scope: Scope, reading: Reading, now_ms: int) -> None:
         address = client_address(scope, self._settings.trusted_proxies)
@@ -393,12 +398,12 @@ class LineWeb:
         self.same_site(ask)
         return self.presented(reading, ask)
 
-    def _papers_of(self, reading: Reading) -> _Papers:
+    def _papers_of(self, reading: Reading) -> Papers:
         """Return the cookies of a room as it is configured now."""
         base = reading.base
         papers = self._papers.get(base.name)
         if papers is None or papers.base is not base:
-            papers = self._papers[base.name] = _Papers(base, self._settings.secure)
+            papers = self._papers[base.name] = Papers(base, self._settings.secure)
         return papers
 
     def ticket_cookie(self, reading: Reading, text: str) -> bytes:

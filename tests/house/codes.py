@@ -114,6 +114,66 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The link that stops messages is cut, forged, or of another room.",
         "Copy the whole link from the message.",
     ),
+    "identity-needed": (
+        GROUPS[0],
+        "The room asks who joins (`identity`), and nothing was shown; `way` says what it asks for.",
+        "Show it: [identity](identity.md). The page leads there by itself.",
+    ),
+    "identity-code-wrong": (
+        GROUPS[0],
+        "No such code gives a place here: it is misspelt, of another room, over, or revoked.",
+        "Type it again; `waitroom codes list` shows the batches.",
+    ),
+    "identity-number-wrong": (
+        GROUPS[0],
+        "It is not the number of the last mail.",
+        "Type it again; five tries count.",
+    ),
+    "identity-number-gone": (
+        GROUPS[0],
+        "The number is older than ten minutes, was tried too often, or is of another line.",
+        "Ask for a new one.",
+    ),
+    "identity-mail-invalid": (
+        GROUPS[0],
+        "What should be an e-mail address is none, or its server refuses it for good.",
+        "Correct it.",
+    ),
+    "identity-not-asked": (GROUPS[0], "The room asks nobody who they are.", "Join as in any room."),
+    "identity-not-mail": (
+        GROUPS[0],
+        "The room asks who joins, but sends no numbers by mail.",
+        "Look at `identity`.",
+    ),
+    "identity-login-failed": (
+        GROUPS[0],
+        "The provider's answer does not count, the fan declined there, or another browser began this login.",
+        "Log in again; `waitroom_line_identities_total` says how often it was which.",
+    ),
+    "identity-login-over": (
+        GROUPS[0],
+        "The login is older than ten minutes, or of another line.",
+        "Log in again.",
+    ),
+    "identity-not-login": (GROUPS[0], "The room asks who joins, but not for a login.", "Look at `identity`."),
+    "identity-over": (
+        GROUPS[0],
+        "The line is over and its room key destroyed: nobody is known by an identity any more.",
+        "Nothing; the next line asks anew.",
+    ),
+    "too-many-codes": (GROUPS[0], "Too many wrong codes or numbers came from one network.", SLEEP),
+    "too-many-numbers": (
+        GROUPS[0],
+        "A mail address was written to too often, or too many numbers were asked for from one address.",
+        SLEEP,
+    ),
+    "mail-away": (
+        GROUPS[0],
+        "The mail server is away, or none is set (`WAITROOM_REMINDER_MAIL_HOST`).",
+        SLEEP,
+    ),
+    "identity-away": (GROUPS[0], "This process cannot ask anybody who they are.", SLEEP),
+    "codes-full": (GROUPS[1], "There are 65,536 batches of codes.", "Make no more."),
     "too-many-carries": (GROUPS[0], "Too many places moved from one address within a minute.", SLEEP),
     "rhythm-none": (
         GROUPS[0],

@@ -72,6 +72,9 @@ ROOM: dict[str, str] = {
     "frame_ancestors": "sites that may show the waiting page in a frame; empty: this one",
     "reminder_minutes": "fans may ask to be told by mail or push: so many minutes before their turn, and when it is "
     "there; null: nobody is asked",
+    "identity": "who may join, and one place for each of them ([identity](identity.md)): `none`: anybody; `code`: "
+    "who has a code that was made for the room; `mail`: who reads a number at a mail address; `oidc`: "
+    "who logs in at a provider (WAITROOM_ROOM_OIDC_…)",
 }
 
 SALE: dict[str, str] = {
