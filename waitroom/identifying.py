@@ -54,6 +54,9 @@ STRANGERS_MS = 600_000
 SHOWN = ("code", "paper", "number", "live")
 """Fields of a join in a room that asks; ``live`` says that the form came from a page with a script."""
 
+REST_MS = 10_000
+"""After a failure nothing is destroyed for so long."""
+
 LOGIN_PAPER_MS = 600_000
 """A login that came back may be used for a join so long."""
 
@@ -103,7 +106,7 @@ class Identifying:
         self._keys: dict[str, tuple[str, bytes]] = {}
         self._batches: dict[str, tuple[int, Mapping[int, Batch]]] = {}
         self._tidied: dict[str, tuple[str, bool]] = {}
-        self._looked_ms = 0
+        self._looked_ms = self._rest_until_ms = 0
         self._shown = waitroom.metrics.identities
 
     # ---------------------------------------------------------------------------------- showing
@@ -308,12 +311,27 @@ class Identifying:
         return kept[1]
 
     async def tidy(self, room: str) -> None:
-        """Destroy the keys of lines that are over; every worker does, and forgets its own copy. Raises Unavailable."""
+        """Destroy the keys of lines that are over; every worker does, and forgets its own copy.
+
+        It is nothing that anybody waits for: while the journal is away it rests, and is tried again.
+        """
+        now_ms = self.waitroom.clock.now_ms()
+        if now_ms < self._rest_until_ms:
+            return
+        try:
+            if not self._looked_ms <= now_ms < self._looked_ms + STRANGERS_MS:
+                self._looked_ms = now_ms
+                await self.sweep(now_ms)
+            await self._tidy(room)
+        except Unavailable:
+            self._rest_until_ms = now_ms + REST_MS
+            log.warning(
+                "room keys that are over cannot be destroyed yet; it is tried again", extra={"room": room}
+            )
+
+    async def _tidy(self, room: str) -> None:
         reading = self.waitroom.reading(room)
-        line, now_ms = reading.line, self.waitroom.clock.now_ms()
-        if not self._looked_ms <= now_ms < self._looked_ms + STRANGERS_MS:
-            self._looked_ms = now_ms
-            await self.sweep(now_ms)
+        line = reading.line
         if line is None or reading.fallen:
             return
         over = line.phase is Phase.ENDED

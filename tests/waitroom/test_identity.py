@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from kernel.asgi import Scope
 from kernel.clock import ManualClock
+from kernel.errors import Unavailable
 from kernel.sending import Outcome
 from kernel.signing import Signer
 from tests.waitroom.house import ROOM
@@ -44,6 +45,11 @@ async def everything(client: Redis) -> bytes:
 def files(folder: Path) -> bytes:
     """Read every octet of the journal's files."""
     return b"".join(path.read_bytes() for path in sorted(folder.glob("journal.db*")))
+
+
+def unavailable(*_: object, **__: object) -> int:
+    """Be away."""
+    raise Unavailable("journal-away", "away")
 
 
 async def test_one_code_is_one_place_on_every_device(
@@ -205,6 +211,29 @@ async def test_the_keys_of_removed_rooms_are_destroyed(
 
         assert young
         assert here.book.half("gone", "r", 1, clock.now_ms()) == b""
+
+
+async def test_a_journal_that_is_away_stops_no_round(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be destroyed now is destroyed later, and nobody waits for it."""
+    async with scene(store, clock, tmp_path) as here:
+        _, (code,) = here.codes()
+        async with here.browser() as phone:
+            await phone.post(BASE + "/join", json={"code": code})
+        line = (await here.beat()).line
+        assert line is not None
+        with monkeypatch.context() as away:
+            away.setattr(here.book, "destroy", unavailable)
+            await ended(here)
+            clock.advance(9_999)
+        await here.identifying.tidy(ROOM)
+        kept = here.book.half(ROOM, line.run, line.epoch, clock.now_ms())
+        clock.advance(1)
+        await here.identifying.tidy(ROOM)
+
+        assert kept
+        assert here.book.half(ROOM, line.run, line.epoch, clock.now_ms()) == b""
 
 
 async def test_wrong_codes_are_slowed_and_right_ones_never(
