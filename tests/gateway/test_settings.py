@@ -145,6 +145,7 @@ def test_secrets_do_not_show() -> None:
         "adyen_hmac_key",
         "adyen_webhook_password",
         "oidc_client_secret",
+        "room_oidc_client_secret",
         "staff_oidc_client_secret",
     }
 
@@ -370,3 +371,33 @@ def test_the_demo_keeps_the_rooms_mails_in_its_folder(tmp_path: Path) -> None:
     assert plain.reminder_mail_folder == tmp_path / "mails"
     assert load(to_environ(plain)) == plain
     assert chosen.to_try_out() is chosen
+
+
+ROOM_LOGIN = {
+    "public_url": "https://tickets.example",
+    "room_oidc_issuer": "https://id.example",
+    "room_oidc_client_id": "line",
+    "room_oidc_client_secret": "s",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"room_oidc_client_id": None}, "WAITROOM_ROOM_OIDC_CLIENT_ID"),
+        ({"room_oidc_client_secret": None}, "WAITROOM_ROOM_OIDC_CLIENT_SECRET"),
+        ({"room_oidc_issuer": None}, "WAITROOM_ROOM_OIDC_ISSUER"),
+        ({"room_oidc_issuer": "http://id.example"}, "WAITROOM_ROOM_OIDC_ISSUER"),
+        ({"room_oidc_issuer": "https://id.example?x"}, "WAITROOM_ROOM_OIDC_ISSUER"),
+        ({"public_url": None}, "WAITROOM_PUBLIC_URL"),
+        ({"public_url": "http://tickets.example"}, "WAITROOM_PUBLIC_URL"),
+    ],
+)
+def test_fans_log_in_for_a_place_where_everything_goes_together(
+    change: dict[str, str | None], fault: str
+) -> None:
+    """All three of the provider, over TLS, with an address to come back to; each fault names its setting."""
+    load({f"WAITROOM_{name.upper()}": text for name, text in ROOM_LOGIN.items()})
+    given = {name: text for name, text in (ROOM_LOGIN | change).items() if text is not None}
+
+    assert any(told.startswith(fault) for told in faults_of(**given))

@@ -101,6 +101,8 @@ class Machine(RuleBasedStateMachine):
     def climb(self, tag: str, after: Lane) -> None:
         """Bring a place into a better lane; whoever comes again has it there."""
         assert self.line is not None
+        if tag not in self.places:
+            self.enlist(tag, None, Lane.SUSPECT, ours=True)
         known = self.places.get(tag)
         if known is None or after is known.lane or known.lane is Lane.VERIFIED:
             return

@@ -281,7 +281,7 @@ async def test_codes_that_do_not_count(store: Redis, clock: ManualClock, tmp_pat
             answers = [await phone.post(BASE + "/join", json={"code": code}) for code in wrong]
             right = await phone.post(BASE + "/join", json={"code": own[2]})
 
-    assert [answer.json()["code"] for answer in answers] == ["identity-code-wrong"] * len(wrong)
+    assert [answer.json().get("code") for answer in answers] == ["identity-code-wrong"] * len(wrong)
     assert right.status_code == 200
 
 
