@@ -180,7 +180,7 @@ def shell(
     """Render the waiting page of a room, or the operator's own page around our parts.
 
     `asks` says who is asked for a check, "" for nobody; `settles`: the page tells how it was handled; `who`: the
-    room asks everybody who they are. A custom page that `custom_page_faults` would have refused may raise anything here.
+    room asks everybody who they are. A page that `custom_page_faults` would have refused may raise anything here.
     """
     own = look.words.of_bound(look.binds) | fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
     needed = [*modules(), *(("preview.js",) if preview else ())]
