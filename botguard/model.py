@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from importlib.resources import files
-from math import exp, nan
+from math import exp, inf, nan, nextafter
+from operator import eq
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -30,8 +31,13 @@ MOST_LOGIT = 3.0
 """No rhythm says more than twenty to one: on devices that it had not seen the model erred too often for that."""
 DEFAULT_SHA256 = "a60675be37a81e1cc1bf152a4b9d08605baf978ff998a44478c38a711b1acd18"
 
-Node = tuple[Any, ...]
-"""Feature, threshold, below, above, missing; or -1 and the leaf's value."""
+Node = tuple[int, float, Any, Any]
+"""Where in the doubled row, threshold, where to go at or below it, where else; or -1, the leaf's value, twice nothing.
+
+A row is doubled: its values, then the same with their sign turned. What is missing is at or below nothing, so it goes
+"else"; where it is to go with the small values, the question is turned round: is ``-value`` below ``-threshold``? One
+comparison answers each node, and none asks for missing values.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +52,17 @@ class Model:
 
     def raw(self, row: Sequence[float]) -> float:
         """Return the sum over all trees."""
+        doubled = [*row, *[-value for value in row]]
         total = self.begin
-        for node in self.roots:
-            while (feature := node[0]) >= 0:
-                value = row[feature]
-                if value <= node[1]:
-                    node = node[2]  # noqa: PLW2901 (one walks down a tree)
-                elif value != value:  # noqa: PLR0124 (nan alone differs from itself)
-                    node = node[4]  # noqa: PLW2901
-                else:
-                    node = node[3]  # noqa: PLW2901
-            total += node[1]
+        for feature, threshold, low, other in self.roots:
+            while feature >= 0:
+                feature, threshold, low, other = low if doubled[feature] <= threshold else other  # noqa: PLW2901 (one walks down a tree)
+            total += threshold
         return total
 
     def score(self, row: Sequence[float]) -> float | None:
         """Return the log-odds that it was a script, or None: too little was seen."""
-        if sum(value == value for value in row) < FEWEST_SEEN:  # noqa: PLR0124
+        if sum(map(eq, row, row)) < FEWEST_SEEN:  # nan alone differs from itself
             return None
         return max(-MOST_LOGIT, min(MOST_LOGIT, self.slope * self.raw(row) + self.shift))
 
@@ -120,7 +121,9 @@ def _tree(nodes: list[list[float]], at: int) -> Node:
     """Return a tree as nested tuples; in the file a node is feature, threshold, below, above, missing below."""
     node = nodes[at]
     if len(node) == 1:
-        return (-1, node[0])
+        return (-1, node[0], None, None)
     feature, threshold, left, right, missing_left = node
     below, above = _tree(nodes, int(left)), _tree(nodes, int(right))
-    return (int(feature), threshold, below, above, below if missing_left else above)
+    if missing_left:
+        return (int(feature) + len(NAMES), nextafter(-threshold, -inf), above, below)
+    return (int(feature), threshold, below, above)
