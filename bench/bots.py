@@ -16,13 +16,14 @@ from botguard.training.traces import DEVICES, Move, Trace, read_delbot
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 DELBOT = DATA / "delbot" / "delbot_circles.tgz"
+PEOPLE = DATA / "chromium_people" / "people.jsonl.gz"
 CHROMIUM = DATA / "chromium_bots" / "bots.jsonl.gz"
 REST_MS = 700
 
 
 def judgement(bench: Bench) -> making.Judgement:
     """Run the protocol on devices and families unseen."""
-    return making.evaluate(DELBOT, CHROMIUM, bench.folder, making.SEED, say)
+    return making.evaluate(DELBOT, PEOPLE, CHROMIUM, bench.folder, making.SEED, say)
 
 
 def timed(

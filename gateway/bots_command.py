@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from botguard.training import making
 
 DELBOT = Path("tests/data/delbot/delbot_circles.tgz")
+PEOPLE = Path("tests/data/chromium_people/people.jsonl.gz")
 CHROMIUM = Path("tests/data/chromium_bots/bots.jsonl.gz")
 
 
@@ -66,6 +67,12 @@ def add_bots(parser: argparse.ArgumentParser) -> None:
         )
     cost.set_defaults(run=tell_cost)
     for one in (judged, trained):
+        one.add_argument(
+            "--people",
+            type=Path,
+            default=PEOPLE,
+            help=f"people replayed in Chromium, to judge by only ({PEOPLE})",
+        )
         one.add_argument(
             "--chromium", type=Path, default=CHROMIUM, help=f"bots to judge by only ({CHROMIUM})"
         )
@@ -152,7 +159,7 @@ def train(args: argparse.Namespace) -> int:
     from botguard.training import making
 
     judged = _judge(args)
-    digest = making.save_model(making.train(judged, args.chromium, args.seed), args.model)
+    digest = making.save_model(making.train(judged, args.people, args.chromium, args.seed), args.model)
     print(f"{args.model}: sha256 {digest}")
     return 0
 
@@ -161,11 +168,13 @@ def _judge(args: argparse.Namespace) -> "making.Judgement":
     from botguard.training import making
     from kernel.errors import Misconfigured
 
-    missing = [f"{path} is not there." for path in (args.delbot, args.chromium) if not path.is_file()]
+    given = (args.delbot, args.people, args.chromium)
+    missing = [f"{path} is not there." for path in given if not path.is_file()]
     if missing:
         raise Misconfigured(missing)
     judged = making.evaluate(
         args.delbot,
+        args.people,
         args.chromium,
         args.keep,
         args.seed,

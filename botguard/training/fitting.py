@@ -12,8 +12,6 @@ from botguard.features import NAMES, SETS, VERSION
 from botguard.model import FORMAT
 from botguard.training.rows import ALTERED, MADE, Rows, shares
 
-DRAWN = 4000
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -23,8 +21,12 @@ class Candidate:
     sets: tuple[str, ...]
     altered: bool = True
     own_ratio: float = 0.5
-    forests: int = 3
     only: str = ""
+    alike: bool = False
+    drawn: int = 4000
+    trees: int = 50
+    pace: float = 0.12
+    leaves: int = 10
 
     @property
     def columns(self) -> list[int]:
@@ -65,22 +67,29 @@ def fit(
     seed: int,
     *,
     shuffled: bool = False,
-    forests: int = 0,
+    forests: int = 1,
 ) -> Fitted:
     """Train on rows drawn by their share; ``shuffled`` labels are the control that must learn nothing."""
     places = usable(rows, candidate, left_out)
-    share = shares(rows, places, candidate.own_ratio)
+    share = shares(rows, places, candidate.own_ratio, alike=candidate.alike)
     made = []
-    for number in range(forests or candidate.forests):
+    for number in range(forests):
         dice = np.random.default_rng([seed, number])
-        drawn = dice.choice(places, DRAWN, p=share)
+        drawn = dice.choice(places, candidate.drawn, p=share)
         labels = rows.is_bot[drawn]
         if shuffled:
             labels = dice.permutation(labels)
         forest = HistGradientBoostingClassifier(
-            max_iter=50, learning_rate=0.12, max_leaf_nodes=10, min_samples_leaf=30, l2_regularization=1.0,
-            max_features=0.3, max_bins=63, early_stopping=False, random_state=seed + number,
-        )  # fmt: skip
+            max_iter=candidate.trees,
+            learning_rate=candidate.pace,
+            max_leaf_nodes=candidate.leaves,
+            min_samples_leaf=30,
+            l2_regularization=1.0,
+            max_features=0.3,
+            max_bins=63,
+            early_stopping=False,
+            random_state=seed + number,
+        )
         made.append(forest.fit(rows.values[drawn][:, candidate.columns], labels))
     return Fitted(made, candidate.columns)
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from botguard.features import NAMES
+from botguard.model import MOST_LOGIT
+from botguard.rules import plain
 from botguard.training.altering import thinned
 from botguard.training.fitting import drawn_to
 from botguard.training.folds import Judged, Key, Scores
@@ -21,9 +23,11 @@ from botguard.training.measures import (
     recall_interval,
 )
 from botguard.training.rows import Rows
-from botguard.training.traces import DEVICES, FAMILIES, Move, Trace, features
+from botguard.training.traces import DEVICES, FAMILIES, Move, Trace, features, summary
 
 FRAME_MS = 16.0
+EACH_WAIT = 4
+REST_MS = 700.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,21 @@ class Figures:
 
 
 def figures(
-    rows: Rows, seen: Judged, people: Sequence[Trace], chromium: Sequence[Trace], seed: int
+    rows: Rows,
+    seen: Judged,
+    people: Sequence[Trace],
+    replays: Sequence[Trace],
+    scripts: Sequence[Trace],
+    seed: int,
 ) -> Figures:
-    """Return all figures."""
+    """Return all figures; ``replays`` are people's sessions replayed in the Chromium that ``scripts`` drove."""
     chances, is_bot, weights = unseen_chances(seen.scores)
     bins = calibration(chances, is_bot, weights)
     table: dict[str, Any] = {
         "auc": _told(mean_auc(seen.scores, seed)),
         "auc_with_groups_drawn": _told(mean_auc(seen.scores, seed, groups=True)),
         "auc_plain": _told(mean_auc(seen.plain, seed)),
-        "auc_labels_shuffled": _told(mean_auc(seen.shuffled, seed)),
+        "auc_labels_shuffled": _shuffled(seen.shuffled),
         "auc_device_only": _told(mean_auc(seen.device_only, seed)),
         "auc_replayed_word_for_word": round(replayed(seen.scores), 4),
         "auc_by_device": {one: _mean(seen.scores, 0, one) for one in DEVICES},
@@ -56,7 +65,9 @@ def figures(
         "ece_by_device": _by_device(seen.scores),
         "false_positives_at_half": _false_positives(seen.scores),
         "recall": _recalls(seen.scores),
-        "chromium": in_chromium(seen, people, chromium, seed),
+        "chromium": in_chromium(seen, replays, scripts, seed),
+        "chromium_waits": in_chromium(seen, waits(replays), scripts, seed),
+        "chromium_people_as_recorded": in_chromium(seen, people, scripts, seed),
         "drift": drift(rows),
     }
     return Figures(table, bins, {"this model": curve(seen.scores), "plain": curve(seen.plain)})
@@ -64,6 +75,20 @@ def figures(
 
 def _told(found: tuple[float, float, float]) -> dict[str, float]:
     return {"value": round(found[0], 4), "low": round(found[1], 4), "high": round(found[2], 4)}
+
+
+def _shuffled(each: Sequence[float]) -> dict[str, float]:
+    """Return the mean of shuffles, its error, and how far one shuffle goes."""
+    low, high = np.quantile(each, [0.025, 0.975])
+    spread = float(np.std(each, ddof=1))
+    return {
+        "value": round(float(np.mean(each)), 4),
+        "error": round(spread / len(each) ** 0.5, 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+        "spread": round(spread, 4),
+        "shuffles": len(each),
+    }
 
 
 def _mean(scores: Mapping[Key, Scores], side: int, group: str) -> float:
@@ -81,9 +106,15 @@ def unseen_chances(scores: Mapping[Key, Scores]) -> tuple[np.ndarray, np.ndarray
     for device in DEVICES:
         slope, shift = drawn_to(*_stacked(scores, [one for one in DEVICES if one != device]))
         raw, is_bot, weights = _stacked(scores, [device])
-        found.append((1 / (1 + np.exp(-(slope * raw + shift))), is_bot, weights))
+        found.append((said(slope * raw + shift), is_bot, weights))
     chances, labels, shares = (np.concatenate(part) for part in zip(*found, strict=True))
     return chances, labels, shares
+
+
+def said(logits: np.ndarray) -> np.ndarray:
+    """Return what the model says: probabilities, as bounded as its word is."""
+    found: np.ndarray = 1 / (1 + np.exp(-np.clip(logits, -MOST_LOGIT, MOST_LOGIT)))
+    return found
 
 
 def _stacked(
@@ -108,7 +139,7 @@ def _by_device(scores: Mapping[Key, Scores]) -> dict[str, float]:
     for device in DEVICES:
         slope, shift = drawn_to(*_stacked(scores, [one for one in DEVICES if one != device]))
         raw, is_bot, weights = _stacked(scores, [device])
-        found[device] = round(ece(calibration(1 / (1 + np.exp(-(slope * raw + shift))), is_bot, weights)), 4)
+        found[device] = round(ece(calibration(said(slope * raw + shift), is_bot, weights)), 4)
     return found
 
 
@@ -134,7 +165,7 @@ def in_chromium(seen: Judged, people: Sequence[Trace], bots: Sequence[Trace], se
     """Return the recall of scripts in a real Chromium, none of which was trained on.
 
     People are scored by models that know neither their device nor, fold by fold, one of the families; both sides
-    are told by whole pixels and at most once in a frame. The people were recorded elsewhere, not replayed in Chromium.
+    are told by whole pixels and at most once in a frame. What a rule finds is told beside the model's word.
     """
     values = {trace.name: features(evened(trace.moves)) for trace in (*people, *bots)}
     human = np.concatenate([
@@ -147,14 +178,32 @@ def in_chromium(seen: Judged, people: Sequence[Trace], bots: Sequence[Trace], se
         table = np.array([values[one.name] for one in bots if one.group == family])
         script = np.mean([model.raw(table) for model in seen.models.values()], axis=0)
         low, high = recall_interval(human, script, 0.01, seed)
+        ruled = np.array([bool(plain(summary(one.moves))) for one in bots if one.group == family])
         found[family] = {
             "sessions": len(table),
+            "people": len(human),
             "auc": round(auc(human, script), 4),
             "recall at 1 %": round(recall_at(human, script, 0.01), 4),
             "low": round(low, 4),
             "high": round(high, 4),
             "recall at 0.1 %": round(recall_at(human, script, 0.001), 4),
+            "by a rule": round(float(ruled.mean()), 4),
+            "by a rule or at 1 %": round(recall_at(human, np.where(ruled, np.inf, script), 0.01), 4),
         }
+    return found
+
+
+def waits(sessions: Sequence[Trace]) -> list[Trace]:
+    """Return what people do while they wait longer: sessions of a device one after the other, by fours."""
+    found = []
+    for device in DEVICES:
+        own = [one for one in sessions if one.group == device]
+        for at in range(0, len(own) - EACH_WAIT + 1, EACH_WAIT):
+            moves, end = [], 0.0
+            for one in own[at : at + EACH_WAIT]:
+                moves += [(t - one.moves[0][0] + end, x, y) for t, x, y in one.moves]
+                end = moves[-1][0] + REST_MS
+            found.append(Trace(f"{device}/{at}", device, is_bot=False, moves=moves))
     return found
 
 

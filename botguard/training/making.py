@@ -36,15 +36,18 @@ class Judgement:
     figures: Figures
 
 
-def evaluate(delbot: Path, chromium: Path, keep: Path | None, seed: int, tell: Tell) -> Judgement:
+def evaluate(
+    delbot: Path, replays: Path, chromium: Path, keep: Path | None, seed: int, tell: Tell
+) -> Judgement:
     """Run the protocol of docs/bots.md."""
     rows = read_rows(delbot, seed, keep, tell)
     seen = judge(rows, seed, tell)
     people = [trace for trace in read_delbot(delbot) if not trace.is_bot]
-    return Judgement(rows, seen, figures(rows, seen, people, read_chromium(chromium), seed))
+    replayed = read_chromium(replays, is_bot=False)
+    return Judgement(rows, seen, figures(rows, seen, people, replayed, read_chromium(chromium), seed))
 
 
-def train(judged: Judgement, chromium: Path, seed: int) -> bytes:
+def train(judged: Judgement, replays: Path, chromium: Path, seed: int) -> bytes:
     """Return the file of a model trained on everything, in the way that most outer folds chose."""
     name, _ = Counter(judged.seen.chosen.values()).most_common(1)[0]
     candidate = next(one for one in CANDIDATES if one.name == name)
@@ -55,12 +58,13 @@ def train(judged: Judgement, chromium: Path, seed: int) -> bytes:
         "data": {
             "DELBOT circles (MIT)": judged.rows.data_sha256,
             "Chromium bots, judged by only": digest(chromium),
+            "people replayed in Chromium (DELBOT's, MIT), judged by only": digest(replays),
         },
         "features": VERSION,
         "looked at": [NAMES[at] for at in candidate.columns],
         "made": candidate.name,
         "seed": seed,
-        "protocol": "docs/bots.md: device and family unseen, chosen by inner folds",
+        "protocol": "docs/bots.md, second round: device and family unseen, chosen by inner folds",
         "results": judged.figures.table,
         "failures": list(FAILURES),
     }

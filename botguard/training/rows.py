@@ -16,6 +16,8 @@ from botguard.training.families import FAMILIES as OWN
 from botguard.training.families import imitate
 from botguard.training.traces import DEVICES, FAMILIES, Trace, digest, features, read_delbot
 
+READING = 2
+"""Counted up when sessions are read otherwise: rows that were kept are of one way to read."""
 RECORDED, ALTERED, MADE = 0, 1, 2
 COPIES = {"fast": 16, "gan": 1, "pyhm": 5}
 COPIES_ELSE = 3
@@ -42,7 +44,7 @@ class Rows:
 def read_rows(data: Path, seed: int, keep: Path | None, tell: Callable[[str], None]) -> Rows:
     """Return the rows of a data file: those kept in a folder, or made and kept there."""
     sha256 = digest(data)
-    path = None if keep is None else keep / f"rows-{sha256[:12]}-{VERSION}-{seed}.npz"
+    path = None if keep is None else keep / f"rows-{sha256[:12]}-{VERSION}-{READING}-{seed}.npz"
     if path is not None and path.is_file():
         with np.load(path) as kept:
             return Rows(kept["values"], kept["groups"], kept["is_bot"], kept["kinds"], sha256)
@@ -78,16 +80,17 @@ def make_rows(traces: Sequence[Trace], seed: int, sha256: str, tell: Callable[[s
     return Rows(np.array(values), np.array(groups), np.array(is_bot), np.array(kinds), sha256)
 
 
-def shares(rows: Rows, places: np.ndarray, own_ratio: float) -> np.ndarray:
+def shares(rows: Rows, places: np.ndarray, own_ratio: float, *, alike: bool = False) -> np.ndarray:
     """Return how often each row is to be drawn.
 
-    People and bots by halves; devices by the root of their number; recorded families alike, own bots together.
+    People and bots by halves; devices by the root of their number, or ``alike``; recorded families alike, own bots
+    together.
     """
     share = np.zeros(len(places))
     groups, is_bot, made = rows.groups[places], rows.is_bot[places], rows.kinds[places] == MADE
     for device in DEVICES:
         here = (groups == device) & ~is_bot
-        share[here] = here.sum() ** -0.5 if here.any() else 0
+        share[here] = here.sum() ** (-1.0 if alike else -0.5) if here.any() else 0
     share[~is_bot] *= 0.5 / share[~is_bot].sum()
     for family in FAMILIES:
         here = (groups == family) & is_bot

@@ -64,15 +64,15 @@ def in_pixels(moves: list[Move], wide: float, high: float) -> list[Move]:
     return [(t, round(x * wide, 3), round(y * high, 3)) for t, x, y in moves]
 
 
-def read_chromium(path: Path) -> list[Trace]:
-    """Read sessions of scripts that drove a real Chromium, each with its family."""
+def read_chromium(path: Path, *, is_bot: bool = True) -> list[Trace]:
+    """Read sessions that a real Chromium told: of scripts, each with its family, or people's replayed, with device."""
     with gzip.open(path, "rt") as lines:
         rows = [json.loads(line) for line in lines]
     return [
         Trace(
             f"chromium/{row['k']}/{number}",
             row["k"],
-            is_bot=True,
+            is_bot=is_bot,
             moves=[(event[1], event[2], event[3]) for event in row["e"] if event[0] == 0],
         )
         for number, row in enumerate(rows)
@@ -84,9 +84,14 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def features(moves: Iterable[Move]) -> list[float]:
-    """Return the features of a session's moves."""
+def summary(moves: Iterable[Move]) -> dict[str, float]:
+    """Return the summary of a session's moves."""
     rhythm = Rhythm()
     for t, x, y in moves:
         rhythm.move(t, x, y)
-    return vector(rhythm.summary())
+    return rhythm.summary()
+
+
+def features(moves: Iterable[Move]) -> list[float]:
+    """Return the features of a session's moves."""
+    return vector(summary(moves))

@@ -14,7 +14,7 @@ from botguard.training.fitting import Candidate, Fitted, fit, written
 from botguard.training.rows import MADE, RECORDED, Rows
 from kernel.errors import Misconfigured
 
-SMALL = Candidate("small", ("grid", "step"), forests=2)
+SMALL = Candidate("small", ("grid", "step"))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def rows() -> Rows:
 @pytest.fixture(scope="module")
 def fitted(rows: Rows) -> Fitted:
     """Return scikit-learn's model of them."""
-    return fit(rows, SMALL, set(), 1)
+    return fit(rows, SMALL, set(), 1, forests=2)
 
 
 def read(raw: bytes) -> Model:
@@ -119,4 +119,4 @@ def test_the_shipped_model_tells_what_it_is_worth() -> None:
 
 def test_the_same_seed_makes_the_same_model(rows: Rows, fitted: Fitted) -> None:
     """A model follows from its data and its seed."""
-    assert written(fit(rows, SMALL, set(), 1), 1.0, 0.0, {}) == written(fitted, 1.0, 0.0, {})
+    assert written(fit(rows, SMALL, set(), 1, forests=2), 1.0, 0.0, {}) == written(fitted, 1.0, 0.0, {})
