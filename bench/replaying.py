@@ -56,7 +56,7 @@ def placed(moves: Sequence[Move]) -> list[Move]:
     begun = moves[0][0]
     kept = [(t - begun, x, y) for t, x, y in moves if t - begun <= MOST_MS]
     shifts = [
-        -min(0.0, min(move[axis] for move in kept)) - max(0.0, max(move[axis] for move in kept) - size + 1)
+        -min(0.0, *(move[axis] for move in kept)) - max(0.0, *(move[axis] - size + 1 for move in kept))
         for axis, size in ((1, VIEWPORT["width"]), (2, VIEWPORT["height"]))
     ]
     return [(t, x + shifts[0], y + shifts[1]) for t, x, y in kept]

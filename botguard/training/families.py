@@ -3,7 +3,11 @@
 Each takes where somebody went from stop to stop and when the pointer was reported, and goes there in its own way:
 straight, eased, along Bézier curves, with minimum jerk, by wind and gravity (WindMouse), by impulses and friction,
 with a person's own speeds shuffled, along splines, or as the person did with a tremor of its own. They serve training;
-in each fold they are made of training people only.
+in each fold they are made of training people only. None imitates a bot of the recorded data.
+
+Written from: minimum jerk, Flash and Hogan, J. Neurosci. 5 (1985) 1688; a first impulse that is corrected, Meyer et
+al., Psychol. Rev. 95 (1988) 340; WindMouse, B. J. Land, ben.land, "WindMouse, an algorithm for generating human-like
+mouse motion"; splines, Catmull and Rom (1974). Here and not in ``bench``: a model is made where only the package is.
 """
 
 from collections.abc import Callable, Sequence
