@@ -31,7 +31,7 @@ SEED = 7
 EACH = 30
 MOST_MS = 5_000.0
 LEAD_MS = 30.0
-VIEWPORT = {"width": 1920, "height": 1080}
+WIDE, HIGH = 1920, 1080
 
 _LISTEN = """() => {
   window.heard = [];
@@ -57,7 +57,7 @@ def placed(moves: Sequence[Move]) -> list[Move]:
     kept = [(t - begun, x, y) for t, x, y in moves if t - begun <= MOST_MS]
     shifts = [
         -min(0.0, *(move[axis] for move in kept)) - max(0.0, *(move[axis] - size + 1 for move in kept))
-        for axis, size in ((1, VIEWPORT["width"]), (2, VIEWPORT["height"]))
+        for axis, size in ((1, WIDE), (2, HIGH))
     ]
     return [(t, x + shifts[0], y + shifts[1]) for t, x, y in kept]
 
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
     lines, poor = [], 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
-        page = browser.new_page(viewport={**VIEWPORT})
+        page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
         page.set_content("<!doctype html><title>replay</title><body style='height:100vh'></body>")
         page.evaluate(_LISTEN)
         devtools = page.context.new_cdp_session(page)

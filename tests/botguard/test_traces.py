@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.replaying import EACH, MOST_MS, VIEWPORT, chosen, placed
+from bench.replaying import EACH, HIGH, MOST_MS, chosen, placed
 from botguard.training.traces import DEVICES, FEWEST_MOVES, in_pixels, read_chromium, read_delbot
 from tests.house.tree import ROOT
 
@@ -57,7 +57,7 @@ def test_a_replayed_session_lies_within_the_page() -> None:
     found = placed(moves)
 
     assert found == [(0, 0, 379), (16, 50, 1079)]
-    assert found[1][2] < VIEWPORT["height"]
+    assert found[1][2] < HIGH
 
 
 def test_as_many_sessions_of_each_device_are_chosen_by_a_seed() -> None:
