@@ -96,9 +96,8 @@ def test_one_shuffle_says_little_where_groups_are_few() -> None:
     """
     dice = np.random.default_rng(3)
     groups = np.repeat([*DEVICES, *FAMILIES], 60)
-    centres = {name: dice.normal(0, 1, 12) for name in (*DEVICES, *FAMILIES)}
-    values = np.full((len(groups), len(NAMES)), np.nan)
-    values[:, :12] = [centres[one] + dice.normal(0, 0.3, 12) for one in groups]
+    centres = {name: dice.normal(0, 1, len(NAMES)) for name in (*DEVICES, *FAMILIES)}
+    values = np.array([centres[one] + dice.normal(0, 0.3, len(NAMES)) for one in groups])
     is_bot = np.isin(groups, FAMILIES)
     rows = Rows(values, groups, is_bot, np.full(len(groups), RECORDED), "0" * 64)
     chosen = {("pc1", "gan"): CANDIDATES[0].name, ("vm", "pyhm"): CANDIDATES[0].name}
