@@ -29,7 +29,7 @@ FEWEST_SEEN = 10
 """A vector with fewer features than this is no evidence."""
 MOST_LOGIT = 3.0
 """No rhythm says more than twenty to one: on devices that it had not seen the model erred too often for that."""
-DEFAULT_SHA256 = "a60675be37a81e1cc1bf152a4b9d08605baf978ff998a44478c38a711b1acd18"
+DEFAULT_SHA256 = "ae2244618d9068f00e7650200d1ff923c396e04e89ac94e5bf1368b6b3fdb119"
 
 Node = tuple[int, float, Any, Any]
 """Where in the doubled row, threshold, where to go at or below it, where else; or -1, the leaf's value, twice nothing.
