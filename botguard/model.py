@@ -29,7 +29,7 @@ FEWEST_SEEN = 10
 """A vector with fewer features than this is no evidence."""
 MOST_LOGIT = 3.0
 """No rhythm says more than twenty to one: on devices that it had not seen the model erred too often for that."""
-DEFAULT_SHA256 = "ae2244618d9068f00e7650200d1ff923c396e04e89ac94e5bf1368b6b3fdb119"
+DEFAULT_SHA256 = "c77275c0c178fbde1a0ab897c9daa43d595ded35c5c63a28800ebeb585c28923"
 
 Node = tuple[int, float, Any, Any]
 """Where in the doubled row, threshold, where to go at or below it, where else; or -1, the leaf's value, twice nothing.

@@ -19,6 +19,9 @@ from botguard.training.traces import digest, read_chromium, read_delbot
 SEED = 7
 FAILURES = (
     "A person's session replayed word for word looks like the person: sketches are for that, not this model.",
+    "People of a slow or unsteady device that it never saw look like scripts: of `fast` most, of `tel` a third.",
+    "Scripts that jump from point to point (`pynput`), if never seen, look more like people than such people do.",
+    "No script in Chromium lies above what 1 % of people reach; plain ones are found by rules, ghost-cursor is not.",
     "Six devices and four families are few: the interval with groups drawn says how few.",
     "Nobody with tremor, a switch, an eye tracker or a screen reader is among those it learned from or was judged by.",
     "People of the recorded data were few, moved in a game of circles, and are not counted one by one.",
