@@ -44,6 +44,8 @@ from checkout.organiser.people_web import PeopleDesk
 from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
+from checkout.organiser.seating import Seatings
+from checkout.organiser.seating_web import SeatingDesk
 from checkout.organiser.service import Organising
 from checkout.organiser.staff_web import StaffDesk
 from checkout.organiser.support import Mails, NoMails, Support
@@ -291,12 +293,14 @@ class ShopProcess:
         """Give the organisers' addresses of tables; and of sales and support, where money is taken."""
         parts, tills = self._parts, self.shop.tills
         exports = ExportsDesk(parts.catalogue, Exporting(parts.shards))
+        seating = SeatingDesk(parts.catalogue, Seatings(parts.catalogue, parts.shards), parts.clock).routes
         if tills is None:
-            return exports.seat_routes
+            return [*exports.seat_routes, *seating]
         people = self.shop.people
         mails: Mails = NoMails() if people is None else people.mails
         return [
             *exports.routes,
+            *seating,
             *SalesDesk(parts.catalogue, Funnel(parts.shards), parts.clock).routes,
             *SupportDesk(parts.catalogue, Support(parts.shards, mails)).routes,
         ]

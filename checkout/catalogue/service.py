@@ -69,6 +69,11 @@ class Catalogue(CatalogueReader):
             raise Refused("venue-unknown", "There is no such venue.", status=404)
         return found
 
+    async def layouts(self, venue_id: str) -> list[Layouts]:
+        """Give the layouts of a venue, without their documents. Raises ``Refused("venue-unknown")``."""
+        house = await self.venue(venue_id)
+        return await asyncio.to_thread(self._store.layouts, house.id)
+
     async def put_organiser(self, organiser: Organiser) -> None:
         """Keep an organiser."""
         await asyncio.to_thread(self._store.put_organiser, organiser, self._clock.now_ms())

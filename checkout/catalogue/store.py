@@ -91,6 +91,14 @@ class CatalogueStore:
         with self._database.reading() as connection:
             return [Venue(*row) for row in connection.execute(sa.select(VENUES).order_by(VENUES.c.id))]
 
+    def layouts(self, venue_id: str) -> list[Layouts]:
+        """Return the layouts of a venue by name, without their documents."""
+        columns = (LAYOUTS.c.id, LAYOUTS.c.venue_id, LAYOUTS.c.name, LAYOUTS.c.seats)
+        query = sa.select(*columns).where(LAYOUTS.c.venue_id == venue_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(LAYOUTS.c.name, LAYOUTS.c.id))
+            return [Layouts(*row, "") for row in rows]
+
     # ------------------------------------------------------------------------------ writing
 
     def put_organiser(self, organiser: Organiser, now_ms: int) -> None:

@@ -26,7 +26,9 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("PUT", "/organisers/{organiser}"): _OWNER,
     ("GET", "/venues"): _EVERYBODY,
     ("PUT", "/venues/{venue}"): _ORGANISERS,
+    ("GET", "/venues/{venue}/layouts"): _VIEWERS,
     ("POST", "/venues/{venue}/layouts"): _ORGANISERS,
+    ("GET", "/layouts/{layout}"): _VIEWERS,
     ("GET", "/events"): _EVERYBODY,
     ("POST", "/events"): _ORGANISERS,
     ("GET", _EVENT): _EVERYBODY,
@@ -47,6 +49,7 @@ RIGHTS: Mapping[tuple[str, str], Roles] = {
     ("PUT", f"{_EVENT}/allocations/{{name}}"): _ORGANISERS,
     # Figures
     ("GET", f"{_EVENT}/report"): _VIEWERS,
+    ("GET", f"{_EVENT}/hall"): _VIEWERS,
     ("GET", f"{_EVENT}/seats.csv"): _HELPERS,
     ("GET", f"{_EVENT}/sales"): _ORGANISERS,
     ("GET", f"{_EVENT}/sales.csv"): _ORGANISERS,

@@ -1,7 +1,7 @@
 """Organiser web: the organiser's HTTP API, below ``/organiser/api``. Decides nothing.
 
     GET PUT      /organisers, /organisers/{id}          GET PUT  /venues, /venues/{id}
-    POST         /venues/{id}/layouts?name=             text/csv, or pretix's plan as application/json, 32 MiB at most
+    GET POST     /venues/{id}/layouts?name=             text/csv, or pretix's plan as application/json, 32 MiB at most
     GET POST     /events                                GET PATCH  /events/{id}      (PATCH needs If-Match)
     POST         /events/{id}/publish                   POST  /events/{id}/prices
     POST         /events/{id}/cancel                    {"confirm": id}
@@ -110,7 +110,7 @@ class OrganiserWeb:
             resource(f"{PREFIX}/organisers/{{organiser}}", PUT=self.put_organiser),
             resource(f"{PREFIX}/venues", GET=self.venues),
             resource(f"{PREFIX}/venues/{{venue}}", PUT=self.put_venue),
-            resource(f"{PREFIX}/venues/{{venue}}/layouts", POST=self.import_layout),
+            resource(f"{PREFIX}/venues/{{venue}}/layouts", GET=self.layouts, POST=self.import_layout),
             resource(f"{PREFIX}/events", GET=self.events, POST=self.create_event),
             resource(event, GET=self.event, PATCH=self.update_event),
             resource(f"{event}/publish", POST=self.publish),
@@ -218,6 +218,12 @@ class OrganiserWeb:
         await self._catalogue.put_venue(venue)
         told(request, "venue-kept", venue=venue.id)
         return answer(_venue(venue))
+
+    async def layouts(self, request: Request) -> Response:
+        """GET /venues/{venue}/layouts: its seating plans, by name."""
+        found = await self._catalogue.layouts(request.path_params["venue"])
+        plain = [{"layout": one.id, "name": one.name, "seats": one.seats} for one in found]
+        return answer({"layouts": plain})
 
     async def import_layout(self, request: Request) -> Response:
         """POST /venues/{venue}/layouts: a plan becomes a layout; the same plan again is the same layout."""

@@ -44,7 +44,9 @@ MAY = {
     "PUT /organisers/{organiser}": "O",
     "GET /venues": "vsdoO",
     "PUT /venues/{venue}": "oO",
+    "GET /venues/{venue}/layouts": "vsoO",
     "POST /venues/{venue}/layouts": "oO",
+    "GET /layouts/{layout}": "vsoO",
     "GET /staff": "O",
     "POST /staff": "O",
     "GET /staff/logins": "O",
@@ -62,6 +64,7 @@ MAY = {
     "POST /events/{event}/unblock": "oO",
     "PUT /events/{event}/allocations/{name}": "oO",
     "GET /events/{event}/report": "vsoO",
+    "GET /events/{event}/hall": "vsoO",
     "GET /events/{event}/seats.csv": "soO",
     "GET /events/{event}/sales": "oO",
     "GET /events/{event}/sales.csv": "oO",
@@ -161,7 +164,7 @@ def named(path: str) -> str:
     """Put names into an address."""
     for name in (
         "organiser", "venue", "event", "order", "name", "refund", "provider", "ticket", "message", "channel", "scanner",
-        "number",
+        "number", "layout",
     ):  # fmt: skip
         path = path.replace(f"{{{name}}}", f"a-{name}").replace(f"{{{name}:path}}", f"a/{name}")
     assert "{" not in path
