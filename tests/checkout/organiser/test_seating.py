@@ -1,4 +1,4 @@
-"""Layouts and the hall of an event, as organisers are told: what is held, blocked and put aside, and where it is from."""
+"""Layouts and the hall of an event, as organisers are told: what is held, blocked and put aside, and from where."""
 
 from pathlib import Path
 from typing import Any
