@@ -25,6 +25,17 @@ class Entry:
     need: Need
 
 
+PROGRAMME = (
+    Entry("venues", "/venues", ("GET", "/organisers")),
+    Entry("people", "/people", ("POST", "/people/find")),
+    Entry("team", "/team", ("GET", "/staff")),
+    Entry("about", "/events/{event}/about", ("GET", "/events/{event}")),
+    Entry("hall", "/events/{event}/hall", ("GET", "/events/{event}/hall")),
+    Entry("prices", "/events/{event}/prices", ("GET", "/events/{event}/hall")),
+    Entry("blocks", "/events/{event}/blocks", ("GET", "/events/{event}/hall")),
+    Entry("doors", "/events/{event}/doors", ("GET", "/events/{event}/entry")),
+    Entry("exports", "/events/{event}/exports", ("GET", "/events/{event}/seats.csv")),
+)
 ENTRIES = (
     Entry("home", "", ("GET", "/events")),
     Entry("money-all", "/money", ("GET", "/money")),
@@ -33,6 +44,7 @@ ENTRIES = (
     Entry("support", "/events/{event}/support", ("GET", "/events/{event}/support")),
     Entry("waiting", "/events/{event}/waiting", ("GET", "/events/{event}/reviews")),
     Entry("money", "/events/{event}/money", ("GET", "/events/{event}/money")),
+    *PROGRAMME,
 )
 
 

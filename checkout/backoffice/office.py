@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from checkout.backoffice import home_page, money_pages, order_pages, sales_pages, support_pages
+from checkout.backoffice import home_page, money_pages, order_pages, programme, sales_pages, support_pages
 from checkout.backoffice.asking import Asking, NotDone, not_done
 from checkout.backoffice.navigation import OFFICE, allowed
 from checkout.backoffice.page import POLICY, TYPES, assets, environment, texts, version
@@ -27,7 +27,7 @@ from checkout.backoffice.presses import Presses, press_name
 from checkout.backoffice.visit import Page, Visit
 from checkout.people.staff_sessions import StaffSession
 from checkout.requests import read_key, same_site
-from checkout.site.forms import html, read_form
+from checkout.site.forms import html
 from checkout.staffroom.entrance import HOME, Entrance, check_paper, to
 from kernel.asgi import Receive, Scope, Send, respond
 from kernel.clock import Clock
@@ -43,6 +43,7 @@ PAGES: Sequence[Page] = (
     *order_pages.PAGES,
     *support_pages.PAGES,
     *money_pages.PAGES,
+    *programme.PAGES,
 )
 
 
@@ -115,7 +116,7 @@ class Office:
             return await page.handler(visit)
         same_site(visit.request.scope)
         if page.is_form:
-            visit.form = await read_form(visit.request.scope, visit.request.receive)
+            visit.form = await page.reader(visit.request.scope, visit.request.receive)
             check_paper(visit.session, visit.field("csrf"))
         if not (page.is_form and page.is_once):
             return await self._done(page, visit)

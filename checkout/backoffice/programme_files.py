@@ -37,13 +37,18 @@ Form = Mapping[str, Sequence[str]]
 
 
 async def read_large_form(scope: Scope, receive: Receive) -> Form:
-    """Read a form of many fields. Raises ``Refused``: ``content-type-unknown``, ``body-too-large``, ``form-malformed``."""
+    """Read a form of many fields, those that were emptied among them.
+
+    Raises ``Refused``: ``content-type-unknown``, ``body-too-large``, ``form-malformed``.
+    """
     octets = await read_body(receive, FORM_MOST_BYTES)
     kind = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
     if octets and kind != _KIND:
         raise Refused("content-type-unknown", "Send application/x-www-form-urlencoded.", status=415)
     try:
-        return parse_qs(octets.decode("ascii"), errors="strict", max_num_fields=FIELDS_MOST)
+        return parse_qs(
+            octets.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MOST
+        )
     except ValueError as error:
         raise _malformed() from error
 

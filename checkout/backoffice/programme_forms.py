@@ -57,7 +57,7 @@ def read_change(event: Mapping[str, Any], typed: Mapping[str, str], zone: str) -
 
 
 def read_new(typed: Mapping[str, str], zone: str, sections: int) -> Typed:
-    """Read a new event: its fields, tiers (``t-0``, ``p-0``), and the tier of each section (``s-0``) or seat (``runs``)."""
+    """Read a new event: fields, tiers (``t-0``, ``p-0``), and the tier of each section (``s-0``) or seat (``runs``)."""
     faults: list[FieldFault] = []
     made = _read({name: typed.get(name, "") for name in FIELDS}, zone, faults)
     made["id"], made["layout_id"] = typed.get("id", "").strip(), typed.get("layout_id", "")

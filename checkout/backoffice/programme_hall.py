@@ -62,7 +62,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice of seats. ``fits``: those that the act can have, as words and for a hidden field; ``in_way``: the others."""
+    """A choice of seats. ``fits``: those that can be had, in words and for a hidden field; ``in_way``: the others."""
 
     seats: int
     fits: Words

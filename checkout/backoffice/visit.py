@@ -18,8 +18,9 @@ from checkout.backoffice.asking import Asking, NotDone, Told, Wish
 from checkout.backoffice.navigation import OFFICE, Need, allowed, lines
 from checkout.backoffice.page import POLICY, Writing, environment, texts
 from checkout.people.staff_sessions import StaffSession, paper_of
-from checkout.site.forms import html, one
+from checkout.site.forms import html, one, read_form
 from checkout.staffroom.entrance import to
+from kernel.asgi import Receive, Scope
 
 PERMISSIONS = "publickey-credentials-get=(self), camera=(), microphone=(), geolocation=()"
 KEY_OCTETS = 18
@@ -42,6 +43,8 @@ class Page:
     again: "Handler | None" = None
     is_once: bool = True
     is_form: bool = True
+    reader: "Reader" = read_form
+    """Who reads the form: ``programme_files`` has readers of large ones, and of those with a file."""
 
 
 class Visit:
@@ -180,3 +183,4 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
+Reader = Callable[[Scope, Receive], Awaitable[Mapping[str, Sequence[str]]]]

@@ -21,6 +21,8 @@ from checkout.organiser.people_web import PeopleDesk
 from checkout.organiser.queues import Queues
 from checkout.organiser.reporting import Reporting
 from checkout.organiser.sales_web import SalesDesk
+from checkout.organiser.seating import Seatings
+from checkout.organiser.seating_web import SeatingDesk
 from checkout.organiser.service import Organising
 from checkout.organiser.staff_web import StaffDesk
 from checkout.organiser.support import Support
@@ -29,9 +31,11 @@ from checkout.organiser.takings import Counting
 from checkout.organiser.web import OrganiserWeb
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import Invited
+from checkout.tickets.keys import TicketKeys
 from gateway.settings import Settings
 from gateway.shop import Doors
 from gateway.shop_people import JoinedPeople
+from gateway.shop_scan import ShopDoors
 from gateway.shop_staff import JoinedStaff
 from tests.gateway.oidc_front import CLIENT, SECRET, Provider, provider
 from tests.gateway.shopfront import OWN
@@ -124,6 +128,7 @@ def _selling(till: Tillfront, people: JoinedPeople) -> Iterator[Route]:
     yield from ExportsDesk(catalogue, Exporting(places)).routes
     yield from SalesDesk(catalogue, Funnel(places), clock).routes
     yield from SupportDesk(catalogue, Support(places, people.mails)).routes
+    yield from SeatingDesk(catalogue, Seatings(catalogue, places), clock).routes
     yield from LettersDesk(catalogue, places, clock).routes
 
 
@@ -155,6 +160,12 @@ async def staff_front(store_url: str, folder: Path, **changes: Any) -> AsyncIter
                         people.staff_people, people.staff_sessions, lambda name: name == "program"
                     ).routes,
                     *_selling(till, people),
+                    *ShopDoors(
+                        given,
+                        parts,
+                        TicketKeys.open(given.ticket_keys_path, parts.clock.now_ms()),
+                        till.metrics,
+                    ).routes,
                 ],
                 show=people.factors.show,
                 session=staff.session,
