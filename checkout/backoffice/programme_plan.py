@@ -7,12 +7,14 @@ shows no seat, so it is as large for 60,000 as for 60, and every number in it st
 Units are those of the layout, about 100 to the distance of two neighbours. Not here: SVG itself (the template).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from checkout.halls.layout import Kind, Layout, Section
 from checkout.halls.seats import Status, statuses
 from checkout.halls.seats import tier as tier_of
+
+Point = tuple[int, int]
 
 FILLED = (Status.SOLD, Status.RESERVED, Status.HELD, Status.BLOCKED, Status.KEPT, Status.FREE)
 """From below; in this order everywhere."""
@@ -119,6 +121,7 @@ def _block(index: int, section: Section, hall: bytes) -> Block:
     xs, ys = [x for x, _ in section.outline], [y for _, y in section.outline]
     left, right = (min(xs), max(xs)) if xs else (0, 0)
     top, bottom = (min(ys), max(ys)) if ys else (0, 0)
+    middle = _middle(section.outline)
     return Block(
         index=index,
         name=section.name,
@@ -129,9 +132,9 @@ def _block(index: int, section: Section, hall: bytes) -> Block:
         x=left,
         width=right - left,
         layers=_layers(counts, top, bottom),
-        label_x=(left + right) // 2,
-        label_y=(top + bottom) // 2,
-        size=_size(section.name, right - left, bottom - top),
+        label_x=middle[0],
+        label_y=middle[1],
+        size=_size(section.name, _chord(section.outline, middle), bottom - top),
     )
 
 
@@ -147,9 +150,38 @@ def _layers(counts: Counts, top: int, bottom: int) -> tuple[Layer, ...]:
     return tuple(made)
 
 
+def _middle(outline: Sequence[Point]) -> Point:
+    """Give the centre of gravity of an outline; of one without an area the middle of its points."""
+    twice, x, y = 0, 0, 0
+    for (ax, ay), (bx, by) in _sides(outline):
+        cross = ax * by - bx * ay
+        twice, x, y = twice + cross, x + (ax + bx) * cross, y + (ay + by) * cross
+    if twice:
+        return (round(x / (3 * twice)), round(y / (3 * twice)))
+    count = max(1, len(outline))
+    return (sum(x for x, _ in outline) // count, sum(y for _, y in outline) // count)
+
+
+def _chord(outline: Sequence[Point], middle: Point) -> int:
+    """Tell how wide an outline is at the height of a point, as far as the nearer side on both hands."""
+    x, y = middle
+    crossed = [
+        ax + (bx - ax) * (y - ay) / (by - ay)
+        for (ax, ay), (bx, by) in _sides(outline)
+        if min(ay, by) <= y < max(ay, by)
+    ]
+    left = max((one for one in crossed if one <= x), default=x)
+    right = min((one for one in crossed if one > x), default=x)
+    return int(2 * min(x - left, right - x))
+
+
+def _sides(outline: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
+    return zip(outline, [*outline[1:], *outline[:1]], strict=True)
+
+
 def _size(text: str, width: int, height: int) -> int:
     """Tell how large a name is written, so that it stays inside; 0 where it would be too small to read."""
-    fits = int(min(height * 0.4, width * 0.9 / (LETTER_RATIO * max(len(text), 1))))
+    fits = int(min(height * 0.35, width * 0.85 / (LETTER_RATIO * max(len(text), 1))))
     return max(0, fits)
 
 

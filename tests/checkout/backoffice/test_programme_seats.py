@@ -9,7 +9,7 @@ from checkout.backoffice import programme_hall
 from checkout.backoffice.programme_hall import Hall, choice_of, groups_of, hall_of
 from checkout.backoffice.programme_plan import FILLED, by_tier, counted, lines_of, plan_of
 from checkout.backoffice.programme_seats import in_words, pick, read_runs, runs_text
-from checkout.halls.layout import document
+from checkout.halls.layout import Kind, Layout, Section, Stage, document
 from checkout.halls.plans import read_csv
 from checkout.halls.seats import Status, byte
 from checkout.organiser.papers import read_seats
@@ -164,6 +164,20 @@ def test_a_picture_shows_each_section_as_full_as_it_is() -> None:
     assert plan.counts == counted(SOME)
     assert plan.counts.all == sum(block.counts.all for block in plan.blocks) == 45
     assert all(block.size > 0 for block in plan.blocks)
+
+
+def test_a_name_stands_inside_of_its_section() -> None:
+    """In the centre of gravity, as large as the section is wide there; of a line there is no inside."""
+    triangle = Section("AB", Kind.SEATS, 0, 1, ((0, 0), (600, 0), (0, 600)))
+    line = Section("AB", Kind.SEATS, 1, 1, ((0, 0), (600, 0)))
+    layout = Layout("x", 600, 600, Stage(0, 0, 1, 1, ""), (triangle, line))
+
+    inside, none = plan_of(layout, bytes(2)).blocks
+
+    assert (inside.label_x, inside.label_y) == (200, 200)
+    # 400 wide there, 200 to either side: 85 hundredths of it for two letters, and not higher than it is.
+    assert inside.size == min(int(600 * 0.35), int(400 * 0.85 / (0.58 * 2)))
+    assert (none.label_x, none.label_y, none.size) == (300, 0, 0)
 
 
 def test_only_what_is_sold_out_is_at_a_hundred() -> None:
