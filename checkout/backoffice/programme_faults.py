@@ -65,7 +65,7 @@ class Fault:
 def read_fault(text: str) -> Fault:
     """Read a fault of the API."""
     place = _PLACE.fullmatch(text)
-    # "currency 'XXX': there is …" has its place in words of its own.
+    # "currency 'XTS': there is …" has its place in words of its own.
     if place is None or place["rest"] == "":
         field, line, tier, rest = "", 0, None, text
     else:

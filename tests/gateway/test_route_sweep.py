@@ -29,6 +29,7 @@ from gateway.shop import Doors, ShopProcess
 from kernel.clock import SystemClock
 from kernel.oidc import Person
 from tests.checkout.organisers import told
+from tests.gateway.office_roles import PAGES
 from tests.gateway.test_shop_roles import addresses
 
 TOKEN = "the organiser's own secret"
@@ -361,65 +362,6 @@ async def test_the_staffs_room_tells_nobody_anything_without_a_session(swept: Sw
         "POST /staff/proof/options": 401,
         "POST /staff/recovery": 401,
     }
-
-
-PAGES = {
-    "GET ": "vsdoO",
-    "GET /go": "vsdoO",
-    "GET /money": "oO",
-    "GET /events/{event}/sales": "vsoO",
-    "GET /events/{event}/orders": "soO",
-    "GET /events/{event}/orders/{order}": "soO",
-    "POST /events/{event}/orders/{order}/refunds": "oO",
-    "POST /events/{event}/orders/{order}/refunds/retry": "oO",
-    "POST /events/{event}/orders/{order}/letters/resend": "soO",
-    "POST /events/{event}/orders/{order}/tickets/reissue": "soO",
-    "POST /events/{event}/orders/{order}/tickets/withdraw": "oO",
-    "POST /events/{event}/orders/{order}/release": "soO",
-    "POST /events/{event}/orders/{order}/refuse": "soO",
-    "GET /events/{event}/support": "soO",
-    "POST /events/{event}/support": "soO",
-    "GET /events/{event}/waiting": "soO",
-    "GET /events/{event}/money": "oO",
-    "GET /venues": "vsoO",
-    "POST /venues": "oO",
-    "POST /organisers": "O",
-    "GET /venues/{venue}": "vsoO",
-    "POST /venues/{venue}": "oO",
-    "POST /venues/{venue}/layouts": "oO",
-    "GET /new-event": "oO",
-    "POST /new-event": "oO",
-    "GET /events/{event}/about": "vsdoO",
-    "POST /events/{event}/about": "oO",
-    "POST /events/{event}/publish": "oO",
-    "GET /events/{event}/cancel": "oO",
-    "POST /events/{event}/cancel": "oO",
-    "GET /events/{event}/exports": "soO",
-    "GET /events/{event}/hall": "vsoO",
-    "GET /events/{event}/blocks": "vsoO",
-    "POST /events/{event}/blocks/look": "oO",
-    "POST /events/{event}/blocks/block": "oO",
-    "POST /events/{event}/blocks/unblock": "oO",
-    "POST /events/{event}/blocks/allocation": "oO",
-    "GET /events/{event}/prices": "vsoO",
-    "POST /events/{event}/prices/look": "oO",
-    "POST /events/{event}/prices": "oO",
-    "POST /events/{event}/tiers/look": "oO",
-    "POST /events/{event}/tiers": "oO",
-    "GET /events/{event}/doors": "vsdoO",
-    "POST /events/{event}/scanners": "oO",
-    "POST /events/{event}/scanners/{scanner}/revoke": "oO",
-    "GET /people": "soO",
-    "POST /people/find": "soO",
-    "GET /events/{event}/orders/{order}/personal": "soO",
-    "POST /events/{event}/orders/{order}/erase": "soO",
-    "POST /events/{event}/waitlist/{number}/forget": "soO",
-    "GET /team": "O",
-    "POST /team": "O",
-    "POST /team/{name}/role": "O",
-    "POST /team/{name}/remove": "O",
-}
-"""Which role sees which page of the back office, below ``/staff/office``."""
 
 
 async def test_each_role_sees_the_pages_that_its_line_says_and_no_others(swept: Swept) -> None:

@@ -51,7 +51,7 @@ def test_only_what_was_changed_is_sent() -> None:
         ({"p-0-EUR": "1.234"}, (), [("p-0-EUR", "amount-decimals")]),
         ({"p-0-JPY": "1.5"}, (), [("p-0-JPY", "amount-decimals")]),
         ({"p-0-EUR": "x", "p-1-EUR": "y"}, (), [("p-0-EUR", "amount"), ("p-1-EUR", "amount")]),
-        ({"p-0-XXX": "1", "p-1-XXX": "1"}, ("XXX",), [("currency", "currency")]),
+        ({"p-0-XTS": "1", "p-1-XTS": "1"}, ("XTS",), [("currency", "currency")]),
     ],
 )
 def test_bad_inputs_of_prices(
