@@ -219,9 +219,8 @@ class LineWeb:
         if held is None:
             try:
                 self._take(scope, reading, now_ms)
-                key = ask.get(b"waitroom-key", b"")
                 text, number, lane, found = await self._placed(
-                    scope, reading, once.decode(), given, cookies, key, now_ms
+                    scope, reading, once.decode(), given, cookies, ask.get(b"waitroom-key", b""), now_ms
                 )
             except (Refused, Unavailable) as reason:
                 if not form:
