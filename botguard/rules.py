@@ -16,6 +16,7 @@ STEADY_CHANGE = 0.02
 STRAIGHT_RATIO = 0.97
 """This share of the turns between steps is below three degrees."""
 EVEN_RATIO = 0.95
+WHOLE_RATIO = 0.5
 LEVEL_RATIO = 0.02
 """From this share of steps along an axis on it may be mouse keys."""
 
@@ -41,8 +42,11 @@ def plain(summary: Mapping[str, float]) -> list[Plain]:
     if pairs >= FEWEST_STEPS / 2 and summary["g50_change"] / pairs < STEADY_CHANGE:
         found.append(Plain.STEADY)
     turns = sum(summary[f"turn_{at}"] for at in range(6))
-    if turns >= FEWEST_STEPS and summary["turn_0"] >= STRAIGHT_RATIO * turns:
-        found.append(Plain.STRAIGHT)
+    is_straight = turns >= FEWEST_STEPS and summary["turn_0"] >= STRAIGHT_RATIO * turns
     if summary["same"] >= EVEN_RATIO * summary["steps"]:
         found.append(Plain.SAME_STEPS)
+    # On whole pixels, at a pace that changes, straight is also who steers by keys along the diagonals alone.
+    is_whole = summary["whole"] >= WHOLE_RATIO * summary["moves"]
+    if is_straight and (found or not is_whole):
+        found.append(Plain.STRAIGHT)
     return found

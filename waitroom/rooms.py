@@ -373,6 +373,8 @@ def _conflicts(room: Room) -> list[str]:
     bots = room.bot_thresholds
     if not bots.prove <= bots.step_up <= bots.slow:
         faults.append("bot_thresholds must not fall from prove to step_up to slow")
+    if room.bind is not Bind.NONE and room.identity is not IdentityWay.NONE:
+        faults.append("bind: a place that an identity finds again on any device is bound to no browser")
     attributes = room.cookie_attributes
     if attributes.samesite == "none" and attributes.secure == "never":
         faults.append("cookie_attributes: browsers drop a cookie with samesite none that is never secure")

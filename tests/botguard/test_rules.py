@@ -20,7 +20,7 @@ def test_an_even_line_breaks_the_rules() -> None:
     """The same step again and again: steady, straight, the same."""
     line = [(16.0 * at, 3.0 * at, 2.0 * at) for at in range(100)]
 
-    assert broken(line) == [Plain.STEADY, Plain.STRAIGHT, Plain.SAME_STEPS]
+    assert broken(line) == [Plain.STEADY, Plain.SAME_STEPS, Plain.STRAIGHT]
     assert broken(line[:30]) == []
     assert broken(line[:3], trusted=False) == [Plain.UNTRUSTED]
 
@@ -53,4 +53,17 @@ def test_mouse_keys_of_a_system_break_no_rule(monkeypatch: pytest.MonkeyPatch) -
     assert broken([*right, *down]) == []
 
     monkeypatch.setattr("botguard.rules.LEVEL_RATIO", 2.0)
-    assert broken([*right, *down]) == [Plain.STEADY, Plain.STRAIGHT, Plain.SAME_STEPS]
+    assert broken([*right, *down]) == [Plain.STEADY, Plain.SAME_STEPS, Plain.STRAIGHT]
+
+
+def test_keys_along_diagonals_alone_break_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight and whole, at a pace that grows; a script goes so between pixels. The mutant knows no pixels."""
+    keys, t, at = [], 0.0, 300.0
+    for step in range(80):
+        t, at = t + 1_000 / 60, at + min(1 + step // 4, 8)
+        keys.append((t, at, at))
+    assert broken(keys) == []
+    assert broken([(t, x + 0.3, y + 0.7) for t, x, y in keys]) == [Plain.STRAIGHT]
+
+    monkeypatch.setattr("botguard.rules.WHOLE_RATIO", 2.0)
+    assert broken(keys) == [Plain.STRAIGHT]

@@ -161,6 +161,13 @@ def test_a_bad_value_is_refused_by_name(field: str, value: object, told: str) ->
     assert any(fault.startswith(field) and told in fault for fault in faults), faults
 
 
+def test_a_place_is_an_identity_s_or_a_browser_s() -> None:
+    """What is found again on any device cannot be bound to one."""
+    parse({**LEAST, "identity": "code", "bind": "none"})
+    (fault,) = faults_of({**LEAST, "identity": "code", "bind": "browser"})
+    assert fault.startswith("bind: ")
+
+
 BAD_SALES: list[tuple[dict[str, Any], str]] = [
     ({"name": "always"}, "name must not be always"),
     ({"event_start_time": "2026-06-01T10:00:00"}, "needs a zone"),

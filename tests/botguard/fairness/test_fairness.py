@@ -178,7 +178,7 @@ def limit_of_network(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: Mapping[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "a pointer that is missing": (adding(lambda one: 2.0 * (one.behaviour is None)), "keyboard only"),
     "Tor": (adding(lambda one: 2.0 * (one.facts.network is Network.TOR)), "Tor"),
-    "Tor, a little": (adding(lambda one: 0.75 * (one.facts.network is Network.TOR)), "Tor"),
+    "Tor, a little": (adding(lambda one: 1.25 * (one.facts.network is Network.TOR)), "Tor"),
     "Private Relay": (adding(lambda one: 3.0 * (one.facts.network is Network.RELAY)), "Private Relay"),
     "a shared address": (adding(of_shared_address), "10,000 on one address of a carrier"),
     "a shared address is a limit": (limit_of_network, "10,000 on one address of a carrier"),
