@@ -12,8 +12,9 @@ the way. It calls as many as the free budget will meet:
   ratio. An idle room calls a newcomer at once, nothing more is banked;
 * **headroom**: nor do they ever exceed the free places, or three minutes of admissions;
 * **lanes** share what there is by stride scheduling: the lane with the smallest ``pass`` moves, and its pass
-  grows by what it got divided by its weight. Empty lanes are skipped, suspect never weighs less than its
-  floor, and a lane never overtakes the one above it. Ranks in void ranges cost nothing.
+  grows by what it got divided by its weight. Empty lanes are skipped. What an empty verified lane would have got
+  goes to standard, and the other way round, never to suspect as long as anybody waits above it; suspect never weighs
+  less than its floor, and a lane never overtakes the one above it. Ranks in void ranges cost nothing.
 
 What was called is not remembered but *observed*: the difference between the thresholds then and now. Hence
 any worker may run any tick, and a lost or doubled call corrects itself. Floats are fine here: the exact limits are
@@ -27,7 +28,7 @@ will lower the rate (a later input), and the commit (``service``).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from admission.limits import LANES, Limits
@@ -217,11 +218,16 @@ def headroom(door: DoorFacts, limits: Limits) -> float:
     return min(free, max(1.0, rate_per_s * OUTSTANDING_S))
 
 
-def weights(shares: Mapping[str, float]) -> dict[str, float]:
-    """Return each lane's weight; suspect keeps a floor, and nobody weighs nothing."""
+def weights(shares: Mapping[str, float], there: Collection[str] = LANES) -> dict[str, float]:
+    """Return each lane's weight; suspect keeps a floor, and nobody weighs nothing.
+
+    Of verified and standard the one in which somebody waits (`there`) stands in for the other.
+    """
     out = {lane: max(WEIGHT_LEAST, shares.get(lane, 0.0)) for lane in LANES}
     rest = out["verified"] + out["standard"]
     out["suspect"] = max(out["suspect"], SUSPECT_FLOOR * rest / (1 - SUSPECT_FLOOR))
+    if ("verified" in there) != ("standard" in there):
+        out["verified" if "verified" in there else "standard"] = rest
     return out
 
 
@@ -237,7 +243,7 @@ def passed(
 
     A lane without anybody is kept where the others are, or it would catch up for the time it was empty.
     """
-    weight = weights(shares)
+    weight = weights(shares, {*able, *(lane for lane in LANES if called[lane] > 0)})
     moved = {lane: passes.get(lane, 0.0) + called[lane] / weight[lane] for lane in LANES}
     least = min((moved[lane] for lane in able), default=0.0)
     return {lane: moved[lane] - least if lane in able else 0.0 for lane in LANES}
@@ -250,19 +256,21 @@ def advance(
 
     An empty lane follows the one below it; nobody is in it, so that costs nothing.
     """
-    weight = weights(shares)
     serving = {lane: facts.serving[lane] for lane in LANES}
     own = {lane: facts.density.get(lane, 0.0) for lane in LANES}
     position = dict(passes)
     quantum = max(1.0, budget / STEPS_AT_ONCE)
     left = 2 * STEPS_AT_ONCE
-    while left and (able := [lane for lane in waiting(facts, serving) if _step(budget, quantum, own[lane])]):
+    while left and (there := waiting(facts, serving)):
+        able = [lane for lane in there if _step(budget, quantum, own[lane])]
+        if not able:
+            break
         left -= 1
         lane = min(able, key=lambda name: (position[name], LANES.index(name)))
         ranks = min(_step(budget, quantum, own[lane]), _ahead(facts, serving, lane))
         serving[lane] = skip(facts.void, serving[lane], ranks)
         budget -= ranks * own[lane]
-        position[lane] += ranks * own[lane] / weight[lane]
+        position[lane] += ranks * own[lane] / weights(shares, there)[lane]
     serving["standard"] = max(serving["standard"], serving["suspect"])
     serving["verified"] = max(serving["verified"], serving["standard"])
     return {lane: min(facts.issued, _out_of_void(facts.void, serving[lane])) for lane in LANES}

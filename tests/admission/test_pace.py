@@ -29,6 +29,7 @@ from admission.pace import (
     show_ratio,
     skip,
     stock,
+    weights,
 )
 from kernel import gcra
 from tests.admission.doors import LIMITS, NOW_MS, RUN, place
@@ -343,6 +344,35 @@ def test_a_suspect_lane_always_moves() -> None:
 
     called = {lane: serving[lane] * density[lane] for lane in LANES}
     assert called["suspect"] / sum(called.values()) == pytest.approx(0.05, abs=0.005)
+
+
+def suspects_share(density: dict[str, float]) -> float:
+    """Call for four minutes, and return the share of the calls that the lane suspect got."""
+    facts = LineFacts(RUN, 1, 1, "serving", 1_000_000, START, density=density)
+    state, serving = None, dict(START)
+    for tick in range(1_200):
+        state, decision = decide(state, replace(facts, serving=serving), IDLE, OPEN, NOW_MS + tick * TICK_MS)
+        serving = dict(decision.serving)
+    called = {lane: serving[lane] * density.get(lane, 0.0) for lane in LANES}
+    return called["suspect"] / sum(called.values())
+
+
+@pytest.mark.parametrize("better", ["verified", "standard"])
+def test_what_an_empty_lane_leaves_goes_to_the_other_good_one(
+    better: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspect has its floor and no more, whoever is missing above it. The mutant shares by weight among those there."""
+    density = {better: 0.5, "suspect": 0.5}
+    fair = suspects_share(density)
+    monkeypatch.setattr("admission.pace.weights", lambda shares, _there=(): weights(shares))
+
+    assert fair == pytest.approx(0.05, abs=0.005)
+    assert suspects_share(density) > 0.07
+
+
+def test_a_lane_suspect_alone_gets_everything() -> None:
+    """The floor is one against people who wait, not against nobody."""
+    assert suspects_share({"suspect": 1.0}) == 1.0
 
 
 def test_an_empty_lane_is_skipped_and_does_not_catch_up_later() -> None:
