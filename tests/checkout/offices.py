@@ -24,12 +24,12 @@ from checkout.organiser.tickets_web import TicketsDesk
 from checkout.organiser.web import OrganiserWeb
 from checkout.people.factors import Factors
 from checkout.people.keys import PeopleKeys
-from checkout.people.oidc import Person
 from checkout.people.staff import StaffRole
 from checkout.people.staff_people import StaffPeople
 from checkout.people.staff_sessions import StaffBounds, StaffSessions, csrf_of
 from checkout.staffroom.entrance import Entrance
 from checkout.tickets.links import Links
+from kernel.oidc import Person
 from tests.checkout.order_desks import OrderDesk, order_desk
 from tests.checkout.organisers import TOKENS
 from tests.checkout.reservations import EVENT

@@ -40,3 +40,8 @@ if (window.PublicKeyCredential) {
 
 /* Where a picture is wider than the window, its newest end is seen first. */
 for (const drawn of document.querySelectorAll(".chart .drawn")) drawn.scrollLeft = drawn.scrollWidth;
+
+/* On a phone the lists of pages are wider than the window: where one is, is seen. */
+for (const here of document.querySelectorAll("nav [aria-current]")) {
+  here.closest("ul").scrollLeft = here.offsetLeft - here.closest("ul").offsetLeft - 16;
+}
