@@ -47,7 +47,8 @@ OUTSTANDING_S = 180.0
 DOOR_WANTED_S = 2.0
 EAGERNESS = 1.25
 CREDIT_LEAST_PER_S = 0.1
-SUSPECT_FLOOR = 0.05
+SUSPECT_FLOOR = 0.01
+"""The least that a room may give the lane suspect; what comes from elsewhere gets no less."""
 WEIGHT_LEAST = 0.001
 STEPS_AT_ONCE = 256
 LONGEST_STEP_MS = 2_000

@@ -9,7 +9,7 @@ other:
     on           declared programs and hard limits
     everybody    on, and everybody does the work
     step-up      on, and everybody does a provider's check (a stand-in on this machine; work stays open beside it)
-    floor        everybody, with the lanes' shares of a room that has no lane verified: 0.95 and 0.05
+    floor        everybody, with a smaller share for the lane suspect: 0 / 0.97 / 0.03
 
 The value of each line is the share of the kinds that pass no check by themselves; beside it those that do, with what a
 place costs them, and how many people were kept out. BENCH_FANS changes the size of the crowd.
@@ -45,7 +45,7 @@ SERVE_S = 90.0
 SEED = 7
 MOST_SHARE = 5.0
 TOKEN, SITEKEY, SECRET = "good:", "bench-sitekey", "bench-secret"
-SHARES = {"verified": 0.0, "standard": 0.95, "suspect": 0.05}
+SHARES = {"verified": 0.0, "standard": 0.97, "suspect": 0.03}
 
 
 @dataclass(frozen=True, slots=True)
