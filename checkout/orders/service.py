@@ -49,13 +49,16 @@ from checkout.orders.store import (
 from checkout.sales.store import SalesStore
 from checkout.tables import IDEMPOTENCY
 from kernel.clock import Clock
+from kernel.gcra import Rate, conforms, spent
 
 RACES = 8
 """Times that a change is tried again because somebody else was faster."""
 
-LOOK_EVERY_MS = 2_000
-LOOKS_MOST = 10_000
-"""Orders of which a worker knows when it asked; above that it forgets what is older than ``LOOK_EVERY_MS``."""
+LOOKS = Rate(interval_us=2_000_000, burst=5)
+"""How often a worker asks a provider about one order because somebody looks at it."""
+
+LOOKED_MOST = 10_000
+"""Orders of which a worker knows how often it asked; above that it forgets those that may be asked for in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Ordering:
         self._provider_of = provider_of
         self._clock = clock
         self._metrics = metrics
-        self._looked_ms: dict[str, int] = {}
+        self._looked_us: dict[str, int] = {}
 
     # ---------------------------------------------------------------------------- the buyer's
 
@@ -173,7 +176,7 @@ class Ordering:
     async def find(self, event: str, buyer: str | None, order_id: str, *, look: bool = False) -> Told | None:
         """Return an order; `buyer` None for whoever has its link.
 
-        `look`: ask the provider about what is open, unless it was asked within ``LOOK_EVERY_MS``.
+        `look`: ask the provider about what is open, unless it was asked too often (``LOOKS``).
         """
         await self._catalogue.known(event)
         till = self._till(event)
@@ -187,13 +190,14 @@ class Ordering:
         return Told(await self._paper_of(till, order))
 
     def _may_look(self, order_id: str) -> bool:
-        """Tell whether a provider may be asked again: a page that is loaded over and over asks it no more than once."""
-        now_ms = self._clock.now_ms()
-        if len(self._looked_ms) >= LOOKS_MOST:
-            self._looked_ms = {one: at for one, at in self._looked_ms.items() if now_ms - at < LOOK_EVERY_MS}
-        if 0 <= now_ms - self._looked_ms.get(order_id, -LOOK_EVERY_MS) < LOOK_EVERY_MS:
+        """Tell whether a provider may be asked again: whoever loads a page over and over spends nobody's calls."""
+        now_us = self._clock.now_ms() * 1000
+        if len(self._looked_us) >= LOOKED_MOST:
+            self._looked_us = {one: at_us for one, at_us in self._looked_us.items() if at_us > now_us}
+        at_us = self._looked_us.get(order_id, now_us)
+        if not conforms(at_us, LOOKS, now_us):
             return False
-        self._looked_ms[order_id] = now_ms
+        self._looked_us[order_id] = spent(at_us, LOOKS, now_us)
         return True
 
     async def mine(self, event: str, buyer: str) -> list[OrderPaper]:

@@ -94,7 +94,7 @@ def test_cookies_of_the_usual_kind_get_lost_in_the_frame(
     settings = '[rooms.main.cookie_attributes]\nsamesite = "lax"' if how == "lax" else ""
     if how == "unpartitioned":
         marks = rooms.Marks(secure=True, same_site="none", partitioned=False)
-        for module in ("waitroom.web", "gateway.adapters", "gateway.bot_guard"):
+        for module in ("waitroom.papers", "gateway.adapters", "gateway.bot_guard"):
             monkeypatch.setattr(f"{module}.cookie_marks", lambda *_, **__: marks)
     with sites(store_url, tmp_path, monkeypatch, settings) as (_, fans):
         frame = framed(visitor.new_page(), fans)

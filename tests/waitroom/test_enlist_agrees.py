@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from kernel.lua import Script, load
 from kernel.store import connect
 from waitroom import enlist as rules
+from waitroom import lane_change
 from waitroom import line as lines
 from waitroom.enlist import Enlisted, Full
 from waitroom.lanes import Lane, Serving
@@ -106,7 +107,7 @@ class Machine(RuleBasedStateMachine):
         known = self.places.get(tag)
         if known is None or after is known.lane or known.lane is Lane.VERIFIED:
             return
-        self.line, reached, _ = lines.climb(
+        self.line, reached, _ = lane_change.climb(
             self.line,
             self.reached.get(known.number),
             self.line.run,

@@ -378,6 +378,34 @@ async def two_at_once(scene: Scene) -> list[str]:
     return first.noted + second.noted
 
 
+async def one_after_the_other_has_taken(scene: Scene) -> list[str]:
+    """Have a worker send sixty messages while another one, who took some of them before, is slow; returns all sent."""
+    scene.put(*(f"O{number:02}" for number in range(60)))
+    first, second = Noting(), Noting()
+    other = OneHome(Home("main", Grouping(scene.database)))
+    has_taken, may_send, plain = asyncio.Event(), asyncio.Event(), first.send
+
+    async def late(send: Send) -> Result:
+        has_taken.set()
+        await may_send.wait()
+        return await plain(send)
+
+    first.send = late  # type: ignore[method-assign]
+    slow = asyncio.create_task(scene.relay(first).pass_by(scene.home, first))
+    await has_taken.wait()
+    await Relay(other, (second,), scene.clock, scene.metrics, lambda: 0.0).pass_by(other.home, second)
+    may_send.set()
+    await slow
+    return first.noted + second.noted
+
+
+async def test_what_a_slow_relay_has_taken_is_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other leaves it alone."""
+    monkeypatch.setattr(relay_module, "MOST", 7)
+
+    assert len(await one_after_the_other_has_taken(scene)) == 60
+
+
 async def test_two_relays_send_each_message_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes what the other has not."""
     monkeypatch.setattr(relay_module, "MOST", 7)
@@ -401,7 +429,7 @@ async def test_two_relays_without_leases_send_messages_twice(
         return plain(connection, **{**given, "until_ms": given["now_ms"]})
 
     monkeypatch.setattr(relay_module, "take", taking)
-    sent = await two_at_once(scene)
+    sent = await one_after_the_other_has_taken(scene)
 
     assert len(sent) > 60
 

@@ -121,8 +121,8 @@ async def test_a_bank_that_asks_is_answered_and_the_order_is_paid(shop_url: str,
 async def test_a_page_that_is_loaded_over_and_over_asks_the_bank_now_and_then(
     shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once in two seconds for each order, and a worker does not remember orders for ever."""
-    monkeypatch.setattr(service, "LOOKS_MOST", 3)
+    """A few times at once, then once in two seconds for each order; and a worker does not remember orders for ever."""
+    monkeypatch.setattr(service, "LOOKED_MOST", 3)
     async with shop(shop_url, store_url) as own:
         order = await own.order()
         await own.pay(order, "asks")
@@ -134,14 +134,14 @@ async def test_a_page_that_is_loaded_over_and_over_asks_the_bank_now_and_then(
             return len(own.bank.calls) - before
 
         asked = [await looks(20)]
-        own.scene.clock.advance(service.LOOK_EVERY_MS)
+        own.scene.clock.advance(2_000)
         asked.append(await looks(20))
         for other in ("O1", "O2", "O3", "O4"):
             assert ordering._may_look(other)
-            own.scene.clock.advance(service.LOOK_EVERY_MS)
+            own.scene.clock.advance(20_000)
 
-    assert asked == [1, 2]
-    assert len(ordering._looked_ms) <= 3
+    assert asked == [5, 6]
+    assert len(ordering._looked_us) <= 3
 
 
 async def test_whoever_never_comes_back_from_the_bank_loses_the_seats_and_pays_nothing(
