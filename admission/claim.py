@@ -82,6 +82,13 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Called, and asked for a check that is still to be passed: ``prove`` or ``step-up``. The place is kept."""
+
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
 class Used:
     """The turn was taken and its session is over, or the fan had left."""
 
@@ -117,7 +124,7 @@ class Settled:
     more: bool
 
 
-ClaimOutcome = Admitted | Again | Next | Waiting | Paused | Used | LeafMismatch | RunOver | Stale
+ClaimOutcome = Admitted | Again | Next | Waiting | Paused | Check | Used | LeafMismatch | RunOver | Stale
 LeaveOutcome = Left | LeafMismatch | RunOver | Stale
 
 
@@ -146,14 +153,9 @@ def claim(
     if place.number in door.claimed:
         is_own = door.leaves.get(place.number, EMPTY_LEAF) in {EMPTY_LEAF, place.leaf}
         return door, Used() if is_own else LeafMismatch()
-    if line.phase == "ended":
-        return door, RunOver()
-    if line.seed != place.seed:
-        return door, Stale()
     place = replace(place, lane=line.lane_of(place))
-    ahead = place.rank - line.serving[place.lane]
-    if line.phase not in OPEN_PHASES or ahead >= 0:
-        return door, Waiting(max(0, ahead))
+    if (not_yet := _not_yet(line, place)) is not None:
+        return door, not_yet
     own = settled_leaf(door, line, place)
     if own is None:
         return door, LeafMismatch()
@@ -249,6 +251,20 @@ def retry_after_ms(ahead: int, limits: Limits) -> int:
 def poll_ms(ahead: int, limits: Limits) -> int:
     """Say when to ask again while not called: a twentieth of the wait, 2 to 60 s."""
     return min(max(2_000, ahead * 3_000 // limits.new_users_per_minute), 60_000)
+
+
+def _not_yet(line: LineNow, place: Place) -> RunOver | Stale | Waiting | Check | None:
+    """Tell what keeps a place from its turn as the line stands; None for one that is called and free."""
+    if line.phase == "ended":
+        return RunOver()
+    if line.seed != place.seed:
+        return Stale()
+    ahead = place.rank - line.serving[place.lane]
+    if line.phase not in OPEN_PHASES or ahead >= 0:
+        return Waiting(max(0, ahead))
+    if place.checks and (way := line.asked.get(place.number)):
+        return Check(way)
+    return None
 
 
 def _entered(door: Door, place: Place, sid: str, cohort: int | None, now_ms: int) -> Door:

@@ -23,6 +23,7 @@ class Place:
     ``called_ms`` is when the rank was called (None: not known); ``recall`` says that the claim window has
     passed since. ``void`` says that the number lies in a void range: only then may an empty slot be filled.
     ``key`` is the thumbprint of the key whose proof an act needs, '' where it needs none.
+    ``checks`` says that the room still asks for checks before a turn.
     ``seed`` is the seed under which the rank was computed ('' without a draw); the script refuses a rank from another.
     """
 
@@ -44,6 +45,7 @@ class Place:
     void: bool = False
     seed: str = ""
     key: str = ""
+    checks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class LineNow:
     """What a claim reads of the line, in the store, at the moment of the claim.
 
     `slowed` are numbers that wait in the lane suspect, whatever their ticket says: it may be older.
+    `asked` are numbers that were asked for a check and have not passed it, with its way.
     """
 
     run: str
@@ -59,6 +62,7 @@ class LineNow:
     serving: Mapping[str, int]
     seed: str = ""
     slowed: frozenset[int] = frozenset()
+    asked: Mapping[int, str] = field(default_factory=dict)
 
     def lane_of(self, place: Place) -> str:
         """Return the lane in which a place waits."""

@@ -17,6 +17,7 @@ from admission import pace, sessions, tokens
 from admission.claim import (
     Admitted,
     Again,
+    Check,
     ClaimOutcome,
     LeafMismatch,
     LeaveOutcome,
@@ -55,10 +56,11 @@ STALE_POLL_MS = 1_000
 STAND_IN_MS = 30_000
 STAND_IN_SID = "bypass"
 PAUSED_RETRY_MS = 10_000
+CHECK_RETRY_MS = 3_000
 
 WORDS: Mapping[type, str] = {
-    Admitted: "admitted", Again: "again", Next: "next", Waiting: "waiting", Paused: "paused", Used: "ticket-used",
-    LeafMismatch: "leaf-mismatch", RunOver: "run-over", Stale: "stale",
+    Admitted: "admitted", Again: "again", Next: "next", Waiting: "waiting", Paused: "paused", Check: "check",
+    Used: "ticket-used", LeafMismatch: "leaf-mismatch", RunOver: "run-over", Stale: "stale",
 }  # fmt: skip
 
 
@@ -73,11 +75,12 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The fan asks again after `retry_ms`. `outcome` is ``next``, ``waiting`` or ``paused``."""
+    """The fan asks again after `retry_ms`. `outcome` is ``next``, ``waiting``, ``paused``, or ``check``, of a `way`."""
 
     outcome: str
     ahead: int
     retry_ms: int
+    way: str = ""
 
 
 @dataclass(slots=True)
@@ -334,6 +337,8 @@ class Admission:
                 return NotYet("paused", ahead, PAUSED_RETRY_MS)
             case Waiting(ahead):
                 return NotYet("waiting", ahead, poll_ms(ahead, limits))
+            case Check(way):
+                return NotYet("check", 0, CHECK_RETRY_MS, way)
             case Stale():
                 return NotYet("waiting", 0, STALE_POLL_MS)
             case Used() | LeafMismatch() | RunOver():

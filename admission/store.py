@@ -25,6 +25,7 @@ from admission.claim import (
     Admitted,
     Again,
     Bounds,
+    Check,
     ClaimOutcome,
     LeafMismatch,
     LeaveOutcome,
@@ -166,13 +167,15 @@ class AdmissionStore:
             place.run, place.epoch, place.seed, place.number, place.rank, place.lane, place.leaf,
             place.leaf_offset, int(place.void), int(place.recall), sid, "" if cohort is None else cohort,
             rate.interval_us, rate.burst, limits.total_active_users, limits.hold_ms, limits.recall_permille,
-            int(limits.paused),
+            int(limits.paused), int(place.checks),
         )  # fmt: skip
         with translated():
             answer = await self._claims.call(names, argv, now_ms)
         word = answer[0]
         if word in _CLAIMED:
             return _CLAIMED[word](answer[1], answer[2])
+        if word == "check":
+            return Check(answer[1].decode())
         return _AHEAD[word](answer[1]) if word in _AHEAD else _PLAIN[word]
 
     async def settle(

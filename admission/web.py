@@ -77,7 +77,8 @@ class DoorWeb:
             return
         retry_after = (b"retry-after", b"%d" % ceil(answer.retry_ms / 1000))
         if is_form:
-            back = f"{self._prefix}/r/{room}/ticket?target={quote(target, safe='/')}"
+            where = "challenge" if answer.outcome == "check" else "ticket"
+            back = f"{self._prefix}/r/{room}/{where}?target={quote(target, safe='/')}"
             await respond(send, 303, ((b"location", back.encode()), _NO_STORE, retry_after), b"")
             return
         await respond(send, 202, (*_JSON_HEADERS, retry_after), orjson.dumps(_not_yet(answer)))
@@ -196,6 +197,13 @@ def _not_yet(answer: NotYet) -> dict[str, object]:
             return {"outcome": "next", "retry_after_ms": answer.retry_ms, "ahead_of_you": answer.ahead}
         case "paused":
             return {"outcome": "paused", "retry_after_ms": answer.retry_ms}
+        case "check":
+            return {
+                "outcome": "check",
+                "way": answer.way,
+                "poll_ms": answer.retry_ms,
+                "detail": "A short check, then you go in. You keep your place and your number.",
+            }
         case _:
             return {"outcome": "waiting", "ahead": answer.ahead, "poll_ms": answer.retry_ms}
 

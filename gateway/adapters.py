@@ -27,6 +27,7 @@ from waitroom.line import CHUNK, LEAF_BYTES
 from waitroom.reading import Reading
 from waitroom.rooms import FailureStance, Method, Room, cookie_marks
 from waitroom.service import Waitroom
+from waitroom.settling import asks_checks
 from waitroom.shells import Pages
 from waitroom.standing import Standing
 from waitroom.ticket import Ticket
@@ -73,6 +74,7 @@ class LinePlaces:
             seed=line.seed if line else "",
             key=await self._binding.key_of(reading, held) if held.key and self._binding is not None else "",
             slowed_key=keys.slowed,
+            checks=asks_checks(reading),
         )
 
 

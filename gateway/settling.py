@@ -1,7 +1,7 @@
 """Settling at the gate: the bot guard's word on a place whose turn comes near, in the words of the line.
 
-The mapping stands here: **slow, and a proof, put a place into the lane suspect**; all else leaves it where it is.
-(``prove`` and ``step-up`` are counted, and ask for nothing yet.) A place is judged once, and what it told is read
+The mapping stands here: **slow, and a proof, put a place into the lane suspect**; all else leaves it where it is,
+and ``prove`` and ``step-up`` ask for a check there. A place is judged once, and what it told is read
 before that is noted, so that a rhythm which cannot be read costs nobody their say. What is kept: for a day that the
 place has told, under a hash, and the marks of its sketch.
 
@@ -27,6 +27,7 @@ from waitroom.rooms import Room
 from waitroom.ticket import Ticket
 
 SLOW = frozenset({Verdict.SLOW, Verdict.DENY})
+ASKS = frozenset({Verdict.PROVE, Verdict.STEP_UP})
 
 
 class Settler:
@@ -66,4 +67,5 @@ class Settler:
             proofs=proofs,
             behaviour=await self._behaviours.weigh(session, told, now_ms),
         )
-        return Found(judged.verdict in SLOW, judged.reasons)
+        verdict = judged.verdict
+        return Found(verdict in SLOW, judged.reasons, str(verdict) if verdict in ASKS else "")

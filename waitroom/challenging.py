@@ -2,7 +2,8 @@
 
 A check that was passed brings a place from the lane ``suspect`` into ``standard``, and keeps its number. Whoever
 climbed and lost the answer asks again with the old ticket, and gets the better one again: the store knows who has
-climbed. Every outcome is counted where it is judged.
+climbed. A place that was asked for a check before its turn (``settling``) stays in its lane, and may
+go in. Every outcome is counted where it is judged.
 
 Not here: what a check is worth (``ports.Challenges``), HTTP (``challenge_web``).
 """
@@ -53,7 +54,12 @@ class Challenging:
         """
         reading, held, asker = await self._asker(room, text, now_ms)
         if held.lane is not Lane.SUSPECT:
-            return Lifted(held)
+            if not await self._waitroom.store.asked(room, held.run, held.number):
+                return Lifted(held)
+            issued = await self._challenges.issue(asker, way, given, now_ms)
+            if isinstance(issued, str):
+                raise _refused(issued)
+            return {**issued, "asked": True}
         if await self._waitroom.store.has_climbed(room, held.run, held.number):
             return await self._lifted(reading, held, REPEAT)
         issued = await self._challenges.issue(asker, way, given, now_ms)
@@ -64,11 +70,16 @@ class Challenging:
     async def answer(self, room: str, text: str, way: str, answer: str, now_ms: int) -> Lifted:
         """Judge an answer. Raises Refused as ``Waitroom.place_of`` does, and ``challenge-*``; and Unavailable."""
         reading, held, asker = await self._asker(room, text, now_ms)
-        if held.lane is not Lane.SUSPECT:
+        is_asked = held.lane is not Lane.SUSPECT
+        if is_asked and not await self._waitroom.store.asked(room, held.run, held.number):
             return Lifted(held)
         outcome = await self._challenges.verify(asker, way, answer, now_ms)
         if outcome != "passed":
             raise _refused(outcome)
+        if is_asked:
+            await self._waitroom.store.passes(room, held.run, held.number, way)
+            self._waitroom.metrics.settled.labels("passed").inc()
+            return Lifted(held, text)
         return await self._lifted(reading, held, way)
 
     async def _asker(self, room: str, text: str, now_ms: int) -> tuple[Reading, Ticket, Asker]:

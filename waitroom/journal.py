@@ -46,6 +46,8 @@ class Kind(StrEnum):
     CALLED = "called"
     CLIMBED = "climbed"
     SLOWED = "slowed"
+    ASKED = "asked"
+    PASSED = "passed"
     ENLISTED = "enlisted"
     FROZEN = "frozen"
     DRAWN = "drawn"

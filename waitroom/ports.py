@@ -88,10 +88,14 @@ class Proofs(Protocol):
 
 
 class Found(NamedTuple):
-    """What was found of a place whose turn comes near: whether it shall wait in the lane suspect, and why."""
+    """What was found of a place whose turn comes near: whether it shall wait in the lane suspect, and why.
+
+    `asks` names the check that is asked for where it shall not: ``prove``, ``step-up``, or '' for none.
+    """
 
     slow: bool = False
     reasons: tuple[str, ...] = ()
+    asks: str = ""
 
 
 class Settler(Protocol):

@@ -1,7 +1,8 @@
 """Rhythm web: the address at which a page tells how it was handled, as raw ASGI. Decides nothing.
 
-    POST rhythm   with the ticket: {"version", "sums", "words"} -> {"outcome": "noted", …}, or the same place in the
-                  lane suspect, as JSON and cookie: {"outcome": "slowed", "ticket", …}
+    POST rhythm   with the ticket: {"version", "sums", "words"} -> {"outcome": "noted", …};
+                  or {"outcome": "asked", "way", …} where a check comes before the turn; or the same place in the lane
+                  suspect, as JSON and cookie: {"outcome": "slowed", "ticket", …}
 
 Browsers of other sites may not call it, and it has a bucket for each address. The body is small and strictly read;
 one that cannot be true is refused and changes nothing. Not here: what follows from it (``settling``).
@@ -67,6 +68,10 @@ class RhythmWeb:
         found = await self._settling.tell(scope, room, self._line.presented(reading, ask), cookies, given)
         held = found.ticket
         place = {"room": held.room, "run": held.run, "number": held.number, "lane": str(held.lane)}
+        if found.asks:
+            told = {"outcome": "asked", "way": found.asks, **place}
+            await respond(send, 200, _JSON_HEADERS, orjson.dumps(told))
+            return
         if not found.text:
             await respond(send, 200, _JSON_HEADERS, orjson.dumps({"outcome": "noted", **place}))
             return

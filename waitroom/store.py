@@ -34,7 +34,7 @@ CARRY_SLACK_MS = 60_000
 _LUA = Path(__file__).parent / "lua"
 _NAMES = (
     "open", "turn", "join", "freeze", "attest", "draw", "call", "lift", "clear", "restore", "carry", "take",
-    "census", "climb", "slow", "enlist",
+    "census", "climb", "slow", "pass", "enlist",
 )  # fmt: skip
 _NEW_CALLS = 128
 
@@ -265,25 +265,38 @@ class LineStore:
         before: Lane,
         reasons: str,
         now_ms: int | None = None,
+        *,
+        way: str = "",
     ) -> Answer:
-        """Put a waiting place into the lane suspect."""
+        """Put a waiting place into the lane suspect; with a `way` only ask it for a check."""
         args: dict[str, str | int] = {
             "run": run, "seed": seed, "number": number, "rank": rank, "before": before, "reasons": reasons,
+            "way": way,
         }  # fmt: skip
         return await self._call("slow", self._lanes(room), args, now_ms)
 
     async def slowed(self, room: str, run: str, number: int) -> tuple[int, str] | None:
         """Tell since when (ms) and why a number of this run waits in the lane suspect; None where it does not."""
+        since, _, reasons = (await self._held_back(room, run, number)).partition(" ")
+        return (int(since), reasons) if since.isdecimal() else None
+
+    async def asked(self, room: str, run: str, number: int) -> str:
+        """Tell for which check a number of this run was asked, and has not passed: ``prove``, ``step-up``, or ''."""
+        way = (await self._held_back(room, run, number)).partition(" ")[0]
+        return "" if way.isdecimal() else way
+
+    async def passes(self, room: str, run: str, number: int, why: str, now_ms: int | None = None) -> Answer:
+        """Take back what a place was asked for: it has passed a check."""
+        return await self._call("pass", self._lanes(room), {"run": run, "number": number, "why": why}, now_ms)
+
+    async def _held_back(self, room: str, run: str, number: int) -> str:
         keys = self.keys(room)
         with translated():
             pipe = self._client.pipeline(transaction=True)
             pipe.hget(keys.line, "run")
             pipe.hget(keys.slowed, str(number))
             found, text = await pipe.execute()
-        if text is None or found != run.encode():
-            return None
-        since, _, reasons = text.decode().partition(" ")
-        return int(since), reasons
+        return text.decode() if text is not None and found == run.encode() else ""
 
     async def has_climbed(self, room: str, run: str, number: int) -> bool:
         """Tell whether a number of this run has reached a better lane than that of its joining."""

@@ -1,9 +1,9 @@
 -- claim: let a called fan in, or keep the fan at the door by rank.
 -- KEYS: line, leaves, journal, door, claimed, sessions, stays, ended, next, recall, next_seen, next_who, came, slowed
 -- ARGV: run, epoch, seed, number, rank, lane, leaf, leaf_offset, void, late, sid, cohort, interval_us, burst,
---   total_active_users, hold_ms, recall_permille, paused
+--   total_active_users, hold_ms, recall_permille, paused, checks
 -- RETURNS: {'admitted', since_ms, until_ms} | {'again', since_ms, until_ms} | {'next', ahead} | {'waiting', ahead}
---   | {'paused', ahead} | {'used'} | {'leaf-mismatch'} | {'run-over'} | {'stale'}
+--   | {'paused', ahead} | {'check', way} | {'used'} | {'leaf-mismatch'} | {'run-over'} | {'stale'}
 local line, leaves, journal, door, claimed, sessions, stays = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local ended, next, recall, next_seen, next_who, came = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local slowed = KEYS[14]
@@ -11,11 +11,14 @@ local run, epoch, seed, number, rank, lane = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local leaf, leaf_offset, void, late, sid, cohort = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local interval_us, burst, total_active_users = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
 local hold_ms, recall_permille, paused = tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
+local checks = ARGV[19]
 local CHUNK, LEAF = 65536, 16
 local EMPTY = string.rep('\0', LEAF)
 
 -- an older ticket still names the lane from before
-if redis.call('HEXISTS', slowed, number) == 1 then
+local held_back = redis.call('HGET', slowed, number)
+local way = held_back and string.match(held_back, '^%l[%l-]*')
+if held_back and not way then
   lane = 'suspect'
 end
 local known = redis.call('HMGET', line, 'run', 'epoch', 'phase', 'serving:' .. lane, 'seed')
@@ -52,6 +55,10 @@ end
 local waits = rank - tonumber(known[4] or 0)
 if waits >= 0 or (known[3] ~= 'serving' and known[3] ~= 'draining') then
   return {'waiting', math.max(0, waits)}
+end
+-- called, and asked for a check that is still to be passed
+if way and checks == '1' then
+  return {'check', way}
 end
 if stored ~= leaf then
   if stored ~= EMPTY or void ~= '1' or epoch >= tonumber(known[2]) then

@@ -77,6 +77,9 @@ async def write_line(store: Redis, line: LineNow | None) -> None:
         await store.hset(KEYS.line, mapping=fields)
         if line.slowed:
             await store.hset(SLOWED_KEY, mapping=dict.fromkeys(line.slowed, "0 behaviour"))
+        if line.asked:
+            asked = {str(number): f"{way} 0 behaviour" for number, way in line.asked.items()}
+            await store.hset(SLOWED_KEY, mapping=asked)
 
 
 async def write_leaf(store: Redis, number: int, octets: bytes) -> None:

@@ -125,9 +125,11 @@ class Machine(RuleBasedStateMachine):
         run=st.sampled_from([*[RUN] * 7, "00000000000000bb"]),
     )
     def move_line(self, phase: str, serving: int, seed: str, epoch: int, run: str) -> None:
-        """Change what the line says; in the later epoch some have been slowed."""
+        """Change what the line says; in the later epoch some have been slowed, and some asked."""
         thresholds = {"verified": 1000, "standard": serving, "suspect": 0}
-        self.kept = LineNow(run, epoch, phase, thresholds, seed, frozenset(NUMBERS[: 2 * (epoch - 2)]))
+        later = epoch - 2
+        asked = dict(zip(NUMBERS[2 : 2 + 2 * later], ["prove", "step-up"], strict=False))
+        self.kept = LineNow(run, epoch, phase, thresholds, seed, frozenset(NUMBERS[: 2 * later]), asked)
         if self.line is not None:
             self.line = self.kept
         self.loop.run(write_line(self.client, self.line))
@@ -153,7 +155,7 @@ class Machine(RuleBasedStateMachine):
         """Claim, also with a twin's ticket, an old rank, or in a lane that is not called."""
         own = place(
             number, twin, recall=recall, called_ms=called_ms, epoch=epoch, seed=seed, lane=lane,
-            void=number in VOID,
+            void=number in VOID, checks=epoch == 2,
         )  # fmt: skip
         before = self.door.live(max(self.now_ms, self.door.last_ms))
         self.door, expected = rules.claim(
@@ -433,7 +435,7 @@ def test_the_scripts_as_they_are_pass_what_catches_the_mutants(store_url: str) -
 async def test_an_older_ticket_of_who_was_slowed_is_no_faster_and_is_for_the_mutant(store: Redis) -> None:
     """The store knows the lane; the ticket from before still says standard."""
     script, outcomes = load(_LUA / "claim.lua"), []
-    for one in (script, script.mutated("slowed, number) == 1", "slowed, number) == 2")):
+    for one in (script, script.mutated("if held_back and not way then", "if false then")):
         await store.flushall()
         await a_line(store, replace(LINE, slowed=frozenset({3})))
         here = AdmissionStore(store, {"claim": one})
@@ -441,3 +443,27 @@ async def test_an_older_ticket_of_who_was_slowed_is_no_faster_and_is_for_the_mut
     await store.aclose()
 
     assert outcomes == [rules.Waiting(3), rules.Admitted(NOW_MS, NOW_MS + HOLD_MS)]
+
+
+async def test_who_was_asked_claims_after_the_check_and_the_mutant_does_not_wait(store: Redis) -> None:
+    """Called and asked: the check is first, where the room still asks for one; nothing at the door changes by it."""
+    script, outcomes = load(_LUA / "claim.lua"), []
+    line = replace(LINE, asked={3: "step-up"})
+    for one, checks, now in [
+        (script, True, line),
+        (script.mutated("if way and checks == '1' then", "if false then"), True, line),
+        (script, False, line),
+        (script, True, LINE),
+        (script, True, replace(line, serving={"verified": 3, "standard": 3, "suspect": 0})),
+    ]:
+        await store.flushall()
+        await a_line(store, now)
+        here, own = AdmissionStore(store, {"claim": one}), place(3, checks=checks)
+        outcomes.append(await here.claim(own, sid(3), LIMITS, NOW_MS, NOW_MS))
+        assert rules.claim(Door(leaves={3: own.leaf}), now, own, sid(3), LIMITS, NOW_MS)[1] == (
+            outcomes[-1] if one is script else rules.Check("step-up")
+        )
+    await store.aclose()
+
+    let_in = rules.Admitted(NOW_MS, NOW_MS + HOLD_MS)
+    assert outcomes == [rules.Check("step-up"), let_in, let_in, let_in, rules.Waiting(0)]

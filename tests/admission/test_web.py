@@ -282,3 +282,24 @@ async def test_what_is_no_session_id_is_not_found(store: Redis) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (404, "session-unknown")
     assert own.admission.ended(ROOM) == frozenset()
+
+
+async def test_who_is_asked_hears_of_the_check_and_a_form_is_led_to_it(store: Redis) -> None:
+    """The place is kept; once the check is passed, the same claim is let in."""
+    own = await a_house(store)
+    own.places.changes = {"checks": True}
+    await write_line(store, replace(LINE, asked={3: "prove"}))
+    form = {**TICKET, "content-type": "application/x-www-form-urlencoded"}
+    async with client(own) as browser:
+        told = await browser.post(CLAIM, headers=TICKET)
+        led = await browser.post(CLAIM, content="target=/seats", headers=form)
+        await write_line(store, LINE)
+        let_in = await browser.post(CLAIM, headers=TICKET)
+    await store.aclose()
+
+    body = told.json()
+    assert (told.status_code, body["outcome"], body["way"]) == (202, "check", "prove")
+    assert body["detail"].startswith("A short check, then you go in.")
+    assert "set-cookie" not in told.headers
+    assert (led.status_code, led.headers["location"]) == (303, f"/.waitroom/r/{ROOM}/challenge?target=/seats")
+    assert let_in.json()["outcome"] == "admitted"

@@ -108,17 +108,18 @@ async def test_a_program_that_moves_like_one_waits_in_the_lane_suspect(
 
 
 @pytest.mark.parametrize(
-    ("moves", "headers"), [(True, BROWSER), (False, STRANGE), (False, BROWSER)],
+    ("moves", "headers", "outcome"),
+    [(True, BROWSER, "asked"), (False, STRANGE, "asked"), (False, BROWSER, "noted")],
     ids=["behaviour alone", "headers with a keyboard", "a person with a keyboard"],
 )  # fmt: skip
 async def test_nobody_is_slowed_by_one_of_them_alone(
-    store: Redis, clock: ManualClock, tmp_path: Path, moves: bool, headers: Headers
+    store: Redis, clock: ManualClock, tmp_path: Path, moves: bool, headers: Headers, outcome: str
 ) -> None:
-    """Neither by a rhythm, whatever it is, nor for having no pointer."""
+    """Neither by a rhythm, whatever it is, nor for having no pointer; at the hardest setting it may ask for a check."""
     async with site(store, clock, tmp_path, bot_guard="on", **STRICT) as (here, text):
         answer = await here.tell(text, rhythm(moves=moves), headers)
 
-        assert (answer.json()["outcome"], answer.json()["lane"]) == ("noted", "standard")
+        assert (answer.json()["outcome"], answer.json()["lane"]) == (outcome, "standard")
 
 
 async def test_a_room_that_watches_counts_and_changes_nothing(
@@ -130,6 +131,21 @@ async def test_a_room_that_watches_counts_and_changes_nothing(
 
         assert answer.json()["outcome"] == "noted"
         assert here.counted("settled_total", room="main", mode="watch", verdict="slow") == 1
+
+
+async def test_a_room_that_watches_asks_nobody_and_counts_whom_it_would_ask(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A rhythm that asks for a check where the guard is on."""
+    async with site(store, clock, tmp_path, bot_guard="watch", **STRICT) as (here, text):
+        answer = await here.tell(text, rhythm(moves=True), BROWSER)
+        counted = [
+            here.counted("settled_total", room="main", mode="watch", verdict=verdict)
+            for verdict in ("prove", "step-up")
+        ]
+
+        assert answer.json()["outcome"] == "noted"
+        assert sum(counted) == 1
 
 
 async def test_what_cannot_be_read_is_not_noted_and_costs_nobody_their_say(
@@ -145,13 +161,13 @@ async def test_what_cannot_be_read_is_not_noted_and_costs_nobody_their_say(
 
         assert (bad.status_code, bad.json()["code"]) == (400, "rhythm-malformed")
         assert sorted(after) == sorted(before)
-        assert good.json()["outcome"] == "noted"
-        assert (again.status_code, again.json()["code"]) == (409, "rhythm-told")
+        assert good.json()["outcome"] == "asked"
+        assert again.json() == good.json()
 
 
 async def test_nothing_of_the_sums_is_kept(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
     """The store has counts under the day's names, that the place has told, and marks; each of these lapses."""
-    async with site(store, clock, tmp_path, bot_guard="on") as (here, text):
+    async with site(store, clock, tmp_path, bot_guard="on", challenge={"way": "none"}) as (here, text):
         before = set(await store.keys("*"))
         await here.tell(text, rhythm(moves=True), BROWSER)
         new = set(await store.keys("*")) - before

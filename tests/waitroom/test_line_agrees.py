@@ -187,6 +187,7 @@ class Machine(RuleBasedStateMachine):
         """Bring one of a few places into a better lane, often again, with an older ticket, or one that nobody has."""
         assert self.line is not None
         if before is after:
+            self.passes(number, ours, last)
             return
         number = self.line.issued - number if last else number
         run, reached = self.line.run if ours else "other", self.reached.get(number)
@@ -211,29 +212,45 @@ class Machine(RuleBasedStateMachine):
         last=st.booleans(),
     )
     def slow(self, number: int, before: Lane, rank: int, ours: bool, drawn: bool, last: bool) -> None:
-        """Slow one of a few places, at the edge of being called, often again, also one that has climbed."""
+        """Slow or ask one of a few places, at the edge of being called, often again, also one that has climbed."""
         assert self.line is not None
         number = self.line.issued - number if last else number
         rank += self.line.serving.of(before)
+        way = "step-up" if self.batches % 2 else ""
         run, seed = self.line.run if ours else "other", self.line.seed if drawn else "11"
         self.line, slowed, expected = lane_change.slow(
             self.line, self.reached.get(number), self.slowed.get(number), run, seed, number, rank, before,
-            "behaviour", self.now_ms,
+            "behaviour", self.now_ms, way=way,
         )  # fmt: skip
         if slowed is not None:
             self.slowed[number] = slowed
         answer = self.loop.run(
-            self.store.slow(ROOM, run, seed, number, rank, before, "behaviour", self.now_ms)
+            self.store.slow(ROOM, run, seed, number, rank, before, "behaviour", self.now_ms, way=way)
         )
         match expected:
-            case lane_change.Slowed(since_ms):
-                assert answer == ["slowed", since_ms]
-            case lane_change.Again(lane_change.Slowed(since_ms, reasons)):
-                assert answer == ["again", since_ms, reasons.encode()]
+            case lane_change.Slowed(since_ms, _, asked):
+                assert answer == ["asked" if asked else "slowed", since_ms]
+            case lane_change.Again(lane_change.Slowed(since_ms, reasons, asked)):
+                assert answer == ["again", since_ms, reasons.encode(), asked.encode()]
             case lane_change.Kept():
                 assert answer == [expected.value]
             case rules.Stale():
                 assert answer == ["stale"]
+
+    def passes(self, number: int, ours: bool, last: bool) -> None:
+        """Pass a check with one of a few places, asked or not, or with one that nobody has."""
+        assert self.line is not None
+        number = self.line.issued - number if last else number
+        run = self.line.run if ours else "other"
+        self.line, reached, asked, expected = lane_change.passes(
+            self.line, self.reached.get(number), self.slowed.get(number), run, number, self.now_ms
+        )
+        answer = self.loop.run(self.store.passes(ROOM, run, number, "work", self.now_ms))
+        assert answer[0] == type(expected).__name__.lower()
+        if isinstance(expected, lane_change.Passed):
+            assert (answer[1], reached, asked) == (expected.since_ms, Lane.STANDARD, None)
+            self.reached[number] = Lane.STANDARD
+            del self.slowed[number]
 
     @rule()
     def freeze(self) -> None:
@@ -307,7 +324,9 @@ class Machine(RuleBasedStateMachine):
     def the_store_knows_who_is_slow(self) -> None:
         """Since when and why, and nobody who has climbed out again."""
         kept = self.loop.run(self.client.hgetall(self.store.keys(ROOM).slowed))
-        told = {number: f"{one.since_ms} {one.reasons}" for number, one in self.slowed.items()}
+        told = {
+            number: f"{one.way} {one.since_ms} {one.reasons}".lstrip() for number, one in self.slowed.items()
+        }
         assert {int(number): text.decode() for number, text in kept.items()} == told
 
     @invariant()
@@ -387,10 +406,23 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         ),
         pytest.param(
             "climb",
-            "if redis.call('HDEL', slowed, number) == 1 then",
-            "if false then",
+            "redis.call('HDEL', slowed, number)",
+            "local _ = number",
             id="who climbs is slow",
         ),
+        pytest.param(
+            "climb", "known and string.match(known, '^%d')", "known", id="the asked count as suspect"
+        ),
+        pytest.param("pass", "old[1] ~= run or ", "", id="a place of another run passes"),
+        pytest.param("pass", "or number >= tonumber(old[2])", "or false", id="who has no place passes"),
+        pytest.param(
+            "pass", "or not string.match(known, '^%l')", "", id="who is slowed stays suspect and is free"
+        ),
+        pytest.param(
+            "pass", "redis.call('HDEL', slowed, number)", "local _ = 0", id="passing clears nothing"
+        ),
+        pytest.param("pass", "in_standard, number, 1)", "in_standard, number, 0)", id="asked twice"),
+        pytest.param("slow", "if way ~= '' then", "if false then", id="who is asked is slowed"),
         pytest.param("slow", "old[1] ~= run or ", "", id="a place of another run is slowed"),
         pytest.param("slow", "(old[6] or '') ~= seed or ", "", id="a rank from before the draw is slowed"),
         pytest.param("slow", "or number >= tonumber(old[2])", "", id="a number that nobody has is slowed"),

@@ -33,6 +33,7 @@ from waitroom.web import LineWeb, WebSettings
 RHYTHM = BASE + "/rhythm"
 JSON = {"content-type": "application/json"}
 SLOW = {"slow": ["behaviour", "rhythm-straight"]}
+ASK = {"asks": "prove"}
 
 
 @dataclass
@@ -57,6 +58,8 @@ class Judge:
         if place.number in self.heard:
             return None
         self.heard.add(place.number)
+        if "asks" in given:
+            return Found(reasons=("behaviour",), asks=str(given["asks"]))
         codes = given.get("slow")
         return Found(slow=True, reasons=tuple(codes)) if isinstance(codes, list) else Found()
 

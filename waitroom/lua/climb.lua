@@ -21,10 +21,12 @@ if redis.call('GETBIT', in_standard, number) == 1 then
   end
   left = 'standard'
 end
--- whoever was slowed leaves that lane, whatever the ticket says
-if redis.call('HDEL', slowed, number) == 1 then
+-- whoever was slowed leaves that lane, whatever the ticket says; whoever was asked is asked no more
+local known = redis.call('HGET', slowed, number)
+if known and string.match(known, '^%d') then
   left = 'suspect'
 end
+redis.call('HDEL', slowed, number)
 if after == 'verified' then
   redis.call('SETBIT', in_verified, number, 1)
   redis.call('HINCRBY', line, 'count:verified', 1)
