@@ -24,13 +24,13 @@ ENTRY = "waitroom.js"
 SETTLE = "settle.js"
 LAZY = frozenset(
     {
-        "asking.js", "bind.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js", "rhythm.js",
-        "settle.js", "solve.js", "worker.js",
+        "ahead.js", "asking.js", "bind.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js",
+        "rhythm.js", "settle.js", "solve.js", "worker.js",
     }
 )  # fmt: skip
 """What a visit does not need to wait: loaded when a dialog opens, for who wants notifications, on a preview or check
 page, in a room that binds places to browsers or asks who comes; `settle.js` and `rhythm.js` after all else,
-where the room looks at rhythms."""
+where the room looks at rhythms, and `ahead.js` with a check before the turn."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

@@ -28,6 +28,7 @@ const memory = openMemory(own.room), wire = openWire(own.prefix, own.room);
 const fragment = inFragment(location.hash);
 const byHeader = navigator.cookieEnabled === false || Boolean(fragment.ticket);
 let way = own.way, stale = 0;
+let turn = false; // the check was asked for before the turn; the lane stays
 
 const ticket = () => memory.place?.ticket ?? fragment.ticket;
 const headers = () => (byHeader && ticket() ? { "Waitroom-Ticket": ticket() } : {});
@@ -95,7 +96,7 @@ function script() {
 
 const loading = {};
 async function provider(issued) {
-  show("asked");
+  show("asked", ...(turn ? ["turn"] : []));
   const instead = () => {
     way = "work";
     part.widget.replaceChildren();
@@ -124,9 +125,14 @@ async function begin(given = null, ...also) {
   if (way === "work") show("working", ...also, ...(given ? ["slow"] : []));
   const { ok, json } = await post("challenge", { way, ...(given ? { given } : {}) });
   if (ok && json.outcome === "lifted") return lifted(json, "done");
+  turn = Boolean(json.asked);
   if (ok && json.outcome === "not-needed") return lifted(json, "not-needed");
   if (!ok) return refused(json);
   way = json.way;
+  if (turn) {
+    part.keep.hidden = true;
+    if (way === "work") show("working", "turn", ...also, ...(given ? ["slow"] : []));
+  }
   try {
     return await (way === "work" ? work(json) : provider(json));
   } catch (fault) {
@@ -137,7 +143,7 @@ async function begin(given = null, ...also) {
 
 async function answer(by, text) {
   const { ok, json } = await post("challenge/answer", { way: by, answer: text });
-  return ok ? lifted(json, "done") : refused(json);
+  return ok ? lifted(json, turn ? "passed" : "done") : refused(json);
 }
 
 function refused({ code }) {

@@ -84,9 +84,10 @@ export function openDoor(trip, { memory, clock, wire, view, words, turn, tabs, s
       case "paused":
         show({ state: "paused", ...NOWHERE });
         return steps.later(retryMs, claim);
+      case "check":
       case "waiting":
-        // This worker has not yet seen the threshold that our document shows.
-        return steps.later(pollMs ?? 2000, go.poll);
+        // This worker has not yet seen the threshold that our document shows; or a check is first (settle.js).
+        return steps.later(pollMs, go.poll);
       case "ticket-missing":
         if (!trip.byHeader && trip.place?.ticket) {
           trip.byHeader = true;

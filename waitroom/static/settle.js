@@ -3,6 +3,8 @@
  * "your turn" shows. Loaded beside the page, where the room looks at that at all; without it nothing is told, and
  * nobody waits longer for that.
  *
+ * Who is asked for a check then does it before the turn; who is called and not let in looks for one (ahead.js).
+ *
  * Sums and no trace leave this page (rhythm.js). A page that nobody looks at tells nothing. The place may come back in
  * another lane; the visit hears of it as it hears of another tab's.
  */
@@ -24,21 +26,6 @@ let tries = 0, timer = 0;
 /** Whether the turn is near, as the page says itself, and somebody looks. */
 const isNear = () => html.dataset.state === "almost" && !document.hidden && tries < TRIES;
 
-/** The place waits in another lane now: every tab keeps the new ticket, this one's visit included. */
-function moved({ ticket, lane }) {
-  const { place } = memory;
-  if (place) {
-    memory.place = { ...place, ticket, lane };
-    // Whoever wants a message is told by the place's own lane.
-    if (memory.asked) import("./remind.js").then(({ askAnew }) => askAnew(wire, memory, ticket)).catch(() => {});
-    dispatchEvent(new StorageEvent("storage", { key: memory.name("place") }));
-  } else {
-    // Nothing can be kept here: the address has the place, and a visit begins with that.
-    history.replaceState(null, "", `#ticket=${ticket}`);
-    location.reload();
-  }
-}
-
 async function tell() {
   timer = 0;
   const now = () => memory.place?.ticket ?? inFragment(location.hash).ticket, ticket = now();
@@ -49,11 +36,16 @@ async function tell() {
   if (!status || status >= 429 || json.code === "rhythm-early") return soon(backoffMs(3, retryAfterS ?? 0, Math.random()));
   tries = TRIES;
   heard.stop();
-  if (json.outcome === "slowed" && now() === ticket) moved(json);
+  if (json.outcome !== "noted" && now() === ticket) (await ahead()).follow(json);
 }
 
+const ahead = () => import("./ahead.js");
+
 const soon = (afterMs) => (timer ||= setTimeout(tell, afterMs));
-const look = () => isNear() && soon(Math.max(0, LEAST_MS - performance.now()));
+function look() {
+  if (isNear()) soon(Math.max(0, LEAST_MS - performance.now()));
+  if (html.dataset.state === "called") ahead();
+}
 
 new MutationObserver(look).observe(html, { attributeFilter: ["data-state"] });
 document.addEventListener("visibilitychange", look);
