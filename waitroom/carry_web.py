@@ -14,9 +14,7 @@ A place that is bound to a browser's key (``binding``) is sent with a proof of i
 browser that shows a key of its own (``Waitroom-Key``).
 """
 
-from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -24,6 +22,7 @@ import orjson
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused
 from waitroom.binding import Binding
+from waitroom.bodies import json_fields, text_of
 from waitroom.carrying import Carrying
 from waitroom.draw_web import Handler
 from waitroom.newcomer import shown_key
@@ -80,7 +79,7 @@ class CarryWeb:
         media_type = ask.get(b"content-type", b"application/json")
         if not media_type.startswith(b"application/json"):
             raise Refused("content-type-unknown", "Send JSON.", status=415)
-        fields = _fields(await read_body(receive, BODY_LIMIT_BYTES))
+        fields = json_fields(await read_body(receive, BODY_LIMIT_BYTES))
         now_ms = self._waitroom.clock.now_ms()
         self._take_step(scope, room, now_ms)
         if tail == "/take":
@@ -90,7 +89,7 @@ class CarryWeb:
                     "idempotency-key-malformed", "The idempotency key must be 16 to 64 of A-Z a-z 0-9 _ -."
                 )
             taker = sha256(once).hexdigest()[:_NAME_CHARS] if once else ""
-            code, key = _text(fields, "code"), shown_key(reading.room, ask.get(b"waitroom-key", b""))
+            code, key = text_of(fields, "code"), shown_key(reading.room, ask.get(b"waitroom-key", b""))
             if reading.room.bind is Bind.BROWSER and not key:
                 await self._carrying.needs_no_key(room, code)
             text, held = await self._carrying.take(room, code, taker)
@@ -109,7 +108,7 @@ class CarryWeb:
             proof = ask.get(b"waitroom-proof", b"").decode("latin-1")
             await self._bound[0].prove(self._bound[1], room, text, proof, now_ms)
         sent = await self._carrying.send(room, text, now_ms)
-        target = _text(fields, "target")[:_TARGET_CHARS]
+        target = text_of(fields, "target")[:_TARGET_CHARS]
         query = f"?target={quote(target, safe='')}" if target else ""
         page = f"{self._origin(scope, ask)}{self._settings.prefix}/r/{room}{query}#carry={sent.code}"
         answer = {"code": sent.code, "watch": sent.name, "url": page, "expires_ms": sent.until_ms}
@@ -148,21 +147,6 @@ class CarryWeb:
                 status=429,
                 retry_after_s=max(1, -(-wait_ms // 1000)),
             )
-
-
-def _fields(body: bytes) -> Mapping[str, Any]:
-    try:
-        fields = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise Refused("body-malformed", "Send a JSON object.")
-    return fields
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _unknown() -> Refused:

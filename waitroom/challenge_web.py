@@ -11,13 +11,13 @@ JavaScript there is no check; the page says so. Not here: what follows from an a
 """
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
 from kernel.asgi import Receive, Scope, Send, client_address, header, read_body, respond
 from kernel.errors import Refused
+from waitroom.bodies import json_fields, text_of
 from waitroom.challenging import Challenging, Lifted
 from waitroom.draw_web import Handler
 from waitroom.ports import AddressBucket, Challenges
@@ -86,13 +86,13 @@ class ChallengeWeb:
             raise _unknown()
         if not ask.get(b"content-type", b"application/json").startswith(b"application/json"):
             raise Refused("content-type-unknown", "Send JSON.", status=415)
-        fields = _fields(await read_body(receive, BODY_LIMIT_BYTES))
+        fields = json_fields(await read_body(receive, BODY_LIMIT_BYTES))
         now_ms = self._waitroom.clock.now_ms()
         self._take(scope, room, now_ms)
-        text, way = self._line.presented(reading, ask), _text(fields, "way")
+        text, way = self._line.presented(reading, ask), text_of(fields, "way")
         if tail:
             found: Mapping[str, object] | Lifted = await self._challenging.answer(
-                room, text, way, _text(fields, "answer"), now_ms
+                room, text, way, text_of(fields, "answer"), now_ms
             )
         else:
             found = await self._challenging.issue(room, text, way, fields.get("given"), now_ms)
@@ -125,21 +125,6 @@ class ChallengeWeb:
                 status=429,
                 retry_after_s=max(1, -(-wait_ms // 1000)),
             )
-
-
-def _fields(body: bytes) -> Mapping[str, Any]:
-    try:
-        fields = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise Refused("body-malformed", "Send a JSON object.")
-    return fields
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _unknown() -> Refused:

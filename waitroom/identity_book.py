@@ -15,13 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from kernel.database import Busy, address, begin_writing, engine, take_turn
-from kernel.errors import Refused, Unavailable
+from kernel.database import address, begin_writing, close, engine, take_turn
+from kernel.errors import Refused
 from waitroom.codes import BATCH_MOST, NUMBER_MOST, SALT_BYTES, Batch
 from waitroom.identity import KEY_BYTES
-from waitroom.journal_tables import AWAY, LOCK, octets_of
+from waitroom.journal_tables import LOCK, octets_of, translated
 from waitroom.lanes import Lane
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class IdentityBook:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        close(self._engine)
 
     # ------------------------------------------------------------------------------------ keys
 
@@ -100,7 +99,7 @@ class IdentityBook:
 
     def _destroy(self, which: sa.ColumnElement[bool]) -> int:
         which = sa.and_(which, KEYS.c.half != b"")
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             if not connection.scalar(sa.select(sa.func.count()).select_from(KEYS).where(which)):
                 return 0
         with self._writing() as connection:
@@ -108,7 +107,7 @@ class IdentityBook:
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
             gone = connection.execute(sa.update(KEYS).where(which).values(half=b"")).rowcount
         if self._engine.dialect.name == "sqlite":
-            with self._translated(), self._engine.connect() as connection:
+            with translated(), self._engine.connect() as connection:
                 # The log still has the page as it was; outside of a transaction it can be emptied.
                 raw: Any = connection.connection.cursor()
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -116,7 +115,7 @@ class IdentityBook:
         return int(gone)
 
     def _half(self, room: str, run: str) -> bytes | None:
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return _half_of(connection, room, run)
 
     # ----------------------------------------------------------------------------------- codes
@@ -126,7 +125,7 @@ class IdentityBook:
         query = sa.select(BATCHES).order_by(BATCHES.c.batch)
         if room is not None:
             query = query.where(BATCHES.c.room == room)
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
             revoked: dict[int, set[int]] = {}
             for batch, number in connection.execute(sa.select(REVOKED.c.batch, REVOKED.c.number)):
@@ -175,21 +174,11 @@ class IdentityBook:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             begin_writing(connection)
             with connection.begin():
                 take_turn(connection, LOCK)
                 yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except Busy as error:
-            raise Unavailable("journal-away", AWAY) from error
-        except SQLAlchemyError as error:
-            log.error("the journal's database refused", extra={"error": str(error).splitlines()[0]})  # noqa: TRY400
-            raise Unavailable("journal-away", AWAY) from error
 
 
 def _half_of(connection: Connection, room: str, run: str) -> bytes | None:

@@ -19,6 +19,7 @@ import orjson
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Refused, Unavailable
+from waitroom.bodies import json_fields, text_of
 from waitroom.draw_web import Handler
 from waitroom.identifying import Identifying
 from waitroom.identity_login import LOGIN_MS, IdentityLogin
@@ -147,8 +148,8 @@ class IdentityWeb:
         if not form and not media_type.startswith(b"application/json"):
             raise Refused("content-type-unknown", "Send JSON or a form.", status=415)
         fields = _fields(await read_body(receive, BODY_LIMIT_BYTES), form=form)
-        language = language_of(scope, reading, {"lang": [_text(fields, "lang")]})
-        target = _text(fields, "target") or "/"
+        language = language_of(scope, reading, {"lang": [text_of(fields, "lang")]})
+        target = text_of(fields, "target") or "/"
         given: dict[str, object] = {"live": "1"} if "live" in fields else {}
         now_ms = self._waitroom.clock.now_ms()
         try:
@@ -200,15 +201,4 @@ class IdentityWeb:
 def _fields(body: bytes, *, form: bool) -> Mapping[str, Any]:
     if form:
         return {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
-    try:
-        fields = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise Refused("body-malformed", "Send a JSON object.")
-    return fields
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
+    return json_fields(body)

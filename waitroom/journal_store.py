@@ -26,7 +26,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from kernel.database import Busy, address, begin_writing, close, engine, insert_many, into_wal_mode, take_turn
+from kernel.database import address, begin_writing, close, engine, insert_many, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 from waitroom.journal import (
@@ -53,6 +53,7 @@ from waitroom.journal_tables import (
     entry_of,
     octets_of,
     row_of,
+    translated,
 )
 from waitroom.migrations import upgrade
 from waitroom.recovery import RecoveryState, fold
@@ -104,9 +105,9 @@ class JournalStore:
     def open(self) -> None:
         """Bring the tables up to date. Several processes may do so at once."""
         try:
-            with self._translated(), self._writing() as connection:
+            with translated(), self._writing() as connection:
                 upgrade(connection)
-            with self._translated():
+            with translated():
                 into_wal_mode(self._engine)
         except NewerSchema as error:
             fault = f"The journal {self._name} was written by a newer version of Waitroom (version {error})."
@@ -119,7 +120,7 @@ class JournalStore:
         """Tell whether there is a journal at the address; nothing is made where there is none."""
         if self._engine.dialect.name == "sqlite" and not Path(str(self._engine.url.database)).is_file():
             return False
-        with self._translated():
+        with translated():
             return bool(sa.inspect(self._engine).has_table(ENTRIES.name))
 
     def close(self) -> None:
@@ -136,7 +137,7 @@ class JournalStore:
         """
         if not entries and not leaves:
             return Appended((), 0)
-        with self._translated():
+        with translated():
             for _ in range(_ATTEMPTS - 1):
                 # Somebody writes without taking turns: the tables refuse the fork, the next try sees it.
                 with suppress(IntegrityError):
@@ -145,7 +146,7 @@ class JournalStore:
 
     def seal(self, now_ms: int) -> Head | None:
         """Sign the present head, if it is not signed yet; for the last words before a stop."""
-        with self._translated(), self._writing() as connection:
+        with translated(), self._writing() as connection:
             return self._seal(connection, now_ms, at_once=True)
 
     def _in_turn(self, entries: Sequence[NewEntry], leaves: Sequence[Leaves]) -> Appended:
@@ -237,12 +238,12 @@ class JournalStore:
             query = query.where(ENTRIES.c.room == room)
         if kinds is not None:
             query = query.where(ENTRIES.c.kind.in_([kind.value for kind in kinds]))
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return [entry_of(row) for row in connection.execute(query)]
 
     def heads(self) -> list[Head]:
         """Return all signed heads, oldest first."""
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(sa.select(HEADS).order_by(HEADS.c.seq))
             return [Head(row.seq, row.at_ms, octets_of(row.hash), row.signature) for row in rows]
 
@@ -256,7 +257,7 @@ class JournalStore:
             .scalar_subquery()
         )
         query = sa.select(ENTRIES).where(ENTRIES.c.seq.in_(last)).order_by(ENTRIES.c.room)
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             entries = [entry_of(row) for row in connection.execute(query)]
         return {
             entry.room: (int(entry.body["version"]), entry.body["config"])
@@ -276,7 +277,7 @@ class JournalStore:
             .order_by(ENTRIES.c.seq.desc())
             .limit(2)
         )
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             last, before, *_ = [*connection.scalars(openings), 0, 0]
             parts = [
                 _of_kinds(connection, room, [Kind.OPENED, Kind.RESTORED, Kind.REMOVED]),
@@ -292,7 +293,7 @@ class JournalStore:
 
     def leaf_extent(self, room: str, run: str) -> int:
         """Return how many leaves of a run are kept; they are those of the numbers below it."""
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return _extent(connection, room, run)
 
     def leaves(self, room: str, run: str, start: int, count: int) -> bytes:
@@ -304,7 +305,7 @@ class JournalStore:
             .where(LEAVES.c.start < stop, LEAVES.c.start + LEAVES.c.count > start)
             .order_by(LEAVES.c.start)
         )
-        with self._translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         if not rows:
             return b""
@@ -374,17 +375,6 @@ class JournalStore:
             with connection.begin():
                 take_turn(connection, LOCK)
                 yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except Busy as error:
-            raise Unavailable("journal-away", AWAY) from error
-        except SQLAlchemyError as error:
-            # The first line only: what follows is the statement with its values.
-            log.error("the journal's database refused", extra={"error": str(error).splitlines()[0]})  # noqa: TRY400
-            raise Unavailable("journal-away", AWAY) from error
 
 
 def check(url: str) -> None:

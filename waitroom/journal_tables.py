@@ -1,22 +1,44 @@
-"""Tables of the journal: rows in and out.
+"""Tables of the journal: rows in and out, and what its database's refusals mean.
 
 Apart from ``journal_store``, so that the one file says what a row is and the other what is kept and when.
 The tables are made by ``migrations``; the definitions here only name their columns. Not here: how a connection
 behaves (``kernel.database``).
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import SQLAlchemyError
 
+from kernel.database import Busy
+from kernel.errors import Unavailable
 from waitroom.journal import Entry, body_text, kind_of
+
+log = logging.getLogger(__name__)
 
 LOCK = int.from_bytes(b"waitroom", "big")
 """Name of the advisory lock that writers take in PostgreSQL; it belongs to the one database."""
 
 AWAY = "The waiting room cannot reach its journal."
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let what the database refuses become ``Unavailable``."""
+    try:
+        yield
+    except Busy as error:
+        raise Unavailable("journal-away", AWAY) from error
+    except SQLAlchemyError as error:
+        # The first line only: what follows is the statement with its values.
+        log.error("the journal's database refused", extra={"error": str(error).splitlines()[0]})  # noqa: TRY400
+        raise Unavailable("journal-away", AWAY) from error
+
 
 META = sa.MetaData()
 ENTRIES = sa.Table(

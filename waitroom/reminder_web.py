@@ -20,6 +20,7 @@ import orjson
 
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused, Unavailable
+from waitroom.bodies import json_fields, text_of
 from waitroom.draw_web import Handler
 from waitroom.ports import AddressBucket
 from waitroom.reading import Reading
@@ -132,10 +133,10 @@ class ReminderWeb:
         if not form and not media_type.startswith(b"application/json"):
             raise Refused("content-type-unknown", "Send JSON or a form.", status=415)
         body = await read_body(receive, BODY_LIMIT_BYTES)
-        fields = _form(body) if form else _json(body)
-        lang = _text(fields, "lang")
+        fields = _form(body) if form else json_fields(body)
+        lang = text_of(fields, "lang")
         language = language_of(scope, reading, {"lang": [lang]})
-        target = _text(fields, "target") or "/"
+        target = text_of(fields, "target") or "/"
         try:
             outcome = await self._done(scope, ask, reading, fields, language, forget=tail == "/forget")
         except (Refused, Unavailable) as reason:
@@ -176,7 +177,7 @@ class ReminderWeb:
             outcome = "forgotten" if forgotten else "nothing"
             self._requests.labels("", outcome).inc()
             return outcome
-        way = _text(fields, "way")
+        way = text_of(fields, "way")
         consent = fields.get("consent")
         if consent is not True and consent != "yes":
             raise Refused("reminder-consent-missing", "Nothing is kept without your consent.")
@@ -254,21 +255,6 @@ class ReminderWeb:
 
 def _form(body: bytes) -> Mapping[str, Any]:
     return {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
-
-
-def _json(body: bytes) -> Mapping[str, Any]:
-    try:
-        fields = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise Refused("body-malformed", "Send a JSON object.")
-    return fields
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _unknown() -> Refused:

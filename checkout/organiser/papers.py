@@ -17,7 +17,7 @@ from babel.core import Locale
 
 from checkout.catalogue.event import MOST_TIERS, SLUG, Amounts, Known, Organiser, Venue, read_prices
 from checkout.faults import Faults
-from checkout.halls.layout import MOST_SEATS
+from checkout.halls.layout import MOST_SEATS, Layout
 from checkout.halls.plans import Plan
 from kernel.errors import Refused
 
@@ -195,9 +195,8 @@ def event_paper(known: Known) -> dict[str, object]:
     }
 
 
-def imported_paper(layout_id: str, plan: Plan) -> dict[str, object]:
-    """Tell what became of a plan: its layout, and the tiers to make an event with."""
-    layout = plan.layout
+def layout_paper(layout_id: str, layout: Layout) -> dict[str, Any]:
+    """Tell a layout's sections."""
     return {
         "layout": layout_id,
         "name": layout.name,
@@ -212,6 +211,12 @@ def imported_paper(layout_id: str, plan: Plan) -> dict[str, object]:
             }
             for index, one in enumerate(layout.sections)
         ],
+    }
+
+
+def imported_paper(layout_id: str, plan: Plan) -> dict[str, object]:
+    """Tell what became of a plan: its layout, and the tiers to make an event with."""
+    return layout_paper(layout_id, plan.layout) | {
         "tiers": [{"tier": tier, "name": name} for tier, name in enumerate(plan.tier_names)],
         "seat_tiers": tier_runs(plan.tiers),
     }

@@ -10,7 +10,6 @@ door (``organiser.web``). Not here: the layouts of a venue (``organiser.web``), 
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -18,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.catalogue.service import Catalogue
-from checkout.halls.layout import Layout
 from checkout.halls.seats import ranges, status, tier
 from checkout.organiser.pages import refuse_any
+from checkout.organiser.papers import layout_paper
 from checkout.organiser.seating import Seatings
 from checkout.organiser.talking import PREFIX, answer, event_of, resource
 from kernel.clock import Clock
@@ -61,25 +60,6 @@ class SeatingDesk:
                 "allocations": {name: ranges(seats) for name, seats in found.allocated.items()},
             }
         )
-
-
-def layout_paper(layout_id: str, layout: Layout) -> dict[str, Any]:
-    """Tell a layout's sections."""
-    return {
-        "layout": layout_id,
-        "name": layout.name,
-        "seats": layout.seats,
-        "sections": [
-            {
-                "section": index,
-                "name": one.name,
-                "kind": one.kind.value,
-                "first": one.first,
-                "count": one.count,
-            }
-            for index, one in enumerate(layout.sections)
-        ],
-    }
 
 
 def seat_runs(hall: bytes) -> list[tuple[int, int, int, str]]:

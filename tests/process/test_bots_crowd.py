@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from gateway.crowd.bots.kinds import KINDS
+from tests.process.operating import changed
 from tests.process.test_crowd import Place, installation
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
@@ -34,11 +35,8 @@ def put_on_sale(place: Place) -> None:
     token = place.token_file.read_text(encoding="utf-8").strip()
     with httpx.Client(headers={"authorization": f"Bearer {token}"}, timeout=30) as operator:
         room = f"{place.operator}/api/rooms/main"
-        version = operator.get(room).headers["etag"]
         more = {"name": "sale", "queueing_method": "fifo", "shuffle_at_event_start": True}
-        operator.post(
-            f"{room}/sales", json={**sale, **more}, headers={"if-match": version}
-        ).raise_for_status()
+        changed(operator, "POST", room, "/sales", {**sale, **more})
         until_s = time.time() + 30
         while httpx.get(f"{place.site}/.waitroom/r/main/status").json()["phase"] != "gathering":
             assert time.time() < until_s

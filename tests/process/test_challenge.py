@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from bench import axe
 from tests.botguard.provider import SECRET, SITEKEY, Judge, judging_aside
 from tests.process.looking import PATIENCE_MS, PLAIN_HTTP, complaints
+from tests.process.operating import changed
 from tests.process.reading import FOCUSED, PHONE
 from tests.process.test_demo import Demo, demo, let_in, wait_until
 
@@ -60,9 +61,7 @@ def asks(running: Demo, way: str, **more: object) -> None:
     token = (running.data / "operator-token").read_text().strip()
     with httpx.Client(headers={"authorization": f"Bearer {token}"}, timeout=20) as operator:
         room = f"{running.control}/api/rooms/main"
-        version = operator.get(room).headers["etag"]
-        patch = {"challenge": {"way": way, "asks": "everybody"}, **more}
-        operator.patch(room, json=patch, headers={"if-match": version}).raise_for_status()
+        changed(operator, "PATCH", room, "", {"challenge": {"way": way, "asks": "everybody"}, **more})
     wait_until("its pages know", lambda: f'data-way="{way}"' in httpx.get(running.site + CHECK).text)
 
 

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
 from bench import axe
-from checkout.backoffice.page import TYPES, assets
 from tests.checkout.conftest import templates
 from tests.checkout.offices import AT, opened
 from tests.checkout.offices import Browser as Somebody
 from tests.checkout.sale_courses import Doubtful, run
 from tests.checkout.templates import Templates
+from tests.process.office_pages import served
 from tests.process.test_staff_page import HOST, desk
 
 __all__ = ["templates"]
@@ -98,17 +96,6 @@ def pages(store_url: str, templates: Templates, tmp_path_factory: pytest.TempPat
         return pool.submit(asyncio.run, _look(url, store_url, folder)).result()
 
 
-def _served(pages: Pages) -> Any:
-    def answer(route: Route) -> None:
-        name = urlsplit(route.request.url).path.rpartition("/")[2]
-        if name in assets():
-            route.fulfill(body=assets()[name], content_type=TYPES[name[name.rfind(".") :]])
-        else:
-            route.fulfill(body=pages[name], content_type="text/html; charset=utf-8")
-
-    return answer
-
-
 @pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 320), ("de", "dark", 1200)])
 def test_axe_finds_nothing_on_the_offices_pages(
     language: str, scheme: str, width: int, pages: Pages, browser: Browser
@@ -119,7 +106,7 @@ def test_axe_finds_nothing_on_the_offices_pages(
         color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 1600}
     )  # type: ignore[arg-type]
     page = context.new_page()
-    page.route("**/*", _served(pages))
+    page.route("**/*", served(pages))
     for name in pages:
         if not name.endswith(language):
             continue
@@ -137,7 +124,7 @@ def test_axe_notices_a_field_without_a_label(pages: Pages, browser: Browser) -> 
     """Mutant: the label of the reason is gone."""
     text = pages["refused-en"].replace('<label for="reason">', "<label>")
     page = browser.new_page()
-    page.route("**/*", _served({"x": text}))
+    page.route("**/*", served({"x": text}))
     page.goto(f"{HOST}/x")
     wrong = axe.violations(page)
     page.close()

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
 from bench import axe
-from checkout.backoffice.page import TYPES, assets
 from checkout.people.staff import StaffRole
 from tests.gateway.office_front import EVENT, OFFICE, working
+from tests.process.office_pages import served
 from tests.process.test_staff_page import HOST
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -74,17 +73,6 @@ def pages(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Pages:
         return pool.submit(asyncio.run, _look(store_url, folder)).result()
 
 
-def _served(pages: Pages) -> Any:
-    def answer(route: Route) -> None:
-        name = urlsplit(route.request.url).path.rpartition("/")[2]
-        if name in assets():
-            route.fulfill(body=assets()[name], content_type=TYPES[name[name.rfind(".") :]])
-        else:
-            route.fulfill(body=pages[name], content_type="text/html; charset=utf-8")
-
-    return answer
-
-
 @pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 320), ("de", "dark", 1200)])
 def test_axe_finds_nothing_on_the_programmes_pages(
     language: str, scheme: str, width: int, pages: Pages, browser: Browser
@@ -95,7 +83,7 @@ def test_axe_finds_nothing_on_the_programmes_pages(
         color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 1600}
     )  # type: ignore[arg-type]
     page = context.new_page()
-    page.route("**/*", _served(pages))
+    page.route("**/*", served(pages))
     for name in pages:
         if not name.endswith(f"-{language}"):
             continue
@@ -113,7 +101,7 @@ def test_axe_notices_a_price_without_a_name(pages: Pages, browser: Browser) -> N
     """Mutant: nobody can hear which price it is."""
     text = pages["prices-en"].replace('aria-label="Front, EUR"', "")
     page = browser.new_page()
-    page.route("**/*", _served({"x": text}))
+    page.route("**/*", served({"x": text}))
     page.goto(f"{HOST}/x")
     wrong = axe.violations(page)
     page.close()

@@ -189,7 +189,8 @@ async def test_a_hall_that_was_lost_in_the_middle_keeps_them_too(store: Store) -
     assert await lived(store, is_lost=True) == set()
 
 
-TRIES = 5
+TRIES = 25
+"""Lives that a mutant may have; most show in the first."""
 
 MUTANTS = {
     "no lock": ("hold", "if #taken > 0 then", "if false then", "I2"),
