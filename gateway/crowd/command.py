@@ -228,7 +228,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         event=args.event,
         alone=args.alone,
         bots=read_ratio(args.bots),
-        kinds=read_kinds(args.kinds) if args.kinds else DEFAULT_KINDS,
+        kinds=read_kinds(args.kinds) if args.kinds else dict(DEFAULT_KINDS),
         places=args.places,
         passes=args.passes,
     )

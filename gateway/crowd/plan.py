@@ -135,7 +135,7 @@ class Plan:
     duration_s: float = 60.0
     linger_s: float = 900.0  # after the last arrival: who still waits then is sent home, the place kept
     shape: str = "onsale"
-    mix: Mapping[Script, float] = field(default_factory=lambda: DEFAULT_MIX)
+    mix: Mapping[Script, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
     seed: int = 1
     connections: int = 256
     own_sockets: bool = False  # each fan keeps a connection of its own; `connections` does not count
@@ -152,15 +152,19 @@ class Plan:
     view_ratio: float = 0.03  # share of polls that also read the personal ticket view
     browse: bool = True  # come by the origin's address first, as a person does
     forwarded: bool = True  # each fan has an address of its own in X-Forwarded-For
-    errands: Mapping[Errand, float] = field(default_factory=lambda: DEFAULT_ERRANDS)  # where seats are sold
-    manners: Mapping[Manner, float] = field(default_factory=lambda: DEFAULT_MANNERS)  # where money is taken
+    errands: Mapping[Errand, float] = field(
+        default_factory=lambda: dict(DEFAULT_ERRANDS)
+    )  # where seats are sold
+    manners: Mapping[Manner, float] = field(
+        default_factory=lambda: dict(DEFAULT_MANNERS)
+    )  # where money is taken
     settle_s: float = 60.0  # at the end the shop has so long to settle what its buyers have left behind
     event: str = ""  # the one that all fans want; '' lets each choose among those on sale
     follow_s: float = 10.0  # who watches the hall does so for about this long
     ends_wait_s: float = 150.0  # a fan waits for the end of its hold only where holds last at most this long
     alone: bool = False  # nobody but the crowd buys, so a refusal that no fan explains is wrong
     bots: float = 0.0  # so much of the crowd are bots; with any, people wear their browsers' headers
-    kinds: Mapping[Kind, float] = field(default_factory=lambda: DEFAULT_KINDS)
+    kinds: Mapping[Kind, float] = field(default_factory=lambda: dict(DEFAULT_KINDS))
     places: int | None = None  # the sale is over when so many were admitted
     passes: str = ""  # how a token begins that the room's stand-in for a provider takes; '' knows of none
     limits: Limits = Limits()

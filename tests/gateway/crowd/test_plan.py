@@ -1,5 +1,6 @@
 """The plan: fixed before the first fan comes, and for this machine only."""
 
+import pickle
 from collections import Counter
 from dataclasses import replace
 from random import Random
@@ -148,3 +149,10 @@ def test_ways_to_pay_have_their_shares_too() -> None:
     assert dealt == manners(DEFAULT_MANNERS, 1000, Random(1)) != manners(DEFAULT_MANNERS, 1000, Random(2))
     assert read_manners("ok=80, two-tabs=20") == {Manner.OK: 80.0, Manner.TWO_TABS: 20.0}
     assert manners(read_manners("none"), 3, Random(1)) == [None, None, None]
+
+
+def test_a_plan_goes_to_other_processes() -> None:
+    """A drill sends its crowd from several."""
+    plan = Plan(url="http://127.0.0.1:8080", room="main", fans=10, seed=1)
+
+    assert pickle.loads(pickle.dumps(plan)) == plan  # noqa: S301 (made here)
