@@ -64,6 +64,7 @@ class Settler:
             mode=asked.mode,
             thresholds=asked.thresholds,
             device=device,
+            identity=place.identity_tag,
             proofs=proofs,
             behaviour=await self._behaviours.weigh(session, told, now_ms),
         )

@@ -15,6 +15,7 @@ from kernel.mail import Letter, NoAddress, Server, Takes, address_of, sender_of,
 from kernel.sending import Outcome, Result
 from kernel.webpush import Outcome as Pushed
 from kernel.webpush import Push, Pusher, PushHosts, Urgency, read_subscription, stored_subscription, topic_of
+from waitroom.identity import mailbox
 from waitroom.ports import Message
 
 MAIL, PUSH = "mail", "push"
@@ -42,13 +43,12 @@ class MailWay:
         self._clock = clock
 
     def read(self, given: object) -> tuple[str, str]:
-        """Read an address. It is known by its mailbox: case and what follows a plus sign make no other one."""
+        """Read an address. It is known by its mailbox, however it is written (``identity.mailbox``)."""
         try:
             address = address_of(given if isinstance(given, str) else "")
         except NoAddress as error:
             raise _invalid("This is no e-mail address.") from error
-        mailbox = address.username.partition("+")[0] or address.username
-        return address.addr_spec, f"{mailbox}@{address.domain}".casefold()
+        return address.addr_spec, mailbox(address.username, address.domain)
 
     async def send(self, to: str, message: Message) -> Result:
         """Write a mail and hand it over. One click in the mail program stops all of them (RFC 8058)."""

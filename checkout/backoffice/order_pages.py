@@ -11,15 +11,15 @@ An amount is typed in the currency's own unit and is asked for in whole minor un
 says. Not here: what is allowed, what is done (``organiser.orders_web``, ``tickets_web``, ``letters_web``).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from checkout.backoffice.asking import NotDone
+from checkout.backoffice.programme_fields import NotRead, read_amount
 from checkout.backoffice.visit import Page, Visit
-from checkout.money import NoSuchCurrency, exponent
+from checkout.money import NoSuchCurrency
 from checkout.orders.order import OrderState
 
 EVENT = "/events/{event}"
@@ -31,8 +31,6 @@ RELEASE, REFUSE = f"{ORDER}/release", f"{ORDER}/refuse"
 
 SAID_ALREADY = frozenset({"second-factor-wrong", "second-factor-missing", "second-factor-locked"})
 """Refusals of a second press: the code of the first one is worn."""
-
-_AMOUNT = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,4}))?")
 
 
 async def orders(visit: Visit) -> Response:
@@ -97,7 +95,7 @@ async def refund(visit: Visit) -> Response:
     case = (await visit.ask("GET", ORDER)).plain
     plain: dict[str, object] = {"reason": visit.field("reason")}
     if visit.field("amount"):
-        plain["amount_minor"] = read_amount(visit.field("amount"), case["currency"])
+        plain["amount_minor"] = typed_amount(visit.field("amount"), case["currency"])
     try:
         told = await visit.ask("POST", REFUNDS, plain=plain, key=visit.key, code=visit.field("code"))
     except NotDone as fault:
@@ -114,19 +112,12 @@ async def retry(visit: Visit) -> Response:
     return _back(visit, f"refund-{told.plain['state']}")
 
 
-def read_amount(text: str, currency: str) -> int:
-    """Read an amount in the currency's own unit, with a point or a comma before its decimals.
-
-    Raises ``NotDone("refund-invalid")`` for what is none, or has more decimals than the currency.
-    """
-    found = _AMOUNT.fullmatch(text)
+def typed_amount(text: str, currency: str) -> int:
+    """Read an amount as it was typed, in whole minor units. Raises ``NotDone("amount-unreadable")``."""
     try:
-        decimals = exponent(currency)
-    except NoSuchCurrency:
-        decimals = 0
-    if found is None or len(found[2] or "") > decimals:
-        raise NotDone(422, "amount-unreadable", "This is no amount.")
-    return int(found[1] + (found[2] or "").ljust(decimals, "0"))
+        return read_amount(text, currency)
+    except (NotRead, NoSuchCurrency):
+        raise NotDone(422, "amount-unreadable", "This is no amount.") from None
 
 
 # --------------------------------------------------------------------------------------- tickets and mail

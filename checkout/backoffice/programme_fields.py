@@ -16,7 +16,7 @@ from checkout.money import Money, exponent, major
 
 MOMENT = "%Y-%m-%dT%H:%M"
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::00)?")
-_AMOUNT = re.compile(r"([0-9]{1,13})(?:[.,]([0-9]{1,3}))?")
+_AMOUNT = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,4}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from admission.buckets import Buckets
 from botguard.metrics import Metrics
 from botguard.rhythm.summary import VERSION, Rhythm
+from botguard.service import Guard
 from gateway import settling
 from gateway.bot_guard import Newcomers, guard_of
 from gateway.front import Front
@@ -120,6 +121,26 @@ async def test_nobody_is_slowed_by_one_of_them_alone(
         answer = await here.tell(text, rhythm(moves=moves), headers)
 
         assert (answer.json()["outcome"], answer.json()["lane"]) == (outcome, "standard")
+
+
+async def test_an_identity_that_acts_often_is_known_at_the_turn_too(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the tag in the ticket, as at the join."""
+    heard: list[object] = []
+    plain = Guard.settle
+
+    async def settle(self: Guard, *parts: object, **known: object) -> object:
+        heard.append(known["identity"])
+        return await plain(self, *parts, **known)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Guard, "settle", settle)
+    async with site(store, clock, tmp_path, bot_guard="on") as (here, text):
+        signer = here.house.waitroom.signer
+        known = replace(ticket.read(signer, text, ROOM), identity_tag="A" * 22)
+        await here.tell(ticket.write(signer, known), rhythm(moves=False), BROWSER)
+
+    assert heard == ["A" * 22]
 
 
 async def test_a_room_that_watches_counts_and_changes_nothing(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from checkout.backoffice import office as office_module
 from checkout.backoffice.asking import NotDone
-from checkout.backoffice.order_pages import read_amount
+from checkout.backoffice.order_pages import typed_amount
 from checkout.backoffice.presses import Presses, press_name
 from checkout.notifications.message import Kind, message_id
 from checkout.people.staff import StaffRole
@@ -372,7 +372,7 @@ async def test_a_failure_of_ours_is_told_with_its_reference(
 )  # fmt: skip
 def test_an_amount_is_read_exactly(text: str, currency: str, minor: int) -> None:
     """In the currency's own unit, to whole minor units."""
-    assert read_amount(text, currency) == minor
+    assert typed_amount(text, currency) == minor
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_an_amount_is_read_exactly(text: str, currency: str, minor: int) -> None
 def test_what_is_no_amount_is_none(text: str, currency: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(NotDone):
-        read_amount(text, currency)
+        typed_amount(text, currency)
 
 
 async def test_a_press_is_kept_for_its_like_and_not_when_it_went_wrong() -> None:
