@@ -35,15 +35,19 @@ from kernel.store import Store
 EVENT = "night"
 SEATS, MOST, TTL_MS = 24, 4, 40
 CLIENTS, BUYERS, ROUNDS = 40, 10, 25
+LOST_ANSWERS = 0.1
 OVER = {HoldState.RELEASED, HoldState.EXPIRED, HoldState.UNKNOWN}
 
 
 class Client:
     """One buyer who does as the seed says, and writes down what was seen."""
 
-    def __init__(self, store: HoldStore, number: int, records: list[Record], acts: set[str]) -> None:
-        """Know whom to ask, and what for besides holds."""
+    def __init__(
+        self, store: HoldStore, number: int, records: list[Record], acts: set[str], lost: float
+    ) -> None:
+        """Know whom to ask, what for besides holds, and which share of the answers gets lost."""
         self.acts = acts
+        self.lost = lost
         self.store = store
         self.buyer = f"b{number % BUYERS}"
         self.chance = random.Random(number)
@@ -115,7 +119,7 @@ class Client:
         until_ms: int | None = None,
         taken: tuple[tuple[int, int], ...] = (),
     ) -> None:
-        """Write it down; every tenth answer never came."""
+        """Write it down, or that no answer ever came."""
         operation = Operation(
             act,
             hold_id_text(id_),
@@ -127,13 +131,17 @@ class Client:
             until_ms,
             taken,
         )
-        if self.chance.random() < 0.1:
+        if self.chance.random() < self.lost:
             operation = Operation(act, hold_id_text(id_), self.buyer, seats, called_us, None, None)
         self.records.append(operation)
 
 
 async def lived(
-    store: Store, scripts: Mapping[str, Script] | None = None, *, is_lost: bool = False
+    store: Store,
+    scripts: Mapping[str, Script] | None = None,
+    *,
+    is_lost: bool = False,
+    lost_answers: float = LOST_ANSWERS,
 ) -> set[str]:
     """Let all of them live, and name the invariants that were violated."""
     records: list[Record] = []
@@ -143,7 +151,7 @@ async def lived(
     acts = {"extend", "release"} if is_lost else {"extend", "release", "reserve"}
     async with asyncio.TaskGroup() as crowd:
         for number in range(CLIENTS):
-            crowd.create_task(Client(holds, number, records, acts).live())
+            crowd.create_task(Client(holds, number, records, acts, lost_answers).live())
         if is_lost:
             crowd.create_task(_lose(holds, records))
     stock = await read_stock(store, EVENT)
@@ -218,14 +226,18 @@ async def test_a_hall_without_one_of_its_guards_is_noticed(name: str, store: Sto
     """The mutants: each guard that is taken out of a script shows in what clients saw or in what is left."""
     script, old, new, caught_by = MUTANTS[name]
     mutants = {script: load_script(script).mutated(old, new)}
+    lost_answers = LOST_ANSWERS
     if name == "no lazy expiry":
         # Nor does anybody sweep in the meantime.
         mutants["expire"] = load_script("expire").mutated("looked_at = sweep(most)", "looked_at = 0, 0, 0")
         mutants["hold"] = mutants["hold"].mutated("sweep(LAZY_MOST)\n  has, ids", "has, ids")
+        # A hold whose answer was lost may have begun at any later time, and explains a seat that stays taken: on a fast
+        # machine each seat has such a one before the first hold is over.
+        lost_answers = 0
 
     # What overlaps is for the machine to decide: what one life does not show, the next one does.
     for _ in range(TRIES):
         await store.flushall()
-        if caught_by in (found := await lived(store, mutants)):
+        if caught_by in (found := await lived(store, mutants, lost_answers=lost_answers)):
             return
     raise AssertionError(f"{name} was not noticed: {found}")
