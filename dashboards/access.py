@@ -19,6 +19,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from dashboards.rights import Person, Role
 from kernel.clock import Clock
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.signing import BadSignature, PaperSigner
@@ -100,6 +101,11 @@ class Session:
     sid: str
     who: str
     until_ms: int
+
+    @property
+    def person(self) -> Person:
+        """Who acts, and what they may do: the token is an owner's."""
+        return Person(self.who, Role.OWNER)
 
 
 class Sessions:

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from dashboards.control import ControlPage
-from dashboards.operator_api import OperatorApi
+from dashboards.entrance import Entrance
+from dashboards.operator_api import OperatorApi, resource
+from dashboards.page import Pages
 from dashboards.ports import Deps
 from dashboards.release_api import release_route
 from dashboards.stock_api import stock_route
@@ -21,6 +23,8 @@ from kernel.problems import Handler, handlers
 
 def create_app(deps: Deps) -> Starlette:
     """Put the operator's side together."""
+    pages = Pages()
+    entrance = Entrance(deps, pages)
 
     async def live(_request: Request) -> Response:
         """GET /health/live: this process answers."""
@@ -47,7 +51,9 @@ def create_app(deps: Deps) -> Starlette:
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", metrics),
-            *ControlPage(deps).routes(),
+            *entrance.routes(),
+            *ControlPage(deps, pages, entrance).routes(),
+            resource("/static/{name}", GET=pages.static),
         ],
         exception_handlers={**handlers(), Misconfigured: _faults(handlers()[Refused])},
     )

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from dashboards.access import Attempts, digest_of, same_token
 from dashboards.ports import Deps
+from dashboards.rights import Person, Role, demand
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
@@ -71,8 +72,9 @@ class BearerGuard:
             raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
         given = Request(scope).headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
-        known = [same_token(token.strip(), one) for one in self._tokens]
-        if scheme.lower() == "bearer" and any(known):
+        is_owner, *is_other = [same_token(token.strip(), one) for one in self._tokens]
+        if scheme.lower() == "bearer" and (is_owner or any(is_other)):
+            scope["waitroom.person"] = Person("api", Role.OWNER if is_owner else Role.OPERATOR)
             await self._app(scope, receive, send)
             return
         error = Refused("token-missing", "This needs the operator token as a bearer token.", 401)
@@ -111,12 +113,15 @@ class OperatorApi:
 
     # ------------------------------------------------------------------------------- rooms
 
-    async def list_rooms(self, _request: Request) -> Response:
-        """GET /rooms."""
-        return _json({"rooms": [document(room) for room in await self._rooms.list()]})
+    async def list_rooms(self, request: Request) -> Response:
+        """GET /rooms: those that the asker may see."""
+        person = person_of(request)
+        rooms = [room for room in await self._rooms.list() if person.sees(room.name)]
+        return _json({"rooms": [document(room) for room in rooms]})
 
     async def make_room(self, request: Request) -> Response:
         """POST /rooms."""
+        demand(person_of(request), Role.OPERATOR)
         given = await read_document(request, JSON_TYPES)
         result = await self._rooms.create(given, actor_of(request))
         if isinstance(result, Stale):
@@ -125,14 +130,14 @@ class OperatorApi:
 
     async def get_room(self, request: Request) -> Response:
         """GET /rooms/{room}."""
-        room = await self._rooms.get(request.path_params["room"])
+        room = await self._rooms.get(seen_room(request))
         if request.headers.get("if-none-match") == etag(room):
             return Response(status_code=304, headers=_headers(room))
         return _room_answer(room)
 
     async def put_room(self, request: Request) -> Response:
         """PUT /rooms/{room}: replace, or make with ``If-None-Match: *``."""
-        name = request.path_params["room"]
+        name = steered_room(request)
         if request.headers.get("if-none-match") == "*" and "if-match" not in request.headers:
             given = await read_document(request, JSON_TYPES)
             if given.setdefault("name", name) != name:
@@ -147,13 +152,13 @@ class OperatorApi:
         """PATCH /rooms/{room}."""
         expected = expected_version(request)
         patch = await read_document(request, PATCH_TYPES)
-        name = request.path_params["room"]
+        name = steered_room(request)
         return _outcome(await self._rooms.patch(name, patch, expected, actor_of(request)))
 
     async def delete_room(self, request: Request) -> Response:
         """DELETE /rooms/{room}."""
         expected = expected_version(request)
-        result = await self._rooms.delete(request.path_params["room"], expected, actor_of(request))
+        result = await self._rooms.delete(steered_room(request), expected, actor_of(request))
         match result:
             case Gone():
                 return Response(status_code=204)
@@ -162,26 +167,26 @@ class OperatorApi:
 
     async def status(self, request: Request) -> Response:
         """GET /rooms/{room}/status."""
-        room = await self._rooms.get(request.path_params["room"])
+        room = await self._rooms.get(seen_room(request))
         figures = await self._deps.figures.figures(room.name)
         return _json(status_document(room, wanted(room, self._deps.clock.now_ms()), figures))
 
     async def changes(self, request: Request) -> Response:
         """GET /rooms/{room}/changes: the last accepted changes, newest first."""
-        room = await self._rooms.get(request.path_params["room"])
+        room = await self._rooms.get(seen_room(request))
         return _json({"changes": await self._rooms.changes(room.name, 100)})
 
     # ------------------------------------------------------------------------------- sales
 
     async def list_sales(self, request: Request) -> Response:
         """GET /rooms/{room}/sales."""
-        room = await self._rooms.get(request.path_params["room"])
+        room = await self._rooms.get(seen_room(request))
         return _json({"sales": [sale_to_dict(sale) for sale in room.sales]}, headers=_headers(room))
 
     async def make_sale(self, request: Request) -> Response:
         """POST /rooms/{room}/sales."""
         given = await read_document(request, JSON_TYPES)
-        name = request.path_params["room"]
+        name = steered_room(request)
         result = await self._rooms.add_sale(name, given, actor_of(request))
         sale = given.get("name")
         return _sale_outcome(result, sale, 201, {"location": f"/api/rooms/{name}/sales/{sale}"})
@@ -200,7 +205,7 @@ class OperatorApi:
         """PUT /rooms/{room}/sales/{sale}."""
         expected = expected_version(request)
         given = await read_document(request, JSON_TYPES)
-        room, sale = request.path_params["room"], request.path_params["sale"]
+        room, sale = steered_room(request), request.path_params["sale"]
         result = await self._rooms.put_sale(room, sale, given, expected, actor_of(request))
         return _sale_outcome(result, sale)
 
@@ -208,14 +213,14 @@ class OperatorApi:
         """PATCH /rooms/{room}/sales/{sale}."""
         expected = expected_version(request)
         patch = await read_document(request, PATCH_TYPES)
-        room, sale = request.path_params["room"], request.path_params["sale"]
+        room, sale = steered_room(request), request.path_params["sale"]
         result = await self._rooms.patch_sale(room, sale, patch, expected, actor_of(request))
         return _sale_outcome(result, sale)
 
     async def delete_sale(self, request: Request) -> Response:
         """DELETE /rooms/{room}/sales/{sale}."""
         expected = expected_version(request)
-        room, sale = request.path_params["room"], request.path_params["sale"]
+        room, sale = steered_room(request), request.path_params["sale"]
         match await self._rooms.delete_sale(room, sale, expected, actor_of(request)):
             case Saved(after):
                 return Response(status_code=204, headers=_headers(after))
@@ -223,7 +228,7 @@ class OperatorApi:
                 raise stale(current)
 
     async def _sale(self, request: Request) -> tuple[Room, Sale]:
-        return await self._rooms.sale(request.path_params["room"], request.path_params["sale"])
+        return await self._rooms.sale(seen_room(request), request.path_params["sale"])
 
 
 # ------------------------------------------------------------------------------------ asked
@@ -258,6 +263,26 @@ def expected_version(request: Request) -> int | None:
     if found is None:
         raise Refused("if-match-invalid", 'If-Match must be one ETag such as "3", or *.')
     return int(found[1])
+
+
+def person_of(request: Request) -> Person:
+    """Return who asks: the guard has read it from the token."""
+    person: Person = request.scope["waitroom.person"]
+    return person
+
+
+def seen_room(request: Request) -> str:
+    """Return the room that the address names, to be looked at. Raises ``Refused`` for one that is not theirs."""
+    name: str = request.path_params["room"]
+    demand(person_of(request), Role.VIEWER, name)
+    return name
+
+
+def steered_room(request: Request) -> str:
+    """Return the room that the address names, to be changed. Raises ``Refused`` for who may only look."""
+    name: str = request.path_params["room"]
+    demand(person_of(request), Role.OPERATOR, name)
+    return name
 
 
 def actor_of(request: Request) -> Actor:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
 
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document
+from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, steered_room
 from dashboards.ports import Deps, LetGo
 from kernel.errors import Refused
 
@@ -29,7 +29,7 @@ def release_route(deps: Deps, let_go: LetGo) -> Route:
     """Give operators the address; `let_go` does it."""
 
     async def release(request: Request) -> Response:
-        room = await deps.configurations.get(request.path_params["room"])
+        room = await deps.configurations.get(steered_room(request))
         given = await read_document(request, JSON_TYPES)
         arrived = given.get("arrived")
         if set(given) != {"arrived"} or type(arrived) is not int or not 1 <= arrived <= ARRIVED_MAX:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
 
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document
+from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, steered_room
 from dashboards.ports import Deps
 from kernel.errors import Refused
 from waitroom.configure import Stale
@@ -28,7 +28,7 @@ def stock_route(deps: Deps) -> Route:
     """Give the address at which shops report; the operator's token may do so, too."""
 
     async def report(request: Request) -> Response:
-        room = await deps.configurations.get(request.path_params["room"])
+        room = await deps.configurations.get(steered_room(request))
         given = await read_document(request, JSON_TYPES)
         unknown = sorted(set(given) - set(FIELDS))
         if unknown or not given:

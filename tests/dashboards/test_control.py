@@ -6,7 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from dashboards.access import Attempts, Sessions
-from dashboards.control import DONE, HERE
+from dashboards.control import DONE
+from dashboards.page import HERE
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from tests.dashboards.desk import (

@@ -386,6 +386,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "request-slow": (GROUPS[2], "The client stopped sending its body.", "Repeat."),
     "token-missing": (GROUPS[3], "No bearer token came along.", "Send `Authorization: Bearer …`."),
+    "not-allowed": (
+        GROUPS[3],
+        "Whoever asks may not do this, or not in this room.",
+        "Ask somebody who has the role that the answer names.",
+    ),
     "token-invalid": (
         GROUPS[3],
         "This is not the operator token, or not an organiser's.",

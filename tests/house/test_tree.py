@@ -29,7 +29,7 @@ def faults_of_modules(found: list[tuple[Path, str]]) -> list[str]:
     return faults
 
 
-OTHERS = Path("checkout/site/static/scan/qr")
+OTHERS = (Path("checkout/site/static/scan/qr"), Path("dashboards/static/uplot"))
 """Somebody else's files, unchanged, with their licence beside them."""
 
 
@@ -37,7 +37,7 @@ def faults_of_texts(found: list[tuple[Path, str]]) -> list[str]:
     """Return what must not stand in any file: paths of one machine, unfinished work, switched-off tests."""
     faults = []
     for path, text in found:
-        if OTHERS in path.parents:
+        if set(OTHERS) & set(path.parents):
             continue
         for number, row in enumerate(text.splitlines(), 1):
             if MACHINE_PATH.search(row):

@@ -1,0 +1,105 @@
+"""Page: what every page for operators has in common: templates, files, safe headers, forms, the ways between pages.
+
+Not here: who may see a page (``entrance``, ``rights``), what stands on one.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards.rights import Person, Role
+from kernel.asgi import read_body
+from kernel.errors import Refused
+
+HERE = Path(__file__).parent
+BODY_MAX_BYTES = 16_384
+FIELDS_MAX = 32
+
+SAFE = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+WAYS: tuple[tuple[str, str, Role], ...] = (("/", "Rooms", Role.VIEWER),)
+"""The pages that every page leads to: address, words, the role that it takes."""
+
+
+class Pages:
+    """Renders templates and serves the files that they name."""
+
+    def __init__(self) -> None:
+        """Read templates and static files once."""
+        self._static = _static_files()
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        self._environment.globals["static"] = {
+            f"{path.stem.rpartition('.')[0]}{path.suffix}": f"/static/{path}"
+            for path in map(Path, self._static)
+        }
+        self._environment.globals["ways"] = ways
+
+    def render(
+        self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    ) -> Response:
+        """Answer with a page that no browser keeps."""
+        text = self._environment.get_template(template).render(**context)
+        return Response(text, status, SAFE | dict(headers or {}), "text/html; charset=utf-8")
+
+    async def static(self, request: Request) -> Response:
+        """GET /static/{name}: the name holds the content's hash, so it may be kept for ever."""
+        found = self._static.get(request.path_params["name"])
+        if found is None:
+            raise Refused("file-unknown", "There is no such file.", 404)
+        headers = SAFE | {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(found[1], headers=headers, media_type=found[0])
+
+
+def ways(person: Person) -> list[tuple[str, str]]:
+    """Return the pages that somebody may go to: address and words."""
+    return [(path, words) for path, words, role in WAYS if path == "/" or person.may(role)]
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Read a small form; of a field given twice the last counts. Raises ``Refused``."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise Refused("content-type-unknown", "This must be a form.", 415)
+    body = await read_body(request.receive, BODY_MAX_BYTES)
+    try:
+        fields = parse_qs(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
+        )
+    except ValueError as error:
+        raise Refused("form-invalid", "This form cannot be read.") from error
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def one_line(text: str) -> str:
+    """Make one printable line of what somebody typed."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _static_files() -> dict[str, tuple[str, bytes]]:
+    """Read all files below ``static``, other people's in folders of their own included. Names are unique."""
+    files = {}
+    for path in sorted((HERE / "static").rglob("*")):
+        if path.suffix in TYPES:
+            octets = path.read_bytes()
+            digest = hashlib.sha256(octets).hexdigest()[:10]
+            files[f"{path.stem}.{digest}{path.suffix}"] = (TYPES[path.suffix], octets)
+    return files
