@@ -27,9 +27,11 @@ from typing import TypeVar
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from checkout.backoffice.navigation import OFFICE
 from checkout.catalogue.evenings import EVENTS
 from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
+from gateway.demo_staff import has_logins, with_logins
 from gateway.open_paths import warn
 from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
@@ -247,6 +249,7 @@ class Installation:
                 shop_room=settings.shop_room or room_before(settings.shop_address, rooms),
                 open_paths=settings.open_paths or OPEN,
             )
+            settings = with_logins(settings)
         self._settings = self._with_store(settings)
         # Only now: the store's lock has shown that no other installation uses the folder.
         metrics = self._folder / "metrics"
@@ -398,6 +401,8 @@ class Installation:
                 ("the organiser's API", shop + "/organiser/"),
                 ("its secret, the organiser's token", where),
             ]
+        if has_logins(settings):
+            rows += [("the back office; choose who you are", f"{settings.staff_site(settings.site)}{OFFICE}")]
         if "sandbox" in self._listeners:
             rows += [
                 (

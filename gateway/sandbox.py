@@ -1,14 +1,17 @@
 """Sandbox's process: the provider that moves no money, for the demo and for trying a shop out.
 
 One process: what it knows is in its memory, and in a file in the data folder, so that a demo that is started again
-finds its orders paid. Shop and sandbox agree on their secrets by deriving them from the ring of keys that both can
+finds its orders paid. A demo on one machine has its staff's logins here as well (``demo_staff``). Shop and sandbox agree on their secrets by deriving them from the ring of keys that both can
 read. The one of Adyen's shape has no file: it begins anew each time. Not here: the providers themselves
 (``checkout.sandbox``, ``checkout.sandbox_adyen``), who asks them (``gateway.shop_tills``).
 """
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from admission.keyring import KeyRing
 from checkout.sandbox.app import Sandbox
 from checkout.sandbox_adyen.app import AdyenSandbox
+from gateway.demo_staff import LOGIN, PEOPLE, has_logins
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.settings import Settings, loopback
@@ -31,6 +34,19 @@ def publishable_key(settings: Settings, now_ms: int) -> str:
     return f"pk_test_{secret_for(octets, 'fields').hex()}"
 
 
+class Beside:
+    """Sends each to the bank or to the logins."""
+
+    def __init__(self, bank: ASGIApp, logins: ASGIApp) -> None:
+        self._bank = bank
+        self._logins = logins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        is_login = f"{scope.get('path', '')}/".startswith(f"{LOGIN}/")
+        await (self._logins if is_login else self._bank)(scope, receive, send)
+
+
 class SandboxProcess:
     """Role ``sandbox``."""
 
@@ -38,8 +54,25 @@ class SandboxProcess:
 
     def __init__(self, settings: Settings) -> None:
         """Put it together; the file is read when it starts."""
-        self.app: Sandbox | AdyenSandbox = self._made(settings)
+        self._bank = self._made(settings)
+        self.app: ASGIApp = self._bank
+        if has_logins(settings):
+            self.app = Beside(self._bank, self._logins(settings))
         self.ready = False
+
+    @staticmethod
+    def _logins(settings: Settings) -> ASGIApp:
+        # Nobody but a demo imports it.
+        from checkout.sandbox.login_rules import Client, Somebody  # noqa: PLC0415
+        from checkout.sandbox.logins import Logins  # noqa: PLC0415
+
+        client = Client(
+            settings.staff_oidc_client_id or "",
+            settings.staff_oidc_client_secret or "",
+            settings.staff_callback(settings.site),
+        )
+        people = [Somebody(one.name, one.email, one.role.value) for one in PEOPLE]
+        return Logins(settings.staff_oidc_issuer or "", client, people, SystemClock())
 
     @staticmethod
     def _made(settings: Settings) -> "Sandbox | AdyenSandbox":
@@ -60,7 +93,7 @@ class SandboxProcess:
 
     async def start(self) -> None:
         """Read the file, and begin to deliver notices."""
-        self.app.start()
+        self._bank.start()
         self.ready = True
 
     def drain(self) -> None:
@@ -68,7 +101,7 @@ class SandboxProcess:
 
     async def stop(self) -> None:
         """End."""
-        await self.app.stop()
+        await self._bank.stop()
 
 
 def build(settings: Settings, role: str) -> SandboxProcess:

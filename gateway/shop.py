@@ -59,6 +59,7 @@ from checkout.site.roles import Role, read_roles
 from checkout.site.ticket_papers import TicketPapers
 from checkout.site.web import HEALTH, health, refusal
 from checkout.tickets.links import DOORS, OPEN, PUBLISHED, SCAN
+from gateway.demo_staff import has_logins, invite
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
 from gateway.room_stock import OperatorsRooms
@@ -337,6 +338,10 @@ class ShopProcess:
             await asyncio.to_thread(self.shop.people.check)
         if self._settings.shop_demo:
             await fill(self._parts.catalogue, self._parts.clock.now_ms(), self._settings.shop_room or "")
+        people = self.shop.people
+        if people is not None and self._staff is not None and has_logins(self._settings):
+            tokens = StaffTokens(self._settings.staff_tokens_path(self._settings.data), self._parts.clock)
+            await asyncio.to_thread(invite, people.staff_people, self._settings, tokens.has)
         await self.shop.start()
         self.ready = True
 

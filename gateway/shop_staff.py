@@ -23,8 +23,6 @@ from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.security_keys import KeySite
 
-CALLBACK = "/staff/callback"
-
 
 class StaffDoor:
     """Where staff come in: the room in which they log in, and the office in which they work."""
@@ -50,7 +48,7 @@ class JoinedStaff:
             settings.staff_oidc_issuer or "",
             settings.staff_oidc_client_id or "",
             settings.staff_oidc_client_secret or "",
-            site + CALLBACK,
+            settings.staff_callback(settings.site),
             clock,
             settings.staff_role_claim or "",
         )

@@ -13,6 +13,9 @@ from kernel.settings import PREFIX, is_site, setting
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 """This machine; what goes there needs no TLS."""
 
+CALLBACK = "/staff/callback"
+"""Below the address that staff type: where their provider sends browsers back to."""
+
 ROLES = ("viewer", "support", "scanner", "organiser", "owner")
 
 
@@ -75,6 +78,10 @@ class StaffSettings:
     def staff_site(self, site: str) -> str:
         """Give the address that staff type; `site` is that of fans."""
         return (self.staff_url or site).rstrip("/")
+
+    def staff_callback(self, site: str) -> str:
+        """Give the address that the staff's provider sends browsers back to."""
+        return self.staff_site(site) + CALLBACK
 
     def staff_faults(self, *, site: str, secure: bool) -> list[str]:
         """Tell what does not go together; `site` is the address of fans, `secure`: cookies are for TLS only."""

@@ -125,6 +125,17 @@ class StaffPeople:
         with self._main.writing() as connection:
             return connection.execute(sa.update(STAFF_PEOPLE).where(own).values(**values)).rowcount == 1
 
+    def move(self, subject: str, before: str, issuer: str) -> bool:
+        """Bind whom a provider named to the same subject at its new address; True if somebody was bound there.
+
+        For a provider whose address is another one now and whose people are the same. Who was invited and has not come
+        yet is bound to no address.
+        """
+        own = STAFF_PEOPLE.c.subject_index == self.subject_index(before, subject)
+        values = {"subject_index": self.subject_index(issuer, subject)}
+        with self._main.writing() as connection:
+            return connection.execute(sa.update(STAFF_PEOPLE).where(own).values(**values)).rowcount == 1
+
     def end_sessions(self, name: str) -> None:
         """Log somebody out everywhere."""
         own = STAFF_PEOPLE.c.name == name

@@ -24,7 +24,8 @@ STYLE = (
     "main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:var(--ground);border:1px solid #c7ccd4;"
     "border-radius:.5rem}h1{font-size:1.5rem;margin-top:0}a{color:var(--blue)}"
     "@media(prefers-color-scheme:dark){body{background:#101318;color:#eceff4}main{border-color:#3b424d}}"
-    "form{display:flex;flex-wrap:wrap;gap:.75rem}"
+    "form{display:flex;flex-wrap:wrap;gap:.75rem}form.list{flex-direction:column}.small{font-size:.9375rem}"
+    "form.list button{text-align:start}form.list span{display:block}button.none{border-color:transparent}"
     "button{font:inherit;padding:.75rem 1.25rem;border-radius:.375rem;"
     "border:2px solid var(--blue);background:var(--ground);color:var(--blue);min-height:2.75rem;cursor:pointer}"
     "button.main{background:var(--blue);color:var(--ground)}"
@@ -45,21 +46,21 @@ def question(intent: Intent, texts: Texts) -> bytes:
 
 def asking(amount: str, order: str, token: str, texts: Texts) -> bytes:
     """Write a page that asks: an amount as people read it, an order's name or '', and what its form brings back."""
-    what = f"<p>{_said(texts, 'bank.order', order=order)}</p>" if order else ""
+    what = f"<p>{said(texts, 'bank.order', order=order)}</p>" if order else ""
     return page(
         texts,
         "bank.head",
-        f"<p>{_said(texts, 'bank.sandbox')}</p>{what}<p>{_said(texts, 'bank.ask', amount=amount)}</p>"
+        f"<p>{said(texts, 'bank.sandbox')}</p>{what}<p>{said(texts, 'bank.ask', amount=amount)}</p>"
         f'<form method="post"><input type="hidden" name="token" value="{escape(token)}">'
-        f'<button class="main" name="answer" value="approve">{_said(texts, "bank.approve")}</button>'
-        f'<button name="answer" value="refuse">{_said(texts, "bank.refuse")}</button></form>',
+        f'<button class="main" name="answer" value="approve">{said(texts, "bank.approve")}</button>'
+        f'<button name="answer" value="refuse">{said(texts, "bank.refuse")}</button></form>',
     )
 
 
 def nothing_to_do(return_url: str, texts: Texts) -> bytes:
     """Write the page for when nobody waits for an answer; `return_url` leads back, '' for nowhere."""
-    back = f'<p><a href="{escape(return_url)}">{_said(texts, "bank.back")}</a></p>' if return_url else ""
-    return page(texts, "bank.none-head", f"<p>{_said(texts, 'bank.none-text')}</p>{back}")
+    back = f'<p><a href="{escape(return_url)}">{said(texts, "bank.back")}</a></p>' if return_url else ""
+    return page(texts, "bank.none-head", f"<p>{said(texts, 'bank.none-text')}</p>{back}")
 
 
 def return_address(intent: Intent) -> str:
@@ -101,7 +102,7 @@ def headers_to(return_url: str) -> list[tuple[bytes, bytes]]:
 
 def page(texts: Texts, title: str, inner: str) -> bytes:
     """Write a page; `title` is the key of its words."""
-    head = _said(texts, title)
+    head = said(texts, title)
     return (
         f'<!doctype html><html lang="{texts.tag}" dir="{texts.direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -110,7 +111,7 @@ def page(texts: Texts, title: str, inner: str) -> bytes:
     ).encode()
 
 
-def _said(texts: Texts, key: str, **values: str) -> str:
+def said(texts: Texts, key: str, **values: str) -> str:
     """Write a text as markup; what is put in stands out and keeps its own order of reading."""
     text = escape(texts.text(key, **dict.fromkeys(values, _INNER)))
     for value in values.values():
