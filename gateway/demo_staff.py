@@ -1,9 +1,9 @@
 """Demo's staff: who may log in at a demo's back office, and the sandbox at which they do so without a password.
 
-A demo on one machine has a sandbox of logins (``checkout.sandbox.logins``) beside its bank, in the same process, and five
-people on its list of staff. Nobody else ever has it: the supervisor puts it into the settings of a demo only, of one whose
-every address is this machine's and whose staff have no provider of their own; and the sandbox's process looks at
-all of that again before it opens the page. Its client's secret is random and goes with the demo's processes.
+A demo on one machine has a sandbox of logins (``checkout.sandbox.logins``) beside its bank, in the same process, and
+five people on its list of staff. Nobody else ever has it: the supervisor puts it into the settings of a demo only, of
+one whose every address is this machine's and whose staff have no provider of their own; and the sandbox's process looks
+at all of that again before it opens the page. Its client's secret is random and goes with the demo's processes.
 
 The people are invited by addresses of a domain that nobody can have (RFC 2606), so a real provider lets none of
 them in. Whoever has come once is bound to the sandbox's address; as its port may be another one at the next start, the

@@ -1,9 +1,10 @@
 """Sandbox's process: the provider that moves no money, for the demo and for trying a shop out.
 
 One process: what it knows is in its memory, and in a file in the data folder, so that a demo that is started again
-finds its orders paid. A demo on one machine has its staff's logins here as well (``demo_staff``). Shop and sandbox agree on their secrets by deriving them from the ring of keys that both can
-read. The one of Adyen's shape has no file: it begins anew each time. Not here: the providers themselves
-(``checkout.sandbox``, ``checkout.sandbox_adyen``), who asks them (``gateway.shop_tills``).
+finds its orders paid. Shop and sandbox agree on their secrets by deriving them from the ring of keys that both can
+read. The one of Adyen's shape has no file: it begins anew each time. In a demo on one machine the logins of its staff
+stand beside either of them (``demo_staff``). Not here: the providers themselves (``checkout.sandbox``,
+``checkout.sandbox_adyen``), who asks them (``gateway.shop_tills``).
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -6,8 +6,8 @@
     POST  /login/authorize                          one of the demo's people      form: token, who
     POST  /login/token                              the ID token for a code, once
 
-It asks for no password, so it must not stand where others reach it: the process that has it (``gateway.sandbox``) has it
-for a demo on one machine only. It answers under its own address alone: a page of another name that was led to this
+It asks for no password, so it must not stand where others reach it: the process that has it (``gateway.sandbox``) has
+it for a demo on one machine only. It answers under its own address alone: a page of another name that was led to this
 machine reads nothing here.
 
 A question waits ten minutes for its answer and takes one; a code counts once, for a minute, for the client with the

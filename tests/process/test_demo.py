@@ -1,5 +1,6 @@
 """The demo as a newcomer meets it: started as a process, stopped by Ctrl-C, started again, killed."""
 
+import base64
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from checkout.people import totp
 
 pytestmark = pytest.mark.process
 
@@ -116,6 +119,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield shared
 
 
+def found(pattern: str, text: str) -> str:
+    """Give what a page says somewhere."""
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[1]
+
+
 def let_in(fan: httpx.Client) -> httpx.Response:
     """Join and claim until the fan is in."""
     fan.post("/.waitroom/r/main/join").raise_for_status()
@@ -193,6 +203,33 @@ def test_the_organiser_has_a_door_of_their_own(running: Demo) -> None:
     assert [httpx.get(events, headers=headers).status_code for headers in ({}, {"authorization": "Bearer x"})] == [
         401, 401,
     ]  # fmt: skip
+
+
+def test_a_newcomer_gets_into_the_back_office(running: Demo) -> None:
+    """From the printed address to the first page, as whoever one says to be; and with a factor that the page makes."""
+    address = re.search(r"http://localhost:\d+/staff/office", running.welcome)
+    assert address is not None
+    with httpx.Client(follow_redirects=True, timeout=START_S) as newcomer:
+        door = newcomer.get(address[0])
+        asked = newcomer.get(door.url.join(found(r'href="(/staff/login)"', door.text)))
+        choice = {"token": found(r'name="token" value="([^"]+)"', asked.text), "who": "ida"}
+        inside = newcomer.post(asked.url, data=choice)
+        office = newcomer.get(inside.url.join(found(r'href="(/staff/office)"', inside.text)))
+        paper = {"csrf": found(r'name="csrf" value="([^"]+)"', inside.text)}
+        device = newcomer.post(inside.url.join("/staff/device/new"), data=paper).text
+        secret = found(r'name="secret" value="([^"]+)"', device)
+        digits = totp.code_at(base64.b32decode(secret), time.time_ns() // 1_000_000 // totp.STEP_MS)
+        form = {
+            name: found(rf'name="{name}" value="([^"]+)"', device) for name in ("secret", "until", "paper")
+        }
+        kept = newcomer.post(inside.url.join("/staff/device"), data={**paper, **form, "shown": digits})
+
+    assert (asked.url.path, "no login" in asked.text) == ("/login/authorize", True)
+    assert (inside.url.path, office.url.path) == ("/staff", "/staff/office")
+    assert "ida, owner" in office.text
+    assert "Northern Lights" in office.text
+    assert kept.status_code == 200
+    assert "Write these down now" in kept.text
 
 
 def test_what_was_sold_can_be_checked_while_it_runs(running: Demo) -> None:

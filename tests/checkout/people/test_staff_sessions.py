@@ -112,6 +112,25 @@ async def test_nobody_else_is_let_in_whoever_knows_them(shop_database: ShopDatab
     assert desk.count(STAFF_SESSIONS) == 1
 
 
+async def test_a_provider_that_moves_keeps_its_people(shop_database: ShopDatabase, tmp_path: Path) -> None:
+    """Whoever it named before is found at its new address, and there only; who is bound elsewhere stays there."""
+    desk, new = desk_of(shop_database, tmp_path), "https://new.example"
+    desk.people.invite("bob", StaffRole.OWNER, 365, issuer=ISSUER, subject="bob")
+    desk.people.invite("eve", StaffRole.OWNER, 365, issuer="https://other.example", subject="eve")
+    desk.invite()
+    moved = [desk.people.move(subject, ISSUER, new) for subject in ("bob", "bob", "eve", "nobody")]
+    found = [
+        (await desk.sessions.enter(Person(issuer, subject, email, ""), HOME)).outcome
+        for issuer, subject, email in (
+            (new, "bob", ""), (ISSUER, "bob", ""), ("https://other.example", "eve", ""), (new, "eve", ""),
+            (new, "ida", "ida@example.org"),
+        )
+    ]  # fmt: skip
+
+    assert moved == [True, False, False, False]
+    assert found == ["entered", "stranger", "entered", "stranger", "invited"]
+
+
 async def test_without_the_list_everybody_at_the_provider_would_come_in(
     shop_database: ShopDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
