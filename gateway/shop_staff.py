@@ -16,6 +16,7 @@ from checkout.people.staff_keys import StaffKeys
 from checkout.people.staff_sessions import StaffSession
 from checkout.staffroom.entrance import Entrance
 from checkout.staffroom.room import StaffRoom
+from gateway.demo_staff import has_logins
 from gateway.oidc_requests import OidcRequests
 from gateway.settings import Settings
 from gateway.shop_people import JoinedPeople
@@ -69,7 +70,9 @@ class JoinedStaff:
             clock,
             KeySite(parts.hostname or "", "Waitroom", f"{parts.scheme}://{parts.netloc}"),
         )
-        self.room = StaffRoom(entrance, people.staff_sessions, people.factors, keys, clock)
+        self.room = StaffRoom(
+            entrance, people.staff_sessions, people.factors, keys, clock, is_demo=has_logins(settings)
+        )
         self.session: Callable[[Scope], Awaitable[StaffSession | None]] = entrance.session
         self.close: Callable[[], Awaitable[None]] = identity.close
 

@@ -54,6 +54,8 @@ class Shown:
     codes: Sequence[str] = ()
     """Recovery codes, told once."""
     device: NewDevice | None = None
+    is_demo: bool = False
+    """Whoever comes may choose who they are."""
 
 
 class StaffPage:

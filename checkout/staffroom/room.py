@@ -75,13 +75,22 @@ class StaffRoom:
     """The room, as an application of its own."""
 
     def __init__(
-        self, entrance: Entrance, sessions: StaffSessions, factors: Factors, keys: StaffKeys, clock: Clock
+        self,
+        entrance: Entrance,
+        sessions: StaffSessions,
+        factors: Factors,
+        keys: StaffKeys,
+        clock: Clock,
+        *,
+        is_demo: bool = False,
     ) -> None:
+        """`is_demo`: the page says that whoever comes may choose who they are."""
         self._entrance = entrance
         self._sessions = sessions
         self._factors = factors
         self._keys = keys
         self._clock = clock
+        self._is_demo = is_demo
         self._page = StaffPage()
         get, post = ["GET"], ["POST"]
         self.routes = [
@@ -300,7 +309,7 @@ class StaffRoom:
         **more: Any,
     ) -> Response:
         if session is None:
-            shown = Shown(fault=fault)
+            shown = Shown(fault=fault, is_demo=self._is_demo)
         else:
             having = await self._factors.having(session.name)
             shown = Shown(
