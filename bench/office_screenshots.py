@@ -1,8 +1,8 @@
 """Office screenshots: the back office of a real demo in the middle of a sale, on phone and desktop, light and dark.
 
-Run: ``python -m bench.office_screenshots OUTDIR [NAME …]`` (``--fans 400``, ``--paid 120``, ``--language en``). A demo is
-started in a folder of its own, a crowd buys, and Chromium logs in at the demo's sandbox of logins, as a newcomer does,
-by what the pages offer. So no two runs show the same figures; what they look like is what counts.
+Run: ``python -m bench.office_screenshots OUTDIR [NAME …]`` (``--fans 400``, ``--paid 120``, ``--language en``). A demo
+is started in a folder of its own, a crowd buys, and Chromium logs in at the demo's sandbox of logins, as a newcomer
+does, by what the pages offer. So no two runs show the same figures; what they look like is what counts.
 """
 
 import argparse

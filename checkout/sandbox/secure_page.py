@@ -18,14 +18,15 @@ from checkout.sandbox.records import Intent
 from kernel.languages import Texts
 
 STYLE = (
-    ":root{color-scheme:light dark;--blue:#1b4fd1;--ground:#fff}"
-    "@media(prefers-color-scheme:dark){:root{--blue:#9db8ff;--ground:#1c2027}}"
-    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;padding:1rem;background:#f4f5f7;color:#1b1f24}"
+    ":root{color-scheme:light dark;--blue:#1b4fd1;--ground:#fff;--ink:#1b1f24}"
+    "@media(prefers-color-scheme:dark){:root{--blue:#9db8ff;--ground:#1c2027;--ink:#eceff4}}"
+    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;padding:1rem;background:#f4f5f7;color:var(--ink)}"
     "main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:var(--ground);border:1px solid #c7ccd4;"
     "border-radius:.5rem}h1{font-size:1.5rem;margin-top:0}a{color:var(--blue)}"
-    "@media(prefers-color-scheme:dark){body{background:#101318;color:#eceff4}main{border-color:#3b424d}}"
+    "@media(prefers-color-scheme:dark){body{background:#101318}main{border-color:#3b424d}}"
     "form{display:flex;flex-wrap:wrap;gap:.75rem}form.list{flex-direction:column}.small{font-size:.9375rem}"
-    "form.list button{text-align:start}form.list span{display:block}button.none{border-color:transparent}"
+    "form.list button{text-align:start}form.list span{display:block;color:var(--ink)}"
+    "button.none{border-color:transparent}"
     "button{font:inherit;padding:.75rem 1.25rem;border-radius:.375rem;"
     "border:2px solid var(--blue);background:var(--ground);color:var(--blue);min-height:2.75rem;cursor:pointer}"
     "button.main{background:var(--blue);color:var(--ground)}"

@@ -12,9 +12,13 @@ from playwright.async_api import expect
 from playwright.sync_api import Browser
 
 from bench import axe
+from checkout.sandbox import login_page
+from checkout.sandbox.login_rules import Somebody
+from checkout.sandbox.words import spoken
+from gateway.demo_staff import PEOPLE
 from tests.checkout.conftest import templates
 from tests.checkout.offices import AT, opened
-from tests.checkout.offices import Browser as Somebody
+from tests.checkout.offices import Browser as Staff
 from tests.checkout.sale_courses import Doubtful, run
 from tests.checkout.templates import Templates
 from tests.process.office_pages import served
@@ -68,8 +72,10 @@ async def _look(url: str, store_url: str, folder: Path) -> dict[str, str]:
         await own.desk.other_event("winter")
         doubtful = await own.desk.shop.order("kim", 31)
         await own.desk.shop.pay(doubtful, buyer="kim")
+        people = [Somebody(one.name, one.email, one.role.value) for one in PEOPLE]
         for tag in LANGUAGES:
-            ida: Somebody = await own.enter(**{"accept-language": tag})
+            found[f"login-{tag}"] = login_page.question(people, "token", spoken(None, tag)).decode()
+            ida: Staff = await own.enter(**{"accept-language": tag})
             asked: dict[str, tuple[str, dict[str, str]]] = {
                 "home": ("", {}), "sales": ("/sales", {"span": "day"}), "orders": ("/orders", {}),
                 "review": (f"/orders/{doubtful['order']}", {}), "support": ("/support", {"find": "4242"}),
