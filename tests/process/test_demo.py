@@ -224,6 +224,7 @@ def test_a_newcomer_gets_into_the_back_office(running: Demo) -> None:
         }
         kept = newcomer.post(inside.url.join("/staff/device"), data={**paper, **form, "shown": digits})
 
+    assert "This is a demo: log in, and choose" in door.text
     assert (asked.url.path, "no login" in asked.text) == ("/login/authorize", True)
     assert (inside.url.path, office.url.path) == ("/staff", "/staff/office")
     assert "ida, owner" in office.text
