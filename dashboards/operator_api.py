@@ -25,7 +25,7 @@ from dashboards.rights import Person, Role, demand
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
-from waitroom.configure import Actor, Gone, Saved, Stale
+from waitroom.configure import Actor, Gone, Lever, Saved, Stale
 from waitroom.rooms import Room, Sale, details, sale_to_dict, to_dict
 from waitroom.schedule import Phase, Wanted, wanted
 
@@ -103,6 +103,7 @@ class OperatorApi:
             ),
             resource(f"{one}/status", GET=self.status),
             resource(f"{one}/changes", GET=self.changes),
+            resource(f"{one}/acts/{{lever}}", POST=self.act),
             resource(sales, GET=self.list_sales, POST=self.make_sale),
             resource(
                 sale, GET=self.get_sale, PUT=self.put_sale, PATCH=self.patch_sale, DELETE=self.delete_sale
@@ -162,8 +163,8 @@ class OperatorApi:
         match result:
             case Gone():
                 return Response(status_code=204)
-            case Stale(current):
-                raise stale(current)
+            case Stale() as found:
+                raise stale(found)
 
     async def status(self, request: Request) -> Response:
         """GET /rooms/{room}/status."""
@@ -175,6 +176,16 @@ class OperatorApi:
         """GET /rooms/{room}/changes: the last accepted changes, newest first."""
         room = await self._rooms.get(seen_room(request))
         return _json({"changes": await self._rooms.changes(room.name, 100)})
+
+    async def act(self, request: Request) -> Response:
+        """POST /rooms/{room}/acts/{lever}: pull a lever, with ``{"value": …}`` where it takes one.
+
+        A pause names no version: it must not wait for a reload.
+        """
+        lever, name = lever_of(request), steered_room(request)
+        expected = None if lever is Lever.PAUSE else expected_version(request)
+        given = await read_document(request, JSON_TYPES)
+        return _outcome(await self._rooms.act(name, lever, given.get("value"), expected, actor_of(request)))
 
     # ------------------------------------------------------------------------------- sales
 
@@ -224,8 +235,8 @@ class OperatorApi:
         match await self._rooms.delete_sale(room, sale, expected, actor_of(request)):
             case Saved(after):
                 return Response(status_code=204, headers=_headers(after))
-            case Stale(current):
-                raise stale(current)
+            case Stale() as found:
+                raise stale(found)
 
     async def _sale(self, request: Request) -> tuple[Room, Sale]:
         return await self._rooms.sale(seen_room(request), request.path_params["sale"])
@@ -285,6 +296,14 @@ def steered_room(request: Request) -> str:
     return name
 
 
+def lever_of(request: Request) -> Lever:
+    """Return the lever that the address names. Raises ``Refused`` (404) for one that there is not."""
+    try:
+        return Lever(request.path_params["lever"])
+    except ValueError as error:
+        raise Refused("lever-unknown", "There is no such lever.", 404) from error
+
+
 def actor_of(request: Request) -> Actor:
     """Read who changes something, and why; percent-encoding carries letters that headers cannot."""
 
@@ -342,15 +361,16 @@ def whole(figures: Mapping[str, object], name: str) -> int | None:
     return round(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def stale(current: Room | None) -> Refused:
-    """Make the answer for a version that is no longer current: it carries the one that is."""
-    if current is None:
+def stale(found: Stale) -> Refused:
+    """Make the answer for a version that is no longer current: it carries the one that is, and what changed since."""
+    if (current := found.current) is None:
         return Refused("room-unknown", "This room has been removed meanwhile.", 404)
     return Refused(
         "settings-stale",
         "Somebody changed these settings since you read them. Here they are as they are now.",
         412,
         current=document(current),
+        changes=list(found.changes),
     )
 
 
@@ -358,8 +378,8 @@ def _outcome(result: Saved | Stale, status: int = 200, headers: Mapping[str, str
     match result:
         case Saved(room):
             return _room_answer(room, status, headers)
-        case Stale(current):
-            raise stale(current)
+        case Stale() as found:
+            raise stale(found)
 
 
 def _sale_outcome(
@@ -370,8 +390,8 @@ def _sale_outcome(
             sale = room.sale(str(name))
             shown = sale_to_dict(sale) if sale else {}
             return _json(shown, status, _headers(room) | dict(headers or {}))
-        case Stale(current):
-            raise stale(current)
+        case Stale() as found:
+            raise stale(found)
 
 
 def _room_answer(room: Room, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

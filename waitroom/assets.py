@@ -24,17 +24,18 @@ ENTRY = "waitroom.js"
 SETTLE = "settle.js"
 LAZY = frozenset(
     {
-        "ahead.js", "asking.js", "bind.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js", "remind.js",
-        "rhythm.js", "settle.js", "solve.js", "worker.js",
+        "ahead.js", "asking.js", "bind.js", "canned.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js",
+        "receipt.js", "remind.js", "rhythm.js", "settle.js", "solve.js", "worker.js",
     }
 )  # fmt: skip
-"""What a visit does not need to wait: loaded when a dialog opens, for who wants notifications, on a preview or check
-page, in a room that binds places to browsers or asks who comes; `settle.js` and `rhythm.js` after all else,
-where the room looks at rhythms, and `ahead.js` with a check before the turn."""
+"""What a visit does not need to wait: loaded when a dialog opens or a receipt is fetched, for who wants notifications,
+on a preview or check page, in a room that binds places to browsers or asks who comes; `settle.js` and `rhythm.js` after
+all else, where the room looks at rhythms, `ahead.js` with a check before the turn, `canned.js` with a canned message."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
@@ -71,14 +72,22 @@ def assets() -> Mapping[str, Asset]:
     for name, text in texts.items():
         found[name] = _asset(name, _IMPORT.sub(rf'\1"./\2?v={tag}"', text), tag)
     for language, catalogue in languages().items():
-        text = json.dumps(catalogue.browser, ensure_ascii=False, separators=(",", ":"))
-        found[words_name(language)] = _asset(words_name(language), f"export default {text};\n")
+        text, canned = _json(catalogue.browser), _json(catalogue.canned)
+        # One tag for both: the page makes the address of the one from that of the other.
+        both = _tag(f"{text}{canned}".encode())
+        found[words_name(language)] = _asset(words_name(language), f"export default {text};\n", both)
+        found[canned_name(language)] = _asset(canned_name(language), canned, both)
     return found
 
 
 def words_name(language: str) -> str:
     """Return the name of the module that holds a language's texts."""
     return f"words.{language}.js"
+
+
+def canned_name(language: str) -> str:
+    """Return the name of the file with what operators say most often; loaded when something of it is said."""
+    return f"canned.{language}.json"
 
 
 def modules() -> list[str]:
@@ -107,6 +116,10 @@ def thinned(text: str) -> str:
     """Leave out whole-line comments and indentation of a script; our modules have no text over several lines."""
     text = _LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", text))
     return _BLANKS.sub("\n", text).strip() + "\n"
+
+
+def _json(texts: Mapping[str, object]) -> str:
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
 
 
 def _styles(text: str) -> str:

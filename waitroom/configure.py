@@ -6,7 +6,7 @@ current; one that names none (a pause must not wait for a reload) is decided ane
 
 TOML and API side by side: a room keeps the hash of the TOML text that it was last made from. While that text stays
 the same, a restart changes nothing, also not a room that was removed by API. When the text changes it wins,
-except over operators' switches (pause, bypass, message, stock, moved_to) that it does not name.
+except over operators' switches (pause, bypass, drain, message, stock, moved_to) that it does not name.
 
 Not here: HTTP (``dashboards``), what a setting may be (``rooms``).
 """
@@ -14,7 +14,7 @@ Not here: HTTP (``dashboards``), what a setting may be (``rooms``).
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -22,8 +22,9 @@ from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.lua import Script
 from kernel.store import Store
-from waitroom.configure_store import ConfigureStore, head_of
+from waitroom.configure_store import CHANGES_KEPT, ConfigureStore, head_of
 from waitroom.field_readers import NAME
+from waitroom.levers import REASONED, Lever, turned
 from waitroom.revision import Act, Kept, Outcome, Word, difference
 from waitroom.rooms import (
     Room,
@@ -36,8 +37,12 @@ from waitroom.rooms import (
     sale_to_dict,
     to_dict,
 )
-from waitroom.schedule import obstacle, wanted
+from waitroom.schedule import obstacle
 from waitroom.view import custom_page_faults, theme_faults
+
+__all__ = [
+    "Actor", "Applied", "Configurations", "Gone", "Lever", "Refreshed", "Saved", "Stale", "unknown_room",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +69,13 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Somebody else was faster, or the version was never right. `current` is None where there is no room."""
+    """Somebody else was faster, or the version was never right. `current` is None where there is no room.
+
+    `changes` are those since the version that was named, newest first, as far as they are kept.
+    """
 
     current: Room | None
+    changes: Sequence[Mapping[str, object]] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +92,6 @@ class Actor:
 
     who: str
     why: str = ""
-
-
-class Lever(StrEnum):
-    """What an operator steers a running room with."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    BYPASS_ON = "bypass-on"
-    BYPASS_OFF = "bypass-off"
-    MESSAGE = "message"
-    RATE = "rate"
-    CAP = "cap"
 
 
 class Applied(StrEnum):
@@ -215,7 +212,7 @@ class Configurations:
             if current is None:
                 raise unknown_room(name)
             if expected is not None and current.version != expected:
-                return Stale(current)
+                return await self._since(name, expected, current)
             self._refuse_obstacle(current, replace(current, sales=()))
             body = json.dumps({"_source_hash": current.source_hash})
             outcome = await self._configure(name, Act.REMOVE, current.version, body, current, None, actor)
@@ -284,31 +281,16 @@ class Configurations:
     async def act(
         self, name: str, lever: Lever, value: object, expected: int | None, actor: Actor
     ) -> Saved | Stale:
-        """Pull a lever. `value` is the text of a message, the number of a rate or a cap, else nothing.
+        """Pull a lever; `value` as ``levers.turned`` takes it.
 
-        Rate and cap change what is in force: the sale's own limits while a sale that has some is on.
+        Raises ``Refused`` where it takes a reason and there is none, or is not possible now; ``Misconfigured`` for a
+        value that cannot be.
         """
-
-        def edit(room: Room) -> Room:
-            sale = wanted(room, self._clock.now_ms()).sale
-            match lever:
-                case Lever.PAUSE | Lever.RESUME:
-                    return replace(room, paused=lever is Lever.PAUSE)
-                case Lever.BYPASS_ON | Lever.BYPASS_OFF:
-                    return replace(room, bypass=lever is Lever.BYPASS_ON)
-                case Lever.MESSAGE:
-                    return parse(merge_patch(to_dict(room), {"message": value}))
-                case Lever.RATE | Lever.CAP:
-                    setting = "new_users_per_minute" if lever is Lever.RATE else "total_active_users"
-            if sale is None or sale.total_active_users is None:
-                return parse(merge_patch(to_dict(room), {setting: value}))
-            documents = [
-                sale_to_dict(each) | ({setting: value} if each.name == sale.name else {})
-                for each in room.sales
-            ]
-            return _with_sales(room, documents)
-
-        return await self._change(name, edit, expected, actor)
+        if lever in REASONED and not actor.why.strip():
+            raise Refused("reason-missing", "Please say why: it goes into the journal.", 422)
+        return await self._change(
+            name, lambda room: turned(room, lever, value, self._clock.now_ms()), expected, actor
+        )
 
     # --------------------------------------------------------------------------------- TOML
 
@@ -338,6 +320,7 @@ class Configurations:
                     room,
                     paused=room.paused or current.paused,
                     bypass=room.bypass or current.bypass,
+                    draining=room.draining or current.draining,
                     message=room.message or current.message,
                     stock_state=room.stock_state or current.stock_state,
                     stock_left=current.stock_left if room.stock_left is None else room.stock_left,
@@ -368,11 +351,18 @@ class Configurations:
             if current is None:
                 raise unknown_room(name)
             if expected is not None and current.version != expected:
-                return Stale(current)
+                return await self._since(name, expected, current)
             result = await self._keep(current, kept, edit(current), actor, source_hash=current.source_hash)
-            if isinstance(result, Saved) or expected is not None:
+            if isinstance(result, Stale) and expected is not None:
+                return await self._since(name, expected, result.current)
+            if isinstance(result, Saved):
                 return result
         raise Unavailable("settings-contended", "The settings keep changing; please try again.")
+
+    async def _since(self, name: str, expected: int, current: Room | None) -> Stale:
+        """Tell what became of a room since the version that somebody named."""
+        kept = await self._store.changes(name, CHANGES_KEPT)
+        return Stale(current, [change for change in kept if int(str(change["version"])) > expected])
 
     async def _keep(
         self,

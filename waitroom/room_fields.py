@@ -11,6 +11,7 @@ from typing import Any
 
 from kernel.errors import Misconfigured
 from waitroom import field_readers as reads
+from waitroom.canned import read_message
 from waitroom.theme import Theme, read_theme
 
 
@@ -207,7 +208,8 @@ ROOM_FIELDS: dict[str, reads.Reader] = {
     ),
     "paused": reads.flag,
     "bypass": reads.flag,
-    "message": reads.text(280, lines=True),
+    "draining": reads.flag,
+    "message": read_message,
     "stock_state": reads.optional(reads.one_of(*StockState)),
     "stock_left": reads.optional(reads.whole(0)),
     "moved_to": reads.optional(reads.way),

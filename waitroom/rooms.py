@@ -114,6 +114,7 @@ class Room:
     bot_thresholds: BotThresholds = field(default_factory=BotThresholds)
     paused: bool = False
     bypass: bool = False
+    draining: bool = False
     message: str = ""
     stock_state: StockState | None = None
     stock_left: int | None = None

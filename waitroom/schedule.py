@@ -16,6 +16,7 @@ earlier tickets are worth nothing, so openings change as rarely as can be:
   that short.
 
 An ended line is never reopened: who finds it ended and another phase wanted begins a new run.
+An operator's ``draining`` switch lets a line that would serve drain, and serve again when it is taken back.
 Not here: pause and bypass (they change no phase), when a draw's seed exists (the line waits in ``gathering`` for it).
 """
 
@@ -110,6 +111,8 @@ def wanted(room: Room, now_ms: int) -> Wanted:
     no_line = now is not None and method(room, now.sale) in _WITHOUT_LINE
     if (room.suspended or no_line) and result.phase is not Phase.ENDED:
         result = replace(result, phase=Phase.IDLE)
+    if room.draining and result.phase is Phase.SERVING:
+        result = replace(result, phase=Phase.DRAINING)
     return result
 
 

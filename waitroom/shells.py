@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from kernel.errors import Refused, Unavailable
 from waitroom import own_page, telling
 from waitroom.assets import asset_url, assets, squeezed
+from waitroom.canned import spoken
 from waitroom.check_page import Check, check_page
 from waitroom.identity_view import identity_page
 from waitroom.lanes import Lane
@@ -124,6 +125,7 @@ class Pages:
         more = replace(
             view,
             lane=str(held.lane),
+            message=spoken(room.message, look.words.text),
             stock_state=room.stock_state and str(room.stock_state),
             stock_left=room.stock_left,
             moved_to=room.moved_to,
@@ -222,17 +224,22 @@ class Pages:
         sections = telling.sections(reading.room, reading.wanted, _level(reading), look.words)
         return self._made(reading, look, how_page(reading.base.name, self._prefix, look, sections))
 
-    def preview(self, reading: Reading, state: str, language: str = SOURCE, *, still: bool = False) -> Page:
-        """Show a state with made-up figures; `still` is how it looks without JavaScript. Raises Refused (404)."""
+    def preview(
+        self, reading: Reading, state: str, language: str = SOURCE, *, still: bool = False, said: str = ""
+    ) -> Page:
+        """Show a state with made-up figures; `still` is how it looks without JavaScript. Raises Refused (404).
+
+        `said` is an operator's message, already in the page's language; without it there is a made-up one.
+        """
         look = self.look(reading, language)
         if state not in (PLAIN_STATES if still else STATES):
             raise Refused("address-unknown", "There is no such state.", status=404)
         if still:
-            return self._made(reading, look, self._plain_preview(reading, state, look))
-        key, seen = (reading.room.name, language, state), look
+            return self._made(reading, look, self._plain_preview(reading, state, look, said))
+        key, seen = (reading.room.name, language, state), (look, said)
         kept = self._shells.get(key)
         if kept is None or kept[0] != seen:
-            kept = seen, shell(reading.room.name, self._prefix, look, preview=state)
+            kept = seen, shell(reading.room.name, self._prefix, look, preview=state, said=said)
             self._keep(key, kept)
         return self._page(reading, look, kept[1], "/")
 
@@ -241,6 +248,10 @@ class Pages:
         look = self.look(reading, language)
         tongues = [(tag, catalogue.name) for tag, catalogue in languages().items()]
         return self._made(reading, look, previews_page(reading.base.name, self._prefix, look, tongues))
+
+    def said(self, reading: Reading, language: str) -> str:
+        """Return the operator's message in a language; '' for none."""
+        return spoken(reading.room.message, self.look(reading, language).words.text)
 
     def asset(self, name: str) -> Page:
         """Return a static file. Raises Refused (404)."""
@@ -268,7 +279,7 @@ class Pages:
         reminds = self._reminds and room.reminder_minutes is not None
         return Look(room.description or room.name, words, theme, reminds, room.bind is Bind.BROWSER)
 
-    def _plain_preview(self, reading: Reading, state: str, look: Look) -> bytes:
+    def _plain_preview(self, reading: Reading, state: str, look: Look, said: str) -> bytes:
         name = reading.base.name
         if state in _REFUSALS:
             headline, detail = look.words.refused(_REFUSALS[state])
@@ -277,7 +288,8 @@ class Pages:
             return notice_page(
                 self._prefix, look, stage=stage, headline=headline, detail=detail, state=state, action=action
             )
-        return ticket_page(name, self._prefix, look, "/", _SAMPLE, still=True, preview=state)
+        place = replace(_SAMPLE, message=said)
+        return ticket_page(name, self._prefix, look, "/", place, still=True, preview=state)
 
     def _keep(self, key: tuple[str, str, str], kept: tuple[object, Shell]) -> None:
         if len(self._shells) >= _SHELLS_MOST:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from waitroom.canned import CHARS, free_text, situation_of
 from waitroom.census import Census
 from waitroom.estimate import Learned, speed_per_minute
 from waitroom.lanes import Moved
@@ -29,7 +30,6 @@ DOMAIN = b"waitroom-status-v1\n"
 MAX_BYTES = 1500
 _CUT = b',"signature":"'
 _SIGNATURE_CHARS = 86
-_MESSAGE_CHARS = 280
 _VOID_SHOWN = 12
 
 
@@ -74,7 +74,9 @@ def body(
         "paused": room.calls_nobody,
         "bypass": room.bypass,
         "full": room.max_waiting is not None and shown.shown_waiting >= room.max_waiting,
-        "message": room.message[:_MESSAGE_CHARS],
+        "message": free_text(room.message)[:CHARS],
+        # The text is the page's, in its language. A page from before this version shows nothing instead.
+        **({"canned": situation} if (situation := situation_of(room.message)) else {}),
         "stock": {"left": room.stock_left, "state": room.stock_state},
         "stops": "moved" if room.moved_to else "",
         "moved_to": room.moved_to,

@@ -176,11 +176,13 @@ def shell(
     *,
     settles: bool = False,
     who: bool = False,
+    said: str = "",
 ) -> Shell:
     """Render the waiting page of a room, or the operator's own page around our parts.
 
     `asks` says who is asked for a check, "" for nobody; `settles`: the page tells how it was handled; `who`: the
-    room asks everybody who they are. A page that `custom_page_faults` would have refused may raise anything here.
+    room asks everybody who they are; `said` is the message of a preview. A page that `custom_page_faults` would have
+    refused may raise anything here.
     """
     own = look.words.of_bound(look.binds) | fitting_texts(look.theme, look.words.tag, _keys(look.words.tag))
     needed = [*modules(), *(("preview.js",) if preview else ())]
@@ -190,6 +192,7 @@ def shell(
         "reminds": look.reminds,
         "target": TARGET,
         "preview": preview,
+        "said": said,
         "asks": asks,
         "settle": asset_url(prefix, SETTLE) if settles else "",
         "who": asset_url(prefix, "asking.js") if who else "",

@@ -320,12 +320,12 @@ class LineWeb:
             page = self._pages.refused(reading, target, reason, language_of(scope, reading, query))
             await show(scope, send, reason.status, page, _NO_STORE)
             return
+        language = language_of(scope, reading, query)
         if html:
-            language = language_of(scope, reading, query)
             page = self._pages.ticket(reading, held, view, target, language, still="still" in query)
             await show(scope, send, 200, page, _NO_STORE)
             return
-        line = reading.line
+        line, said = reading.line, self._pages.said(reading, language)
         answer = {
             "room": room, "run": held.run, "number": held.number, "rank": view.rank, "lane": str(held.lane),
             "phase": view.phase, "standing": view.standing, "ahead": view.ahead,
@@ -334,7 +334,7 @@ class LineWeb:
             "held": view.held, "of": view.of,
             "called_ms": place.called_ms,
             "claim_until_ms": place.until_ms, "extensions_left": view.extensions_left,
-            "poll_ms": view.poll_ms, "paused": view.paused, "message": view.message,
+            "poll_ms": view.poll_ms, "paused": view.paused, "message": said,
             "version": (line.version if line else 0) + reading.room.version, "epoch": line.epoch if line else 0,
         }  # fmt: skip
         await respond(send, 200, _JSON_HEADERS, orjson.dumps(answer))
@@ -363,7 +363,6 @@ class LineWeb:
             wait=wait,
             poll_ms=next_poll_ms(eta_s, poll_cap_s(waiting), _spread(held), floor_s),
             paused=room.calls_nobody,
-            message=room.message,
             starts_in_s=starts_in_s,
             frozen=line is not None and line.frozen is not None,
             drawn_of=line.frozen if line is not None and line.seed else None,

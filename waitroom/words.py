@@ -32,7 +32,7 @@ from waitroom.wait import Interval
 __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages", "negotiate"]
 
 SERVER_ONLY = (
-    "bound.", "challenge.", "how.", "identity.", "mail.", "notice.", "plain.", "preview.", "refused.identity-",
+    "bound.", "canned.", "challenge.", "how.", "identity.", "mail.", "notice.", "plain.", "preview.", "refused.identity-",
     "refused.login-away", "refused.mail-away", "refused.reminder-", "refused.too-many-codes",
     "refused.too-many-numbers", "refused.too-many-reminders", "remind.",
 )  # fmt: skip
@@ -62,7 +62,7 @@ _DAY_S = 24 * _HOUR_S
 class Catalogue(Texts):
     """All texts in one language."""
 
-    __slots__ = ("browser",)
+    __slots__ = ("browser", "canned")
 
     def __init__(self, tag: str, raw: Mapping[str, Text]) -> None:
         """Take texts that have no `faults`."""
@@ -70,6 +70,7 @@ class Catalogue(Texts):
         self.browser = {
             key: text for key, text in raw.items() if not key.startswith(SERVER_ONLY) and key not in WRITTEN
         }
+        self.canned = {key: text for key, text in raw.items() if key.startswith("canned.")}
 
     def refused(self, code: str) -> tuple[str, str]:
         """Return headline and sentence for the code of a refusal; a code without own words gets those of `other`."""

@@ -55,7 +55,10 @@ ROOM: dict[str, str] = {
     "bot_thresholds.slow": "the lane suspect, until a check is passed",
     "paused": "nobody is called; everybody keeps their place",
     "bypass": "the gate lets everybody pass",
-    "message": "text on every waiting page",
+    "draining": "nobody joins and nobody more is called; whoever was called may still come in "
+    "([steering](steering.md))",
+    "message": "text on every waiting page; `canned:` and a situation is said in each page's own language "
+    "([steering](steering.md))",
     "stock_state": "what is left, said on every waiting page: `selling`, `last`, `soldout` (nobody joins any more, "
     "who waits stays); null: nothing is said",
     "stock_left": "how many are left, said on every waiting page; null: no number",

@@ -58,15 +58,11 @@ export function openHand({ trip, view, words, clock, memory, wire, headers }, on
       view.link(words.text("link.away"), true);
     }
   });
-  receipt.addEventListener("click", async (event) => {
+  receipt.addEventListener("click", (event) => {
     // A link carries cookies but no header: without cookies the page fetches the receipt itself.
     if (!trip.byHeader) return;
     event.preventDefault();
-    const { ok, text } = await wire.get("receipt", headers()).catch(() => ({ ok: false }));
-    if (!ok) return;
-    const href = URL.createObjectURL(new Blob([text], { type: "application/jwt" }));
-    Object.assign(document.createElement("a"), { href, download: `${memory.room}.jwt` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    import("./receipt.js").then(({ save }) => save(wire, headers(), memory.room)).catch(() => {});
   });
 
   return {

@@ -150,7 +150,7 @@ export function describe(words, told) {
   const said = sentences(words, told, wait);
   const ahead = KEPT.has(state) ? told.ahead || 0 : 0;
   const counted = ahead ? words.text("ahead.text", { n: ahead }) : "";
-  const clock = countdown(told);
+  const clock = countdown(told), message = (!OVER.has(state) && doc?.message) || "";
   const keeps = Boolean(place) && !OVER.has(state);
   const onTrack = keeps && (KEPT.has(state) || ["gathering", "drawing", "called", "next", "recall"].includes(state));
   let title = words.text("title.text", { text: said.stage, name });
@@ -166,7 +166,7 @@ export function describe(words, told) {
     unit: ahead ? words.text("unit.ahead", { n: ahead }) : "",
     rows: (now) => rows(words, told, now),
     notes: notes(words, told, wait),
-    message: (!OVER.has(state) && doc?.message) || "",
+    message,
     way: !onTrack ? undefined : isTurn(state) ? 1 : place.way ?? 0,
     wayText: place?.from ? words.text("track.value", { gone: place.from - ahead, from: place.from }) : "",
     keeps,
@@ -177,7 +177,7 @@ export function describe(words, told) {
     draw: doc?.draw.commitment && !OVER.has(state) ? doc.draw : null,
     number: place?.number,
     rank: told.rank,
-    spoken: [spoken(words, told, said, wait), !OVER.has(state) && doc?.message].filter(Boolean).join(". "),
+    spoken: [spoken(words, told, said, wait), message].filter(Boolean).join(". "),
     tenth: Math.floor((place?.way ?? 0) * 10),
   };
 }

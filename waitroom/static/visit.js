@@ -118,12 +118,11 @@ export function visit(words) {
   function trouble({ retryAfterS = 0, silence = false, unverified = false } = {}) {
     failures += 1;
     const offline = navigator.onLine === false;
-    const suffix = trip.place ? "" : "-no-place";
     if (unverified) view.link(words.text("link.unverified"), true);
     else if (offline || failures > 1 || !kept) {
       show({ ...last, state: offline || silence ? "offline" : "away" });
       view.link(kept ? words.text("link.age", { span: words.span(performance.now() - heardAt) }) : "", true);
-    } else view.link(words.text(`link.away${suffix}`), true);
+    } else view.link(words.text(trip.place ? "link.away" : "link.away-no-place"), true);
     later(backoffMs(failures, retryAfterS, Math.random()), poll);
   }
 
@@ -183,6 +182,7 @@ export function visit(words) {
 
   async function act() {
     const { doc } = kept;
+    if (doc.canned) doc.message ||= await import("./canned.js").then(({ say }) => say(doc.canned)).catch(() => "");
     if (doc.bypass) return door.enter(trip.target, "open");
     if (code) return take();
     const now = clock.now();
@@ -263,10 +263,8 @@ export function visit(words) {
     const pause = backoffMs(2, answer.retryAfterS, Math.random());
     switch (answer.json.code) {
       case "room-full":
-        show({ state: "full", ...NOWHERE });
-        return later(pause, poll);
       case "too-many-joins":
-        show({ state: "busy", ...NOWHERE });
+        show({ state: answer.json.code === "room-full" ? "full" : "busy", ...NOWHERE });
         return later(pause, poll);
       case "room-not-open":
         show({ state: "before", ...NOWHERE }, { opensMs: answer.json.opens_ms });

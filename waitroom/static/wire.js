@@ -58,9 +58,9 @@ export function openWire(prefix, room) {
     const answer = await ask(`${prefix}jwks.json`);
     for (const { kid, kty, crv, x, y } of answer.json.keys ?? []) {
       if (kty !== "EC" || crv !== "P-256" || keys.has(kid)) continue;
-      const key = { kty, crv, x, y };
-      const algorithm = { name: "ECDSA", namedCurve: "P-256" };
-      keys.set(kid, await crypto.subtle.importKey("jwk", key, algorithm, false, ["verify"]));
+      keys.set(kid, await crypto.subtle.importKey(
+        "jwk", { kty, crv, x, y }, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"],
+      ));
     }
   }
 
