@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from dashboards.act_pages import ActPages
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance
 from dashboards.operator_api import OperatorApi, resource
@@ -52,6 +53,7 @@ def create_app(deps: Deps) -> Starlette:
             Route("/health/ready", ready),
             Route("/metrics", metrics),
             *entrance.routes(),
+            *ActPages(deps, pages, entrance).routes(),
             *ControlPage(deps, pages, entrance).routes(),
             resource("/static/{name}", GET=pages.static),
         ],

@@ -4,17 +4,18 @@ Rendered on the server, complete without JavaScript; a small module then fetches
 seconds and replaces what changed. Whoever presses a button says which version they saw, except for the pause: an
 emergency must not wait for a reload. Every form carries a CSRF paper.
 
-Not here: who may (``entrance``, ``rights``), the words on the page (``view``), what a lever does
-(``waitroom.configure``).
+Not here: who may (``entrance``, ``rights``), the words on the page (``view``, ``acts``), the steps before a lever
+(``act_pages``), what a lever does (``waitroom.levers``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from dashboards import acts
 from dashboards.access import Session
 from dashboards.entrance import Entrance
 from dashboards.operator_api import resource
@@ -28,16 +29,6 @@ from waitroom.rooms import Room
 from waitroom.schedule import wanted
 
 CHANGES_SHOWN = 8
-
-DONE = {
-    Lever.PAUSE: "Paused. Nobody is called until you resume; everybody keeps their place.",
-    Lever.RESUME: "Resumed.",
-    Lever.BYPASS_ON: "The gate is open: everybody passes.",
-    Lever.BYPASS_OFF: "The gate is closed again.",
-    Lever.MESSAGE: "The message is on its way to every waiting page.",
-    Lever.RATE: "The new rate is in force.",
-    Lever.CAP: "The new limit is in force.",
-}
 
 
 class ControlPage:
@@ -66,7 +57,7 @@ class ControlPage:
         if session is None:
             return self._entrance.away(request)
         done = request.query_params.get("done", "")
-        notice = DONE[Lever(done)] if done in list(Lever) else ""
+        notice = acts.DONE[Lever(done)] if done in list(Lever) else ""
         return await self._page(session, request.query_params.get("room", ""), notice)
 
     async def live(self, request: Request) -> Response:
@@ -98,6 +89,9 @@ class ControlPage:
             title=overview(views),
             views=views,
             chosen=chosen,
+            acts=acts.acts_view(chosen.room, now_ms) if chosen else None,
+            stop=acts.ASKS[Lever.PAUSE],
+            stop_fans=acts.fans_see(Lever.PAUSE),
             changes=[change_of(change, now_ms) for change in kept],
             notice=notice,
             refused=status != 200,
@@ -130,13 +124,14 @@ class ControlPage:
             notice = "This form did not come from this page as it is now, so nothing was changed. Please try again."
             return await self._page(session, name, notice, 403)
         lever = Lever(word)
-        if lever is Lever.BYPASS_ON and form.get("confirm") != "yes":
-            return await self._page(session, name, "Nothing was changed: the box was not ticked.", 422)
+        if not acts.confirmed(lever, form):
+            return await self._page(
+                session, name, "Nothing was changed: the step before it was not confirmed.", 422
+            )
         actor = Actor(session.who, one_line(form.get("why", "")))
         try:
-            result = await self._rooms.act(
-                name, lever, value_of(lever, form), seen_version(lever, form), actor
-            )
+            value = acts.value_of(lever, form)
+            result = await self._rooms.act(name, lever, value, acts.seen_version(lever, form), actor)
         except Misconfigured as error:
             return await self._page(
                 session, name, "Nothing was changed: " + "; ".join(error.faults) + ".", 422
@@ -150,29 +145,29 @@ class ControlPage:
         match result:
             case Saved(room):
                 return RedirectResponse("/?" + urlencode({"room": room.name, "done": lever}), 303, SAFE)
-            case Stale():
-                notice = (
-                    "Nothing was changed: somebody else changed this room since your page was loaded. "
-                    "Look at the last changes, then decide again."
-                )
-                return await self._page(session, name, notice, 409)
+            case Stale(current, changes):
+                return await self._conflict(session, current, changes, lever, form)
 
-
-def value_of(lever: Lever, form: Mapping[str, str]) -> object:
-    """Return what a form says beside the lever itself; a number that is none stays text, to be refused by name."""
-    text = form.get("value", "").strip()
-    match lever:
-        case Lever.RATE | Lever.CAP:
-            return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
-        case Lever.MESSAGE:
-            return "" if "take_down" in form else text.replace("\r\n", "\n")
-        case _:
-            return None
-
-
-def seen_version(lever: Lever, form: Mapping[str, str]) -> int | None:
-    """Return the version that the person saw; a pause goes for any."""
-    text = form.get("version", "")
-    if lever is Lever.PAUSE:
-        return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
+    async def _conflict(
+        self,
+        session: Session,
+        room: Room | None,
+        changes: Sequence[Mapping[str, object]],
+        lever: Lever,
+        form: Mapping[str, str],
+    ) -> Response:
+        """Show what changed meanwhile beside what was wanted."""
+        if room is None:
+            return await self._page(session, "", "Nothing was changed: this room has been removed.", 404)
+        now_ms = self._deps.clock.now_ms()
+        return self._pages.render(
+            "conflict.html",
+            409,
+            session=session,
+            csrf=self._entrance.csrf(session),
+            room=room,
+            title=room.description or room.name,
+            lever=lever,
+            fields=acts.kept_fields(form),
+            found=acts.conflict(room, lever, acts.value_of(lever, form), changes, now_ms),
+        )

@@ -185,6 +185,8 @@ class OperatorApi:
         lever, name = lever_of(request), steered_room(request)
         expected = None if lever is Lever.PAUSE else expected_version(request)
         given = await read_document(request, JSON_TYPES)
+        if unknown := sorted(set(given) - {"value"}):
+            raise Refused("act-malformed", "An act takes a value and nothing else.", 422, unknown=unknown)
         return _outcome(await self._rooms.act(name, lever, given.get("value"), expected, actor_of(request)))
 
     # ------------------------------------------------------------------------------- sales

@@ -11,9 +11,10 @@ let failures = 0;
 let timer = 0;
 
 function inUse(part) {
-  const fields = part.querySelectorAll("input:not([type=hidden]), textarea");
+  const fields = part.querySelectorAll("input:not([type=hidden]), textarea, option");
   for (const field of fields) {
-    const changed = field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+    const { checked, defaultChecked, selected, defaultSelected, value, defaultValue } = field;
+    const changed = { checkbox: checked !== defaultChecked, undefined: selected !== defaultSelected }[field.type] ?? value !== defaultValue;
     if (changed || field === document.activeElement) return true;
   }
   return false;

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from dashboards.access import Attempts, Sessions
-from dashboards.control import DONE
+from dashboards.acts import DONE
 from dashboards.page import HERE
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
@@ -137,7 +137,7 @@ async def test_following_a_link_from_elsewhere_does_not_sign_out(store: Redis, c
 
 
 LEVERS = [
-    ("pause", {"why": "slow"}, "paused", True),
+    ("pause", {"why": "slow", "confirm": "yes"}, "paused", True),
     ("resume", {}, "paused", False),
     ("rate", {"value": " 77 "}, "new_users_per_minute", 77),
     ("cap", {"value": "5"}, "total_active_users", 5),
@@ -179,7 +179,7 @@ BAD_FORMS = [
     ("cap", {"value": "many"}, 422, "total_active_users must be"),
     ("message", {"value": "x" * 281}, 422, "at most 280 characters"),
     ("message", {"value": "a\x00b"}, 422, "control characters"),
-    ("bypass-on", {"why": "x"}, 422, "the box was not ticked"),
+    ("bypass-on", {"why": "x"}, 422, "was not confirmed"),
     ("rate", {"value": "7", "version": "0"}, 409, "somebody else changed this room"),
     ("rate", {"value": "7", "version": ""}, 409, "somebody else changed this room"),
     ("rate", {"value": "7", "version": "x"}, 409, "somebody else changed this room"),
@@ -219,12 +219,16 @@ async def test_a_form_without_csrf_or_from_another_site_does_nothing(
             ({"csrf": right}, {"origin": "https://evil.test"}),
             ({"csrf": right}, {"sec-fetch-site": "cross-site"}),
         ):
-            answer = await ann.post("/rooms/main/pause", data=data, headers=headers)
+            answer = await ann.post(
+                "/rooms/main/pause", data=data | {"confirm": "yes"} if data else {}, headers=headers
+            )
             assert answer.status_code == (415 if not data else 403)
         assert not (await rooms.get("main")).paused
 
         own = {"origin": BASE, "sec-fetch-site": "same-origin"}
-        assert (await ann.post("/rooms/main/pause", data={"csrf": right}, headers=own)).status_code == 303
+        assert (
+            await ann.post("/rooms/main/pause", data={"csrf": right, "confirm": "yes"}, headers=own)
+        ).status_code == 303
     assert (await rooms.get("main")).paused
 
 
@@ -232,7 +236,7 @@ async def forge(store: Redis, clock: ManualClock) -> bool:
     """Send a person's browser a form that another site made; return whether the room was paused by it."""
     rooms = await one_room(store, clock)
     async with signed_in(app_of(store, clock)) as ann:
-        await ann.post("/rooms/main/pause", data={"csrf": "k1.AAAA.AAAA"})
+        await ann.post("/rooms/main/pause", data={"csrf": "k1.AAAA.AAAA", "confirm": "yes"})
     return (await rooms.get("main")).paused
 
 
@@ -273,7 +277,9 @@ async def test_of_two_people_at_once_the_second_is_told(store: Redis, clock: Man
         papers = [csrf_in(await browser.get("/")) for browser in (ann, bob)]
         first = await ann.post("/rooms/main/rate", data={"csrf": papers[0], "version": "1", "value": "10"})
         second = await bob.post("/rooms/main/rate", data={"csrf": papers[1], "version": "1", "value": "20"})
-        pause = await bob.post("/rooms/main/pause", data={"csrf": papers[1], "version": "1"})
+        pause = await bob.post(
+            "/rooms/main/pause", data={"csrf": papers[1], "version": "1", "confirm": "yes"}
+        )
 
     assert (first.status_code, second.status_code, pause.status_code) == (303, 409, 303)
     assert "Ann Lee" in second.text
@@ -309,7 +315,7 @@ async def test_addresses_that_do_not_exist_are_problems(store: Redis, clock: Man
     await one_room(store, clock)
     async with signed_in(app_of(store, clock)) as browser:
         assert (await pull(browser, "explode")).json()["code"] == "lever-unknown"
-        csrf = {"csrf": csrf_in(await browser.get("/"))}
+        csrf = {"csrf": csrf_in(await browser.get("/")), "confirm": "yes"}
         gone = await browser.post("/rooms/none/pause", data=csrf)
         assert (gone.status_code, "There is no room none." in gone.text) == (404, True)
         assert (await browser.get("/rooms/main/pause")).status_code == 405
@@ -334,12 +340,13 @@ async def test_the_page_is_complete_without_javascript_and_strict_with_it(
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
-        assert re.findall(r"<script[^>]*>(.*?)</script>", page) == [""]
+        assert re.findall(r"<script[^>]*>(.*?)</script>", page) == ["", ""]
 
         actions = set(re.findall(r'<form[^>]*action="([^"]+)"', page))
-        levers = {"pause", "rate", "cap", "message", "bypass-on"}
+        levers = {"pause", "confirm/pause", "rate", "cap", "message", "lanes", "bypass-on"}
         assert actions == {"/logout"} | {f"/rooms/main/{lever}" for lever in levers}
-        assert page.count('name="csrf"') == len(actions)
+        # The step before a stop changes nothing by itself: it is asked for, not sent.
+        assert page.count('name="csrf"') == len(actions) - 1
         for field in re.findall(
             r'<(?:input|textarea)(?![^>]*type="(?:hidden|checkbox)")[^>]* id="([^"]+)"', page
         ):
@@ -353,7 +360,7 @@ async def test_the_page_is_complete_without_javascript_and_strict_with_it(
             assert served.status_code == 200
             assert "immutable" in served.headers["cache-control"]
             assert served.headers["x-content-type-options"] == "nosniff"
-    styles = (HERE / "static" / "control.css").read_text()
+    styles = "".join((HERE / "static" / name).read_text() for name in ("control.css", "acts.css"))
     for kind in re.findall(r'class="([\w -]+)"', page):
         assert all(f".{word}" in styles for word in kind.split()), kind
 
@@ -363,7 +370,7 @@ async def test_what_people_write_is_shown_as_text(store: Redis, clock: ManualClo
     evil = '"><script>alert(1)</script>'
     await one_room(store, clock, description=evil, message=evil)
     async with signed_in(app_of(store, clock), who=evil) as browser:
-        await pull(browser, "pause", why=evil)
+        await pull(browser, "pause", why=evil, confirm="yes")
         page = (await browser.get("/")).text
 
     assert "<script>alert" not in page
@@ -381,7 +388,7 @@ async def test_the_parts_that_change_are_the_same_parts(store: Redis, clock: Man
 
         parts = re.findall(r'data-live="(\w+)"', page.text)
         assert parts == re.findall(r'data-live="(\w+)"', live.text)
-        assert len(set(parts)) == len(parts) == 9
+        assert len(set(parts)) == len(parts) == 11
         assert 'data-room="two"' in page.text
         for part in ("state", "switch"):
             begin = f'data-live="{part}"'
@@ -407,7 +414,7 @@ async def test_figures_that_are_away_leave_the_levers(store: Redis, clock: Manua
     async with signed_in(app_of(store, clock, Counted(None))) as browser:
         page = await browser.get("/")
         assert (page.status_code, "The figures cannot be read" in page.text) == (200, True)
-        assert (await pull(browser, "pause")).status_code == 303
+        assert (await pull(browser, "pause", confirm="yes")).status_code == 303
     assert (await rooms.get("main")).paused
 
 
