@@ -151,7 +151,7 @@ def acts_view(room: Room, now_ms: int) -> ActsView:
     if sale is not None:
         start = "started" if sale.event_start_ms <= now_ms else f"starts {at(sale.event_start_ms, now_ms)}"
         end = "has ended" if sale.event_end_ms <= now_ms else f"ends {at(sale.event_end_ms, now_ms)}"
-        times = f"{start}, {end}"
+        times = f"It {start} and {end}."
     return ActsView(
         lanes=tuple(LaneView(name, _percent(share), per_minute(share, rate)) for name, share in shares),
         rate=rate,
@@ -180,8 +180,8 @@ def conflict(
         why_not = error.public
     if not wants and not why_not:
         why_not = "It is so already."
-    found = [(name, old, new) for name, old, new in wants]
-    return Conflict(tuple(change_of(change, now_ms) for change in changes), tuple(found), why_not)
+    mine = change_of({"at_ms": now_ms, "what": wants}, now_ms)
+    return Conflict(tuple(change_of(change, now_ms) for change in changes), mine.what, why_not)
 
 
 def fans_see(lever: Lever) -> tuple[str, str]:

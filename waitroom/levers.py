@@ -17,7 +17,7 @@ from typing import Any
 
 from kernel.errors import Misconfigured, Refused
 from waitroom.field_readers import moment_text
-from waitroom.rooms import ALWAYS, MINUTE_MS, Room, Sale, merge_patch, parse, sale_to_dict, to_dict
+from waitroom.rooms import ALWAYS, MINUTE_MS, Room, Sale, parse, sale_to_dict, to_dict
 from waitroom.schedule import Phase, Window, wanted, windows
 
 MINUTES_MAX = 7 * 24 * 60
@@ -184,7 +184,8 @@ def _drained(room: Room, lever: Lever, now_ms: int) -> Room:
 
 
 def _patched(room: Room, patch: Mapping[str, Any]) -> Room:
-    return parse(merge_patch(to_dict(room), patch))
+    """Set whole settings; no value is a fault here, and not the default as in a merge patch."""
+    return parse(to_dict(room) | patch)
 
 
 def _with_end(room: Room, sale: Sale, end_ms: int) -> Room:

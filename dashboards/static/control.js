@@ -10,14 +10,14 @@ const seen = new Map();
 let failures = 0;
 let timer = 0;
 
+function changed(field) {
+  if (field.localName === "select") return [...field.options].some((one) => one.selected !== one.defaultSelected);
+  return field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+}
+
 function inUse(part) {
-  const fields = part.querySelectorAll("input:not([type=hidden]), textarea, option");
-  for (const field of fields) {
-    const { checked, defaultChecked, selected, defaultSelected, value, defaultValue } = field;
-    const changed = { checkbox: checked !== defaultChecked, undefined: selected !== defaultSelected }[field.type] ?? value !== defaultValue;
-    if (changed || field === document.activeElement) return true;
-  }
-  return false;
+  const fields = part.querySelectorAll("input:not([type=hidden]), textarea, select");
+  return [...fields].some((field) => changed(field) || field === document.activeElement);
 }
 
 function replace(part, fresh) {

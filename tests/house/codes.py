@@ -464,6 +464,49 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "body-not-object": (GROUPS[3], "The body is JSON, but no object.", OPERATOR),
     "form-invalid": (GROUPS[3], "A form of the control page cannot be read.", "Load the page anew."),
     "lever-unknown": (GROUPS[3], "There is no such lever.", "Use the page's own buttons."),
+    "act-malformed": (GROUPS[3], "An act has other members than `value`; `unknown` names them.", OPERATOR),
+    "reason-missing": (
+        GROUPS[3],
+        "A lever that touches everybody (bypass, end, drain, shares of the lanes) was pulled without a reason.",
+        "Say why: on the page, or in Waitroom-Why.",
+    ),
+    "sale-none": (
+        GROUPS[3],
+        "A delay, a prolonging or an end is for a sale, and none is on or to come.",
+        "Look at the room's sales. The line that no sale dates can be drained.",
+    ),
+    "sale-started": (
+        GROUPS[3],
+        "A sale that has started is not put off: it does not begin again.",
+        "Pause it, or prolong its end.",
+    ),
+    "draw-closed": (
+        GROUPS[3],
+        "The draw closes within seconds or has closed: the order stands, and with it the start.",
+        "Pause: everybody is held in that order until you resume.",
+    ),
+    "sale-not-started": (
+        GROUPS[3],
+        "A sale that has not been on for a minute is not ended.",
+        "Delay it, or pause it.",
+    ),
+    "sale-ended": (GROUPS[3], "The sale has ended already.", "Nothing is left to do; it can be prolonged."),
+    "line-not-serving": (
+        GROUPS[3],
+        "Only a line that serves can drain.",
+        "Wait for the start, or delay the sale.",
+    ),
+    "form-foreign": (
+        GROUPS[3],
+        "A form did not come from the control page as it is now.",
+        "Load the page anew.",
+    ),
+    "language-unknown": (GROUPS[3], "The waiting page does not speak this language.", OPERATOR),
+    "message-invalid": (
+        GROUPS[3],
+        "A message to be previewed is too long, holds control characters or names no ready message.",
+        OPERATOR,
+    ),
     "file-unknown": (
         GROUPS[3],
         "There is no such file; the page is of another version.",
