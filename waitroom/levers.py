@@ -185,7 +185,7 @@ def _drained(room: Room, lever: Lever, now_ms: int) -> Room:
 
 def _patched(room: Room, patch: Mapping[str, Any]) -> Room:
     """Set whole settings; no value is a fault here, and not the default as in a merge patch."""
-    return parse(to_dict(room) | patch)
+    return parse({**to_dict(room), **patch})
 
 
 def _with_end(room: Room, sale: Sale, end_ms: int) -> Room:

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
+from kernel.clock import ManualClock
 from kernel.errors import Misconfigured, Refused
+from tests.waitroom.house import ROOM, house, members
 from waitroom import field_readers, levers, room_fields
+from waitroom.configure import Actor
+from waitroom.field_readers import moment_text
 from waitroom.levers import CLOSING_MARGIN_MS, MINUTES_MAX, Lever, turned
 from waitroom.line import Done, Line, freeze, turn
 from waitroom.rooms import MINUTE_MS, LaneShares, Method, Room, Sale
@@ -305,3 +311,76 @@ def test_without_its_floor_the_lane_suspect_could_starve(monkeypatch: pytest.Mon
     )
     monkeypatch.setitem(room_fields.ROOM_FIELDS, "lane_shares", free)
     assert starves()
+
+
+# -------------------------------------------------------------------------------------- on a real line
+async def drained_at_the_start(
+    store: Redis, clock: ManualClock, folder: Path
+) -> tuple[str, str, list[int | None]]:
+    """Set the switch before the start of a draw, reopen later; return both phases and the ranks after that."""
+    sale = {
+        "name": "spring", "prequeue_start_time": moment_text(OPENS), "event_start_time": moment_text(STARTS),
+        "event_end_time": moment_text(ENDS), "shuffle_at_event_start": True,
+    }  # fmt: skip
+    clock.set(OPENS)
+    async with house(store, clock, folder) as here:
+        await here.set_up(queueing_method="reject", sales=[sale | {"queueing_method": "fifo"}])
+        await here.beat()
+        texts = [(await here.join())[0] for _ in range(5)]
+        await here.configurations.patch(ROOM, {"draining": True}, None, Actor("Ann"))
+        clock.set(STARTS)
+        for _ in range(6):
+            reading = await here.beat()
+        assert reading.line is not None
+        drained = reading.line.phase
+        await here.configurations.act(ROOM, Lever.REOPEN, None, None, Actor("Ann"))
+        for _ in range(3):
+            reading = await here.beat()
+        assert reading.line is not None
+        ranks = [(await here.waitroom.place_of(ROOM, text, clock.now_ms()))[2].rank for text in texts]
+        return drained, reading.line.phase, ranks
+
+
+async def test_a_line_that_drains_from_its_start_has_its_draw_first(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Whoever gathered has a rank when it is reopened."""
+    drained, reopened, ranks = await drained_at_the_start(store, clock, tmp_path)
+
+    assert (drained, reopened) == (Phase.DRAINING, Phase.SERVING)
+    assert sorted(rank for rank in ranks if rank is not None) == [0, 1, 2, 3, 4]
+
+
+async def test_a_sale_is_put_off_ended_and_prolonged_on_a_running_line(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Places stay; the document tells the new times at the next beat, and the phases follow."""
+    clock.set(OPENS)
+    sale = {
+        "name": "spring", "prequeue_start_time": moment_text(OPENS), "event_start_time": moment_text(STARTS),
+        "event_end_time": moment_text(ENDS),
+    }  # fmt: skip
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up(queueing_method="reject", sales=[sale | {"queueing_method": "fifo"}], drain_s=60)
+        await here.beat()
+        text, number = await here.join()
+
+        async def pulled(lever: Lever, value: object = None) -> tuple[str, object, object, int | None]:
+            await here.configurations.act(ROOM, lever, value, None, Actor("Ann", "why"))
+            reading = await here.beat()
+            assert reading.line is not None
+            place = (await here.waitroom.place_of(ROOM, text, clock.now_ms()))[2]
+            told = members(reading)
+            return reading.line.phase, told["starts_ms"], told["ends_ms"], place.rank
+
+        by_ms = 5 * MINUTE_MS
+        assert await pulled(Lever.DELAY, 5) == (Phase.GATHERING, STARTS + by_ms, ENDS + by_ms, number)
+        clock.set(STARTS + by_ms + MINUTE_MS)
+        await here.beat()
+        assert await pulled(Lever.DRAIN) == (Phase.DRAINING, STARTS + by_ms, ENDS + by_ms, number)
+        assert await pulled(Lever.REOPEN) == (Phase.SERVING, STARTS + by_ms, ENDS + by_ms, number)
+        now_ms = clock.now_ms()
+        assert await pulled(Lever.END) == (Phase.DRAINING, STARTS + by_ms, now_ms, number)
+        with pytest.raises(Refused):
+            await here.join()
+        assert (await pulled(Lever.PROLONG, 1))[0] is Phase.SERVING
