@@ -20,6 +20,7 @@ NAMES = {
     "gate-proxy": "requests a second through the gate, against the same origin direct",
     "memory-per-fan": "bytes of the store for each of a million waiting",
     "join-growth": "join rate at a million waiting, against ten thousand",
+    "change-in-force": "p99 in seconds from an operator's change until all of three busy workers tell it",
     "crowd": "fans of 20,000 whose outcome was the one their script allows",
     "flush-places-lost": "places lost when the store is wiped and killed in the middle",
     "page-first-bytes": "bytes before the waiting page's first paint, in the language that needs most",

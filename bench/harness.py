@@ -192,9 +192,9 @@ def store(folder: Path) -> Iterator[EmbeddedStore]:
 
 @contextmanager
 def our_server(
-    bench: Bench, rooms_toml: str, *, name: str = "ours", ready_room: str = "bench"
+    bench: Bench, rooms_toml: str, *, name: str = "ours", ready_room: str = "bench", workers: int = 1
 ) -> Iterator[Ours]:
-    """Run what ships, `waitroom serve` with one worker, on the server's core; wait until the room is open."""
+    """Run what ships, `waitroom serve`, with one worker or more on the server's core; wait until the room is open."""
     folder = bench.folder / name
     with store(folder / "store") as valkey:
         rooms = folder / "rooms.toml"
@@ -208,7 +208,7 @@ def our_server(
             "WAITROOM_DATA": str(folder / "data"),
             "WAITROOM_PORT": str(port),
             "WAITROOM_OPERATOR_PORT": str(operator_port),
-            "WAITROOM_WORKERS": "1",
+            "WAITROOM_WORKERS": str(workers),
             "WAITROOM_STORE_URL": valkey.url,
             "WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN,
             "WAITROOM_LOG_LEVEL": "warning",
