@@ -146,6 +146,8 @@ def sentence(room: Room, plan: Wanted, now_ms: int) -> str:
             return f"People gather for the sale {plan.opening}. It starts {at(plan.starts_ms, now_ms)}.{draw}"
         case Phase.SERVING if plan.ends_ms is not None:
             return f"The sale {plan.opening} is on. It ends {at(plan.ends_ms, now_ms)}."
+        case Phase.DRAINING if room.draining and (plan.ends_ms is None or now_ms < plan.ends_ms):
+            return "The line drains: nobody joins, nobody more is called. Whoever was called may still come in."
         case Phase.DRAINING:
             return f"The sale {plan.opening} has ended. Whoever was called may still come in."
         case Phase.ENDED:
@@ -199,6 +201,8 @@ CHANGE_WORDS = {
     ("paused", "false"): "Resumed",
     ("bypass", "true"): "Opened the gate to all",
     ("bypass", "false"): "Closed the gate again",
+    ("draining", "true"): "Drained the line",
+    ("draining", "false"): "Reopened the line",
     ("room", "there"): "Made the room",
     ("message", ""): "Took the message down",
 }

@@ -115,6 +115,9 @@ SENTENCES: list[tuple[dict[str, Any], int, str]] = [
     ({"sales": (SALE,)}, -1, "It starts in 1 min (08:00 UTC). The draw is closed."),
     ({"sales": (SALE,)}, 0, "The sale spring is on. It ends in 1 h (09:00 UTC)."),
     ({"sales": (SALE,)}, 60, "The sale spring has ended. Whoever was called may still come in."),
+    ({"draining": True}, 0, "The line drains: nobody joins"),
+    ({"sales": (SALE,), "draining": True}, 59, "The line drains: nobody joins"),
+    ({"sales": (SALE,), "draining": True}, 60, "The sale spring has ended."),
     ({"sales": (SALE,), "queueing_method": Method.RANDOM}, 120, "The sale spring is over."),
     (
         {"sales": (SALE,), "queueing_method": Method.RANDOM},
