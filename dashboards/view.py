@@ -147,7 +147,9 @@ def sentence(room: Room, plan: Wanted, now_ms: int) -> str:
         case Phase.SERVING if plan.ends_ms is not None:
             return f"The sale {plan.opening} is on. It ends {at(plan.ends_ms, now_ms)}."
         case Phase.DRAINING if room.draining and (plan.ends_ms is None or now_ms < plan.ends_ms):
-            return "The line drains: nobody joins, nobody more is called. Whoever was called may still come in."
+            return (
+                "The line drains: nobody joins, nobody more is called. Whoever was called may still come in."
+            )
         case Phase.DRAINING:
             return f"The sale {plan.opening} has ended. Whoever was called may still come in."
         case Phase.ENDED:

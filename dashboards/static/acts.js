@@ -7,6 +7,7 @@ document.addEventListener("click", (event) => {
   if (!dialog?.showModal) return;
   event.preventDefault();
   if (!dialog.open) dialog.showModal();
+  dialog.querySelector("button").focus();
 });
 
 /** A message is a ready one or one's own words: choosing the one leaves the other. */

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from kernel.clock import ManualClock
 from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of
 from waitroom.configure import Actor, Configurations, Lever
+from waitroom.words import languages
 
 pytestmark = pytest.mark.browser
 
@@ -81,25 +82,33 @@ async def test_the_page_follows_the_room_and_leaves_typing_alone(store: Redis, c
 
         await page.focus("#switch-button")
         await rooms.act("main", Lever.RESUME, None, None, BOB)
-        await expect(page.locator("#switch-button")).to_have_text("Pause")
+        await expect(page.locator("#switch-button")).to_have_text("Stop")
         await expect(page.locator("#switch-button")).to_be_focused()
     assert (await rooms.get("main")).new_users_per_minute == 200
 
 
-async def test_a_person_pauses_and_resumes(store: Redis, clock: ManualClock) -> None:
-    """Two presses, each with its reason; what was done is told once and not again after a reload."""
+async def test_a_person_stops_and_resumes(store: Redis, clock: ManualClock) -> None:
+    """The step before the stop is a dialog, which may be left; what was done is told once, not again after a reload."""
     rooms = Configurations(store, clock)
     await rooms.create(MAIN, BOB)
     async with page_of(store, clock, Counted()) as page:
-        await page.fill("#switch-why", "site is slow")
         await page.click("#switch-button")
+        await expect(page.locator("#stop")).to_contain_text(
+            "The line stands still for a moment, for everybody."
+        )
+        await page.click("#stop button.quiet")
+        await expect(page.locator("#stop")).to_be_hidden()
+        assert not (await rooms.get("main")).paused
+        await page.click("#switch-button")
+        await page.fill("#stop-why", "site is slow")
+        await page.click("#stop-now")
         await expect(page.locator(".notice")).to_contain_text("Nobody is called until you resume")
         assert (await rooms.get("main")).paused
         await expect(page).to_have_url(page.url.partition("?")[0] + "?room=main")
         await page.reload()
         await expect(page.locator(".notice")).to_have_count(0)
         await page.click("#switch-button")
-        await expect(page.locator("#switch-button")).to_have_text("Pause")
+        await expect(page.locator("#switch-button")).to_have_text("Stop")
     assert not (await rooms.get("main")).paused
     assert [change["why"] for change in await rooms.changes("main", 2)] == ["", "site is slow"]
 
@@ -117,7 +126,7 @@ async def test_nothing_sticks_out_on_any_screen(store: Redis, clock: ManualClock
 
 
 async def test_without_javascript_every_lever_still_works(store: Redis, clock: ManualClock) -> None:
-    """The gate is opened only with the box ticked and a reason given."""
+    """The gate is opened only with the box ticked and a reason given; the step before a stop is a page."""
     rooms = Configurations(store, clock)
     await rooms.create(MAIN, BOB)
     async with page_of(store, clock, Counted(), script=False) as page:
@@ -128,6 +137,11 @@ async def test_without_javascript_every_lever_still_works(store: Redis, clock: M
         await page.fill("#message", "Soon.\nThank you.")
         await page.locator('form[action$="/message"] button', has_text="Show").click()
         await expect(page.locator("#message")).to_have_value("Soon.\nThank you.")
+        await page.click("#switch-button")
+        await page.click("button.halt")
+        await expect(page.locator("#switch-button")).to_have_text("Resume")
+        await page.click("#switch-button")
+        await expect(page.locator("#switch-button")).to_have_text("Stop")
         await page.click("summary")
         await page.click("button.alarm")
         assert not (await rooms.get("main")).bypass
@@ -137,3 +151,27 @@ async def test_without_javascript_every_lever_still_works(store: Redis, clock: M
         await expect(page.locator(".notice.open")).to_be_visible()
     room = await rooms.get("main")
     assert (room.new_users_per_minute, room.message, room.bypass) == (42, "Soon.\nThank you.", True)
+
+
+async def test_a_message_is_seen_on_the_waiting_page_itself_and_then_shown(
+    store: Redis, clock: ManualClock
+) -> None:
+    """A ready one, chosen instead of one's own words, in a page of another direction; shares are told as one types."""
+    rooms = Configurations(store, clock)
+    await rooms.create(MAIN, BOB)
+    async with page_of(store, clock, Counted()) as page:
+        await page.fill("#lane-suspect", "2,5")
+        await expect(page.locator('output[for="lane-suspect"]')).to_have_text("5 a minute")
+        await page.fill("#message", "Soon.")
+        await page.select_option("#situation", "delay")
+        await expect(page.locator("#message")).to_have_value("")
+        await page.locator('form[action$="/message"] button', has_text="Preview").click()
+        await page.locator(".tongues button", has_text="العربية").click()
+        text = languages()["ar"].text("canned.delay")
+        await expect(page.frame_locator("iframe").locator("#message")).to_have_text(text)
+        for width in (320, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await page.locator("button", has_text="Show it to everybody").click()
+        await expect(page.locator(".said")).to_contain_text("The start is put off.")
+    assert (await rooms.get("main")).message == "canned:delay"
