@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from bench.scripted_answers import b64url, form_target, language, problem, sent, watch
 from bench.scripted_scene import ADMISSION, LANES, NAME, PREFIX, TICKET, Scene, now_ms
+from waitroom.canned import free_text, situation_of
 from waitroom.draw import Shuffle
 from waitroom.reading import Reading
 from waitroom.rooms import Room as Configured
@@ -170,7 +171,8 @@ class Room:
             "paused": scene.paused,
             "bypass": scene.bypass,
             "full": False,
-            "message": scene.message,
+            "message": free_text(scene.message),
+            **({"canned": said} if (said := situation_of(scene.message)) else {}),
             "draw": {
                 "level": "B" if scene.commitment else "C",
                 "commitment": scene.commitment,

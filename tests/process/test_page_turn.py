@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bench.scripted_room import PREFIX, now_ms, serving
-from tests.process.looking import EYES, LOOK, PAGE, ahead, complaints, state, until, waiting
+from tests.process.looking import EYES, LOOK, PAGE, PATIENCE_MS, ahead, complaints, state, until, waiting
+from waitroom.words import languages
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -369,3 +370,53 @@ def test_the_receipt_can_be_saved_without_cookies_too(fan: BrowserContext) -> No
             page.get_by_role("link", name="My receipt").click()
 
         assert saved.value.suggested_filename == "main.jwt"
+
+
+def test_what_an_operator_says_is_read_in_the_fans_language_and_costs_nobody_else(browser: Browser) -> None:
+    """The texts of a language are asked for when the first is said, once; without them the line goes on."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        context = browser.new_context(locale="ar")
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        objections = complaints(page)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        assert not [url for url in asked if "canned" in url]
+
+        for situation in ("delay", "resumed"):
+            scene.change(message=f"canned:{situation}")
+            page.evaluate(LOOK)
+            expect(page.locator("#message")).to_have_text(
+                languages()["ar"].text(f"canned.{situation}"), timeout=PATIENCE_MS
+            )
+        assert len([url for url in asked if "canned.ar.json" in url]) == 1
+        assert objections == []
+        scene.change(message="")
+        page.evaluate(LOOK)
+        expect(page.locator("#message")).to_be_hidden(timeout=PATIENCE_MS)
+        context.close()
+
+
+def test_a_line_goes_on_without_the_texts_of_a_message(fan: BrowserContext) -> None:
+    """A failure costs the sentence: places move all the same, and the next news asks again."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        fan.route(re.compile(r"/canned\.en\.json"), lambda route: route.abort())
+        page = fan.new_page()
+        page.add_init_script(EYES)
+        page.goto(address + PAGE)
+        state(page, "waiting")
+        scene.change(message="canned:delay", serving=30)
+        page.evaluate(LOOK)
+        expect(page.locator("#value")).to_have_text("10", timeout=PATIENCE_MS)
+        expect(page.locator("#message")).to_be_hidden(timeout=PATIENCE_MS)
+
+        fan.unroute_all()
+        page.evaluate(LOOK)
+        expect(page.locator("#message")).to_have_text(
+            languages()["en"].text("canned.delay"), timeout=PATIENCE_MS
+        )
