@@ -32,6 +32,7 @@ from waitroom.schedule import wanted
 from waitroom.words import SOURCE, languages
 
 PREFIX = "/preview"
+THEMES = ("light", "dark")
 FRAMED = {"content-security-policy": SAFE["content-security-policy"] + "; frame-src 'self'"}
 
 
@@ -99,7 +100,9 @@ class ActPages:
         message, told = judged(form)
         tag = form.get("lang", SOURCE)
         tag = tag if tag in languages() else SOURCE
-        asked = {"message": message, "lang": tag} | ({"theme": "dark"} if form.get("theme") == "dark" else {})
+        theme = form.get("theme", "")
+        theme = theme if theme in THEMES else ""
+        asked = {"message": message, "lang": tag} | ({"theme": theme} if theme else {})
         return self._pages.render(
             "message.html",
             422 if told else 200,
@@ -108,7 +111,7 @@ class ActPages:
             told=told,
             tongues=[] if told else in_all_languages(message),
             chosen=tag,
-            dark=form.get("theme") == "dark",
+            theme=theme,
             source=f"/rooms/{room.name}/preview?{urlencode(asked)}",
             situation=situation_of(message),
             value="" if situation_of(message) else message,
