@@ -73,12 +73,9 @@ def turned(room: Room, lever: Lever, value: object, now_ms: int) -> Room:
             return _prolonged(room, _minutes(value), now_ms)
         case Lever.END:
             return _ended(room, now_ms)
-        case Lever.RATE | Lever.CAP:
+        case _:
             setting = "new_users_per_minute" if lever is Lever.RATE else "total_active_users"
-    sale = wanted(room, now_ms).sale
-    if sale is None or sale.total_active_users is None:
-        return _patched(room, {setting: value})
-    return _with_sale(room, sale.name, lambda document: document | {setting: value})
+            return _limited(room, setting, value, now_ms)
 
 
 # ------------------------------------------------------------------------------- the schedule
@@ -181,6 +178,14 @@ def _drained(room: Room, lever: Lever, now_ms: int) -> Room:
 
 
 # ------------------------------------------------------------------------------------- inside
+
+
+def _limited(room: Room, setting: str, value: object, now_ms: int) -> Room:
+    """Set a limit where it is in force: the sale's own while a sale that has some is on."""
+    sale = wanted(room, now_ms).sale
+    if sale is None or sale.total_active_users is None:
+        return _patched(room, {setting: value})
+    return _with_sale(room, sale.name, lambda document: document | {setting: value})
 
 
 def _patched(room: Room, patch: Mapping[str, Any]) -> Room:

@@ -293,6 +293,17 @@ def test_shares_are_kept_as_they_were_given() -> None:
     assert after.lane_shares == LaneShares(0, 0.9, 0.1)
 
 
+def test_rate_and_cap_change_what_is_in_force() -> None:
+    """The limits of a sale that is on and has some, else the room's."""
+    limited = replace(SALE, total_active_users=9, new_users_per_minute=9)
+    room = replace(FIFO, sales=(limited,))
+
+    on, before = (turned(room, Lever.RATE, 7, now_ms) for now_ms in (STARTS, OPENS - 1))
+    assert (on.sales[0].new_users_per_minute, on.new_users_per_minute) == (7, 200)
+    assert (before.sales[0].new_users_per_minute, before.new_users_per_minute) == (9, 7)
+    assert turned(FIFO, Lever.CAP, 8, STARTS).total_active_users == 8
+
+
 def starves() -> bool:
     """Try to take the lane suspect its floor; tell whether that is possible."""
     try:
