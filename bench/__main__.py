@@ -50,6 +50,7 @@ NAMES = {
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
     "bots-auc": "AUC on devices and families of bots never seen, against plain boosting on the same folds",
     "bots-ece": "how far the model's odds lie from the truth on devices never seen",
+    "bots-monotone": "AUC on inner folds that bounds on single features gain the model of movements, or cost it",
     "bots-recall-chromium": "share of scripts in a real Chromium found at 1 % of people wrongly suspected",
     "bots-replay": "replays of people's movements that the sketches know again, in percent",
     "bots-share": "share of the admissions that scripted bots get under each policy, in percent; and people kept out",

@@ -43,8 +43,10 @@ NOTHING = Behaviour()
 class Behaviours:
     """Weighs rhythms, for one worker."""
 
-    def __init__(self, model: Model, sketches: Sketches, without: Callable[[str], None]) -> None:
-        """`without` hears when the sketches could not be asked."""
+    def __init__(
+        self, model: Callable[[], Model], sketches: Sketches, without: Callable[[str], None]
+    ) -> None:
+        """`model` gives the one in use, which may be replaced; `without` hears when sketches could not be asked."""
         self._model = model
         self._sketches = sketches
         self._without = without
@@ -52,7 +54,8 @@ class Behaviours:
     async def weigh(self, session: str, told: Told, now_ms: int) -> Behaviour:
         """Weigh what a page told; `session` names its place for the day, and its sketch is kept under it."""
         row = vector(told.sums)
-        score = self._model.score(row)
+        model = self._model()
+        score = model.score(row)
         broken = plain(told.sums)
         try:
             replayed = await self._sketches.alike(session, told.words, now_ms) is not None
@@ -64,5 +67,5 @@ class Behaviours:
         odds = (score or 0.0) + PLAIN_ODDS * len(broken) + REPLAY_ODDS * replayed
         codes = [*([REPLAY] if replayed else []), *(str(one) for one in broken)]
         if score is not None and score > 0:
-            codes += self._model.reasons(row)
+            codes += model.reasons(row)
         return Behaviour(odds, tuple(codes))

@@ -1,25 +1,24 @@
 """Model: boosted trees as plain numbers, scored without any library.
 
 A model is a JSON file: no code is in it, so reading one runs nothing. The package's own is held by its hash
-(``DEFAULT_SHA256``), an operator's own by an Ed25519 signature over the file's bytes. What it says is the logarithm of
-the odds that a script moved the pointer, drawn to what held on devices and bots it had not seen. It is one piece of
+(``DEFAULT_SHA256``), an operator's own by their signature (``signed_model``). What it says is the logarithm of the
+odds that a script moved the pointer, drawn to what held on devices and bots it had not seen. It is one piece of
 evidence: behaviour alone blocks nobody.
 
-``score`` gives ``None`` where there was too little to see. Not here: how a model is made (``training``).
+``score`` gives ``None`` where there was too little to see. Not here: how a model is made (``training``), whose word a
+file needs besides (``signed_model``).
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from hmac import compare_digest
 from importlib.resources import files
 from math import exp, inf, nan, nextafter
 from operator import eq
 from typing import Any
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from botguard.features import NAMES, SETS, VERSION
 from kernel.errors import Misconfigured
@@ -29,6 +28,8 @@ FEWEST_SEEN = 10
 """A vector with fewer features than this is no evidence."""
 MOST_LOGIT = 3.0
 """No rhythm says more than twenty to one: on devices that it had not seen the model erred too often for that."""
+MOST_PART = 1e6
+"""No part of a sum is larger than this in a sound model."""
 DEFAULT_SHA256 = "c77275c0c178fbde1a0ab897c9daa43d595ded35c5c63a28800ebeb585c28923"
 
 Node = tuple[int, float, Any, Any]
@@ -87,34 +88,68 @@ def pinned(raw: bytes, digest: str) -> Model:
     """Read a model that is known by its hash. Raises Misconfigured."""
     if not compare_digest(sha256(raw).hexdigest(), digest):
         raise Misconfigured(["The model of the bot guard is not the one that its hash names."])
-    return _read(raw)
+    return read(raw)
 
 
-def signed(raw: bytes, signature: bytes, public_key: bytes) -> Model:
-    """Read a model that an operator has signed (Ed25519, 64 and 32 bytes). Raises Misconfigured."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, raw)
-    except (InvalidSignature, ValueError) as error:
-        raise Misconfigured(["The model of the bot guard is not signed by the key that is set."]) from error
-    return _read(raw)
-
-
+@cache
 def default() -> Model:
     """Return the model that comes with the package."""
     return pinned(files("botguard").joinpath("models/rhythm.json").read_bytes(), DEFAULT_SHA256)
 
 
-def _read(raw: bytes) -> Model:
-    told = json.loads(raw)
-    if told["format"] != FORMAT or told["features"] != VERSION or told["names"] != list(NAMES):
-        raise Misconfigured(["The model of the bot guard was made for other features than these."])
-    return Model(
-        tuple(_tree(tree, 0) for tree in told["trees"]),
-        told["begin"],
-        told["slope"],
-        told["shift"],
-        told["card"],
-    )
+def read(raw: bytes) -> Model:
+    """Read a model that somebody vouches for: ``pinned`` and ``signed_model`` see to that. Raises Misconfigured."""
+    try:
+        told = json.loads(raw)
+        is_ours = (told["format"], told["features"], told["names"]) == (FORMAT, VERSION, list(NAMES))
+        made = f"format {told['format']}, features {told['features']}"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Misconfigured(["This is no model of the bot guard."]) from error
+    if not is_ours:
+        wanted = f"wanted: format {FORMAT}, features {VERSION}, the same names"
+        raise Misconfigured(
+            [f"The model of the bot guard looks at other features than these ({made}; {wanted})."]
+        )
+    try:
+        begin, slope, shift = (_number(told[name]) for name in ("begin", "slope", "shift"))
+        roots = tuple(_tree(_sound(tree), 0) for tree in told["trees"])
+        card = told["card"]
+        if not isinstance(card, dict):
+            raise TypeError("no card")  # noqa: TRY301 (told below, with the rest)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Misconfigured(
+            ["The model of the bot guard has trees or numbers that cannot be scored."]
+        ) from error
+    return Model(roots, begin, slope, shift, card)
+
+
+def _number(value: object, most: float = MOST_PART) -> float:
+    """Return a number whose size is at most this. Raises ValueError or TypeError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -most <= value <= most:
+        raise ValueError("no number, or a senseless one")
+    return value
+
+
+def _sound(nodes: list[list[float]]) -> list[list[float]]:
+    """Return a tree's nodes: each but the first stands below exactly one before it. Raises ValueError or TypeError.
+
+    Anything else would be walked for ever, or grow beyond all bounds while it is read.
+    """
+    if not nodes:
+        raise ValueError("no tree")
+    below: list[float] = []
+    for at, node in enumerate(nodes):
+        if len(node) == 1:
+            _number(node[0])
+            continue
+        feature, threshold, left, right, missing_left = node
+        _number(threshold, inf)  # where all that is not missing goes one way
+        if feature not in range(len(NAMES)) or missing_left not in {0, 1} or min(left, right) <= at:
+            raise ValueError("no such feature, or a way back")
+        below += (left, right)
+    if sorted(below) != list(range(1, len(nodes))):
+        raise ValueError("no tree")
+    return nodes
 
 
 def _tree(nodes: list[list[float]], at: int) -> Node:

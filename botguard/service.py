@@ -10,12 +10,13 @@ Not here: lanes and tickets (``waitroom``, joined in ``gateway``), what follows 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
 from botguard.behaviour import NOTHING, Behaviour
 from botguard.metrics import Metrics
+from botguard.model import Model, default
 from botguard.request.facts import Asking, Facts, Reader
 from botguard.request.hints import Header
 from botguard.velocity.counting import Counts, Velocity
@@ -48,9 +49,11 @@ class Guard:
         metrics: Metrics,
         *,
         files: Sequence[Watched[Any]] = (),
+        model: Callable[[], Model] = default,
     ) -> None:
-        """`files` are looked after by ``run``."""
+        """`files` are looked after by ``run``; `model` gives the one that is in use."""
         self.metrics = metrics
+        self.model = model
         self._reader = reader
         self._velocity = velocity
         self._files = files

@@ -8,6 +8,7 @@ day. A cookie of ours that somebody changed is a proof, one of a key that we no 
 Not here: what is looked at and what follows (``botguard``), where the line asks (``waitroom.web``).
 """
 
+import logging
 import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from botguard.metrics import Metrics
+from botguard.model import Model, default
+from botguard.model_key import public_keys
 from botguard.request.crawlers import Crawlers
 from botguard.request.facts import Asking, Reader
 from botguard.request.networks import shipped
@@ -27,6 +30,8 @@ from botguard.request.signed import MOST_BYTES as KEYS_MOST_BYTES
 from botguard.request.signed import Keys, read_keys
 from botguard.request.systems import SystemsFile
 from botguard.service import Guard, Mode
+from botguard.signed_model import MOST_BYTES as MODEL_MOST_BYTES
+from botguard.signed_model import read as read_model
 from botguard.velocity.counting import Velocity
 from botguard.velocity.store import VelocityStore
 from botguard.verdict import Judged, Proof, Thresholds, Verdict
@@ -46,6 +51,8 @@ from waitroom.newcomer import ANYBODY, Newcomer
 from waitroom.rooms import Room, cookie_marks
 from waitroom.ticket import TicketSigner
 
+log = logging.getLogger(__name__)
+
 DEVICE_MAX_AGE_S = 86_400
 WATCHED_PER_S = 50
 """Joins that a worker looks at in a second of a room that only watches: a crowd's first seconds belong to the line."""
@@ -59,12 +66,13 @@ class Files(NamedTuple):
     own_list: Watched[OwnList] | None = None
     keys: Watched[Keys] | None = None
     systems: Watched[GeoFile] | None = None
+    model: Watched[Model] | None = None
 
 
 def files_of(settings: Settings, metrics: Metrics) -> Files:
     """Read the files. Raises ``Misconfigured`` with the faults of all of them."""
     faults: list[str] = []
-    own_list = keys = systems = None
+    own_list = keys = systems = model = None
     try:
         if (path := settings.bot_list) is not None:
             own_list = Watched("bot-list", path, read_own_list, metrics.files, most_bytes=LIST_MOST_BYTES)
@@ -80,9 +88,22 @@ def files_of(settings: Settings, metrics: Metrics) -> Files:
             systems = Watched("bot-asn", path, read_geo, metrics.files, most_bytes=PLACES_MOST_BYTES)
     except Misconfigured as error:
         faults += error.faults
+    try:
+        if (path := settings.bot_model) is not None:
+            signers = public_keys(settings.bot_model_keys)
+            model = Watched(
+                "bot-model",
+                path,
+                lambda octets: read_model(octets, signers),
+                metrics.files,
+                most_bytes=MODEL_MOST_BYTES,
+            )
+            log.info("the bot guard uses a model of the operator's own", extra={"file": str(path)})
+    except Misconfigured as error:
+        faults += error.faults
     if faults:
         raise Misconfigured(faults)
-    return Files(own_list, keys, systems)
+    return Files(own_list, keys, systems, model)
 
 
 def guard_of(
@@ -95,7 +116,7 @@ def guard_of(
 ) -> Guard:
     """Join the guard's parts. `secret` makes the names under which acts are counted. Raises ``Misconfigured``."""
     files = files_of(settings, metrics)
-    own_list, keys, systems = files
+    own_list, keys, systems, model = files
     reader = Reader(
         Crawlers(),
         shipped(),
@@ -105,7 +126,13 @@ def guard_of(
         systems=None if systems is None else SystemsFile(systems),
     )
     velocity = Velocity(VelocityStore(client), secret, clock, metrics.without.count)
-    return Guard(reader, velocity, metrics, files=[file for file in files if file is not None])
+    return Guard(
+        reader,
+        velocity,
+        metrics,
+        files=[file for file in files if file is not None],
+        model=default if model is None else lambda: model.value,
+    )
 
 
 class AskedOf:

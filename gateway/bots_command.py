@@ -2,12 +2,15 @@
 
 ``evaluate``, ``train`` and ``rhythms`` need the extra ``bots``; data are read from files that are given, nothing is
 fetched. ``fairness`` tells what thresholds would do to groups of people and ``cost`` is arithmetic: neither needs more.
+Not here: the key that signs a model, and what a gate would say of one (``bots_models``).
 """
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gateway.bots_models import add_models, save_signed
 
 if TYPE_CHECKING:
     from botguard.training import making
@@ -51,7 +54,11 @@ def add_bots(parser: argparse.ArgumentParser) -> None:
     trained.add_argument(
         "--model", type=Path, default=Path("report/rhythm.json"), help="where the model goes"
     )
+    trained.add_argument(
+        "--sign-with", type=Path, metavar="FILE", help="key that signs it, as `waitroom bots keys` made it"
+    )
     trained.set_defaults(run=train)
+    add_models(what)
     held = what.add_parser("rhythms", help="recorded people as models see them that do not know their device")
     held.add_argument(
         "--to", type=Path, default=Path("report/rhythms-of-people.json"), help="where the file goes"
@@ -156,11 +163,16 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Judge, then make a model of everything."""
+    from botguard.model_key import read
     from botguard.training import making
 
+    key = None if args.sign_with is None else read(args.sign_with)  # hours before it is needed
     judged = _judge(args)
-    digest = making.save_model(making.train(judged, args.people, args.chromium, args.seed), args.model)
-    print(f"{args.model}: sha256 {digest}")
+    raw = making.train(judged, args.people, args.chromium, args.seed)
+    if key is not None:
+        print(save_signed(raw, key, args.model))
+        return 0
+    print(f"{args.model}: sha256 {making.save_model(raw, args.model)}")
     return 0
 
 

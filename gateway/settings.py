@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
+from botguard.model_key import public_keys
 from gateway.identity_settings import IdentitySettings
 from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
@@ -105,6 +106,13 @@ class Settings(IdentitySettings):
     bot_asn: Path | None = setting(  # noqa: RUF009
         default=None, help="MaxMind DB file of autonomous systems, for the bot guard"
     )
+    bot_model: Path | None = setting(  # noqa: RUF009
+        default=None, help="signed model of movements of your own; empty: the one that comes with the package"
+    )
+    bot_model_keys: tuple[str, ...] = setting(
+        default=(),
+        help="public keys of which one must have signed that model, as `waitroom bots keys` tells them",
+    )
     ja4_header: str | None = setting(
         default=None, help="header in which a trusted proxy passes JA4, the fingerprint of TLS"
     )
@@ -154,6 +162,7 @@ class Settings(IdentitySettings):
             secret = getattr(self, name)
             if secret is not None and len(secret) < 16:
                 faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
+        faults += self._model_faults()
         faults += payment_faults(self)
         if self.takes_real_money and not self.secure:
             faults.append(
@@ -174,6 +183,17 @@ class Settings(IdentitySettings):
         ]
         if faults:
             raise Misconfigured(faults)
+
+    def _model_faults(self) -> list[str]:
+        """Say what is wrong with the keys of the bot guard's model."""
+        name = env("bot_model_keys")
+        try:
+            keys = public_keys(self.bot_model_keys)
+        except Misconfigured as error:
+            return [f"{name}: {fault}" for fault in error.faults]
+        if self.bot_model is not None and not keys:
+            return [f"{name}: a model of your own counts only where a key that is named here has signed it."]
+        return []
 
     @property
     def secure(self) -> bool:

@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from botguard.behaviour import Behaviours
 from botguard.challenges.spent import SpentStore
-from botguard.model import default
 from botguard.service import Guard
 from botguard.sketch_store import SketchStore
 from botguard.telling import read
@@ -34,11 +33,11 @@ class Settler:
     """``waitroom.ports.Settler``."""
 
     def __init__(self, guard: Guard, newcomers: Newcomers, client: Redis, secret: bytes) -> None:
-        """Join the parts; the package's own model is read. `secret` makes the names in the marks of sketches."""
+        """Join the parts; the guard's model is asked. `secret` makes the names in the marks of sketches."""
         self._guard = guard
         self._newcomers = newcomers
         self._spent = SpentStore(client)
-        self._behaviours = Behaviours(default(), SketchStore(client, secret), guard.metrics.without.count)
+        self._behaviours = Behaviours(guard.model, SketchStore(client, secret), guard.metrics.without.count)
 
     async def settle(
         self,

@@ -27,12 +27,20 @@ class Candidate:
     trees: int = 50
     pace: float = 0.12
     leaves: int = 10
+    monotone: tuple[tuple[str, int], ...] = ()
+    """Features that may only speak for a script (1), or against one (-1), the more there is of them (ADR-0032)."""
 
     @property
     def columns(self) -> list[int]:
         """Return where its features are."""
         wanted = {feature for one in self.sets for feature in SETS[one]}
         return [at for at, feature in enumerate(NAMES) if feature in wanted and feature.startswith(self.only)]
+
+    @property
+    def ways(self) -> list[int] | None:
+        """Return for each column which way it may speak, 0 for both; None where all may."""
+        bound = dict(self.monotone)
+        return [bound.get(NAMES[at], 0) for at in self.columns] if bound else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ def fit(
             max_features=0.3,
             max_bins=63,
             early_stopping=False,
+            monotonic_cst=candidate.ways,
             random_state=seed + number,
         )
         made.append(forest.fit(rows.values[drawn][:, candidate.columns], labels))

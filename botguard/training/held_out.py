@@ -55,7 +55,7 @@ def held_out(rows: Rows, model: Model, seed: int) -> dict[str, list[float]]:
 
 async def _weighed(people: Sequence[Told], model: Model) -> list[float]:
     """Weigh people as the room does: the model, the rules for plain bots, and whether one moved as another did."""
-    behaviours = Behaviours(model, SketchesHere(DAY_MS), lambda _missing: None)
+    behaviours = Behaviours(lambda: model, SketchesHere(DAY_MS), lambda _missing: None)
     found = [await behaviours.weigh(str(at), told, at) for at, told in enumerate(people)]
     return [one.odds for one in found if one.odds is not None]
 

@@ -70,7 +70,7 @@ def recorded(*, bots: bool) -> list[Told]:
 
 async def weighed(one: Told, sketches: SketchesHere | None = None, session: str = "main|run|1") -> Behaviour:
     """Weigh a rhythm."""
-    here = Behaviours(MODEL, sketches or SketchesHere(DAY_MS), lambda _: None)
+    here = Behaviours(lambda: MODEL, sketches or SketchesHere(DAY_MS), lambda _: None)
     return await here.weigh(session, one, 0)
 
 
@@ -138,7 +138,7 @@ async def test_a_replay_is_evidence_and_its_first_copy_is_not() -> None:
 async def test_sketches_that_are_away_stop_nobody() -> None:
     """It is counted, and the rest is weighed."""
     missing: list[str] = []
-    found = await Behaviours(MODEL, Away(), missing.append).weigh("main|run|1", program(), 0)
+    found = await Behaviours(lambda: MODEL, Away(), missing.append).weigh("main|run|1", program(), 0)
 
     assert missing == ["sketches"]
     assert found.odds is not None

@@ -58,7 +58,7 @@ LABELS = {
     "verdict": "allow, review, block; of the bot guard allow, prove, step-up, slow, deny",
     "mode": "watch, on",
     "missing": "store, slow, full, busy, geoip, geoip-asn",
-    "file": "blocklist, allowlist, geoip, geoip-asn, bot-list, agent-keys, bot-asn",
+    "file": "blocklist, allowlist, geoip, geoip-asn, bot-list, agent-keys, bot-asn, bot-model",
     "provider": "name of a payment provider: sandbox, stripe",
     "channel": "mail, push, webhook; of what waits also new, and webhooks by their number",
     "job": "near, turn",
