@@ -6,6 +6,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
+
 from botguard import model
 from botguard.features import NAMES
 from botguard.model import DEFAULT_SHA256, MOST_LOGIT, Model, chance, default, pinned

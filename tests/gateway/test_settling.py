@@ -57,6 +57,7 @@ class Site:
     house: House
     app: Front
     registry: CollectorRegistry
+    guard: Guard
 
     async def tell(self, text: str, given: object, headers: Headers) -> httpx.Response:
         """Tell a rhythm over TLS."""
@@ -74,21 +75,22 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    store: Redis, clock: ManualClock, folder: Path, **room: object
+    store: Redis, clock: ManualClock, folder: Path, settings: Settings | None = None, **room: object
 ) -> AsyncIterator[tuple[Site, str]]:
     """Open a room with these settings; one has joined, and is the next."""
+    settings = settings or Settings()
     async with house(store, clock, folder) as here:
         await here.set_up(**{**ROOMY, **room})
         registry = CollectorRegistry()
-        guard = guard_of(Settings(), store, SECRET, clock, Metrics(registry), NoNames())
-        newcomers = Newcomers(guard, DEVICES, Settings())
+        guard = guard_of(settings, store, SECRET, clock, Metrics(registry), NoNames())
+        newcomers = Newcomers(guard, DEVICES, settings)
         line = LineWeb(here.waitroom, Pages("/.waitroom"), Buckets(), Receipts(), WebSettings(), newcomers)
         web = RhythmWeb(
             line, here.waitroom, Settler(guard, newcomers, store, SECRET), Buckets(), WebSettings()
         )
         text, _ = await here.join()
         await here.beat()
-        yield Site(here, Front("/.waitroom", {**line.routes, **web.routes}, {}), registry), text
+        yield Site(here, Front("/.waitroom", {**line.routes, **web.routes}, {}), registry, guard), text
         await guard.close()
     await store.aclose()
 
