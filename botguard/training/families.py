@@ -7,7 +7,7 @@ in each fold they are made of training people only. None imitates a bot of the r
 
 Written from: minimum jerk, Flash and Hogan, J. Neurosci. 5 (1985) 1688; a first impulse that is corrected, Meyer et
 al., Psychol. Rev. 95 (1988) 340; WindMouse, B. J. Land, ben.land, "WindMouse, an algorithm for generating human-like
-mouse motion"; splines, Catmull and Rom (1974). Here and not in ``bench``: a model is made where only the package is.
+mouse motion"; splines, Catmull and Rom (1974). Why here and not in ``bench``: ADR-0030.
 """
 
 from collections.abc import Callable, Sequence

@@ -45,7 +45,7 @@ def test_every_module_of_a_domain_has_its_layer() -> None:
 
 
 def test_an_import_against_the_arrows_is_found(tmp_path: Path) -> None:
-    """The mutant: a rule that imports time and a kernel that imports a domain break the contracts."""
+    """The mutant: a rule that imports time, a kernel that imports a domain, training that imports a benchmark."""
     for name in PACKAGES:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -53,6 +53,8 @@ def test_an_import_against_the_arrows_is_found(tmp_path: Path) -> None:
         rule.write("\nimport time\n")
     with (tmp_path / "kernel" / "errors.py").open("a") as plumbing:
         plumbing.write("\nimport waitroom.draw\n")
+    with (tmp_path / "botguard" / "training" / "families.py").open("a") as training:
+        training.write("\nimport bench.bots\n")
 
     told = subprocess.run(
         [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
@@ -66,3 +68,4 @@ def test_an_import_against_the_arrows_is_found(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert "waitroom.draw -> time" in told.stdout
     assert "kernel.errors -> waitroom.draw" in told.stdout
+    assert "botguard.training.families -> bench" in told.stdout
