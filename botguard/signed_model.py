@@ -17,6 +17,7 @@ Not here: the key's own file (``model_key``), reading the file anew (``kernel.wa
 """
 
 import json
+import re
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -29,6 +30,7 @@ from kernel.signing import b64url, from_b64url
 
 WHAT = "waitroom bots model 1"
 DOMAIN = f"{WHAT}\n".encode()
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 MOST_BYTES = 8 * 1024 * 1024
 
 
@@ -120,7 +122,9 @@ def _unsigned(head: bytes, keys: PublicKeys) -> str:
     first = _json(head)
     if first.get("what") != WHAT:
         return "This is no signed model of the bot guard."
-    name = first.get("key")
+    name = str(first.get("key"))
+    if _KEY_ID.fullmatch(name) is None:
+        return "The model is signed by a key without a name."
     if name not in keys:
         return f"The model is signed by the key {name}, which is not among those that are set: {', '.join(keys)}."
     return (

@@ -117,6 +117,8 @@ def guard_of(
     """Join the guard's parts. `secret` makes the names under which acts are counted. Raises ``Misconfigured``."""
     files = files_of(settings, metrics)
     own_list, keys, systems, model = files
+    if model is None:
+        default()  # where code and model are of two releases, that is told at the start
     reader = Reader(
         Crawlers(),
         shipped(),

@@ -53,7 +53,15 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "a signature written otherwise": (file(signature=SIGNATURE + b"=="), "does not fit"),
     "a signature in other letters": (file(signature="ü".encode() * 43), "does not fit"),
     "no signature": (file(signature=b""), "does not fit"),
-    "key of no name": (file(head=said(key=None)), "by the key None, which is not among"),
+    "key of no name": (file(head=said(key=None)), "a key without a name"),
+    "key of a name that is a list": (file(head=said(key=[KEY.id])), "a key without a name"),
+    "key of a name that writes into the terminal": (
+        file(head=said(key="\x1b[31m" + KEY.id)),
+        "a key without a name",
+    ),
+    "key of a very long name": (file(head=said(key="0" * 100_000)), "a key without a name"),
+    "a first line of nothing but brackets": (file(head=b"[" * 100_000), "no signed model"),
+    "a first line of another kind": (file(head=said(what=[])), "no signed model"),
 }
 """Files that no key of ours has signed as they are."""
 

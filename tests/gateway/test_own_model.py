@@ -13,7 +13,7 @@ from botguard.model import default
 from botguard.rhythm.summary import VERSION, Rhythm
 from botguard.signed_model import sign
 from gateway import settling
-from gateway.bot_guard import files_of
+from gateway.bot_guard import files_of, guard_of
 from gateway.settings import Settings
 from kernel.clock import ManualClock
 from kernel.errors import Misconfigured
@@ -109,6 +109,23 @@ async def test_without_an_own_model_the_packages_own_weighs(
     """Keys that are named for later change nothing."""
     async with site(store, clock, tmp_path, Settings(bot_model_keys=(KEY.public,))) as (here, _):
         assert here.guard.model() is default()
+
+
+async def test_a_package_whose_model_is_of_another_release_does_not_start(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held by the hash in the code; a model of one's own stands in its place, then nothing of it is read."""
+    monkeypatch.setattr("botguard.model.DEFAULT_SHA256", "0" * 64)
+    monkeypatch.setattr("gateway.bot_guard.default", default.__wrapped__)
+    metrics = Metrics(CollectorRegistry())
+
+    with pytest.raises(Misconfigured, match="its hash names"):
+        guard_of(Settings(), store, b"s" * 32, clock, metrics)
+    path = put(tmp_path / "model", TRUSTING)
+    guard = guard_of(chosen(path), store, b"s" * 32, clock, metrics)
+    assert guard.model().shift == -9.0
+    await guard.close()
+    await store.aclose()
 
 
 def read_at_start(path: Path, *keys: str) -> float:
