@@ -96,7 +96,7 @@ def check_model(args: argparse.Namespace) -> int:
         f"features {head['features']}, {len(model.roots)} trees: {model.card.get('made', 'no word how it was made')}"
     )
     for name, digest in head["data"].items():
-        print(f"made of {name}: sha256 {digest}")
+        print(f"data {name}: sha256 {digest}")
     return 0
 
 

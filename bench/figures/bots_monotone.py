@@ -64,7 +64,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 "wide better in": int((gains["wide"][at] > 0).sum()),
             }
             for at, one in enumerate(CANDIDATES)
-        },
+        }
+        | {f"{name}, by group judged": by_group(each.mean(axis=0)) for name, each in gains.items()},
     )
 
 
@@ -77,6 +78,16 @@ def inner(rows: Rows, candidate: Candidate) -> list[float]:
     ]
     say(f"{candidate.name}{', bound' if candidate.monotone else ''}: {np.mean(found):.4f}")
     return found
+
+
+def by_group(gains: np.ndarray) -> dict[str, float]:
+    """Return the mean gain of the inner folds in which a device's people or a family's bots are judged."""
+    judged = [pair for key in outer() for pair in inner_pairs(key)]
+    return {
+        group: round(float(gains[[group in pair for pair in judged]].mean()), 4)
+        for group in (*DEVICES, *FAMILIES)
+        if any(group in pair for pair in judged)
+    }
 
 
 def outer() -> list[Key]:

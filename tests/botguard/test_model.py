@@ -1,6 +1,7 @@
 """Model: the plain numbers score as scikit-learn does, and only a file that is known is read."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from math import inf, nan
 
@@ -11,10 +12,13 @@ from botguard import model
 from botguard.features import NAMES
 from botguard.model import DEFAULT_SHA256, MOST_LOGIT, Model, chance, default, pinned
 from botguard.training.fitting import Candidate, Fitted, fit, written
+from botguard.training.folds import CANDIDATES
 from botguard.training.rows import MADE, RECORDED, Rows
 from kernel.errors import Misconfigured
 
 SMALL = Candidate("small", ("grid", "step"))
+AGAINST = "same"
+"""A feature: steps that repeat."""
 SOUND = {
     "format": 1, "features": 1, "names": list(NAMES), "begin": 0.0, "slope": 1.0, "shift": 0.0, "card": {},
     "trees": [[[0, inf, 1, 2, 1], [0.5], [-0.5]]],
@@ -178,6 +182,29 @@ def test_the_shipped_model_tells_what_it_is_worth() -> None:
     assert {"data", "protocol", "results", "failures", "seed", "features"} <= set(card)
     assert card["results"]["auc"]["low"] < card["results"]["auc"]["value"] < card["results"]["auc"]["high"]
     assert set(card["results"]["false_positives_at_half"]) == {"fast", "pad", "pc1", "pc2", "tel", "vm"}
+
+
+def falls(candidate: Candidate, rows: Rows) -> float:
+    """Return by how much a model's word falls at most, while one feature of a session grows."""
+    at = NAMES.index(AGAINST)
+    fitted, lowest = fit(rows, candidate, set(), 1), 0.0
+    for row in rows.values[:20]:
+        grown = np.repeat(row[None], 41, axis=0)
+        grown[:, at] = np.linspace(-3, 3, 41)
+        lowest = min(lowest, float(np.diff(fitted.raw(grown)).min()))
+    return -lowest
+
+
+def test_a_feature_that_is_bound_speaks_one_way_only(rows: Rows) -> None:
+    """Where people have more of it in the data: free it speaks for them (the mutant), bound it does not (ADR-0032)."""
+    values = rows.values.copy()
+    values[~rows.is_bot, NAMES.index(AGAINST)] += 1.5
+    told = replace(rows, values=values)
+
+    assert falls(SMALL, told) > 0.1
+    assert falls(replace(SMALL, monotone=((AGAINST, 1),)), told) == 0
+    assert SMALL.ways is None
+    assert all(one.ways is None for one in CANDIDATES)
 
 
 def test_the_same_seed_makes_the_same_model(rows: Rows, fitted: Fitted) -> None:

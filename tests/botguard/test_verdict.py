@@ -163,6 +163,46 @@ def test_more_against_somebody_never_makes_it_milder(evidence: Evidence, sign: S
     assert weigh(replace(evidence, counts=grown))[0] >= before - 1e-12
 
 
+LADDER = (
+    1,
+    rules.BUSY_DEVICE,
+    rules.BUSY_DEVICE + 1,
+    20,
+    rules.BUSY_PREFIX,
+    rules.BUSY_PREFIX + 1,
+    5_000,
+    CROWDED,
+)
+
+
+def climbing(subject: Subject) -> list[float]:
+    """Give the likelihood of a program whose headers are odd, as one of its counts grows."""
+    odd = Evidence(Facts(Who.UNDECLARED, (Sign.HINTS_VERSION,), Network.HOSTING))
+    return [weigh(replace(odd, counts={subject: Count(acts, 0)}))[0] for acts in LADDER]
+
+
+@pytest.mark.parametrize("subject", Subject)
+def test_who_acts_more_often_is_never_more_like_a_person(subject: Subject) -> None:
+    """How often a network, a browser or an identity acts speaks one way only (ADR-0032), and it does speak."""
+    seen = climbing(subject)
+
+    assert seen == sorted(seen)
+    assert seen[0] < seen[-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "subject"),
+    [("DEVICE_STEP", Subject.DEVICE), ("DEVICE_STEP", Subject.IDENTITY), ("PREFIX_STEP", Subject.PREFIX)],
+)
+def test_acts_that_excuse_somebody_would_be_noticed(
+    step: str, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: whoever acts often looks like a person for it."""
+    monkeypatch.setattr(rules, step, -getattr(rules, step))
+
+    assert climbing(subject) != sorted(climbing(subject))
+
+
 # What people are promised ------------------------------------------------------------------------------
 
 

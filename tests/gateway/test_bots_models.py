@@ -57,7 +57,7 @@ def test_from_a_key_to_a_model_that_a_gate_takes(
         f"{tmp_path / 'rhythm.signed'}: signed by the key {ModelKey(secret).id}; sha256 {digest}"
     ]
     assert checked[1][0] == signed[1][0]
-    assert any(line.startswith("made of DELBOT circles (MIT): sha256 ") for line in checked[1])
+    assert any(line.startswith("data DELBOT circles (MIT): sha256 ") for line in checked[1])
     assert secret not in repr((made, signed, checked))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key.json", "rhythm.json", "rhythm.signed"]
 
