@@ -9,17 +9,18 @@ Not here: sessions (``extra_routes``), the page for people (``control``), what a
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp
 
 from dashboards.access import Attempts, digest_of, same_token
+from dashboards.openapi import document as description
 from dashboards.ports import Deps
 from dashboards.rights import Person, Role, demand
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
@@ -51,6 +52,15 @@ def resource(path: str, **endpoints: Endpoint) -> Route:
     return Route(path, endpoint, methods=list(endpoints))
 
 
+class Whole(Route):
+    """A route that answers for its address, whatever the method: 405, and not what stands after it for ``/api``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take the address by its path alone; the route refuses other methods by itself."""
+        match, child = super().matches(scope)
+        return Match.FULL if match is Match.PARTIAL else match, child
+
+
 class BearerGuard:
     """Lets through who shows the operator token, or another that may do this."""
 
@@ -60,6 +70,8 @@ class BearerGuard:
         self._tokens = [digest_of(token) for token in (deps.operator_token, *others) if token]
         self._attempts = Attempts(API_FREE_FAILURES)
         self._deps = deps
+        self.routes: Sequence[BaseRoute] = getattr(app, "routes", ())
+        """What stands behind the guard, for whoever walks over the routes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 without the token, 429 after too many wrong ones."""
@@ -97,6 +109,7 @@ class OperatorApi:
         """Return the guarded application."""
         one, sales, sale = "/rooms/{room}", "/rooms/{room}/sales", "/rooms/{room}/sales/{sale}"
         routes = [
+            resource("/openapi.json", GET=self.describe),
             resource("/rooms", GET=self.list_rooms, POST=self.make_room),
             resource(
                 one, GET=self.get_room, PUT=self.put_room, PATCH=self.patch_room, DELETE=self.delete_room
@@ -111,6 +124,10 @@ class OperatorApi:
             resource(f"{sale}/details", GET=self.sale_details),
         ]
         return BearerGuard(Router(routes), self._deps)
+
+    async def describe(self, _request: Request) -> Response:
+        """GET /openapi.json: what there is, for programs."""
+        return _json(description())
 
     # ------------------------------------------------------------------------------- rooms
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
 
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, steered_room
+from dashboards.operator_api import JSON_TYPES, BearerGuard, Whole, actor_of, read_document, steered_room
 from dashboards.ports import Deps, LetGo
 from kernel.errors import Refused
 
@@ -43,4 +43,4 @@ def release_route(deps: Deps, let_go: LetGo) -> Route:
         body = {"room": room.name, "run": run, "number": arrived - 1, "arrived": arrived}
         return Response(orjson.dumps(body), 200, {"cache-control": "no-store"}, "application/json")
 
-    return Route("/api/rooms/{room}/release", BearerGuard(request_response(release), deps), methods=["POST"])
+    return Whole("/api/rooms/{room}/release", BearerGuard(request_response(release), deps), methods=["POST"])

@@ -16,12 +16,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
 
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, steered_room
+from dashboards.operator_api import JSON_TYPES, BearerGuard, Whole, actor_of, read_document, steered_room
 from dashboards.ports import Deps
 from kernel.errors import Refused
 from waitroom.configure import Stale
 
 FIELDS = {"state": "stock_state", "left": "stock_left"}
+
+
+def _is_known(known: object, value: object) -> bool:
+    """Tell whether a value is what is known already; to Python ``false`` is 0, to a reader of stock it is a fault."""
+    return known == value and not isinstance(value, bool | float)
 
 
 def stock_route(deps: Deps) -> Route:
@@ -34,7 +39,7 @@ def stock_route(deps: Deps) -> Route:
         if unknown or not given:
             raise Refused("stock-malformed", "Give state, left, or both.", 422, unknown=unknown)
         patch: dict[str, Any] = {FIELDS[name]: value for name, value in given.items()}
-        if any(getattr(room, name) != value for name, value in patch.items()):
+        if any(not _is_known(getattr(room, name), value) for name, value in patch.items()):
             result = await deps.configurations.patch(room.name, patch, None, actor_of(request))
             if isinstance(result, Stale):
                 raise Refused("room-unknown", "This room has been removed meanwhile.", 404)
@@ -43,4 +48,4 @@ def stock_route(deps: Deps) -> Route:
         return Response(orjson.dumps(body), 200, {"cache-control": "no-store"}, "application/json")
 
     guarded = BearerGuard(request_response(report), deps, deps.backend_token)
-    return Route("/api/rooms/{room}/stock", guarded, methods=["POST"])
+    return Whole("/api/rooms/{room}/stock", guarded, methods=["POST"])

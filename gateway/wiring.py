@@ -24,6 +24,7 @@ from admission.web import DoorWeb, SessionsWeb
 from botguard.challenges.metrics import Metrics as ChallengeMetrics
 from botguard.metrics import Metrics as GuardMetrics
 from dashboards.app import create_app
+from dashboards.operator_api import Whole
 from dashboards.ports import Deps
 from gateway.adapters import (
     GateAdmissions,
@@ -362,7 +363,7 @@ def session_route(sessions: SessionsWeb) -> Route:
     async def act(request: Request) -> None:
         del request
 
-    route = Route("/api/rooms/{room}/sessions/{sid}/{act}", act, methods=["POST"])
+    route = Whole("/api/rooms/{room}/sessions/{sid}/{act}", act, methods=["POST"])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         params = scope["path_params"]

@@ -5,6 +5,9 @@ rest of the sentence that begins with the field's name ("must be …, not …").
 readers and gathers **all** faults, because an operator who corrects ten mistakes one start at a time
 has been insulted nine times.
 
+What a reader takes is also written as JSON Schema (``schema_of``), for programs that read the API's description. A
+schema says as much as JSON Schema can; the reader has the last word.
+
 Not here: which fields a room has (``rooms``), faults between fields (``rooms``).
 """
 
@@ -35,6 +38,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS_MAX = (datetime(9900, 1, 1, tzinfo=UTC) - _EPOCH).days
 _SHOWN_CHARS = 60
 
+_SCHEMAS: dict[Reader, Mapping[str, Any]] = {}
+
+
+def described(reader: Reader, **schema: Any) -> Reader:
+    """Keep what a reader takes as JSON Schema, and return the reader."""
+    _SCHEMAS[reader] = schema
+    return reader
+
+
+def schema_of(reader: Reader) -> dict[str, Any]:
+    """Return what a reader takes as JSON Schema (2020-12). Raises ``KeyError`` for one that was not ``described``."""
+    return dict(_SCHEMAS[reader])
+
 
 def shown(value: object) -> str:
     """Write a value as people typed it, cut where it is long."""
@@ -58,7 +74,7 @@ def whole(minimum: int, maximum: int = COUNT_MAX) -> Reader:
             raise refuse(f"a whole number from {minimum} to {maximum}", value)
         return value
 
-    return read_whole
+    return described(read_whole, type="integer", minimum=minimum, maximum=maximum)
 
 
 def ratio(minimum: float, maximum: float) -> Reader:
@@ -69,7 +85,7 @@ def ratio(minimum: float, maximum: float) -> Reader:
             raise refuse(f"a number from {minimum:g} to {maximum:g}", value)
         return float(value)
 
-    return read_ratio
+    return described(read_ratio, type="number", minimum=minimum, maximum=maximum)
 
 
 def flag(value: object) -> bool:
@@ -91,7 +107,7 @@ def text(maximum: int, *, lines: bool = False) -> Reader:
             raise refuse("a text without control characters", value)
         return value
 
-    return read_text
+    return described(read_text, type="string", maxLength=maximum)
 
 
 def one_of(*choices: Any) -> Reader:
@@ -105,12 +121,17 @@ def one_of(*choices: Any) -> Reader:
                     return choice
         raise refuse(f"one of {', '.join(str(choice) for choice in choices)}", value)
 
-    return read_choice
+    words = [str(choice) if kind is str else choice for choice in choices]
+    return described(read_choice, type="string" if kind is str else "integer", enum=words)
 
 
 def optional(reader: Reader) -> Reader:
     """Let null through, which means: none, or inherit."""
-    return lambda value: None if value is None else reader(value)
+
+    def read_optional(value: object) -> Any:
+        return None if value is None else reader(value)
+
+    return described(read_optional, anyOf=[schema_of(reader), {"type": "null"}])
 
 
 def many(reader: Reader, maximum: int) -> Reader:
@@ -123,7 +144,7 @@ def many(reader: Reader, maximum: int) -> Reader:
             raise ValueError(f"must have at most {maximum} entries, not {len(value)}")
         return tuple(reader(item) for item in value)
 
-    return read_many
+    return described(read_many, type="array", items=schema_of(reader), maxItems=maximum)
 
 
 def name(value: object) -> str:
@@ -266,6 +287,20 @@ def moment_text(at_ms: int) -> str:
     seconds, ms = divmod(at_ms, 1000)
     text_s = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text_s}.{ms:03d}Z" if ms else f"{text_s}Z"
+
+
+described(flag, type="boolean")
+described(name, type="string", pattern=f"^{NAME.pattern}$")
+described(host, type="string", minLength=1, maxLength=254)
+described(host_and_port, type="string", minLength=1, maxLength=260)
+described(path, type="string", pattern="^/", maxLength=1024)
+described(url, type="string", pattern="^[Hh][Tt][Tt][Pp][Ss]?://")
+described(way, type="string", pattern="^(https://|/)", maxLength=308)
+described(cookie_suffix, type="string", pattern=f"^{_SUFFIX.pattern}$")
+described(language, type="string", pattern=f"^{_LANGUAGE.pattern}$")
+described(frame_ancestor, type="string", minLength=1, maxLength=280)
+described(page, type="string", maxLength=PAGE_MAX_BYTES)
+described(moment, type="string", format="date-time")
 
 
 def read(

@@ -12,7 +12,7 @@ from typing import Any
 from kernel.errors import Misconfigured
 from waitroom import field_readers as reads
 from waitroom.canned import read_message
-from waitroom.theme import Theme, read_theme
+from waitroom.theme import LIGHT, Theme, read_theme
 
 
 class Method(StrEnum):
@@ -135,7 +135,13 @@ def _table(table: Mapping[str, reads.Reader], kind: Callable[..., Any]) -> reads
             raise ValueError("is wrong: " + "; ".join(faults))
         return kind(**values)
 
-    return read_table
+    return reads.described(
+        read_table,
+        type="object",
+        properties={name: reads.schema_of(reader) for name, reader in table.items()},
+        required=list(table) if kind is Route else [],
+        additionalProperties=False,
+    )
 
 
 def _theme(value: object) -> Theme:
@@ -144,6 +150,25 @@ def _theme(value: object) -> Theme:
     except Misconfigured as error:
         raise ValueError("; ".join(fault.removeprefix("theme ") for fault in error.faults)) from error
 
+
+_COLOURS = {
+    "type": "object",
+    "properties": {name: {"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"} for name in LIGHT},
+    "additionalProperties": False,
+}
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 400}}
+reads.described(
+    _theme,
+    type="object",
+    properties={
+        "colours": _COLOURS,
+        "dark": _COLOURS,
+        "logo": {"type": "string"},
+        "picture": {"type": "string"},
+        "texts": {"type": "object", "additionalProperties": _TEXTS},
+    },
+    additionalProperties=False,
+)
 
 OVERRIDES: dict[str, reads.Reader] = {
     "total_active_users": reads.whole(1),

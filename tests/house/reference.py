@@ -1,4 +1,4 @@
-"""Reference: the pages of docs/ that list what the code has: settings, rooms, metrics, errors, access for everybody.
+"""Reference: the files of docs/ that list what the code has: settings, rooms, metrics, errors, the API, and more.
 
 ``make docs`` writes them; ``test_reference.py`` fails when one of them differs from the code. Nothing is listed by
 hand here: names, types, limits and defaults are the code's, only words that no code has stand in ``codes``,
@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from checkout.orders.order import Goal
+from dashboards.openapi import document
 from gateway.settings import Settings
 from kernel.settings import describe
 from tests.house import wcag
@@ -358,6 +359,11 @@ def accessibility_page() -> str:
     )
 
 
+def openapi_file() -> str:
+    """Write docs/openapi.json: what ``GET /api/openapi.json`` answers, for people to read and to compare."""
+    return json.dumps(document(), indent=1) + "\n"
+
+
 PAGES = {
     "docs/settings.md": settings_page,
     "docs/rooms.md": rooms_page,
@@ -365,11 +371,14 @@ PAGES = {
     "docs/errors.md": errors_page,
     "docs/order-states.md": order_states_page,
     "docs/accessibility.md": accessibility_page,
+    "docs/openapi.json": openapi_file,
 }
 
 
 def text_of(name: str) -> str:
     """Return a page as it is written, its paragraphs in lines of the usual width."""
+    if name.endswith(".json"):
+        return PAGES[name]()
     return "\n".join(
         row
         if row.startswith("|")

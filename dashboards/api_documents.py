@@ -1,0 +1,177 @@
+"""API documents: what goes in and out below ``/api``, as JSON Schema, drawn from the tables of a room's fields.
+
+A room and a sale are never listed by hand here: a setting that ``waitroom.room_fields`` gets is in the schema at once.
+A schema says as much as JSON Schema can; rules between fields (sales that overlap, shares that make 1) are told by the
+answer 422. Not here: which address takes which document (``api_table``).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from waitroom.field_readers import Reader, schema_of
+from waitroom.room_fields import OVERRIDES, ROOM_FIELDS, SALE_FIELDS, StockState
+from waitroom.rooms import SALES_MAX
+from waitroom.schedule import Phase
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+STATUS_WORDS = ("queueing", "not_queueing", "event_prequeueing", "suspended")
+
+
+def plain(properties: Mapping[str, Schema], required: Iterable[str] | None = None, **more: Any) -> Schema:
+    """Write an object that has nothing beside its properties; all are `required` where that is None."""
+    needed = sorted(properties if required is None else required)
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": needed,
+        "additionalProperties": False,
+    } | more
+
+
+def listed(items: Schema, **more: Any) -> Schema:
+    """Write a list."""
+    return {"type": "array", "items": items} | more
+
+
+def reference(name: str) -> Schema:
+    """Point at one of ``DOCUMENTS``."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """Let null stand in a schema's place."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _fields(table: Mapping[str, Reader]) -> dict[str, Schema]:
+    return {name: schema_of(reader) for name, reader in table.items()}
+
+
+def _patch(schema: Schema) -> Schema:
+    """Write a merge patch of a field (RFC 7396): null brings the default back, of a table also of one value."""
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+        inner = {name: _patch(part) for name, part in schema["properties"].items()}
+        schema = {**schema, "properties": inner, "required": []}
+    return schema if "anyOf" in schema else nullable(schema)
+
+
+_VERSION: Schema = {"description": "Passed over: what is changed is named in If-Match."}
+_TIMES = ("event_start_time", "event_end_time")
+
+
+def _asked(fields: Mapping[str, Schema], required: Iterable[str]) -> Schema:
+    return plain({**fields, "version": _VERSION}, required)
+
+
+def _documents() -> dict[str, Schema]:
+    sale, room = _fields(SALE_FIELDS), _fields(ROOM_FIELDS)
+    sales_in, sales_out = reference("NewSale"), reference("Sale")
+    asked = {**room, "sales": listed(sales_in, maxItems=SALES_MAX)}
+    inherited = dict(sale)
+    for name, reader in OVERRIDES.items():
+        inherited[name] = schema_of(reader if name != "custom_page_html" else SALE_FIELDS[name])
+    inherited["prequeue_start_time"] = sale["event_start_time"]
+    patch = {name: _patch(schema) for name, schema in asked.items()}
+    return {
+        "NewRoom": _asked(asked, ("name", "origin")),
+        "RoomDocument": _asked(asked, ("origin",)),
+        "RoomPatch": _asked(patch, ()),
+        "Room": plain(
+            {
+                "version": {"type": "integer", "minimum": 1},
+                **room,
+                "sales": listed(sales_out, maxItems=SALES_MAX),
+            }
+        ),
+        "Rooms": plain({"rooms": listed(reference("Room"))}),
+        "NewSale": plain(sale, ("name", *_TIMES)),
+        "AddedSale": _asked(sale, ("name", *_TIMES)),
+        "SaleDocument": _asked(sale, _TIMES),
+        "SalePatch": _asked({name: _patch(schema) for name, schema in sale.items()}, ()),
+        "Sale": plain(sale),
+        "Sales": plain({"sales": listed(sales_out)}),
+        "SaleDetails": plain(inherited),
+        "RoomStatus": {
+            "type": "object",
+            "description": "What is counted further stands beside these members.",
+            "properties": {
+                "status": {"type": "string", "enum": list(STATUS_WORDS)},
+                "event_id": TEXT,
+                "estimated_queued_users": COUNT,
+                "estimated_total_active_users": COUNT,
+                "max_estimated_time_minutes": COUNT,
+                "phase": {"type": "string", "enum": [str(phase) for phase in Phase]},
+                "paused": {"type": "boolean"},
+                "bypass": {"type": "boolean"},
+                "version": {"type": "integer", "minimum": 1},
+            },
+            "required": ["status", "phase", "paused", "bypass", "version"],
+        },
+        "Changes": plain(
+            {
+                "changes": listed(
+                    plain(
+                        {
+                            "version": {"type": "integer", "minimum": 1},
+                            "at_ms": COUNT,
+                            "who": TEXT,
+                            "why": TEXT,
+                            "what": listed(listed(TEXT, minItems=3, maxItems=3)),
+                        }
+                    )
+                )
+            }
+        ),
+        "Stock": plain(
+            {
+                "state": nullable({"type": "string", "enum": [str(state) for state in StockState]}),
+                "left": schema_of(ROOM_FIELDS["stock_left"]),
+            },
+            (),
+            minProperties=1,
+        ),
+        "StockKnown": plain(
+            {
+                "state": nullable({"type": "string", "enum": [str(state) for state in StockState]}),
+                "left": schema_of(ROOM_FIELDS["stock_left"]),
+            }
+        ),
+        "Release": plain({"arrived": {"type": "integer", "minimum": 1, "maximum": 1 << 40}}),
+        "Released": plain(
+            {"room": TEXT, "run": TEXT, "number": COUNT, "arrived": {"type": "integer", "minimum": 1}}
+        ),
+        "SessionOutcome": {
+            "type": "object",
+            "properties": {
+                "outcome": {"type": "string", "enum": ["ended", "already-ended", "renewed"]},
+                "sid": TEXT,
+                "until_ms": nullable(COUNT),
+                "expires_ms": COUNT,
+                "admission": TEXT,
+            },
+            "required": ["outcome", "sid"],
+            "additionalProperties": False,
+        },
+        "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457. `code` never changes its meaning; `detail` is for people.",
+            "properties": {
+                "type": {"type": "string", "format": "uri"},
+                "title": TEXT,
+                "status": {"type": "integer"},
+                "detail": TEXT,
+                "code": TEXT,
+                "retry_after_s": {"type": "integer", "minimum": 0},
+                "faults": listed(TEXT),
+                "current": reference("Room"),
+            },
+            "required": ["type", "title", "status", "detail", "code"],
+        },
+    }
+
+
+DOCUMENTS: Mapping[str, Schema] = _documents()
