@@ -17,6 +17,7 @@ from kernel.errors import Misconfigured
 if TYPE_CHECKING:
     from admission.es256 import PublicKey
     from waitroom.journal import Head
+    from waitroom.rooms import Room
 
 
 def add_checks(parser: argparse.ArgumentParser) -> None:
@@ -111,16 +112,24 @@ def check_open_paths(args: argparse.Namespace) -> int:
 
 def check_rooms(args: argparse.Namespace) -> int:
     """Check a file with rooms; Misconfigured tells every fault."""
+    for room in rooms_in(args.file)[1]:
+        places = " ".join(f"{route.host}{route.path}" for route in room.routes)
+        print(f"{room.name}: {places} -> {room.origin}, {len(room.sales)} dated sales")
+    return 0
+
+
+def rooms_in(file: Path) -> "tuple[str, list[Room]]":
+    """Read a file with rooms: its text, and what it says. Raises ``Misconfigured`` with every fault."""
     from waitroom.rooms import page_faults
     from waitroom.rooms_toml import parse_toml
     from waitroom.view import custom_page_faults, theme_faults
 
     try:
-        text = args.file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise Misconfigured([f"The file {args.file} cannot be read: {error.strerror}."]) from error
+        raise Misconfigured([f"The file {file} cannot be read: {error.strerror}."]) from error
     except UnicodeDecodeError as error:
-        raise Misconfigured([f"The file {args.file} is not UTF-8 text."]) from error
+        raise Misconfigured([f"The file {file} is not UTF-8 text."]) from error
     rooms = parse_toml(text)
     faults = [
         fault
@@ -129,10 +138,7 @@ def check_rooms(args: argparse.Namespace) -> int:
     ]
     if faults:
         raise Misconfigured(faults)
-    for room in rooms:
-        places = " ".join(f"{route.host}{route.path}" for route in room.routes)
-        print(f"{room.name}: {places} -> {room.origin}, {len(room.sales)} dated sales")
-    return 0
+    return text, rooms
 
 
 def check_journal(args: argparse.Namespace) -> int:

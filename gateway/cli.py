@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.apply_command import add_apply
 from gateway.bots_command import add_bots
 from gateway.checking import add_checks, add_keys
 from gateway.codes_command import add_codes
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     given = list(sys.argv[1:] if words is None else words)
-    args = build_parser(crowd="crowd" in given).parse_args(given)
+    wrong = NO if given[:1] == ["plan"] else WRONG  # 2 is the plan's word for: there is something to do
+    try:
+        args = build_parser(crowd="crowd" in given).parse_args(given)
+    except SystemExit as end:
+        raise SystemExit(wrong if end.code == WRONG else end.code) from None
     if args.parent is not None:
         from gateway.orphan import die_with
 
@@ -35,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except Misconfigured as error:
         for fault in error.faults:
             print(f"waitroom: {fault}", file=sys.stderr)
-        return WRONG
+        return wrong
     except (Unavailable, Refused) as error:
         print(f"waitroom: {error.public}", file=sys.stderr)
         return NO
@@ -53,7 +58,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(
             f"waitroom: this needs the package {error.name}: pip install 'waitroom[{extra}]'", file=sys.stderr
         )
-        return WRONG
+        return wrong
     except KeyboardInterrupt:
         return 130
     return status
@@ -83,6 +88,8 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     add_shop(commands.add_parser("shop", help="run the shop alone, or check what it has sold"))
 
     add_checks(commands.add_parser("check", help="check settings, rooms, the journal or an admission token"))
+
+    add_apply(commands)
 
     add_keys(commands.add_parser("keys", help="list or rotate the signing keys"))
 

@@ -80,16 +80,24 @@ def difference(before: Room | None, after: Room | None) -> list[list[str]]:
     """List ``[field, old, new]`` for each setting that changed, in words short enough to show."""
     if before is None or after is None:
         return [["room", "–" if before is None else "there", "–" if after is None else "there"]]
-    return _differences("", _flat(to_dict(before)), _flat(to_dict(after)))
+    return [
+        [field, shortened(was), shortened(now)]
+        for field, was, now in differences(to_dict(before), to_dict(after))
+    ]
 
 
-def _flat(document: dict[str, Any]) -> dict[str, Any]:
-    sales = {f"sales.{sale['name']}": sale for sale in document.pop("sales")}
-    return document | sales
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """List (field, old, new) for each value that differs between two documents; sales are told by their names."""
+    return _differences("", _flat(old), _flat(new))
 
 
-def _differences(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[list[str]]:
-    found: list[list[str]] = []
+def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
+    sales = {f"sales.{sale['name']}": sale for sale in document.get("sales") or ()}
+    return {name: value for name, value in document.items() if name != "sales"} | sales
+
+
+def _differences(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*old, *new)):
         was, now = old.get(name), new.get(name)
         if was == now:
@@ -97,11 +105,12 @@ def _differences(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             found += _differences(f"{where}{name}.", was, now)
         else:
-            found.append([f"{where}{name}", _short(was), _short(now)])
+            found.append((f"{where}{name}", was, now))
     return found
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """Write a value in words short enough to show."""
     if value is None:
         return "–"
     if isinstance(value, Mapping):

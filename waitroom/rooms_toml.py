@@ -47,6 +47,11 @@ def parse_toml(text: str, beside: Collection[str] = ()) -> list[Room]:
     return rooms
 
 
+def named_in(text: str) -> dict[str, frozenset[str]]:
+    """Return which settings a TOML text names, by room; the text is one that ``parse_toml`` takes."""
+    return {name: frozenset(table) for name, table in tomllib.loads(text).get(_TABLE, {}).items()}
+
+
 def _room(name: str, table: object, faults: list[str]) -> Room | None:
     where = f"{_TABLE}.{name}"
     if not NAME.fullmatch(name):
