@@ -74,7 +74,9 @@ def add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     plan = commands.add_parser(
         "plan", help="show what a file with rooms would change on a running installation"
     )
-    apply = commands.add_parser("apply", help="bring the rooms of a file to a running installation")
+    apply = commands.add_parser(
+        "apply", allow_abbrev=False, help="bring the rooms of a file to a running installation"
+    )
     for one in (plan, apply):
         one.add_argument("file", type=Path, help="TOML file with rooms")
         one.add_argument("--prune", action="store_true", help="remove the rooms that the file does not have")
@@ -82,7 +84,9 @@ def add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     apply.add_argument("--yes", action="store_true", help="do not ask whether to go on")
     apply.add_argument("--who", help="who does it, for the journal (the name of the user)")
     apply.add_argument("--why", help="why, for the journal (the file's name)")
-    export = commands.add_parser("export", help="write the rooms of a running installation as a TOML file")
+    export = commands.add_parser(
+        "export", allow_abbrev=False, help="write the rooms of a running installation as a TOML file"
+    )
     export.add_argument("room", nargs="*", help="these rooms only")
     for one in (plan, apply, export):
         one.add_argument("--url", default=URL, help=f"address of the operator's port ({URL})")

@@ -93,9 +93,9 @@ def _text(value: str) -> str:
 def _lines(value: str) -> str:
     """Write a text of several lines as people do; a quote is escaped where three would end the text."""
     body = "".join(char if char in {"\n", "\t", '"'} else _char(char) for char in value)
-    body = body.replace('"""', '""\\"')
     if body.endswith('"'):
         body = f'{body[:-1]}\\"'
+    body = body.replace('"""', '""\\"')
     return f'"""\n{body}"""'
 
 
