@@ -71,8 +71,9 @@ class Result:
 
 def add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describe the three commands."""
+    # Without abbreviations: `--token SECRET` is a mistake, and not short for --token-file.
     plan = commands.add_parser(
-        "plan", help="show what a file with rooms would change on a running installation"
+        "plan", allow_abbrev=False, help="show what a file with rooms would change on a running installation"
     )
     apply = commands.add_parser(
         "apply", allow_abbrev=False, help="bring the rooms of a file to a running installation"

@@ -37,6 +37,7 @@ from waitroom.rooms import (
     sale_to_dict,
     to_dict,
 )
+from waitroom.rooms_plan import SWITCHES
 from waitroom.schedule import obstacle
 from waitroom.view import custom_page_faults, theme_faults
 
@@ -316,16 +317,9 @@ class Configurations:
                 return Applied.KEPT
             after = room
             if current is not None:
-                after = replace(
-                    room,
-                    paused=room.paused or current.paused,
-                    bypass=room.bypass or current.bypass,
-                    draining=room.draining or current.draining,
-                    message=room.message or current.message,
-                    stock_state=room.stock_state or current.stock_state,
-                    stock_left=current.stock_left if room.stock_left is None else room.stock_left,
-                    moved_to=room.moved_to or current.moved_to,
-                )
+                usual = Room(room.name, "")
+                unsaid = [name for name in SWITCHES if getattr(room, name) == getattr(usual, name)]
+                after = replace(room, **{name: getattr(current, name) for name in unsaid})
             try:
                 result = await self._keep(current, kept, after, actor)
             except Refused as error:

@@ -19,7 +19,7 @@ from waitroom.revision import differences
 from waitroom.rooms import Room, Route, clashes, to_dict
 from waitroom.rooms_export import sparse
 
-SWITCHES = ("paused", "bypass", "message", "stock_state", "stock_left", "moved_to")
+SWITCHES = ("paused", "bypass", "draining", "message", "stock_state", "stock_left", "moved_to")
 """What operators steer a running room with; a file that does not name them leaves them as they are."""
 
 Document = Mapping[str, Any]

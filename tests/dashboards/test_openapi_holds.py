@@ -204,3 +204,17 @@ async def test_another_method_is_refused_where_an_address_has_a_route_of_its_own
             assert (answer.status_code, answer.headers["allow"], answer.json()["code"]) == (
                 405, "POST", "method-not-allowed",
             )  # fmt: skip
+
+
+async def test_the_description_is_served_to_whoever_has_a_token(store: Any, clock: ManualClock) -> None:
+    """As JSON, the same document as the file; to nobody else, and it cannot be changed."""
+    async with program(app_of(store, clock)) as api:
+        answer = await api.get("/api/openapi.json")
+        assert (answer.headers["content-type"], answer.json()) == ("application/json", document())
+        assert (await api.put("/api/openapi.json", json={})).status_code == 405
+        for headers, code in (
+            ({"authorization": ""}, "token-missing"),
+            ({"authorization": "Bearer x"}, "token-invalid"),
+        ):
+            refused = await api.get("/api/openapi.json", headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (401, code)

@@ -86,3 +86,16 @@ async def test_a_room_that_is_not_there_is_told(store: Redis, clock: ManualClock
         answer = await api.post("/api/rooms/nowhere/stock", json={"left": 1})
 
         assert (answer.status_code, answer.json()["code"]) == (404, "room-unknown")
+
+
+async def test_what_is_only_equal_to_what_is_known_is_refused_all_the_same(
+    store: Redis, clock: ManualClock
+) -> None:
+    """To Python ``false`` and 0.0 are 0; here they are faults whatever is known."""
+    async with program(app_of(store, clock)) as api:
+        await api.post("/api/rooms", json=MAIN | {"stock_left": 0})
+        for value in (False, 0.0):
+            answer = await api.post("/api/rooms/main/stock", json={"left": value})
+            assert (answer.status_code, answer.json()["code"]) == (422, "settings-invalid")
+        assert (await api.post("/api/rooms/main/stock", json={"left": 0})).status_code == 200
+        assert (await api.get("/api/rooms/main")).json()["version"] == 1

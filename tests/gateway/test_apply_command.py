@@ -12,6 +12,7 @@ from gateway import apply_command
 from gateway.cli import main
 from gateway.operator_client import Answer, NoAnswer, OperatorClient
 from tests.dashboards.wired import TOKEN, running
+from waitroom import rooms_plan
 
 SALE = """
 [[rooms.main.sales]]
@@ -119,7 +120,7 @@ def test_a_change_shows_old_and_new_and_leaves_the_switches(desk: Desk) -> None:
 
 
 def test_rooms_that_the_file_does_not_have_stay_unless_they_are_pruned(desk: Desk) -> None:
-    """The mutant: whoever prunes without being asked fails here."""
+    """Named as left alone; with --prune they are removed, by their version."""
     desk.run("apply", room("main") + room("old"), "--yes")
 
     status, out, _ = desk.run("plan", room("main"))
@@ -135,6 +136,17 @@ def test_rooms_that_the_file_does_not_have_stay_unless_they_are_pruned(desk: Des
         "remove",
         "done",
     )
+    assert desk.room("old")["code"] == "room-unknown"
+
+
+def test_whoever_prunes_without_being_asked_is_found(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant of the test above: a plan that always prunes takes the other room away."""
+    inner = rooms_plan.planned
+    desk.run("apply", room("main") + room("old"), "--yes")
+    monkeypatch.setattr(rooms_plan, "planned", lambda *given, prune: inner(*given, prune=prune or True))
+
+    assert desk.run("plan", room("main"))[0] == 2
+    assert desk.run("apply", room("main"), "--yes")[0] == 0
     assert desk.room("old")["code"] == "room-unknown"
 
 
