@@ -143,7 +143,7 @@ def run_apply(args: argparse.Namespace) -> int:
         if args.json:
             print(_as_json(steps))
         return 0
-    if not args.yes and input("Do this? Only yes goes on: ").strip().lower() != "yes":
+    if not args.yes and not _confirmed():
         print("Nothing was changed.")
         return NO
     who = args.who if args.who is not None else _user()
@@ -205,8 +205,8 @@ def _do(asker: Asker, step: "Step", headers: Mapping[str, str]) -> Result:
                 answer = asker.ask("PATCH", path, step.body, sent)
             case _:
                 answer = asker.ask("DELETE", path, None, {**headers, "If-Match": f'"{step.version}"'})
-    except NoAnswer as error:
-        return _look(asker, step, str(error))
+    except (NoAnswer, KeyboardInterrupt) as error:
+        return _look(asker, step, str(error) or "Interrupted.")
     if answer.status < 300:
         return Result(step, Outcome.DONE)
     if answer.status >= SERVER_FAULT:
@@ -281,6 +281,13 @@ def _members() -> set[str]:
     from waitroom.room_fields import ROOM_FIELDS
 
     return {*ROOM_FIELDS, "sales", "version"}
+
+
+def _confirmed() -> bool:
+    try:
+        return input("Do this? Only yes goes on: ").strip().lower() == "yes"
+    except EOFError:
+        return False
 
 
 def _user() -> str:

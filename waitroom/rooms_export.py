@@ -56,7 +56,7 @@ def _differing(document: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[st
 
 def _table(path: str, table: Mapping[str, Any], head: str = "[{}]") -> list[str]:
     """Write a table's own values, then the tables in it, then the lists of tables that sales are."""
-    lines = [head.format(path)]
+    lines: list[str] = []
     inner: list[str] = []
     for name, value in table.items():
         if isinstance(value, Mapping):
@@ -67,7 +67,9 @@ def _table(path: str, table: Mapping[str, Any], head: str = "[{}]") -> list[str]
         else:
             written = value if name in _TIMES else _value(value)
             lines.append(f"{_key(name)} = {written}")
-    return lines + inner
+    if inner and not lines:
+        return inner[1:]  # a table of tables needs no head of its own
+    return [head.format(path), *lines, *inner]
 
 
 def _key(name: str) -> str:

@@ -344,6 +344,35 @@ def test_a_lost_answer_is_looked_after(
     assert (desk.room()["drain_s"], desk.room("two")["drain_s"]) == (5, 6)
 
 
+class Interrupted(Lossy):
+    """Somebody presses Ctrl-C while a change is on its way."""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Break off where the answer would be lost."""
+        try:
+            return super().ask(method, path, body, headers)
+        except NoAnswer:
+            raise KeyboardInterrupt from None
+
+
+def test_whoever_breaks_off_is_told_what_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had arrived: done; nothing after it is tried once somebody else changed the room as well."""
+    desk.run("apply", room("main") + room("two"), "--yes")
+    text = room("main", "drain_s = 5") + room("two", "drain_s = 6")
+    faster(desk, monkeypatch, lambda: desk.steer(drain_s=8), Interrupted)
+
+    status, out, _ = desk.run("apply", text, "--yes")
+
+    assert (status, out.splitlines()[-2:]) == (1, ["~ two: not tried", "0 of 2 done."])
+    assert "~ main: NOT KNOWN: Interrupted. Whether it was done is not known; plan again" in out
+
+
 class Failing(Meanwhile):
     """An installation that fails for a moment."""
 
@@ -490,6 +519,12 @@ def test_nothing_is_done_before_somebody_said_yes(desk: Desk, monkeypatch: pytes
     assert "use --yes" in desk.run("apply", room(), "--json")[2]
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+    def gone(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", gone)
+    assert desk.run("apply", room())[0] == 1
     for said, version in (("no", None), ("y", None), ("yes", 1)):
         monkeypatch.setattr("builtins.input", lambda _, said=said: said)
         status, out, _ = desk.run("apply", room())

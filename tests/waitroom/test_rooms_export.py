@@ -176,7 +176,7 @@ def test_the_file_is_what_a_person_would_write() -> None:
         'additional_routes = [{ host = "*", path = "/x" }]\nqueueing_method = "random"\n'
         'custom_page_html = """\n<p>\n</p>"""\nidentity = "code"\n\n'
         "[rooms.main.lane_shares]\nverified = 0.5\nstandard = 0.45\n\n"
-        '[rooms.main.theme]\n\n[rooms.main.theme.texts]\n\n[rooms.main.theme.texts.en]\n"turn.title" = "Now"\n\n'
+        '[rooms.main.theme.texts.en]\n"turn.title" = "Now"\n\n'
         '[[rooms.main.sales]]\nname = "spring"\nevent_start_time = 2027-03-01T10:00:00Z\n'
         "event_end_time = 2027-03-01T16:00:00Z\nprequeue_start_time = 2027-03-01T09:00:00.500Z\n"
         "shuffle_at_event_start = true\n"
