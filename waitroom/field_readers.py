@@ -49,6 +49,9 @@ def described(reader: Reader, **schema: Any) -> Reader:
 
 def schema_of(reader: Reader) -> dict[str, Any]:
     """Return what a reader takes as JSON Schema (2020-12). Raises ``KeyError`` for one that was not ``described``."""
+    if reader not in _SCHEMAS:
+        name = getattr(reader, "__qualname__", reader)
+        raise KeyError(f"the reader {name} needs a line such as described({name}, type='string')")
     return dict(_SCHEMAS[reader])
 
 

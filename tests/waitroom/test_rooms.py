@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.errors import Misconfigured
-from waitroom.room_fields import OVERRIDES, ROOM_FIELDS
+from waitroom import field_readers as reads
+from waitroom.room_fields import OVERRIDES, ROOM_FIELDS, SALE_FIELDS
 from waitroom.rooms import (
     Method,
     Room,
@@ -405,3 +406,15 @@ def test_kept_settings_that_make_no_sense_are_told(text: str) -> None:
     """A broken text in the store is a fault, not a crash."""
     with pytest.raises(Misconfigured):
         read_kept(text)
+
+
+def test_every_setting_says_what_it_takes_and_one_that_does_not_is_named() -> None:
+    """The API's description needs it; whoever adds a reader is told which line is missing."""
+
+    def turbo(value: object) -> object:
+        return value
+
+    for reader in (*ROOM_FIELDS.values(), *SALE_FIELDS.values()):
+        assert {"type", "anyOf"} & reads.schema_of(reader).keys()
+    with pytest.raises(KeyError, match=r"turbo needs a line such as described\("):
+        reads.optional(turbo)
