@@ -243,7 +243,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The provider gave no answer that could be used; nothing is ever taken as passed.",
         "Do the work instead: it is always open.",
     ),
-    "too-many-challenges": (GROUPS[0], "Too many steps of checks from one address within a minute.", SLEEP),
+    "too-many-challenges": (
+        GROUPS[0],
+        "Too many steps of checks within a minute: of one place, of the places of one address, or without a place.",
+        SLEEP,
+    ),
     "room-over": (
         GROUPS[0],
         "The sale is over and its line takes nobody any more.",
