@@ -23,7 +23,7 @@ PLAIN_ODDS = 1.5
 
 REPLAY = "rhythm-replay"
 REPLAY_ODDS = 2.5
-"""Movement that somebody else made before on this day."""
+"""Movement that somebody else made before on this day. How much it is a person's says nothing then: it was one's."""
 
 CODES = frozenset({*(str(one) for one in Plain), REPLAY, "rhythm-grid", "rhythm-step", "rhythm-stroke"})
 """Every code there is, besides ``behaviour`` itself."""
@@ -64,7 +64,8 @@ class Behaviours:
             replayed = False
         if score is None and not broken and not replayed:
             return NOTHING
-        odds = (score or 0.0) + PLAIN_ODDS * len(broken) + REPLAY_ODDS * replayed
+        own = max(0.0, score or 0.0) if replayed else score or 0.0
+        odds = own + PLAIN_ODDS * len(broken) + REPLAY_ODDS * replayed
         codes = [*([REPLAY] if replayed else []), *(str(one) for one in broken)]
         if score is not None and score > 0:
             codes += model.reasons(row)

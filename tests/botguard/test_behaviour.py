@@ -4,20 +4,22 @@ from collections.abc import Sequence
 
 import pytest
 
+from botguard import behaviour
 from botguard import model as models
 from botguard import verdict as rules
 from botguard.behaviour import CODES, NOTHING, REPLAY, Behaviour, Behaviours
+from botguard.features import vector
 from botguard.model import default
 from botguard.request.facts import Facts, Who
 from botguard.request.networks import Network
 from botguard.rhythm.summary import Rhythm
 from botguard.rules import Plain
-from botguard.sketch import SketchesHere
+from botguard.sketch import FEWEST_WORDS, SketchesHere
 from botguard.telling import Told
 from botguard.training.traces import read_delbot
 from botguard.velocity.subjects import Subject
 from botguard.velocity.windows import Count
-from botguard.verdict import LEAST, Evidence, Stage, Verdict, decide, weigh
+from botguard.verdict import LEAST, Evidence, Stage, Thresholds, Verdict, decide, weigh
 from kernel.errors import Unavailable
 from tests.house.tree import ROOT
 
@@ -133,6 +135,33 @@ async def test_a_replay_is_evidence_and_its_first_copy_is_not() -> None:
     assert REPLAY not in first.codes
     assert second.codes[0] == REPLAY
     assert (second.odds or 0) > (first.odds or 0)
+
+
+async def replayed_by_the_most_like_a_person() -> Verdict:
+    """Judge, at the settings as they come, a replay of whom the model takes for a person the most."""
+    everybody = [one for one in recorded(bots=False) if len(one.words) >= FEWEST_WORDS]
+    scored = [(MODEL.score(vector(one.sums)) or 0.0, at) for at, one in enumerate(everybody)]
+    score, at = min(scored)
+    assert score < -behaviour.REPLAY_ODDS / 2
+    sketches = SketchesHere(DAY_MS)
+    await weighed(everybody[at], sketches)
+    second = await weighed(everybody[at], sketches, "main|run|2")
+    evidence = Evidence(Facts(Who.UNDECLARED), behaviour=second.odds)
+    return decide(evidence, Thresholds(), Stage.SETTLE).verdict
+
+
+async def test_a_replay_word_for_word_is_asked_however_much_a_person_the_recorded_one_was() -> None:
+    """The model's word in favour is the recorded person's, and not that of who replays them."""
+    assert await replayed_by_the_most_like_a_person() is Verdict.PROVE
+
+
+async def test_the_mutant_that_credits_a_replay_with_its_person_lets_it_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it was: two and a half against, two for, and nothing followed."""
+    monkeypatch.setattr(behaviour, "max", lambda _, score: score, raising=False)
+
+    assert await replayed_by_the_most_like_a_person() is Verdict.ALLOW
 
 
 async def test_sketches_that_are_away_stop_nobody() -> None:
