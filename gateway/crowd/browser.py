@@ -86,6 +86,7 @@ class Venue:
     sleepers: set["asyncio.Task[Any]"] = field(default_factory=set)
     banks: dict[tuple[str, int], Wire] = field(default_factory=dict)
     rings: dict[tuple[str, int], Any] = field(default_factory=dict)  # what bots of one owner share
+    hears: bool = True  # the room looks at rhythms; elsewhere its page tells none
 
     def wire_for_one(self) -> Asker:
         """Give the wire that one fan speaks over: everybody's, or one of its own."""

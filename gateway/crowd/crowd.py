@@ -17,9 +17,12 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from gateway.crowd.bots.guise import dress
+from gateway.crowd.bots.guise import Guise, dress
 from gateway.crowd.bots.kinds import Kind
+from gateway.crowd.bots.plays import CLEARS
 from gateway.crowd.bots.proving import prove
+from gateway.crowd.bots.rhythms import rhythms
+from gateway.crowd.bots.settling import near
 from gateway.crowd.browser import Asker, Venue, members
 from gateway.crowd.checks import judge
 from gateway.crowd.clock import WallClock
@@ -133,6 +136,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         )
     ]
     _count_off(files)
+    worn = _dressed(plan, files)
     zero = hooks.seconds()
 
     def seconds() -> float:
@@ -152,7 +156,7 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
         venue.observed.wall_ms = hooks.wall_ms()
         if hooks.closing is not None:
             hooks.closing(venue.close)
-        fans = await _Field(venue, watch, hooks).play(files)
+        fans = await _Field(venue, watch, hooks, worn).play(files)
         await _call_roll(fans)
         await _last_look(venue)
         await _read_draw(venue)
@@ -174,7 +178,8 @@ async def run_crowd(plan: Plan, hooks: Hooks | None = None) -> Result:
 class _Field:
     """The crowd while it is there."""
 
-    def __init__(self, venue: Venue, watch: Watch, hooks: Hooks) -> None:
+    def __init__(self, venue: Venue, watch: Watch, hooks: Hooks, worn: Sequence[tuple[Guise, bytes]]) -> None:
+        self._worn = worn
         self._venue = venue
         self._watch = watch
         self._hooks = hooks
@@ -224,14 +229,14 @@ class _Field:
             task.add_done_callback(lambda task, fan=fan: self._gone(task, fan))  # type: ignore[misc]
 
     def _fan(self, file: FanFile) -> Fan:
-        """Make a fan; among bots everybody wears something."""
-        plan = self._venue.plan
-        fan = Fan(self._venue, file, Random(f"{plan.seed}/{file.index}"))
-        if plan.bots:
-            worn = Random(f"{plan.seed}/guise/{file.index}")
-            fan.guise = dress(file.kind, file.nth, file.index, plan.url.rstrip("/"), worn)
+        """Make a fan; among bots everybody wears something, and most tell a rhythm."""
+        fan = Fan(self._venue, file, Random(f"{self._venue.plan.seed}/{file.index}"))
         if file.kind is None:
             fan.prove = prove
+        fan.clears = CLEARS.get(file.kind)
+        if self._worn:
+            fan.guise, fan.rhythm = self._worn[file.index]
+            fan.nears = near if fan.rhythm else None
         return fan
 
     def _gone(self, task: "asyncio.Task[None]", fan: Fan) -> None:
@@ -291,6 +296,18 @@ def _count_off(files: Sequence[FanFile]) -> None:
         if file.kind is not None:
             file.script, file.errand, file.manner = Script.STEADY, None, None
         seen[file.kind] += 1
+
+
+def _dressed(plan: Plan, files: Sequence[FanFile]) -> list[tuple[Guise, bytes]]:
+    """Give everybody among bots what they wear, and what their pages tell; nothing in a crowd without bots."""
+    if not plan.bots:
+        return []
+    origin = plan.url.rstrip("/")
+    worn = [
+        dress(file.kind, file.nth, file.index, origin, Random(f"{plan.seed}/guise/{file.index}"))
+        for file in files
+    ]
+    return [*zip(worn, rhythms(files, worn, plan.seed), strict=True)]
 
 
 async def _call_roll(fans: Sequence[Fan]) -> None:

@@ -26,7 +26,7 @@ from gateway.crowd.browser import (
     both,
     members,
 )
-from gateway.crowd.law import Document, is_called, poll_s
+from gateway.crowd.law import Document, is_called, is_near, poll_s
 from gateway.crowd.observed import FanFile, Joined, Outcome, Placed, Receipt, Route, Told, Turned
 from gateway.crowd.wire import Answer
 
@@ -48,7 +48,20 @@ class Page:
 class Fan(Browser):
     """One person in line."""
 
-    __slots__ = ("expires_s", "has_receipt", "is_closing", "page", "prove", "sid", "ticket", "token")
+    __slots__ = (
+        "clears",
+        "expires_s",
+        "has_receipt",
+        "is_closing",
+        "nears",
+        "page",
+        "prove",
+        "rhythm",
+        "sid",
+        "tellings",
+        "ticket",
+        "token",
+    )
 
     def __init__(self, venue: Venue, file: FanFile, random: Random) -> None:
         """Set off with an empty jar and no page open."""
@@ -61,6 +74,14 @@ class Fan(Browser):
         self.is_closing = False  # the line's end was announced
         self.has_receipt = False
         self.prove: Callable[[Fan], Awaitable[bool]] | None = None  # does the check; None: nobody does it
+        self.clears: Callable[[Fan], Awaitable[bool]] | None = (
+            None  # the same, where one comes before the turn
+        )
+        self.rhythm = b""  # what its page tells of its pointer; b"" for a page that tells nothing
+        self.tellings = 0  # how often it tried to
+        self.nears: Callable[[Fan], Awaitable[None]] | None = (
+            None  # what it does when the turn is almost there
+        )
 
     async def browse(self) -> None:
         """Come by the origin's own address; without an admission the room must answer."""
@@ -164,6 +185,8 @@ class Fan(Browser):
                 if is_called(document, rank, file.lane):
                     file.called_s = self.venue.seconds() if file.called_s is None else file.called_s
                     return
+                if self.nears is not None and is_near(document, rank, file.lane):
+                    await self.nears(self)
                 if self.random.random() < self.plan.view_ratio:
                     await self.view()
                 jitter = self.random.uniform(0.8, 1.2)

@@ -23,6 +23,7 @@ DOMAIN = b"waitroom-status-v1\n"
 MOST_BYTES = 1500
 POLL_LEAST_S = 2.0
 POLL_BLIND_S = 10.0
+NEAR_S = 120.0
 POLL_PARTS = 20  # a fan asks some twenty times an e-fold of its wait
 CROWD_PER_FLOOR_S = 5000  # before the start: so many fans ask a second at most
 _CUT = b',"signature":"'
@@ -175,6 +176,14 @@ class Library:
 def is_called(document: Document, rank: int | None, lane: str) -> bool:
     """True when the document calls this rank in this lane."""
     return rank is not None and rank < document.serving[lane] and document.phase in {"serving", "draining"}
+
+
+def is_near(document: Document, rank: int | None, lane: str) -> bool:
+    """True when the page says that the turn is almost there; where no wait can be told, when nobody is before it."""
+    if rank is None or document.phase not in {"serving", "draining"} or is_called(document, rank, lane):
+        return False
+    wait_s = _wait_s(document, rank, lane, 0.0)
+    return rank <= document.serving[lane] if wait_s is None else wait_s <= NEAR_S
 
 
 def poll_s(document: Document, rank: int | None, lane: str, now_ms: float, jitter: float) -> float:

@@ -62,7 +62,10 @@ class Route(StrEnum):
     TICKET = "ticket"
     CLAIM = "claim"
     LEAVE = "leave"
-    CHECK = "check"  # by which a place leaves the lane suspect
+    CHECK = (
+        "check"  # by which a place leaves the lane suspect, or goes in where one is asked for before the turn
+    )
+    RHYTHM = "rhythm"  # what the page tells of its pointer
     DRAW = "draw"
     RECEIPT = "receipt"
     SHOP = "shop"
@@ -112,6 +115,8 @@ class FanFile:
     nth: int = 0  # among those of its kind
     was_suspect: bool = False  # began in the lane suspect
     put_off: int = 0  # how often a join or a check of it was one too many from its network or browser
+    settled: str = ""  # what the room said to its rhythm: noted, slowed, asked, or the code of a refusal
+    asks: str = ""  # the check that comes before its turn; '' where none does, and after it
     faults: list[str] = field(default_factory=list)
 
     @property

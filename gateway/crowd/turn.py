@@ -21,12 +21,15 @@ from gateway.crowd.wire import Answer
 VERIFY_EVERY = 10
 """One fan in so many verifies the admission with the published keys; that costs as much as several polls."""
 
+CHECKS_MOST = 3
+"""A check that was passed counts once and for good; two tabs may both hear of it."""
+
 _FINISH = re.compile(rb"""(?:href|action)=["']?([^"'\s>]*finish[^"'\s>]*)""")
 
 
 async def claim(fan: Fan, page: Page | None = None) -> Admitted:
     """Take the turn: ask until admitted. Raises Ended when that cannot be."""
-    page = page or fan.page
+    page, cleared = page or fan.page, 0
     while True:
         answer = await fan.insist(Route.CLAIM, *claim_request(fan))
         said = members(answer)
@@ -42,8 +45,21 @@ async def claim(fan: Fan, page: Page | None = None) -> Admitted:
         if outcome == "waiting":
             await fan.venue.sleep(float(said.get("poll_ms") or 2000) / 1000)
             await fan.wait_for_call(page)
+        elif outcome == "check":
+            cleared += 1
+            await _clear(fan, str(said.get("way")), is_again=cleared > CHECKS_MOST)
         else:
             await fan.venue.sleep(float(said.get("retry_after_ms") or 1000) / 1000)
+
+
+async def _clear(fan: Fan, way: str, *, is_again: bool) -> None:
+    """Do the check that comes first. Raises Ended for whom does none, or cannot, or is asked again and again."""
+    fan.file.asks = way
+    if fan.clears is not None and not is_again and await fan.clears(fan):
+        return
+    if fan.file.kind is None:
+        raise Ended(Outcome.FAILED, "a check before the turn could not be passed")
+    raise Ended(Outcome.REFUSED)
 
 
 async def press(fan: Fan) -> bool:

@@ -32,6 +32,11 @@ class Guise:
     has_scripts: bool = True
     hashes_per_s: float = HASHES_PER_S[1]
 
+    @property
+    def is_phone(self) -> bool:
+        """Tell whether fingers move what is moved."""
+        return b"Mobile" in self.head
+
 
 @dataclass(frozen=True, slots=True)
 class _Browser:

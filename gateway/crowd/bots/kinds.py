@@ -33,6 +33,8 @@ class Kind(StrEnum):
     MIMIC = "mimic"
     MIMIC_ONE_NETWORK = "mimic_one_network"
     REPLAY = "replay"
+    MOVER = "mover"
+    ECHO = "echo"
     SOLVER = "solver"
     FARM = "farm"
 
@@ -52,37 +54,49 @@ KINDS: Mapping[Kind, About] = MappingProxyType(
         Kind.LIBRARY: About(
             "a program that says which library it is made with; takes a place, does no check",
             "nothing",
-            0.20,
+            0.15,
         ),
         Kind.MANY_JOIN: About(
             f"{RING} places by one address in a browser's headers; every second one keeps the browser's cookie, "
             "the others throw it away",
             "one address",
-            0.20,
+            0.15,
         ),
         Kind.MIMIC: About(
             "all headers of Chrome, client hints too, a fresh browser and a household's address for each place; "
-            "does no check",
+            "moves no pointer and does no check",
             "an address for each place",
-            0.20,
+            0.15,
         ),
         Kind.MIMIC_ONE_NETWORK: About(
-            "the same, all of them within one network of a cloud", "one rented machine", 0.15
+            "the same, all of them within one network of a cloud", "one rented machine", 0.10
         ),
         Kind.REPLAY: About(
-            "sends what one person's browser once sent: the join byte by byte, the cookies, the solved check; and "
-            "one solution of a check that it made easier itself",
+            "sends what one person's browser once sent: the join byte by byte, the cookies, the rhythm, the solved "
+            "check; and one solution of a check that it made easier itself",
             "one person, once",
             0.10,
         ),
+        Kind.MOVER: About(
+            "a mimic that tells of a pointer which a program moves: straight, along Bézier curves, or with least "
+            "jerk; does no check",
+            "an address for each place",
+            0.10,
+        ),
+        Kind.ECHO: About(
+            "a mimic that tells one person's recorded movement again, word for word or trembling by one or two "
+            "pixels; does no check",
+            "an address for each place; one person, once",
+            0.10,
+        ),
         Kind.SOLVER: About(
-            "a mimic that does the work of the check, at once and in full",
+            "a mover that does the work of the check, at once and in full",
             "seconds of a processor",
             0.10,
             passes=True,
         ),
         Kind.FARM: About(
-            "a mimic whose checks are done by paid people, after a while; one of ten wrongly",
+            "a mover whose checks are done by paid people, after a while; one of ten wrongly",
             f"{FARM_USD * 1000:g} US dollar for 1,000 checks",
             0.05,
             passes=True,

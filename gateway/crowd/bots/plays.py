@@ -1,8 +1,8 @@
 """Plays: what each kind of bot does, told as a short story like those of ``scripts``.
 
 A bot is no browser: it goes to the room's addresses at once and looks at no page. Whatever becomes of it is in order;
-only an answer that was not promised is a fault. One function for each kind, in one table: what a page's rhythm shows
-of a kind joins here.
+only an answer that was not promised is a fault. One function for each kind, in one table; beside it who passes a check
+that comes before the turn, and how. Not here: what a kind tells of its pointer (``rhythms``).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.crowd.bots.kinds import RING, Kind
-from gateway.crowd.bots.proving import WORK, answered, note, passed, prove
+from gateway.crowd.bots.proving import WORK, answered, clear, note, passed, prove, work
 from gateway.crowd.bots.work import solve, written
 from gateway.crowd.browser import Ended, members
 from gateway.crowd.fan import Fan
@@ -183,7 +183,13 @@ PLAYS: Mapping[Kind, Callable[[Fan], Awaitable[Outcome]]] = MappingProxyType(
         Kind.MIMIC: waits,
         Kind.MIMIC_ONE_NETWORK: waits,
         Kind.REPLAY: replays,
+        Kind.MOVER: waits,
+        Kind.ECHO: waits,
         Kind.SOLVER: solves,
         Kind.FARM: farms,
     }
 )
+CLEARS: Mapping[Kind | None, Callable[[Fan], Awaitable[bool]]] = MappingProxyType(
+    {None: clear, Kind.SOLVER: work, Kind.FARM: clear}
+)
+"""Who passes a check that comes before the turn; None are people."""

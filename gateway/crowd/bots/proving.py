@@ -1,9 +1,10 @@
-"""Proving: how a place in the lane suspect passes the room's check, as its page does, and as bots do.
+"""Proving: how a place passes the room's check, as its page does, and as bots do.
 
-A person notices the offer after a moment, opens the page of the check and does what it wants. Work takes as long as the
-device needs; one that is not done after two and a half seconds gives the task back for an easier one, as the page does.
-Where a provider's check is wanted there is no provider here: the crowd brings what the room's stand-in for one takes
-(``Plan.passes``), and works instead where it knows of none.
+It is done to leave the lane suspect, or to go in where a check is asked for before the turn. A person notices the offer
+after a moment, opens the page of the check and does what it wants. Work takes as long as the device needs; one that is
+not done after two and a half seconds gives the task back for an easier one, as the page does. Where a provider's check
+is wanted there is no provider here: the crowd brings what the room's stand-in for one takes (``Plan.passes``), and
+works instead where it knows of none.
 
 Every answer is noted with what it cost. Not here: solving (``work``), who does it (``plays``).
 """
@@ -27,11 +28,13 @@ PATIENCE_S = 2.5
 TRIES = 4
 """Whoever is refused so often leaves it."""
 WORK = "work"
+BESIDE = "prove"
+"""The way of a check that the page does by itself."""
 _WAY = re.compile(rb'data-way="([a-z]+)"')
 
 
 async def prove(fan: Fan) -> bool:
-    """Pass the check as the page does; True when the place has left the lane suspect."""
+    """Pass the check as the page does; True when nothing stands before the place any more."""
     guise = fan.guise
     if fan.file.kind is None:
         if guise is not None and not guise.has_scripts:
@@ -53,15 +56,32 @@ async def passed(fan: Fan, way: str) -> bool:
     for _ in range(TRIES):
         said = await _issued(fan, way, given)
         if said is None:
-            return fan.file.lane != "suspect"
+            return _is_through(fan)
         given = None
         if said.get("way") == WORK:
             given = await _worked(fan, said)
         else:
             await _brought(fan, str(said.get("way")))
-        if fan.file.lane != "suspect":
+        if _is_through(fan):
             return True
     return False
+
+
+async def clear(fan: Fan) -> bool:
+    """Pass the check that comes before the turn, or by which a slowed place climbs.
+
+    Where the room only wants work (`prove`) the device works beside the page, and nobody has to notice anything.
+    """
+    return await (passed(fan, WORK) if fan.file.asks == BESIDE else prove(fan))
+
+
+async def work(fan: Fan) -> bool:
+    """Pass any check by work, which is open in every room."""
+    return await passed(fan, WORK)
+
+
+def _is_through(fan: Fan) -> bool:
+    return fan.file.lane != "suspect" and not fan.file.asks
 
 
 async def _issued(fan: Fan, way: str, given: object) -> dict[str, object] | None:
@@ -131,6 +151,8 @@ def note(fan: Fan, way: str, answer: Answer, *, cpu_s: float = 0.0, usd: float =
     if answer.status == 200 and outcome == "lifted":
         fan.file.lane = str(said["lane"])
         fan.ticket = str(said["ticket"])
+    if answer.status == 200 and outcome in {"lifted", "not-needed"}:
+        fan.file.asks = ""
     fan.notes.checks.append(Checked(fan.file.index, way, outcome, cpu_s, usd))
     return outcome
 

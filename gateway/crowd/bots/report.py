@@ -22,13 +22,24 @@ def share_rows(shown: Shares) -> list[list[str]]:
             "began suspect",
             "climbed",
             "put off",
+            "slowed",
+            "asked",
             "admitted",
             "share",
             "wait",
         ]
     ]
     for one in shown.groups:
-        counts = (one.came, one.placed, one.was_suspect, one.lifted, one.put_off, one.admitted)
+        counts = (
+            one.came,
+            one.placed,
+            one.was_suspect,
+            one.lifted,
+            one.put_off,
+            one.slowed,
+            one.asked,
+            one.admitted,
+        )
         wait = f"{one.wait_s:.0f} s" if one.admitted else ""
         rows.append([named(one.kind), *[f"{count:,}" for count in counts], f"{one.share:.1%}", wait])
     return rows
@@ -56,10 +67,13 @@ def told(shown: Shares) -> str:
         for group in shown.groups
         if group.kind is not None and KINDS[group.kind].passes
     )
+    people = [one for one in shown.groups if one.kind is None]
     policy = f" ({shown.policy})" if shown.policy else ""
     return (
         f"Scripted bots got {shown.scripted:.1%} of {shown.admitted:,} admissions{policy}; "
-        f"those that pass checks: {passing or 'none came'}. {len(shown.blocked):,} people were kept out."
+        f"those that pass checks: {passing or 'none came'}. "
+        f"Of the people {sum(one.slowed for one in people):,} were slowed, {sum(one.asked for one in people):,} asked "
+        f"for a check before the turn, {len(shown.blocked):,} kept out."
     )
 
 

@@ -3,8 +3,8 @@
 Pure arithmetic over the records. Where a sale has so many places, only its first so many admissions count, by the
 room's clock. **A person is blocked** who cannot get in because of what the room thinks of them: refused at the join, a
 genuine ticket refused, never given a place because they were put off until the end, or failed at a check that they
-tried. Who waits longer is not blocked; that is told beside it (``put_off``, ``in_suspect``). Fans who come with forged
-papers (the script ``bad``) are neither people nor scripted bots here.
+tried. Who waits longer is not blocked; that is told beside it (``put_off``, ``in_suspect``, ``slowed``, ``asked``).
+Fans who come with forged papers (the script ``bad``) are neither people nor scripted bots here.
 """
 
 from collections import Counter, defaultdict
@@ -18,6 +18,8 @@ from gateway.crowd.plan import Script
 from gateway.crowd.verdict import Verdict, verdict
 
 LIFTED = "lifted"
+SLOWED, ASKED = "slowed", "asked"
+TOLD = frozenset({"noted", SLOWED, ASKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class Group:
     put_off: int
     """Told at least once to come later, beyond what a line is for."""
     refused: int
+    told: int
+    """Whose page told a rhythm that the room took."""
+    slowed: int
+    """Put into the lane suspect when the turn came near."""
+    asked: int
+    """Asked for a check before the turn."""
+    owing: int
+    """Of those the ones who have not passed it."""
     wait_s: float
     """From the join to the admission, half waited longer."""
     cpu_s: float
@@ -120,6 +130,10 @@ def _group(observed: Observed, kind: Kind | None, admitted: Counter[int], of: in
         share=got / of if of else 0.0,
         put_off=sum(file.put_off > 0 for file in files),
         refused=sum(file.outcome is Outcome.REFUSED and file.script is not Script.BAD for file in files),
+        told=sum(file.settled in TOLD for file in files),
+        slowed=sum(file.settled == SLOWED for file in files),
+        asked=sum(file.settled == ASKED for file in files),
+        owing=sum(bool(file.asks) for file in files),
         wait_s=median(waits) if waits else 0.0,
         cpu_s=sum(check.cpu_s for check in checks),
         usd=sum(check.usd for check in checks),
@@ -145,7 +159,7 @@ def _why(file: FanFile, turned: dict[int, str], checks: Sequence[str]) -> str:
         return file.faults[0] if file.faults else "failed"
     if file.outcome is Outcome.OUTSIDE and file.put_off:
         return f"put off {file.put_off} times, and never got a place"
-    if file.lane == "suspect" and any(one not in {LIFTED, "easier"} for one in checks):
+    if (file.lane == "suspect" or file.asks) and any(one not in {LIFTED, "easier"} for one in checks):
         return f"tried the check and did not pass ({', '.join(checks)})"
     return ""
 
@@ -162,5 +176,16 @@ def judge_bots(observed: Observed) -> list[Verdict]:
             blocked(observed),
             f"{people:,} people among {len(observed.fans):,}",
             seen=people,
-        )
+        ),
+        verdict(
+            "asked-first",
+            "Nobody who was asked for a check before the turn was let in without it.",
+            [
+                f"fan {file.index}, asked to {file.asks}"
+                for file in observed.fans
+                if file.asks and file.admitted_s is not None
+            ],
+            f"{sum(file.settled == ASKED for file in observed.fans):,} were asked",
+            seen=sum(file.settled == ASKED for file in observed.fans),
+        ),
     ]

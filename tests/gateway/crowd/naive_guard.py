@@ -1,17 +1,24 @@
 """A naive guard: the naive room with a check before it, as ``asks = "everybody"`` has it; and ways to guard badly.
 
-Everybody begins in the lane suspect, which moves behind the lane standard. The check is work in ALTCHA's form, easy
-enough for a test, signed, for one place, good for once. Right by default; each ``Gap`` leaves one thing unchecked.
+Everybody begins in the lane suspect, which moves behind the lane standard; or, with ``looks``, nobody does, and rhythms
+are judged by the model and the sketches, as the real room does. The check is work in ALTCHA's form, easy enough for a
+test, signed, for one place, good for once. Right by default; each ``Gap`` leaves one thing unchecked.
 """
 
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any
 
+from botguard.behaviour import Behaviour, Behaviours
+from botguard.model import default
+from botguard.request.facts import Facts, Who
+from botguard.sketch import SketchesHere
+from botguard.telling import read
+from botguard.verdict import Evidence, Stage, Thresholds, Verdict, decide
 from gateway.crowd.bots.work import SLICE
 from tests.gateway.crowd.naive_room import SECRET, NaiveRoom
 
@@ -29,17 +36,32 @@ class Gap(StrEnum):
     REPEATED = "a repeated join gets another number"
     FIREFOX = "browsers that send no hints are refused at the join"
     STRICT = "what Firefox has solved never counts"
+    UNASKED = "who was asked for a check before the turn is let in without it"
+    FORGETS = "a movement that is told again is not known"
+    SLOWS = "whoever tells a rhythm is slowed"
+    HARSH = "people who do the check that they are asked for are not let in either"
 
 
 class NaiveGuard(NaiveRoom):
     """A room that asks everybody for a check."""
 
     def __init__(
-        self, now_s: Callable[[], float], *, per_minute: int = 1200, way: str = "work", gap: Gap | None = None
+        self,
+        now_s: Callable[[], float],
+        *,
+        per_minute: int = 1200,
+        way: str = "work",
+        gap: Gap | None = None,
+        looks: Thresholds | None = None,
+        asks: str = "prove",
     ) -> None:
         super().__init__(now_s, per_minute=per_minute)
         self.gap = gap
         self.way = way
+        self.looks, self.asks = looks, asks
+        self.asked: set[int] = set()
+        self.told: dict[int, Behaviour] = {}
+        self.behaviours = Behaviours(default(), SketchesHere(86_400_000), lambda _: None)
         self.climbed: set[int] = set()
         self.spent: set[str] = set()
         self.devices: list[str] = []
@@ -52,6 +74,10 @@ class NaiveGuard(NaiveRoom):
             return 200, [], f'<html data-way="{self.way}">'.encode()
         if act in {"challenge", "challenge/answer"}:
             return self._check(act, headers, json.loads(body))
+        if act == "rhythm":
+            return self._tell(_ticket(headers), json.loads(body))
+        if act == "claim" and self._holder(headers) in self.asked and self.gap is not Gap.UNASKED:
+            return 202, [("retry-after", "1")], json.dumps({"outcome": "check", "way": self.asks}).encode()
         if act == "join":
             return self._guarded(headers, super().handle(method, path, head, body))
         return super().handle(method, path, head, body)
@@ -63,16 +89,14 @@ class NaiveGuard(NaiveRoom):
         place = json.loads(said)
         if self.gap is Gap.REPEATED:
             place["number"] += 1000 + len(self.devices)
-        if place["number"] not in self.climbed:
+        if place["number"] not in self.climbed and self.looks is None:
             place["lane"] = "suspect"
         self.devices.append(headers.get(b"cookie", b"").decode())
         device = f"waitroom-device=d{len(self.devices)}; Path=/; HttpOnly"
         return status, [*told, ("set-cookie", device)], json.dumps(place).encode()
 
     def _check(self, act: str, headers: dict[bytes, bytes], wish: dict[str, Any]) -> Reply:
-        ticket = (
-            headers.get(b"cookie", b"").partition(b"waitroom-ticket-main=")[2].partition(b";")[0].decode()
-        )
+        ticket = _ticket(headers)
         number = self._number_of(ticket)
         if number is None:
             return 403, [], b'{"code":"ticket-invalid"}'
@@ -88,6 +112,8 @@ class NaiveGuard(NaiveRoom):
         if code:
             return 403, [], json.dumps({"code": f"challenge-{code}"}).encode()
         self.climbed.add(number)
+        if self.gap is not Gap.HARSH:
+            self.asked.discard(number)
         lifted = {
             "outcome": "lifted",
             "ticket": ticket,
@@ -96,6 +122,26 @@ class NaiveGuard(NaiveRoom):
             "lane": "standard",
         }
         return 200, [], json.dumps(lifted).encode()
+
+    def _holder(self, headers: dict[bytes, bytes]) -> int | None:
+        return self._number_of(_ticket(headers))
+
+    def _tell(self, ticket: str, given: dict[str, object]) -> Reply:
+        """Judge a rhythm: nothing else speaks for or against anybody here."""
+        number = self._number_of(ticket)
+        if number is None or self.looks is None:
+            return 200, [], b'{"outcome":"noted"}'
+        session = "main" if self.gap is Gap.FORGETS else f"main|{self.line.run}|{number}"
+        found = self.told[number] = _now(self.behaviours.weigh(session, read(given), 0))
+        verdict = decide(
+            Evidence(Facts(Who.UNDECLARED), behaviour=found.odds), self.looks, Stage.SETTLE
+        ).verdict
+        if self.gap is Gap.SLOWS:
+            return 200, [], json.dumps({"outcome": "slowed", "lane": "suspect", "ticket": ticket}).encode()
+        if verdict is Verdict.ALLOW:
+            return 200, [], b'{"outcome":"noted"}'
+        self.asked.add(number)
+        return 200, [], json.dumps({"outcome": "asked", "way": self.asks}).encode()
 
     def _issue(self, number: int) -> dict[str, Any]:
         salt, nonce = f"{number:032x}", f"{self._random.getrandbits(128):032x}"
@@ -126,6 +172,20 @@ class NaiveGuard(NaiveRoom):
         self.spent.add(parameters["nonce"])
         is_firefox = b"Firefox" in headers.get(b"user-agent", b"")
         return "wrong" if is_firefox and self.gap is Gap.STRICT else ""
+
+
+def _ticket(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"cookie", b"").partition(b"waitroom-ticket-main=")[2].partition(b";")[0].decode()
+
+
+def _now(weighing: Coroutine[object, None, Behaviour]) -> Behaviour:
+    """Run to its end what never waits."""
+    try:
+        weighing.send(None)
+    except StopIteration as end:
+        found: Behaviour = end.value
+        return found
+    raise AssertionError("sketches in memory never wait")
 
 
 def _hash(salt: str, nonce: str, counter: int) -> str:

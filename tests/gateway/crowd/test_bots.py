@@ -87,8 +87,8 @@ def test_half_of_a_crowd_are_bots_in_exact_shares_and_a_seed_brings_them_again()
     dealt = kinds(0.5, DEFAULT_KINDS, 200, Random(3))
 
     assert Counter(dealt) == {
-        None: 100, Kind.LIBRARY: 20, Kind.MANY_JOIN: 20, Kind.MIMIC: 20, Kind.MIMIC_ONE_NETWORK: 15,
-        Kind.REPLAY: 10, Kind.SOLVER: 10, Kind.FARM: 5,
+        None: 100, Kind.LIBRARY: 15, Kind.MANY_JOIN: 15, Kind.MIMIC: 15, Kind.MIMIC_ONE_NETWORK: 10,
+        Kind.REPLAY: 10, Kind.MOVER: 10, Kind.ECHO: 10, Kind.SOLVER: 10, Kind.FARM: 5,
     }  # fmt: skip
     assert dealt == kinds(0.5, DEFAULT_KINDS, 200, Random(3))
     assert set(kinds(0.0, DEFAULT_KINDS, 5, Random(3))) == {None}
