@@ -6,13 +6,14 @@ other:
 
     off          nothing is looked at: the reference
     watch        looked at and counted; nothing follows (as it comes)
-    on           declared programs and hard limits
+    on           declared programs, hard limits, and the rhythm when the turn comes near
     everybody    on, and everybody does the work
     step-up      on, and everybody does a provider's check (a stand-in on this machine; work stays open beside it)
     floor        everybody, with a smaller share for the lane suspect: 0 / 0.97 / 0.03
 
 The value of each line is the share of the kinds that pass no check by themselves; beside it those that do, with what a
-place costs them, and how many people were kept out. BENCH_FANS changes the size of the crowd.
+place costs them, and how many people were kept out, slowed, asked for a check and put off. BENCH_FANS changes the size
+of the crowd.
 """
 
 import asyncio
@@ -41,7 +42,9 @@ PLACES_RATIO = 0.35
 """Places for each one who comes: fewer than there are people."""
 BOOT_S, FREEZE_S = 10.0, 3
 DRAWN_RATIO = 5 / 6
-SERVE_S = 90.0
+SERVE_S = 120.0
+PLANNED_S = 4.0
+"""So long the crowd makes what its pages tell, before anybody comes."""
 SEED = 7
 MOST_SHARE = 5.0
 TOKEN, SITEKEY, SECRET = "good:", "bench-sitekey", "bench-secret"
@@ -66,7 +69,7 @@ class Size:
     per_minute: int
 
 
-FULL = Size(fans=1600, gather_s=30, per_minute=1200)
+FULL = Size(fans=1600, gather_s=30, per_minute=600)
 
 WORK, WIDGET = {"way": "work", "asks": "everybody"}, {"way": "hcaptcha", "asks": "everybody"}
 POLICIES = (
@@ -109,7 +112,7 @@ def sent(bench: Bench, policy: Policy, size: Size) -> tuple[Result, Shares]:
             env=environ(url),
         ) as installation,
     ):
-        gathering_s = starts_s - FREEZE_S - time.time()
+        gathering_s = starts_s - FREEZE_S - time.time() - PLANNED_S
         plan = plan_for(
             installation, size.fans, gathering_s / DRAWN_RATIO, shape="constant", linger_s=SERVE_S
         )
@@ -137,6 +140,9 @@ def _figure(bench: Bench, policy: Policy, result: Result, shown: Shares, referen
         met=value <= MOST_SHARE and not shown.blocked if policy.has_checks else None,
         beside={
             "people_kept_out": len(shown.blocked),
+            "people_slowed": sum(group.slowed for group in shown.groups if group.kind is None),
+            "people_asked": sum(group.asked for group in shown.groups if group.kind is None),
+            "people_put_off": sum(group.put_off for group in shown.groups if group.kind is None),
             **{
                 f"{group.kind}_share": 100 * group.share
                 for group in shown.groups
