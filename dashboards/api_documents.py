@@ -125,6 +125,9 @@ def _documents() -> dict[str, Schema]:
                 )
             }
         ),
+        "Act": plain(
+            {"value": {"description": "What the lever takes: a number, a text, shares; most take none."}}, ()
+        ),
         "Stock": plain(
             {
                 "state": nullable({"type": "string", "enum": [str(state) for state in StockState]}),

@@ -18,6 +18,7 @@ STATUS = {
     "not-allowed": 403,
     "token-wrong": 403,
     "act-unknown": 404,
+    "lever-unknown": 404,
     "not-found": 404,
     "place-unknown": 404,
     "room-unknown": 404,
@@ -26,11 +27,19 @@ STATUS = {
     "room-exists": 409,
     "sale-exists": 409,
     "sale-under-way": 409,
+    "draw-closed": 409,
+    "line-not-serving": 409,
+    "sale-ended": 409,
+    "sale-none": 409,
+    "sale-not-started": 409,
+    "sale-started": 409,
     "session-not-renewed": 409,
     "settings-stale": 412,
     "body-too-large": 413,
     "content-type-unknown": 415,
+    "act-malformed": 422,
     "name-differs": 422,
+    "reason-missing": 422,
     "release-malformed": 422,
     "settings-invalid": 422,
     "stock-malformed": 422,
@@ -54,6 +63,10 @@ ROOM = ("room-unknown", "not-found", "settings-unreadable")
 SALE = (*ROOM, "sale-unknown")
 BODY = ("body-not-json", "body-not-object", "body-too-large", "content-type-unknown")
 CHANGE = (*BODY, "settings-invalid", "settings-contended", "sale-under-way")
+LEVER = (
+    "lever-unknown", "act-malformed", "reason-missing", "draw-closed", "line-not-serving", "sale-ended", "sale-none",
+    "sale-not-started", "sale-started",
+)  # fmt: skip
 MATCH = ("if-match-invalid", "if-match-missing", "settings-stale")
 
 
@@ -132,6 +145,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", f"{_SALE}/details", "A sale with everything inherited filled in", "SaleDetails", codes=SALE, etag=True
+    ),
+    Operation(
+        "POST", f"{_ONE}/acts/{{lever}}", "Pull a lever; a pause names no version", "Room", 200, "Act",
+        (*ROOM, *CHANGE, *MATCH, *LEVER), etag=True, who=True, headers=("If-Match",),
     ),
     Operation(
         "POST", f"{_ONE}/stock", "Say what is left of the tickets; a backend's token does, too", "StockKnown", 200,

@@ -12,6 +12,7 @@ from typing import Any
 from dashboards.api_documents import DOCUMENTS, Schema, reference
 from dashboards.api_table import ALWAYS, GUARDED, OPERATIONS, STATUS, Operation
 from waitroom.field_readers import NAME
+from waitroom.levers import Lever
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"
@@ -21,6 +22,7 @@ API_VERSION = "1"
 _PARAMETERS: Mapping[str, Schema] = {
     "room": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "sale": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+    "lever": {"type": "string", "enum": [str(lever) for lever in Lever]},
     "act": {"type": "string", "enum": ["finish", "renew", "revoke"]},
 }
 _ETAG: Schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}

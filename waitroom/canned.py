@@ -45,3 +45,6 @@ def read_message(value: object) -> str:
     if message.startswith(PREFIX) and situation not in SITUATIONS:
         raise reads.refuse(f"a text, or {PREFIX} and one of {', '.join(SITUATIONS)}", message)
     return str(message)
+
+
+reads.described(read_message, type="string", maxLength=CHARS)

@@ -37,6 +37,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "new_users_per_minute": COUNT,
     "session_duration": st.integers(1, 1440),
     "disable_session_renewal": st.booleans(),
+    "draining": st.booleans(),
     "queueing_method": st.sampled_from(["fifo", "passthrough", "reject"]),
     "custom_page_html": st.none() | TEXT,
     "queue_all": st.booleans(),
