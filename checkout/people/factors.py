@@ -27,11 +27,11 @@ from checkout.people import proofs
 from checkout.people.columns import SEALED_FACTORS
 from checkout.people.keys import PeopleKeys
 from checkout.people.logins import digest_of
-from checkout.people.totp import SECRET_BYTES, address, matching
 from checkout.tables import STAFF_FACTORS, STAFF_KEYS, STAFF_PROOFS
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.sealing import CannotOpen
+from kernel.totp import SECRET_BYTES, address, matching
 
 FAILURES_MOST = 5
 LOCKED_MS = 900_000

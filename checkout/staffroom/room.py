@@ -29,7 +29,6 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from checkout.organiser.web import unshown
-from checkout.people import totp
 from checkout.people.factors import DEVICE, ISSUER, Factors, new_secret
 from checkout.people.factors import Shown as Outcome
 from checkout.people.proofs import Whose
@@ -49,6 +48,7 @@ from checkout.staffroom.page import (
     texts,
     version,
 )
+from kernel import totp
 from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.errors import Refused

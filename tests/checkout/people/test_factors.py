@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from checkout.database import ShopDatabase
 from checkout.people import factors as module
 from checkout.people.factors import FAILURES_MOST, LOCKED_MS, RECOVERY_CODES, Enrolled, Factors, Shown
-from checkout.people.totp import STEP_MS
 from checkout.tables import STAFF_FACTORS
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
+from kernel.totp import STEP_MS
 from tests.checkout.people.sealed import keys_in
 
 NOW_MS = 1_800_000_000_000

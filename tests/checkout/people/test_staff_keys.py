@@ -15,11 +15,11 @@ from checkout.people import proofs, staff_keys
 from checkout.people.factors import DEVICE, FAILURES_MOST, PAPER, Factors, Shown, new_secret
 from checkout.people.proofs import PROOF_MS, PROOFS_MOST, Whose
 from checkout.people.staff_keys import KEYS_MOST, StaffKeys
-from checkout.people.totp import code_at
 from checkout.tables import STAFF_KEYS, STAFF_PROOFS
 from kernel.clock import ManualClock
 from kernel.errors import Refused
 from kernel.security_keys import KeySite
+from kernel.totp import code_at
 from tests.checkout.people.sealed import keys_in
 from tests.kernel.authenticator import Authenticator, trusting
 

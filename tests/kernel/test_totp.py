@@ -3,8 +3,8 @@
 import pyotp
 import pytest
 
-from checkout.people import totp
-from checkout.people.totp import STEP_MS, address, code_at, matching
+from kernel import totp
+from kernel.totp import STEP_MS, address, code_at, matching
 
 SECRET = b"12345678901234567890"
 NOW_MS = 1_800_000_000_000

@@ -2,7 +2,7 @@
 
 A code counts for its own half minute and its neighbours, because clocks differ, and once: whoever accepts one says from
 which half minute it was, and none of that or an earlier one counts after it. Pure. Not here: where secrets are kept and
-failures counted (``factors``).
+failures counted (``checkout.people.factors``, ``dashboards.account_book``).
 """
 
 import base64
