@@ -38,6 +38,13 @@ class Person:
             return False
         return self.rooms is None or (room is not None and room in self.rooms)
 
+    def within(self, other: "Person") -> "Person":
+        """Return who has this name and may do what both may."""
+        role = min(self.role, other.role, key=_ORDER.index)
+        if self.rooms is None or other.rooms is None:
+            return Person(self.name, role, other.rooms if self.rooms is None else self.rooms)
+        return Person(self.name, role, self.rooms & other.rooms)
+
     def sees(self, room: str) -> bool:
         """Tell whether a room is theirs to look at."""
         return self.may(Role.VIEWER, room)
