@@ -1,12 +1,16 @@
 """Access: who may steer. A bearer token for programs, a signed-in browser session for people.
 
 The session is a signed cookie (HttpOnly, SameSite=Strict, ``__Host-`` with TLS); it holds a random id, the person's
-name, its end, and a fingerprint of the operator token, so that a new token ends all sessions. Each form carries a CSRF
-paper that is bound to the session's id; the form for signing in is bound to a session that is not signed in yet.
+name and its end. That of somebody who showed the operator token holds a fingerprint of it, so that a new token ends
+it. That of somebody with an account is worth nothing by itself: what they may do stands with their account
+(``session_book``). Each form carries a CSRF paper that is bound to the session's id; the form for signing in is bound
+to a session that is not signed in yet.
 
-Guessing: after some failures an address has to wait, each time twice as long. Kept in this process only: the
-operator's port is served by one. While an address waits a correct token is not accepted either, else waiting would
-cost a guesser nothing.
+Guessing: after some failures an address has to wait, each time twice as long. An account waits, too, but strangers
+cannot keep its person out: whoever comes from a network from which they have signed in before waits only for failures
+of that network. Kept in this process only: the operator's port is served by one. While somebody waits the right word is
+not accepted either, else waiting would cost a guesser nothing. A try counts as a failure until it has succeeded, so
+that many at once are no more than many after each other.
 """
 
 import hashlib
@@ -14,7 +18,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from starlette.requests import Request
@@ -31,6 +35,9 @@ the form for signing in must not take its place."""
 SESSION_MS = 12 * 3_600_000
 SIGN_IN_MS = 3_600_000
 ADDRESSES_MAX = 10_000
+KNOWN_FREE, STRANGERS_FREE = 5, 10
+"""Failures by account that cost no wait: from a network that the person came from before, and from elsewhere."""
+BY_ACCOUNT = "account"
 
 
 def digest_of(token: str) -> bytes:
@@ -94,18 +101,60 @@ def _network(address: str) -> str:
     return str(parsed)
 
 
+def network_of(address: str) -> str:
+    """Shorten an address to what a list may keep: /24 of IPv4, /48 of IPv6; '' for none."""
+    try:
+        return str(ip_network(f"{address}/{24 if ip_address(address).version == 4 else 48}", strict=False))
+    except ValueError:
+        return ""
+
+
+class AccountAttempts:
+    """Failed attempts by account: strangers have one count together, a network that is known has its own."""
+
+    def __init__(self) -> None:
+        """Nobody has failed yet."""
+        self._strangers = Attempts(STRANGERS_FREE, first_wait_ms=5_000, longest_wait_ms=300_000)
+        self._known = Attempts(KNOWN_FREE)
+
+    def wait_ms(self, key: str, known: str, now_ms: int) -> int:
+        """Return how long who says to be `key` has to wait; `known` is their network if they came from it before."""
+        return self._of(known).wait_ms(_pair(key, known), now_ms)
+
+    def failed(self, key: str, known: str, now_ms: int) -> int:
+        """Count a failure and return how long they have to wait now."""
+        return self._of(known).failed(_pair(key, known), now_ms)
+
+    def succeeded(self, key: str, known: str) -> None:
+        """Forget the failures."""
+        self._of(known).succeeded(_pair(key, known))
+
+    def _of(self, known: str) -> Attempts:
+        return self._known if known else self._strangers
+
+
+def _pair(key: str, known: str) -> str:
+    return f"account {key} {known}"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A person who showed the token, or (``who`` is '') a browser that was given the form for signing in."""
+    """A person who signed in, or (``who`` is '') a browser that was given the form for signing in.
+
+    ``role`` and ``rooms`` of an ``account`` are filled in from the account by whoever looks it up, and nothing before.
+    """
 
     sid: str
     who: str
     until_ms: int
+    role: Role = Role.OWNER
+    rooms: frozenset[str] | None = None
+    account: bool = False
 
     @property
     def person(self) -> Person:
         """Who acts, and what they may do: the token is an owner's."""
-        return Person(self.who, Role.OWNER)
+        return Person(self.who, self.role, self.rooms)
 
 
 class Sessions:
@@ -119,10 +168,10 @@ class Sessions:
         self._secure = secure
         self._ended: dict[str, int] = {}
 
-    def new(self, who: str = "") -> Session:
+    def new(self, who: str = "", *, account: bool = False) -> Session:
         """Begin a session with a fresh id, so that an id planted before signing in is worth nothing."""
-        lasts_ms = SESSION_MS if who else SIGN_IN_MS
-        return Session(secrets.token_urlsafe(16), who, self._clock.now_ms() + lasts_ms)
+        until_ms = self._clock.now_ms() + (SESSION_MS if who else SIGN_IN_MS)
+        return _session(secrets.token_urlsafe(16), who, until_ms, account=account)
 
     def read(self, request: Request) -> Session | None:
         """Return the session of a person who signed in; None for none, a forged, old or ended one."""
@@ -139,12 +188,13 @@ class Sessions:
         try:
             text = self._signer.open(cookies.get(host_name(name, self._secure), ""), max_length=1024)
             paper: Any = json.loads(text)
-            session = Session(paper["sid"], paper["who"], paper["until_ms"])
+            account = paper["token"] == BY_ACCOUNT
+            session = _session(paper["sid"], paper["who"], paper["until_ms"], account=account)
             fingerprint = paper["token"]
         except (BadSignature, ValueError, KeyError, TypeError):
             return None
         over = self._clock.now_ms() >= session.until_ms or session.sid in self._ended
-        return None if over or fingerprint != self._fingerprint else session
+        return None if over or not (session.account or fingerprint == self._fingerprint) else session
 
     def cookie(self, session: Session) -> bytes:
         """Write the Set-Cookie header's value for a session."""
@@ -152,7 +202,7 @@ class Sessions:
             "sid": session.sid,
             "who": session.who,
             "until_ms": session.until_ms,
-            "token": self._fingerprint,
+            "token": BY_ACCOUNT if session.account else self._fingerprint,
         }
         value = self._signer.sign(json.dumps(paper).encode())
         lasts_s = (session.until_ms - self._clock.now_ms()) // 1000
@@ -179,6 +229,12 @@ class Sessions:
             return self._signer.open(text, max_length=256) == b"csrf\0" + session.sid.encode()
         except BadSignature:
             return False
+
+
+def _session(sid: str, who: str, until_ms: int, *, account: bool) -> Session:
+    if account:
+        return Session(sid, who, until_ms, Role.VIEWER, frozenset(), account=True)
+    return Session(sid, who, until_ms)
 
 
 def same_origin(request: Request) -> bool:

@@ -6,25 +6,30 @@ another package owns (sessions, for backends) are handed in and come first.
 
 import orjson
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from dashboards.act_pages import ActPages
+from dashboards.account_page import AccountPage
 from dashboards.control import ControlPage
-from dashboards.entrance import Entrance
+from dashboards.entrance import Entrance, Recognising
 from dashboards.operator_api import OperatorApi, resource
 from dashboards.page import Pages
+from dashboards.people_page import PeoplePage
 from dashboards.ports import Deps
+from dashboards.provider_door import ProviderDoor
 from dashboards.release_api import release_route
 from dashboards.stock_api import stock_route
+from dashboards.welcome import Welcome
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
 
 
 def create_app(deps: Deps) -> Starlette:
     """Put the operator's side together."""
-    pages = Pages()
+    pages = Pages(without=() if deps.access is not None else ("/people", "/account"))
     entrance = Entrance(deps, pages)
 
     async def live(_request: Request) -> Response:
@@ -43,6 +48,14 @@ def create_app(deps: Deps) -> Starlette:
         kind, text = deps.metrics()
         return Response(text, headers={"content-type": kind, "cache-control": "no-store"})
 
+    books, known = deps.access, []
+    if books is not None:
+        known += Welcome(deps, books, pages, entrance).routes()
+        known += AccountPage(deps, books, pages, entrance).routes()
+        known += PeoplePage(deps, books, pages, entrance).routes()
+        if deps.identity is not None:
+            known += ProviderDoor(deps, books, deps.identity, entrance).routes()
+
     return Starlette(
         routes=[
             *deps.extra_routes,
@@ -54,9 +67,11 @@ def create_app(deps: Deps) -> Starlette:
             Route("/metrics", metrics),
             *entrance.routes(),
             *ActPages(deps, pages, entrance).routes(),
+            *known,
             *ControlPage(deps, pages, entrance).routes(),
             resource("/static/{name}", GET=pages.static),
         ],
+        middleware=[Middleware(Recognising, entrance)],
         exception_handlers={**handlers(), Misconfigured: _faults(handlers()[Refused])},
     )
 

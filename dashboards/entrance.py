@@ -1,36 +1,88 @@
 """Entrance: how a person comes to the operator's pages, and how a page knows who asks.
 
 A page asks ``session`` (who is there), ``away`` (what to answer whoever is not signed in) and, before it changes
-anything, ``form``: the fields of a form that came from our own page as it was shown to this session.
+anything, ``form``: the fields of a form that came from our own page as it was shown to this session. ``Recognising``
+has looked the session up before the page is asked.
 
-Not here: what they may do (``rights``), how a session is written (``access``).
+Two ways in stand here: an account's name, password and code, looked at together; and the operator token with a name
+that is typed, as long as no owner can sign in with an account (ADR 0039). Not here: invitations (``welcome``), the
+provider (``provider_door``), what somebody may do (``rights``), how a session is written (``access``).
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboards.access import Attempts, Session, Sessions, digest_of, same_origin, same_token
+from dashboards.access import (
+    AccountAttempts,
+    Attempts,
+    Session,
+    Sessions,
+    digest_of,
+    network_of,
+    same_origin,
+    same_token,
+)
+from dashboards.access_books import AccessBooks
+from dashboards.account_book import Told
+from dashboards.account_tables import key_of
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line, read_form
 from dashboards.ports import Deps
+from dashboards.session_book import IN, WRONG
 from kernel.asgi import client_address
+from kernel.errors import Unavailable
 
 FREE_FAILURES = 5
 WHO_MAX_CHARS = 40
+AT_ONCE = 2
+"""So many passwords are looked at together: each takes 32 MiB."""
+GRACE_MS = 600_000
+"""So long a session goes on that was looked up before its book went away."""
+SEEN_MOST = 1000
+PASSWORD, TOKEN = "password", "operator token"
+
+Result = TypeVar("Result")
+
+_FOUND = "waitroom.session"
+_WITHOUT = ("/api/", "/static/", "/health/", "/metrics")
+
+
+class Recognising:
+    """Looks up who asks, before a page is asked: the book of sessions is a database."""
+
+    def __init__(self, app: ASGIApp, entrance: "Entrance") -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._entrance = entrance
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write down who asks, or why that cannot be told now, and hand on."""
+        if scope["type"] == "http" and not scope["path"].startswith(_WITHOUT):
+            try:
+                scope[_FOUND] = await self._entrance.recognise(Request(scope))
+            except Unavailable as error:
+                scope[_FOUND] = error
+        await self._app(scope, receive, send)
 
 
 class Entrance:
     """Signing in and out."""
 
     def __init__(self, deps: Deps, pages: Pages) -> None:
-        """Know the token."""
+        """Know the token, and the books where there are any."""
         self._deps = deps
         self._pages = pages
         self._token = digest_of(deps.operator_token)
         self._attempts = Attempts(FREE_FAILURES)
+        self._by_name = AccountAttempts()
+        self._seen: dict[str, tuple[int, Session | None]] = {}
+        self._at_once = asyncio.Semaphore(AT_ONCE)
         self._sessions = Sessions(deps.signer, deps.operator_token, deps.clock, secure=deps.secure)
 
     def routes(self) -> list[Route]:
@@ -42,9 +94,42 @@ class Entrance:
 
     # ---------------------------------------------------------------------------- for pages
 
+    async def recognise(self, request: Request) -> Session | None:
+        """Look up who asks. Raises ``Unavailable``.
+
+        While the book is away, who was looked up a short time ago goes on: a pause must not wait for a database.
+        """
+        session, now_ms = self._sessions.read(request), self._deps.clock.now_ms()
+        if session is None:
+            return None
+        try:
+            found = await self._looked_up(session)
+        except Unavailable:
+            at_ms, found = self._seen.get(session.sid, (now_ms - GRACE_MS, None))
+            if now_ms - at_ms >= GRACE_MS:
+                raise
+            return found
+        self._seen.pop(session.sid, None)
+        self._seen[session.sid] = now_ms, found
+        while len(self._seen) > SEEN_MOST:
+            self._seen.pop(next(iter(self._seen)))
+        return found
+
+    async def _looked_up(self, session: Session) -> Session | None:
+        books = self._deps.access
+        if not session.account:
+            return session if await self._token_opens() else None
+        person = None if books is None else await asyncio.to_thread(books.sessions.who, session.sid)
+        if person is None:
+            return None
+        return Session(session.sid, person.name, session.until_ms, person.role, person.rooms, account=True)
+
     def session(self, request: Request) -> Session | None:
-        """Return the session of a person who signed in; None for none."""
-        return self._sessions.read(request)
+        """Return the session of a person who signed in; None for none. Raises ``Unavailable``."""
+        found = request.scope.get(_FOUND)
+        if isinstance(found, Unavailable):
+            raise found
+        return found if isinstance(found, Session) else None
 
     def csrf(self, session: Session) -> str:
         """Return the paper that a form of this session carries as its field ``csrf``."""
@@ -67,37 +152,139 @@ class Entrance:
             return None
         return form
 
+    # ----------------------------------------------------------------- for other ways to come in
+
+    def stranger(self, request: Request) -> Session | None:
+        """Return the session that a form for signing in is bound to; None before there is one."""
+        return self._sessions.read_form(request)
+
+    def stranger_page(
+        self,
+        template: str,
+        session: Session | None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **context: Any,
+    ) -> Response:
+        """Render a page for somebody who is not signed in, with a form bound to their browser."""
+        bound = session or self._sessions.new()
+        response = self._pages.render(
+            template, status, headers, csrf=self._sessions.csrf(bound), session=None, **context
+        )
+        if session is None:
+            response.raw_headers.append((b"set-cookie", self._sessions.cookie(bound)))
+        return response
+
+    def network(self, request: Request) -> str:
+        """Give the network that a request comes from, as the list of logins keeps it."""
+        return network_of(client_address(request.scope, self._deps.trusted_proxies))
+
+    async def enter(
+        self, request: Request, books: AccessBooks, name: str, how: str, answer: Response
+    ) -> Response:
+        """Begin the session of somebody with an account, and give its cookie with `answer`."""
+        session = self._sessions.new(name, account=True)
+        await asyncio.to_thread(
+            books.sessions.begin, name, session.sid, session.until_ms, self.network(request), how
+        )
+        answer.raw_headers.append((b"set-cookie", self._sessions.cookie(session)))
+        return answer
+
+    async def at_work(self, work: Callable[..., Result], *given: Any) -> Result:
+        """Do what works on a password, a few at once. Raises ``Unavailable``."""
+        async with self._at_once:
+            return await asyncio.to_thread(work, *given)
+
+    async def doubt(self, request: Request, session: Session, password: str) -> str:
+        """Look at the password of somebody who is signed in; '' if it is theirs, else what they are told."""
+        books = self._deps.access
+        if books is None or not session.account:
+            return "You have signed in without an account."
+        return await self._guess(request, session.who, books.accounts.knows_password, session.who, password)
+
+    async def _guess(self, request: Request, name: str, work: Callable[..., object], *given: str) -> str:
+        """Let somebody try, unless they have to wait; '' if they were right, else what they are told."""
+        books = self._deps.access
+        if books is None:
+            return "There are no accounts here."
+        address, network, key = self._address(request), self.network(request), key_of(name)
+        came_before = await asyncio.to_thread(books.sessions.is_known, name, network)
+        known, now_ms = network if came_before else "", self._deps.clock.now_ms()
+        # Nothing is awaited between looking and counting, so that a hundred at once do not all get through.
+        wait_ms = max(self._attempts.wait_ms(address, now_ms), self._by_name.wait_ms(key, known, now_ms))
+        if wait_ms:
+            return _waits(wait_ms)
+        wait_ms = max(self._attempts.failed(address, now_ms), self._by_name.failed(key, known, now_ms))
+        if await self.at_work(work, *given) not in {True, Told.DONE}:
+            await asyncio.to_thread(books.sessions.record, name, network, PASSWORD, WRONG)
+            return _waits(wait_ms) if wait_ms else "This did not fit together. Nothing was changed."
+        self._attempts.succeeded(address)
+        self._by_name.succeeded(key, known)
+        return ""
+
     # ------------------------------------------------------------------------- signing in
 
     async def show_login(self, request: Request) -> Response:
         """GET /login."""
-        if self._sessions.read(request) is not None:
+        if self.session(request) is not None:
             return RedirectResponse("/", 303, SAFE)
-        return self._login_page(self._sessions.read_form(request))
+        return await self.login_page(self.stranger(request))
 
     async def login(self, request: Request) -> Response:
-        """POST /login: the token once, a session from then on."""
-        session, form = self._sessions.read_form(request), await read_form(request)
+        """POST /login: the token or a password once, a session from then on."""
+        session, form = self.stranger(request), await read_form(request)
         if (
             session is None
             or not same_origin(request)
             or not self._sessions.csrf_holds(session, form.get("csrf", ""))
         ):
-            return self._login_page(session, "This form was too old. Please try again.", 403)
-        address = client_address(request.scope, self._deps.trusted_proxies)
-        now_ms = self._deps.clock.now_ms()
+            return await self.login_page(session, "This form was too old. Please try again.", 403)
+        if "token" in form:
+            return await self._by_token(request, session, form)
+        return await self._by_account(request, session, form)
+
+    async def _by_account(self, request: Request, session: Session, form: Mapping[str, str]) -> Response:
+        books, name = self._deps.access, one_line(form.get("name", ""))[:WHO_MAX_CHARS]
+        if books is None:
+            return await self.login_page(session, "There are no accounts here.", 403)
+        told = await self._guess(
+            request, name, books.accounts.check, name, form.get("password", ""), form.get("code", "")
+        )
+        if told.startswith(WAIT):
+            return await self._wait_page(session, told)
+        if told:
+            told = "Name, password and code do not fit together. A code counts once; wait for the next one."
+            return await self.login_page(session, told, 403, name=name)
+        account = await asyncio.to_thread(books.accounts.find, name)
+        if account is None:
+            return await self.login_page(session, "This account was removed just now.", 403)
+        return await self.enter(request, books, account.name, PASSWORD, RedirectResponse("/", 303, SAFE))
+
+    async def _by_token(self, request: Request, session: Session, form: Mapping[str, str]) -> Response:
+        if not await self._token_opens():
+            told = "The operator token is for programs: people sign in with their accounts."
+            return await self.login_page(session, told, 403)
+        address, now_ms, books = self._address(request), self._deps.clock.now_ms(), self._deps.access
         wait_ms = self._attempts.wait_ms(address, now_ms)
         if wait_ms:
-            return self._wait_page(session, wait_ms)
+            return await self._wait_page(session, _waits(wait_ms))
         who = one_line(form.get("who", ""))[:WHO_MAX_CHARS]
         if not same_token(form.get("token", "").strip(), self._token):
             wait_ms = self._attempts.failed(address, now_ms)
+            if books is not None:
+                await asyncio.to_thread(books.sessions.record, "", network_of(address), TOKEN, WRONG)
             if wait_ms:
-                return self._wait_page(session, wait_ms)
-            return self._login_page(session, "This is not the operator token.", 403, who=who)
+                return await self._wait_page(session, _waits(wait_ms))
+            return await self.login_page(session, "This is not the operator token.", 403, who=who)
         if not who:
-            return self._login_page(session, "Please say who you are: it goes into the journal.", 422)
+            told = "Please say who you are: it goes into the journal."
+            return await self.login_page(session, told, 422)
+        if books is not None and await asyncio.to_thread(books.accounts.find, who) is not None:
+            told = "There is an account of this name. Please sign in with it, or under another name."
+            return await self.login_page(session, told, 422)
         self._attempts.succeeded(address)
+        if books is not None:
+            await asyncio.to_thread(books.sessions.record, "", network_of(address), TOKEN, IN)
         response = RedirectResponse("/", 303, SAFE)
         response.raw_headers.append((b"set-cookie", self._sessions.cookie(self._sessions.new(who))))
         return response
@@ -108,25 +295,45 @@ class Entrance:
         response = RedirectResponse("/login", 303, SAFE)
         if session is not None and self._sessions.csrf_holds(session, form.get("csrf", "")):
             response.raw_headers.append((b"set-cookie", self._sessions.end(session)))
+            if session.account and self._deps.access is not None:
+                await asyncio.to_thread(self._deps.access.sessions.end, session.sid)
         return response
 
-    def _wait_page(self, session: Session, wait_ms: int) -> Response:
-        wait_s = -(-wait_ms // 1000)
-        told = f"Too many wrong tokens. Please wait {wait_s} seconds."
-        return self._login_page(session, told, 429, {"retry-after": str(wait_s)})
+    async def _token_opens(self) -> bool:
+        """Tell whether the operator token signs in at the page: until there is an owner with an account."""
+        books = self._deps.access
+        if books is None or self._deps.token_login:
+            return True
+        return not await asyncio.to_thread(books.accounts.has_owner)
 
-    def _login_page(
+    def _address(self, request: Request) -> str:
+        return client_address(request.scope, self._deps.trusted_proxies)
+
+    async def _wait_page(self, session: Session, told: str) -> Response:
+        wait_s = "".join(filter(str.isdigit, told))
+        return await self.login_page(session, told, 429, {"retry-after": wait_s})
+
+    async def login_page(
         self,
         session: Session | None,
         told: str = "",
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         who: str = "",
+        name: str = "",
     ) -> Response:
-        bound = session or self._sessions.new()
-        response = self._pages.render(
-            "login.html", status, headers, csrf=self._sessions.csrf(bound), told=told, who=who, session=None
-        )
-        if session is None:
-            response.raw_headers.append((b"set-cookie", self._sessions.cookie(bound)))
-        return response
+        """Show the ways in that are open now."""
+        books = self._deps.access
+        by_token = await self._token_opens()
+        accounts = [] if books is None else await asyncio.to_thread(books.accounts.all)
+        return self.stranger_page(
+            "login.html", session, status, headers, told=told, who=who, name=name, by_token=by_token,
+            by_account=any(one.has_password for one in accounts), by_provider=self._deps.identity is not None,
+        )  # fmt: skip
+
+
+WAIT = "Too many wrong tries."
+
+
+def _waits(wait_ms: int) -> str:
+    return f"{WAIT} Please wait {-(-wait_ms // 1000)} seconds."

@@ -3,11 +3,13 @@
 A document is read with its version as ETag and changed by naming that version in If-Match: without it 428, with an
 old one 412 and the current document. ``*`` stands for whatever is current. PUT replaces (with
 ``If-None-Match: *`` it makes a room), PATCH is a JSON merge patch. A sale's version is its room's.
-Who and why go into the journal by the headers Waitroom-Who and Waitroom-Why. All failures are problems (RFC 9457).
+Who and why go into the journal by the headers Waitroom-Who and Waitroom-Why; a token that an owner has made goes there
+by its name, and Waitroom-Who only adds to it. All failures are problems (RFC 9457).
 
 Not here: sessions (``extra_routes``), the page for people (``control``), what a setting may be (``waitroom.rooms``).
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -30,6 +32,8 @@ from waitroom.configure import Actor, Gone, Lever, Saved, Stale
 from waitroom.rooms import Room, Sale, details, sale_to_dict, to_dict
 from waitroom.schedule import Phase, Wanted, wanted
 
+API = "api"
+"""What the journal calls whoever shows the operator token without saying who they are."""
 BODY_MAX_BYTES = 2 * 1024 * 1024
 API_FREE_FAILURES = 20
 
@@ -62,7 +66,7 @@ class Whole(Route):
 
 
 class BearerGuard:
-    """Lets through who shows the operator token, or another that may do this."""
+    """Lets through who shows the operator token, another that may do this, or a token that an owner has made."""
 
     def __init__(self, app: ASGIApp, deps: Deps, *others: str | None) -> None:
         """Stand before `app`; `others` are further tokens, None for one that is not set."""
@@ -85,14 +89,22 @@ class BearerGuard:
         given = Request(scope).headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
         is_owner, *is_other = [same_token(token.strip(), one) for one in self._tokens]
-        if scheme.lower() == "bearer" and (is_owner or any(is_other)):
-            scope["waitroom.person"] = Person("api", Role.OWNER if is_owner else Role.OPERATOR)
+        person: Person | None = None
+        if scheme.lower() == "bearer":
+            if is_owner or any(is_other):
+                person = Person(API, Role.OWNER if is_owner else Role.OPERATOR)
+            elif self._deps.access is not None:
+                person = await asyncio.to_thread(self._deps.access.tokens.who, token.strip())
+        if person is not None:
+            scope["waitroom.person"] = person
             await self._app(scope, receive, send)
             return
-        error = Refused("token-missing", "This needs the operator token as a bearer token.", 401)
+        error = Refused(
+            "token-missing", "This needs a bearer token: the operator's, or one that an owner has made.", 401
+        )
         if given:
             self._attempts.failed(address, now_ms)
-            error = Refused("token-invalid", "This is not the operator token.", 401)
+            error = Refused("token-invalid", "This token does not count here.", 401)
         status, headers, body = raw_problem(error)
         await respond(send, status, [*headers, (b"www-authenticate", b'Bearer realm="waitroom"')], body)
 
@@ -330,7 +342,11 @@ def actor_of(request: Request) -> Actor:
         value = unquote(request.headers.get(name, ""))
         return "".join(char for char in value if char.isprintable()).strip()
 
-    return Actor(text("waitroom-who") or "api", text("waitroom-why"))
+    person, said = person_of(request), text("waitroom-who")
+    if person.name == API:
+        return Actor(said or API, text("waitroom-why"))
+    # A token of somebody's own has a name: who it acts for may be added, and takes nobody's place.
+    return Actor(f"{person.name} for {said}" if said else person.name, text("waitroom-why"))
 
 
 # --------------------------------------------------------------------------------- answered

@@ -4,7 +4,8 @@ Not here: who may see a page (``entrance``, ``rights``), what stands on one.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,15 +35,22 @@ SAFE = {
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-WAYS: tuple[tuple[str, str, Role], ...] = (("/", "Rooms", Role.VIEWER),)
+WAYS: tuple[tuple[str, str, Role], ...] = (
+    ("/", "Rooms", Role.VIEWER),
+    ("/people", "People", Role.OWNER),
+    ("/account", "Your account", Role.VIEWER),
+)
 """The pages that every page leads to: address, words, the role that it takes."""
+
+FOR_ALL = frozenset({"/", "/account"})
+"""Pages that are for those, too, who are limited to some rooms."""
 
 
 class Pages:
     """Renders templates and serves the files that they name."""
 
-    def __init__(self) -> None:
-        """Read templates and static files once."""
+    def __init__(self, without: Collection[str] = ()) -> None:
+        """Read templates and static files once; `without` names pages that there are not, so that none leads there."""
         self._static = _static_files()
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -51,7 +59,10 @@ class Pages:
             f"{path.stem.rpartition('.')[0]}{path.suffix}": f"/static/{path}"
             for path in map(Path, self._static)
         }
-        self._environment.globals["ways"] = ways
+        self._environment.globals["ways"] = lambda person: [
+            way for way in ways(person) if way[0] not in without
+        ]
+        self._environment.globals |= {"rooms_told": rooms_told, "moment": moment}
 
     def render(
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
@@ -71,7 +82,17 @@ class Pages:
 
 def ways(person: Person) -> list[tuple[str, str]]:
     """Return the pages that somebody may go to: address and words."""
-    return [(path, words) for path, words, role in WAYS if path == "/" or person.may(role)]
+    return [(path, words) for path, words, role in WAYS if path in FOR_ALL or person.may(role)]
+
+
+def rooms_told(rooms: frozenset[str] | None) -> str:
+    """Say which rooms somebody is limited to."""
+    return "all rooms" if rooms is None else ", ".join(sorted(rooms)) or "no room"
+
+
+def moment(at_ms: int) -> str:
+    """Write a time for people."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -22,9 +22,12 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
+from dashboards.access_books import AccessBooks
+from kernel import oidc
 from kernel.asgi import Network
 from kernel.clock import Clock
 from kernel.errors import Misconfigured
+from kernel.oidc import Begun
 from kernel.signing import PaperSigner
 from waitroom.configure import Configurations
 
@@ -36,6 +39,23 @@ class Figures(Protocol):
 
     async def figures(self, room: str) -> Mapping[str, object]:
         """Return the present numbers of a room; empty where there are none yet. May raise ``Unavailable``."""
+        ...
+
+
+class Identity(Protocol):
+    """The provider that says who somebody is."""
+
+    @property
+    def issuer(self) -> str:
+        """Name it."""
+        ...
+
+    async def login_address(self, begun: Begun, language: str) -> str:
+        """Give the address at which somebody signs in. Raises ``NotBelieved``, ``Unavailable``."""
+        ...
+
+    async def person(self, code: str, begun: Begun) -> oidc.Person:
+        """Tell whom a code stands for. Raises ``NotBelieved``, ``Unavailable``."""
         ...
 
 
@@ -61,6 +81,10 @@ class Deps:
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
     ``let_go`` releases a place from its key; None: there is no such address.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
+    ``access`` keeps accounts, sessions and tokens; None: there is the operator token, and nobody else.
+    ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
+    page although there are accounts. ``own_page`` is the address of these pages, for links that are handed on;
+    '' takes it from whoever asks.
     """
 
     configurations: Configurations
@@ -76,6 +100,10 @@ class Deps:
     waiting_page: str = ""
     let_go: LetGo | None = None
     backend_token: str | None = field(default=None, repr=False)
+    access: AccessBooks | None = None
+    identity: Identity | None = None
+    token_login: bool = False
+    own_page: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a token that could be guessed. Raises ``Misconfigured``."""

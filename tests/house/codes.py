@@ -397,9 +397,10 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "token-invalid": (
         GROUPS[3],
-        "This is not the operator token, or not an organiser's.",
+        "This is not the operator token, none that an owner has made ([access](access.md)) or it is over; or not an "
+        "organiser's.",
         "Look at WAITROOM_OPERATOR_TOKEN (WAITROOM_ORGANISER_TOKEN) or the file `operator-token` "
-        "(`organiser-token`) in the data folder.",
+        "(`organiser-token`) in the data folder; owners see all others on the page `/people`.",
     ),
     "too-many-attempts": (
         GROUPS[3],
@@ -467,6 +468,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "body-not-json": (GROUPS[3], "The body is not JSON.", OPERATOR),
     "body-not-object": (GROUPS[3], "The body is JSON, but no object.", OPERATOR),
     "form-invalid": (GROUPS[3], "A form of the control page cannot be read.", "Load the page anew."),
+    "form-unknown": (GROUPS[3], "The page has no such form.", "Use the page's own buttons."),
+    "device-unreadable": (
+        GROUPS[3],
+        "The secret of an operator's device does not open: it was changed, or the key ring is another one.",
+        "Restore `keyring.json`, or give a new invitation: `waitroom operators reset NAME`.",
+    ),
     "lever-unknown": (GROUPS[3], "There is no such lever.", "Use the page's own buttons."),
     "act-malformed": (GROUPS[3], "An act has other members than `value`; `unknown` names them.", OPERATOR),
     "reason-missing": (

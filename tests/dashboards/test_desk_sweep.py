@@ -1,0 +1,272 @@
+"""Route sweep of the operator's side: every address, asked by nobody, by each role, and by who has another room only.
+
+``ADDRESSES`` says of each address what it takes, apart from the code: who adds one adds a line here, with the least
+role, and whether it is a room's. An address without a line fails, whoever added it.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route, Router
+
+from dashboards import operator_api
+from dashboards.access_books import AccessBooks
+from dashboards.operator_api import BearerGuard
+from dashboards.rights import Role
+from kernel.clock import ManualClock
+from tests.dashboards.desk import MAIN, app_of, client_of, csrf_in, program
+from tests.dashboards.people import books_of, browser_of, someone
+from waitroom.configure import Actor, Configurations
+
+VIEWER, OPERATOR, OWNER = Role.VIEWER, Role.OPERATOR, Role.OWNER
+BACKEND = "throwaway-backend-token"
+
+
+class Takes(NamedTuple):
+    """What an address takes: the least role (None: nobody needs one), and whether it is a room's."""
+
+    role: Role | None
+    room: bool = False
+
+
+OPEN = Takes(None)
+ROOM, SALE = "/api/rooms/{room}", "/api/rooms/{room}/sales/{sale}"
+ADDRESSES: dict[str, Takes] = {
+    "GET /health/live": OPEN,
+    "GET /health/ready": OPEN,
+    "GET /metrics": OPEN,
+    "GET /static/{name}": OPEN,
+    "GET /login": OPEN,
+    "POST /login": OPEN,
+    "POST /logout": OPEN,
+    "GET /login/provider": OPEN,
+    "GET /login/callback": OPEN,
+    "GET /welcome": OPEN,
+    "POST /welcome": OPEN,
+    # Pages, with a session. The rooms' page shows each person theirs, so anybody who is signed in may ask.
+    "GET /": Takes(VIEWER, room=True),
+    "GET /live": Takes(VIEWER, room=True),
+    "POST /rooms/{room}/{lever}": Takes(OPERATOR, room=True),
+    "GET /account": Takes(VIEWER, room=True),
+    "POST /account/{act}": Takes(VIEWER, room=True),
+    "GET /people": Takes(OWNER),
+    "POST /people/{act}": Takes(OWNER),
+    # The API, with a token. Its list of rooms shows each token its own.
+    "GET /api/rooms": Takes(VIEWER, room=True),
+    "POST /api/rooms": Takes(OPERATOR),
+    f"GET {ROOM}": Takes(VIEWER, room=True),
+    f"PUT {ROOM}": Takes(OPERATOR, room=True),
+    f"PATCH {ROOM}": Takes(OPERATOR, room=True),
+    f"DELETE {ROOM}": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/status": Takes(VIEWER, room=True),
+    f"GET {ROOM}/changes": Takes(VIEWER, room=True),
+    f"POST {ROOM}/stock": Takes(OPERATOR, room=True),
+    f"POST {ROOM}/release": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/sales": Takes(VIEWER, room=True),
+    f"POST {ROOM}/sales": Takes(OPERATOR, room=True),
+    f"GET {SALE}": Takes(VIEWER, room=True),
+    f"PUT {SALE}": Takes(OPERATOR, room=True),
+    f"PATCH {SALE}": Takes(OPERATOR, room=True),
+    f"DELETE {SALE}": Takes(OPERATOR, room=True),
+    f"GET {SALE}/details": Takes(VIEWER, room=True),
+}
+FOR_ALL = frozenset({"GET /", "GET /live", "GET /account", "POST /account/{act}", "GET /api/rooms"})
+"""Addresses that show or change only what is the asker's: who has another room is not refused."""
+
+ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
+    "viewer": (VIEWER, None),
+    "operator": (OPERATOR, None),
+    "owner": (OWNER, None),
+    "owner of this room": (OWNER, frozenset({"main"})),
+    "operator of another room": (OPERATOR, frozenset({"late"})),
+    "owner of another room": (OWNER, frozenset({"late"})),
+    "viewer of no room": (VIEWER, frozenset()),
+}
+FILLED = {
+    "room": "main", "sale": "first", "lever": "pause", "act": "sessions", "name": "x.css",
+}  # fmt: skip
+
+SOLD = {
+    "name": "first",
+    "event_start_time": "2026-05-02T08:00:00Z",
+    "event_end_time": "2026-05-02T12:00:00Z",
+}
+
+
+class Nobody:
+    """A provider that is never asked here."""
+
+    issuer = "https://id.example"
+
+    async def login_address(self, *_: object) -> str:
+        """Give an address."""
+        return "https://id.example/login"
+
+    async def person(self, *_: object) -> Any:
+        """Know nobody."""
+        raise AssertionError
+
+
+@pytest.fixture
+def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
+    """Give the books of a fresh installation."""
+    with books_of(tmp_path, clock) as made:
+        yield made
+
+
+def desk(store: Redis, clock: ManualClock, books: AccessBooks) -> Starlette:
+    """Make the application with everything that may be in it."""
+
+    async def let_go(room: str, number: int) -> str:
+        return f"{room}{number}"
+
+    return app_of(store, clock, access=books, identity=Nobody(), let_go=let_go, backend_token=BACKEND)
+
+
+def addresses(routes: Any, before: str = "") -> set[str]:
+    """Read the addresses off routers, through guards."""
+    found: set[str] = set()
+    for route in routes:
+        inner = getattr(route, "app", None)
+        while isinstance(inner, BearerGuard):
+            inner = inner._app
+        if isinstance(route, Mount):
+            assert isinstance(inner, Router)
+            found |= addresses(inner.routes, before + route.path)
+        else:
+            assert isinstance(route, Route)
+            found |= {
+                f"{method} {before}{route.path}" for method in (route.methods or ()) if method != "HEAD"
+            }
+    return found
+
+
+def test_each_address_has_a_line(store: Redis, clock: ManualClock, books: AccessBooks) -> None:
+    """Whoever adds an address says here what it takes."""
+    assert addresses(desk(store, clock, books).routes) ^ ADDRESSES.keys() == set()
+
+
+def test_an_address_without_a_line_is_noticed(store: Redis, clock: ManualClock, books: AccessBooks) -> None:
+    """The mutant: one more, behind the guard."""
+    app = desk(store, clock, books)
+    mount = next(route for route in app.routes if isinstance(route, Mount))
+    mount.app._app.routes.append(Route("/secrets", lambda _: None))  # type: ignore[attr-defined]
+
+    assert addresses(app.routes) ^ ADDRESSES.keys() == {"GET /api/secrets"}
+
+
+async def ask(client: httpx.AsyncClient, address: str, csrf: str = "") -> httpx.Response:
+    """Ask an address as well as one can without changing much: papers and versions fit, bodies are empty."""
+    method, path = address.split(" ")
+    path = path.format_map(FILLED)
+    if path.startswith("/api/"):
+        return await client.request(
+            method, path, json={} if method != "GET" else None, headers={"if-match": "*"}
+        )
+    data = {"csrf": csrf} if method == "POST" else None
+    return await client.request(method, path, data=data)
+
+
+def refused(answer: httpx.Response) -> bool:
+    """Tell whether an answer keeps somebody out. Forms that could not be followed are another thing."""
+    if answer.status_code == 303:
+        return answer.headers["location"] == "/login"
+    return answer.status_code in {401, 403}
+
+
+def may(address: str, role: Role, rooms: frozenset[str] | None) -> bool:
+    """Say what the table says, in its own words and not the code's."""
+    takes = ADDRESSES[address]
+    if takes.role is None:
+        return True
+    enough = [VIEWER, OPERATOR, OWNER].index(role) >= [VIEWER, OPERATOR, OWNER].index(takes.role)
+    there = rooms is None or (takes.room and ("main" in rooms or address in FOR_ALL))
+    return enough and there
+
+
+def is_api(address: str) -> bool:
+    """Tell what takes a token, and no session."""
+    return " /api/" in address
+
+
+def is_way_in(address: str) -> bool:
+    """Tell what is asked by whoever is not signed in: refusing is what some of them do."""
+    return ADDRESSES[address].role is None
+
+
+async def sweep(
+    store: Redis, clock: ManualClock, books: AccessBooks, swept: Sequence[str], askers: Sequence[str]
+) -> list[str]:
+    """Ask addresses as everybody; return what was answered otherwise than the table says."""
+    app, wrong = desk(store, clock, books), []
+    rooms = Configurations(store, clock)
+
+    async def fresh() -> None:
+        await store.flushall()
+        for name in ("main", "late"):
+            await rooms.create({**MAIN, "name": name, "sales": [SOLD]}, Actor("toml"))
+
+    someone(books, clock, "Keeper")
+    async with client_of(app) as stranger, program(app, "wrt_" + "x" * 43) as guesser:
+        for address in swept:
+            for who, client in (("nobody", stranger), ("a guesser", guesser)):
+                if is_api(address) or client is stranger:
+                    answer = await ask(client, address)
+                    wrong += [] if refused(answer) else [f"{who}: {address}: {answer.status_code}"]
+                    clock.advance(10_000_000)
+    await fresh()
+    for who in askers:
+        role, limits = ASKERS[who]
+        person = someone(books, clock, who, role, limits)
+        _, token = books.tokens.add(f"token of {who}"[:40], role, limits, 30)
+        async with browser_of(app, person, clock) as browser, program(app, token) as api:
+            for address in swept:
+                csrf = "" if is_api(address) else csrf_in(await browser.get("/account"))
+                answer = await ask(api if is_api(address) else browser, address, csrf)
+                if refused(answer) is may(address, role, limits):
+                    wrong.append(f"{who}: {address}: {answer.status_code}")
+                if answer.status_code == 204:
+                    await fresh()
+    return wrong
+
+
+async def test_every_address_keeps_out_whom_the_table_keeps_out(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """Nobody, each role, each limit; pages by session, the API by token."""
+    swept = [address for address in ADDRESSES if not is_way_in(address)]
+
+    assert await sweep(store, clock, books, swept, list(ASKERS)) == []
+
+
+async def test_a_role_that_nobody_demands_is_noticed(
+    store: Redis, clock: ManualClock, books: AccessBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: the API asks who it is, and not what they may."""
+    monkeypatch.setattr(operator_api, "demand", lambda *_: None)
+    swept = [f"GET {ROOM}", f"DELETE {ROOM}"]
+    wrong = await sweep(store, clock, books, swept, ["viewer", "operator of another room"])
+
+    assert "viewer: DELETE /api/rooms/{room}: 204" in wrong
+    assert "operator of another room: GET /api/rooms/{room}: 200" in wrong
+
+
+async def test_a_session_is_no_token_and_a_token_no_session(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """So a page of another site cannot use somebody's session at the API, and no token opens a page."""
+    app, ann = desk(store, clock, books), someone(books, clock)
+    _, token = books.tokens.add("deploy", OWNER, None, 1)
+    async with (
+        browser_of(app, ann, clock) as browser,
+        program(app, token) as api,
+        program(app, BACKEND) as backend,
+    ):
+        assert (await browser.get("/api/rooms")).status_code == 401
+        assert (await api.get("/people")).headers["location"] == "/login"
+        assert (await backend.get("/api/rooms")).status_code == 401

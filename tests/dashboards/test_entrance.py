@@ -1,0 +1,387 @@
+"""Entrance with accounts: ways in, who has to wait, what ends a session, and forged forms; mutants are noticed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from dashboards import access, entrance
+from dashboards.access import AccountAttempts, Attempts, Sessions, network_of
+from dashboards.access_books import AccessBooks
+from dashboards.entrance import GRACE_MS
+from dashboards.rights import Role
+from dashboards.session_book import IN, WRONG
+from kernel.clock import ManualClock
+from kernel.errors import Unavailable
+from kernel.totp import STEP_MS
+from tests.dashboards.desk import MAIN, TOKEN, app_of, client_of, csrf_in, program, sign_in, signed_in
+from tests.dashboards.people import PASSWORD, books_of, browser_of, send, sign_in_as, someone
+from waitroom.configure import Actor, Configurations
+
+
+@pytest.fixture
+def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
+    """Give the books of a fresh installation."""
+    with books_of(tmp_path, clock) as made:
+        yield made
+
+
+# -------------------------------------------------------------------------------- the ways in
+
+
+async def test_the_operator_token_signs_in_until_an_owner_has_an_account(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """An invitation that waits, or an owner of some rooms, changes nothing; then its sessions end, too."""
+    app = app_of(store, clock, access=books)
+    books.accounts.invite("Bob", Role.OWNER, None, "test")
+    someone(books, clock, "Cleo", Role.OWNER, frozenset({"main"}))
+    async with signed_in(app, "Dan") as browser, client_of(app) as other:
+        assert (await browser.get("/")).status_code == 200
+        ann = someone(books, clock)
+
+        assert (await browser.get("/")).headers["location"] == "/login"
+        page = await other.get("/login")
+        assert ('name="token"' in page.text, 'name="password"' in page.text) == (False, True)
+        late = await other.post("/login", data={"csrf": csrf_in(page), "who": "Dan", "token": TOKEN})
+        assert (late.status_code, "for programs" in late.text) == (403, True)
+        async with program(app) as api:
+            assert (await api.get("/api/rooms")).status_code == 200
+        books.accounts.remove(ann.name, keep_owner=False)
+        assert (await browser.get("/")).status_code == 200
+
+    allowed = app_of(store, clock, access=books, token_login=True)
+    ann = someone(books, clock)
+    async with signed_in(allowed, "Dan") as browser:
+        assert (await browser.get("/")).status_code == 200
+
+
+async def test_nobody_signs_in_by_token_under_the_name_of_an_account(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """Else the journal would name a person who did nothing."""
+    app = app_of(store, clock, access=books)
+    someone(books, clock, "Eve", Role.VIEWER)
+    async with client_of(app) as browser:
+        answer = await sign_in(browser, "EVE")
+
+    assert (answer.status_code, "an account of this name" in answer.text) == (422, True)
+
+
+async def test_name_password_and_code_sign_in_together(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """What is wrong is not said; what was right stands in the list, with its network only."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with client_of(app, address="192.0.2.77") as browser:
+        for wrong in (
+            {"password": "x"}, {"code": "000000"}, {"code": ""}, {"name": "Bob"}, {"name": ""}, {"password": ""},
+        ):  # fmt: skip
+            answer = await sign_in_as(browser, ann, clock, **wrong)
+            assert (answer.status_code, "do not fit together" in answer.text) in {(403, True), (429, False)}
+            clock.advance(1_000_000)
+        right = await sign_in_as(browser, ann, clock)
+        assert (right.status_code, right.headers["location"]) == (303, "/")
+        assert "Ann Lee" in (await browser.get("/")).text
+
+    last = books.sessions.logins()[0]
+    assert (last.name, last.network, last.how, last.outcome) == ("Ann Lee", "192.0.2.0/24", "password", IN)
+    assert {one.outcome for one in books.sessions.logins()[1:]} == {WRONG}
+
+
+async def test_the_form_for_signing_in_needs_its_paper(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """Neither without it nor with another browser's; nothing is counted against anybody."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with client_of(app) as browser, client_of(app) as other:
+        theirs = csrf_in(await other.get("/login"))
+        for csrf in ("", "x", theirs):
+            answer = await sign_in_as(browser, ann, clock, csrf=csrf)
+            assert (answer.status_code, "too old" in answer.text) == (403, True)
+        assert (await sign_in_as(browser, ann, clock)).status_code == 303
+
+
+# -------------------------------------------------------------------------------- who waits
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.77", "192.0.2.0/24"),
+        ("2001:db8:1:2::3", "2001:db8:1::/48"),
+        ("local", ""),
+        ("", ""),
+    ],
+)
+def test_a_list_keeps_a_network_and_no_address(address: str, network: str) -> None:
+    """An IPv4 address without its last part, of IPv6 the first three."""
+    assert network_of(address) == network
+
+
+def test_strangers_wait_together_and_a_known_network_for_itself() -> None:
+    """Slowly growing, five minutes at most, and never anybody else."""
+    attempts = AccountAttempts()
+    waits = [attempts.failed("ann", "", 0) for _ in range(30)]
+
+    assert waits[:12] == [0] * 9 + [5_000, 10_000, 20_000]
+    assert waits[-1] == 300_000
+    assert attempts.wait_ms("ann", "192.0.2.0/24", 0) == 0
+    assert attempts.wait_ms("bob", "", 0) == 0
+    assert [attempts.failed("ann", "192.0.2.0/24", 0) for _ in range(5)] == [0, 0, 0, 0, 10_000]
+    assert attempts.wait_ms("ann", "198.51.100.0/24", 0) == 0
+    attempts.succeeded("ann", "")
+    assert attempts.wait_ms("ann", "", 0) == 0
+    assert attempts.wait_ms("ann", "192.0.2.0/24", 0) == 10_000
+
+
+async def test_strangers_cannot_keep_a_person_out(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """From many addresses they make each other wait, with the right words too; the person comes as ever."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock, address="192.0.2.1"):
+        pass
+    statuses = []
+    for index in range(12):
+        async with client_of(app, address=f"198.51.{index}.1") as stranger:
+            statuses.append((await sign_in_as(stranger, ann, clock, password="x")).status_code)
+    assert statuses == [403] * 9 + [429] * 3
+
+    async with client_of(app, address="198.18.0.1") as elsewhere, client_of(app, address="192.0.2.2") as home:
+        held = await sign_in_as(elsewhere, ann, clock)
+        assert (held.status_code, held.headers["retry-after"]) == (429, "5")
+        assert (await sign_in_as(home, ann, clock)).status_code == 303
+        clock.advance(STEP_MS)
+        assert (await sign_in_as(elsewhere, ann, clock)).status_code == 303
+
+
+async def test_an_account_that_never_waits_is_noticed(
+    clock: ManualClock, books: AccessBooks, store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: failures by account are not counted, so a thousand addresses guess a thousand times."""
+    app = app_of(store, clock, access=books)
+    monkeypatch.setattr(AccountAttempts, "failed", lambda *_: 0)
+    ann = someone(books, clock)
+    statuses = []
+    for index in range(12):
+        async with client_of(app, address=f"198.51.{index}.1") as stranger:
+            statuses.append((await sign_in_as(stranger, ann, clock, password="x")).status_code)
+
+    assert statuses == [403] * 12
+
+
+async def test_an_address_waits_as_with_the_token(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """Whatever names it tries; many at once are counted before the first is answered."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with client_of(app) as guesser:
+        names = [f"name {index}" for index in range(6)]
+        statuses = [(await sign_in_as(guesser, ann, clock, name=name)).status_code for name in names]
+        assert statuses == [403, 403, 403, 403, 429, 429]
+        assert (await sign_in_as(guesser, ann, clock)).status_code == 429
+
+
+async def test_a_try_counts_before_it_is_looked_at(
+    clock: ManualClock, books: AccessBooks, store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends a hundred at once gets five of them looked at: failures are there when the work begins."""
+    app = app_of(store, clock, access=books)
+    seen: list[int] = []
+    real, attempts = Attempts.failed, []
+
+    def failed(self: Attempts, address: str, now_ms: int) -> int:
+        attempts.append(address)
+        return real(self, address, now_ms)
+
+    def check(*_: str) -> None:
+        seen.append(len(attempts))
+
+    monkeypatch.setattr(access.Attempts, "failed", failed)
+    monkeypatch.setattr(books.accounts, "check", check)
+    ann = someone(books, clock)
+    async with client_of(app) as guesser:
+        await sign_in_as(guesser, ann, clock)
+
+    assert seen == [2]
+
+
+# ------------------------------------------------------------------------------ what ends it
+
+
+async def test_signing_out_ends_the_session_in_the_book(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """A copy of the cookie is worth nothing, in any process."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock) as browser, client_of(app) as copy:
+        copy.cookies = browser.cookies.__class__(browser.cookies)
+        assert (await copy.get("/")).status_code == 200
+        await browser.post("/logout", data={"csrf": "x"})
+        assert (await copy.get("/")).status_code == 200
+        await browser.post("/logout", data={"csrf": csrf_in(await browser.get("/account"))})
+        assert (await copy.get("/")).headers["location"] == "/login"
+        assert books.sessions.of(ann.name) == []
+
+
+async def test_another_role_counts_with_the_next_click(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """The page shows no lever to a viewer, and the server takes none; other rooms are not there."""
+    app = app_of(store, clock, access=books)
+    rooms = Configurations(store, clock)
+    for name in ("main", "late"):
+        await rooms.create({**MAIN, "name": name}, Actor("toml"))
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock) as browser:
+        page = await browser.get("/", params={"room": "main"})
+        assert {"/rooms/main/pause", "/rooms/main/rate", "/rooms/main/bypass-on"} <= _actions(page.text)
+        assert "late" in page.text
+        csrf = csrf_in(page)
+        books.accounts.change(ann.name, Role.VIEWER, frozenset({"main"}), keep_owner=False)
+
+        for path in ("/", "/live"):
+            seen = await browser.get(path, params={"room": "main"})
+            assert _actions(seen.text) <= {"/logout"}
+            assert "/people" not in seen.text
+            assert "late" not in seen.text
+        answer = await browser.post("/rooms/main/pause", data={"csrf": csrf})
+        assert (answer.status_code, "look at this room only" in answer.text) == (403, True)
+        assert not (await rooms.get("main")).paused
+        books.accounts.change(ann.name, Role.OPERATOR, frozenset({"main"}), keep_owner=False)
+        assert (await browser.post("/rooms/late/pause", data={"csrf": csrf})).status_code == 403
+        assert (await browser.post("/rooms/main/pause", data={"csrf": csrf})).status_code == 303
+        assert (await rooms.changes("main", 1))[0]["who"] == "Ann Lee"
+        books.accounts.remove(ann.name, keep_owner=False)
+        assert (await browser.get("/")).headers["location"] == "/login"
+
+
+def _actions(text: str) -> set[str]:
+    return {part.partition('"')[0] for part in text.split('action="')[1:]}
+
+
+async def test_a_form_without_its_paper_changes_nothing(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """On each page, with no paper, another session's, or from another site."""
+    app = app_of(store, clock, access=books)
+    await Configurations(store, clock).create(MAIN, Actor("toml"))
+    ann, bob = someone(books, clock), someone(books, clock, "Bob")
+    async with browser_of(app, ann, clock) as browser, browser_of(app, bob, clock) as other:
+        theirs = csrf_in(await other.get("/account"))
+        own = csrf_in(await browser.get("/account"))
+        for path in ("/people/remove", "/account/sessions", "/rooms/main/pause"):
+            form = {"name": "Bob", "confirm": "yes"}
+            for csrf in ({}, {"csrf": ""}, {"csrf": theirs}):
+                answer = await browser.post(path, data=form | csrf)
+                assert (answer.status_code, "nothing was changed" in answer.text) == (403, True)
+            foreign = {"origin": "https://evil.test"}
+            assert (await browser.post(path, data=form | {"csrf": own}, headers=foreign)).status_code == 403
+        assert books.accounts.find("Bob") is not None
+        assert (await browser.post("/people/remove", data=form | {"csrf": own})).status_code == 303
+        assert books.accounts.find("Bob") is None
+
+
+async def test_forms_without_papers_are_noticed(
+    clock: ManualClock, books: AccessBooks, store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: whatever is sent is taken for the session's own paper."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    someone(books, clock, "Bob")
+    async with browser_of(app, ann, clock) as browser:
+        monkeypatch.setattr(Sessions, "csrf_holds", lambda *_: True)
+        answer = await browser.post("/people/remove", data={"name": "Bob", "confirm": "yes"})
+
+    assert answer.status_code == 303
+    assert books.accounts.find("Bob") is None
+
+
+def away(*_: object) -> None:
+    """Be a database that cannot be reached."""
+    raise Unavailable("journal-away", "The waiting room cannot reach its journal.")
+
+
+async def test_without_the_book_who_was_there_can_still_pause(
+    store: Redis, clock: ManualClock, books: AccessBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For ten minutes, and not a millisecond longer; a pause must not wait for a database."""
+    app = app_of(store, clock, access=books)
+    rooms = Configurations(store, clock)
+    await rooms.create(MAIN, Actor("toml"))
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock) as browser, client_of(app) as stranger:
+        csrf = csrf_in(await browser.get("/", params={"room": "main"}))
+        monkeypatch.setattr(books.sessions, "who", away)
+        monkeypatch.setattr(books.accounts, "has_owner", away)
+        assert (await browser.post("/rooms/main/pause", data={"csrf": csrf})).status_code == 303
+        assert (await rooms.get("main")).paused
+        clock.advance(GRACE_MS - 1)
+        assert (await browser.get("/")).status_code == 200
+        clock.advance(1)
+        assert [(await browser.get(path)).status_code for path in ("/", "/people", "/account")] == [503] * 3
+        assert (await browser.get("/health/live")).status_code == 200
+        assert (await stranger.get("/login")).status_code == 503
+
+
+async def test_without_the_book_nobody_comes_in_who_was_not_there(
+    store: Redis, clock: ManualClock, books: AccessBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a session that was not looked up yet, nor one that was over when it was; memory is bounded."""
+    app = app_of(store, clock, access=books)
+    ann, real = someone(books, clock), books.sessions.who
+    async with client_of(app) as fresh, browser_of(app, ann, clock) as over:
+        await sign_in_as(fresh, ann, clock)
+        books.sessions.end_all(ann.name)
+        assert (await over.get("/")).headers["location"] == "/login"
+        monkeypatch.setattr(books.sessions, "who", away)
+        assert (await fresh.get("/")).status_code == 503
+        assert (await over.get("/")).headers["location"] == "/login"
+
+    monkeypatch.setattr(books.sessions, "who", real)
+    monkeypatch.setattr(entrance, "SEEN_MOST", 1)
+    clock.advance(STEP_MS)
+    async with browser_of(app, ann, clock) as one, browser_of(app, ann, clock) as other:
+        assert [(await browser.get("/")).status_code for browser in (one, other)] == [200, 200]
+        monkeypatch.setattr(books.sessions, "who", away)
+        assert [(await browser.get("/")).status_code for browser in (one, other)] == [503, 200]
+
+
+async def test_a_cookie_of_an_account_is_nothing_by_itself(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """In an installation without the book, or before it was looked up, it opens no door."""
+    ann = someone(books, clock)
+    own = app_of(store, clock, access=books)
+    async with browser_of(own, ann, clock) as browser, client_of(app_of(store, clock)) as elsewhere:
+        elsewhere.cookies = browser.cookies.__class__(browser.cookies)
+        assert (await elsewhere.get("/")).headers["location"] == "/login"
+        assert (await elsewhere.get("/people")).status_code == 404
+    session = Sessions.new(object.__new__(_Bare), "Ann Lee", account=True)
+    assert not session.person.may(Role.VIEWER, "main")
+
+
+class _Bare(Sessions):
+    """Sessions with a clock and nothing else."""
+
+    _clock = ManualClock(0)
+
+
+async def test_a_password_that_is_changed_ends_the_other_browsers(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """The one that changed it goes on."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock) as this, browser_of(app, ann, clock) as that:
+        fresh = {"password": PASSWORD, "new": "quite another phrase"}
+        assert (await send(this, "/account/password", **fresh)).status_code == 303
+        assert (await this.get("/account")).status_code == 200
+        assert (await that.get("/account")).headers["location"] == "/login"
