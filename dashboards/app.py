@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from dashboards.act_pages import ActPages
 from dashboards.account_page import AccountPage
+from dashboards.act_pages import ActPages
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
 from dashboards.operator_api import OperatorApi, resource

@@ -15,6 +15,7 @@ from gateway.apply_command import add_apply
 from gateway.bots_command import add_bots
 from gateway.checking import add_checks, add_keys
 from gateway.codes_command import add_codes
+from gateway.operators_command import add_operators
 from gateway.options import NO, WRONG, settings_of
 from gateway.shop_command import add_shop
 from kernel.errors import Misconfigured, Refused, Unavailable
@@ -97,6 +98,10 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
 
     add_codes(
         commands.add_parser("codes", help="make, list or revoke invitation and priority codes of a room")
+    )
+
+    add_operators(
+        commands.add_parser("operators", help="who may come to the control page, and tokens for programs")
     )
 
     fans = commands.add_parser("crowd", help="send simulated fans and check what happens to them")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from botguard.model_key import public_keys
-from gateway.identity_settings import IdentitySettings
+from gateway.operator_settings import OperatorSettings
 from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
@@ -39,7 +39,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(IdentitySettings):
+class Settings(OperatorSettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -173,6 +173,7 @@ class Settings(IdentitySettings):
         faults += self.challenge_faults(self.public_url)
         faults += self.reminder_faults(self.public_url)
         faults += self.identity_faults(secure=self.secure, public_url=self.public_url)
+        faults += self.operator_faults(secure=self.secure)
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [
@@ -226,6 +227,13 @@ class Settings(IdentitySettings):
     def issuer(self) -> str:
         """The name of this installation in tokens."""
         return self.public_url or "waitroom"
+
+    @property
+    def control_page(self) -> str:
+        """The address of the control page, as operators type it."""
+        return (self.operator_url or f"http://{loopback(self.operator_host)}:{self.operator_port}").rstrip(
+            "/"
+        )
 
     @property
     def operator_token_path(self) -> Path:

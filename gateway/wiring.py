@@ -11,9 +11,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from admission.buckets import Buckets
 from admission.keyring import KeyRing
@@ -24,8 +22,8 @@ from admission.web import DoorWeb, SessionsWeb
 from botguard.challenges.metrics import Metrics as ChallengeMetrics
 from botguard.metrics import Metrics as GuardMetrics
 from dashboards.app import create_app
-from dashboards.operator_api import Whole
 from dashboards.ports import Deps
+from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
     GateAdmissions,
     GatePages,
@@ -50,11 +48,9 @@ from gateway.reminders import ways
 from gateway.settings import Settings
 from gateway.settling import Settler
 from gateway.shop import ShopProcess
-from kernel.asgi import respond
 from kernel.clock import SystemClock
 from kernel.errors import Misconfigured, Unavailable
 from kernel.metrics import render
-from kernel.problems import raw_problem
 from kernel.signing import b64url
 from kernel.store import check, connect
 from kernel.tasks import is_ending
@@ -291,6 +287,8 @@ class OperatorProcess:
         self._parts = parts = Parts(settings)
         token = operator_token(settings, make=False)
         sessions = SessionsWeb(parts.admission, lambda: (token, settings.backend_token))
+        self._access = access = access_of(settings, parts.ring, parts.clock)
+        self._identity = provider_of(settings, parts.clock)
         self._looking: asyncio.Task[None] | None = None
         self.ready = False
         self.app: ASGIApp = create_app(
@@ -303,7 +301,11 @@ class OperatorProcess:
                 secure=settings.secure,
                 ready=self._faults,
                 metrics=render,
-                extra_routes=[session_route(sessions)],
+                extra_routes=[session_route(sessions, access)],
+                access=access,
+                identity=self._identity,
+                token_login=settings.operator_token_login,
+                own_page=(settings.operator_url or "").rstrip("/"),
                 trusted_proxies=settings.networks,
                 backend_token=settings.backend_token,
                 let_go=parts.binding.let_go,
@@ -324,6 +326,9 @@ class OperatorProcess:
         """Disconnect."""
         if self._looking is not None:
             self._looking.cancel()
+        if self._identity is not None:
+            await self._identity.close()
+        await asyncio.to_thread(self._access.close)
         await self._parts.close()
 
     async def _faults(self) -> list[str]:
@@ -355,26 +360,6 @@ def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | Shop
             return ShopProcess(settings)
         case _:
             raise Misconfigured([f"{role} is not a role: gate, operator or shop."])
-
-
-def session_route(sessions: SessionsWeb) -> Route:
-    """Give backends their address on the operator's port."""
-
-    async def act(request: Request) -> None:
-        del request
-
-    route = Whole("/api/rooms/{room}/sessions/{sid}/{act}", act, methods=["POST"])
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        params = scope["path_params"]
-        try:
-            await sessions.act(scope, receive, send, (params["room"], params["sid"], params["act"]))
-        except Exception as reason:  # noqa: BLE001 - failures become problems, as on the public port
-            status, headers, body = raw_problem(reason)
-            await respond(send, status, headers, body)
-
-    route.app = app
-    return route
 
 
 def _text(path: Path) -> str:

@@ -17,12 +17,18 @@ function choose({ target }) {
   if (target === own && own.value) ready.value = "";
 }
 
-document.addEventListener("input", (event) => {
-  choose(event);
-  if (!event.target.matches("[data-share]")) return;
-  const share = Number(event.target.value.replace(",", ".")) / 100;
-  const calls = share * Number(event.target.closest("[data-rate]").dataset.rate);
-  const output = document.querySelector(`output[for="${event.target.id}"]`);
+function tell(field) {
+  const share = Number(field.value.replace(",", ".")) / 100;
+  const calls = share * Number(field.closest("[data-rate]").dataset.rate);
+  const output = document.querySelector(`output[for="${field.id}"]`);
   const digits = calls >= 10 || Number.isInteger(calls) ? 0 : 1;
   output.textContent = Number.isFinite(calls) ? `${calls.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} a minute` : "";
+}
+
+document.addEventListener("input", (event) => {
+  choose(event);
+  if (event.target.matches("[data-share]")) tell(event.target);
 });
+
+// Whoever typed before this script was there is told, too.
+for (const field of document.querySelectorAll("[data-share]")) if (field.value !== field.defaultValue) tell(field);

@@ -145,6 +145,7 @@ def test_secrets_do_not_show() -> None:
         "adyen_hmac_key",
         "adyen_webhook_password",
         "oidc_client_secret",
+        "operator_oidc_client_secret",
         "room_oidc_client_secret",
         "staff_oidc_client_secret",
     }

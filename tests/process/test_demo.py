@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkout.people import totp
+from kernel.totp import STEP_MS, code_at
+from tests.dashboards.desk import csrf_in
+from tests.dashboards.people import device_in
 
 pytestmark = pytest.mark.process
 
@@ -218,7 +220,7 @@ def test_a_newcomer_gets_into_the_back_office(running: Demo) -> None:
         paper = {"csrf": found(r'name="csrf" value="([^"]+)"', inside.text)}
         device = newcomer.post(inside.url.join("/staff/device/new"), data=paper).text
         secret = found(r'name="secret" value="([^"]+)"', device)
-        digits = totp.code_at(base64.b32decode(secret), time.time_ns() // 1_000_000 // totp.STEP_MS)
+        digits = code_at(base64.b32decode(secret), time.time_ns() // 1_000_000 // STEP_MS)
         form = {
             name: found(rf'name="{name}" value="([^"]+)"', device) for name in ("secret", "until", "paper")
         }
@@ -231,6 +233,42 @@ def test_a_newcomer_gets_into_the_back_office(running: Demo) -> None:
     assert "Northern Lights" in office.text
     assert kept.status_code == 200
     assert "Write these down now" in kept.text
+
+
+def test_an_owner_is_made_on_the_command_line_while_it_runs(running: Demo) -> None:
+    """The link opens in the process that runs; then the operator token is for programs, and a removed owner is out."""
+
+    def operators(*words: str) -> str:
+        command = [sys.executable, "-m", "gateway", "operators", *words, "--data", str(running.data)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    operator = {"authorization": f"Bearer {(running.data / 'operator-token').read_text().strip()}"}
+    code = operators("add", "Ann Lee", "--role", "owner").partition("code=")[2]
+    with httpx.Client(base_url=running.control) as browser:
+        page = browser.get("/welcome", params={"code": code})
+        secret, paper = device_in(page)
+        form = {"csrf": csrf_in(page), "code": code, "device": paper, "password": "a few plain words"}
+        form["digits"] = code_at(secret, time.time_ns() // 1_000_000 // STEP_MS)
+        codes = browser.post("/welcome", data=form)
+        people = browser.get("/people")
+        with httpx.Client(base_url=running.control) as other:
+            way_in = other.get("/login").text
+        token = operators("tokens", "add", "deploy", "--role", "viewer")
+        asked = {"authorization": f"Bearer {token}"}
+        rooms = [httpx.get(f"{running.control}/api/rooms", headers=one) for one in (asked, operator)]
+        ended = "/api/rooms/main/sessions/x/finish"
+        acted = [
+            httpx.post(f"{running.control}{ended}", headers=one).status_code for one in (asked, operator)
+        ]
+        operators("remove", "Ann Lee")
+        gone = browser.get("/people")
+
+    assert "Your recovery codes" in codes.text
+    assert (people.status_code, "Ann Lee" in people.text) == (200, True)
+    assert ('name="token"' in way_in, 'name="password"' in way_in) == (False, True)
+    assert [one.status_code for one in rooms] == [200, 200]
+    assert acted == [403, 404]
+    assert (gone.status_code, gone.headers["location"]) == (303, "/login")
 
 
 def test_what_was_sold_can_be_checked_while_it_runs(running: Demo) -> None:

@@ -59,9 +59,10 @@ def test_what_only_the_server_has_is_removed_where_that_is_asked_for() -> None:
 
 
 def test_switches_that_the_file_does_not_name_are_left_alone() -> None:
-    """Paused, bypass, message, stock and moved_to belong to whoever steers the sale."""
+    """Paused, bypass, draining, message, stock and moved_to belong to whoever steers the sale."""
     steered = {
-        "paused": True, "bypass": True, "message": "Soon", "stock_state": "last", "stock_left": 4, "moved_to": "/x",
+        "paused": True, "bypass": True, "draining": True, "message": "Soon", "stock_state": "last", "stock_left": 4,
+        "moved_to": "/x",
     }  # fmt: skip
     assert steered.keys() == set(SWITCHES)
 
