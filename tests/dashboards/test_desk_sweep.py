@@ -6,7 +6,7 @@ role, and whether it is a room's. An address without a line fails, whoever added
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import httpx
 import pytest
@@ -14,12 +14,15 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, Router
 
+from admission.service import Admission
+from admission.web import SessionsWeb
 from dashboards import operator_api
 from dashboards.access_books import AccessBooks
 from dashboards.operator_api import BearerGuard
 from dashboards.rights import Role
+from gateway.accounts import session_route
 from kernel.clock import ManualClock
-from tests.dashboards.desk import MAIN, app_of, client_of, csrf_in, program
+from tests.dashboards.desk import MAIN, TOKEN, app_of, client_of, csrf_in, program
 from tests.dashboards.people import books_of, browser_of, someone
 from waitroom.configure import Actor, Configurations
 
@@ -67,6 +70,7 @@ ADDRESSES: dict[str, Takes] = {
     f"GET {ROOM}/changes": Takes(VIEWER, room=True),
     f"POST {ROOM}/stock": Takes(OPERATOR, room=True),
     f"POST {ROOM}/release": Takes(OPERATOR, room=True),
+    f"POST {ROOM}/sessions/{{sid}}/{{act}}": Takes(OPERATOR, room=True),
     f"GET {ROOM}/sales": Takes(VIEWER, room=True),
     f"POST {ROOM}/sales": Takes(OPERATOR, room=True),
     f"GET {SALE}": Takes(VIEWER, room=True),
@@ -88,7 +92,7 @@ ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
     "viewer of no room": (VIEWER, frozenset()),
 }
 FILLED = {
-    "room": "main", "sale": "first", "lever": "pause", "act": "sessions", "name": "x.css",
+    "room": "main", "sale": "first", "lever": "pause", "act": "sessions", "name": "x.css", "sid": "x",
 }  # fmt: skip
 
 SOLD = {
@@ -125,7 +129,10 @@ def desk(store: Redis, clock: ManualClock, books: AccessBooks) -> Starlette:
     async def let_go(room: str, number: int) -> str:
         return f"{room}{number}"
 
-    return app_of(store, clock, access=books, identity=Nobody(), let_go=let_go, backend_token=BACKEND)
+    # Whoever is let in hears that there is no such session, before anybody is asked for it.
+    sessions = session_route(SessionsWeb(cast("Admission", None), lambda: (TOKEN, BACKEND)), books)
+    more = {"let_go": let_go, "backend_token": BACKEND, "extra_routes": [sessions]}
+    return app_of(store, clock, access=books, identity=Nobody(), **more)
 
 
 def addresses(routes: Any, before: str = "") -> set[str]:
