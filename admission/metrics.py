@@ -1,8 +1,10 @@
 """Metrics of the door. Labels come from closed sets; rooms are few and set by the operator."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from kernel.metrics import REGISTRY, Tally
+
+CLAIM_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
@@ -14,6 +16,10 @@ class Metrics:
             "waitroom_admission_claims", "Claims by what came of them", ["room", "outcome"], registry=registry
         )
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self.claim_time = Histogram(
+            "waitroom_admission_claim_seconds", "Time in which claims were answered, refusals included",
+            registry=registry, buckets=CLAIM_BUCKETS_S,
+        )  # fmt: skip
         self.granted = Counter(
             "waitroom_admission_granted", "Turns given to those at the door", ["room"], registry=registry
         )
@@ -38,6 +44,8 @@ class Metrics:
         self.store_away = Counter(
             "waitroom_admission_store_away", "Acts that the store could not take", ["act"], registry=registry
         )
+        for act in ("claim", "renew"):
+            self.store_away.labels(act)
         self.sessions = Gauge(
             "waitroom_admission_sessions", "Places taken", ["room"], registry=registry,
             multiprocess_mode="mostrecent",

@@ -61,7 +61,8 @@ class DoorWeb:
         is_form, fields = await _fields(ask, receive)
         limits = self._admission.rooms.limits(room)
         target = checked(_text(fields.get("target"), "/"), limits.target_hosts)
-        answer = await self._admission.claim(room, ticket, proof=_proof(ask))
+        with self._admission.metrics.claim_time.time():
+            answer = await self._admission.claim(room, ticket, proof=_proof(ask))
         if isinstance(answer, Granted):
             cookie = (b"set-cookie", self._admission.cookie(room, answer.token, answer.expires_ms))
             if is_form:

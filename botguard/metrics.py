@@ -60,7 +60,7 @@ class Metrics:
         self.reloads = Words(counter("reloads", "Lists and keys that changed, by what came of it", "outcome"))
         self.stale = Gauge(
             "waitroom_bots_stale_files", "1 while the newest state of a file is not in use", ["file"],
-            registry=registry, multiprocess_mode="max",
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
     @property

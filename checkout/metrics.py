@@ -15,7 +15,11 @@ from kernel.metrics import REGISTRY, Tally, Words
 
 Handler = Callable[..., Awaitable[None]]
 Key = TypeVar("Key")
-Mode = Literal["mostrecent", "max", "livesum"]
+Mode = Literal["mostrecent", "livemax", "livesum"]
+
+
+STEPS = ("held", "reserved", "ordered", "paid", "abandoned")
+"""How far a hold came. ``held`` and the ends of holds are told by their journal, so they follow within a second."""
 
 
 class Metrics:
@@ -45,9 +49,8 @@ class Metrics:
             "journal_dropped_notes", "Notes of holds given up because SQL was away for too long"
         )
         self.journal_lag = gauge(
-            "journal_lag_seconds", "Age of the oldest note that was not in SQL at the last look", "place",
-            mode="max",
-        )  # fmt: skip
+            "journal_lag_seconds", "Age of the oldest note that was not in SQL at the last look", "place"
+        )
         self.journal_waiting = gauge(
             "journal_waiting_notes", "Notes in the store that are not in SQL yet", "place"
         )
@@ -64,9 +67,9 @@ class Metrics:
         self.stream_messages = Words(
             counter("stream_messages", "Messages written to streams of changes, by kind", "kind")
         )
-        self.map_crowded = gauge("map_crowded", "1 while only sections are told, else 0", mode="max")
+        self.map_crowded = gauge("map_crowded", "1 while only sections are told, else 0", mode="livemax")
         self.loop_lag = gauge(
-            "loop_lag_seconds", "Mean lateness of the event loop in the last second", mode="max"
+            "loop_lag_seconds", "Mean lateness of the event loop in the last second", mode="livemax"
         )
         self.rebuilds = Words(
             counter("map_rebuilds", "Maps put together from SQL after a loss, by what came of it", "outcome")
@@ -89,8 +92,26 @@ class Metrics:
             "log_sealed_timestamp_seconds", "When all that was sold was last found to be in blocks", "place"
         )
 
+        # The sale, step by step
+        self.funnel = Words(
+            counter(
+                "funnel",
+                "Holds by how far they came, each step once; abandoned: ended without a sale",
+                "step",
+            ),
+            *STEPS,
+        )
+        self.tickets = Tally(counter("tickets", "Tickets made for what was paid"))
+
         # Money
-        self.orders = Words(counter("orders", "Orders by what became of them", "outcome"))
+        self.orders = Words(
+            counter("orders", "Orders by what became of them", "outcome"), "opened", "paid", "lapsed", "cancelled",
+            "refused", "failed",
+        )  # fmt: skip
+        self.payments = Words(
+            counter("payments", "Tries to pay: answered, or away where nobody could say what came of it", "outcome"),
+            "answered", "away",
+        )  # fmt: skip
         self.declines = Words(
             counter("declined_payments", "Payments that a bank declined, by reason", "reason")
         )
@@ -110,14 +131,17 @@ class Metrics:
             "outcome",
         )
         self._breakers = gauge(
-            "provider_breaker", "Breaker of a provider: 0 closed, 1 half open, 2 open", "provider", mode="max"
+            "provider_breaker",
+            "Breaker of a provider: 0 closed, 1 half open, 2 open",
+            "provider",
+            mode="livemax",
         )
         self.open_attempts = gauge(
             "open_payment_attempts", "Payments in which something is left to be done", "place"
         )
         self.open_reviews = gauge("open_reviews", "Payments that wait for a person", "place")
         self.oldest_review = gauge(
-            "oldest_review_seconds", "Age of the oldest payment that waits for a person", "place", mode="max"
+            "oldest_review_seconds", "Age of the oldest payment that waits for a person", "place"
         )
 
         self._people(counter, gauge)
@@ -160,9 +184,8 @@ class Metrics:
             "outbox_waiting_messages", "Messages that wait to be sent, by channel", "place", "channel"
         )
         self.outbox_oldest = gauge(
-            "outbox_oldest_seconds", "Age of the oldest message that waits to be sent", "place", "channel",
-            mode="max",
-        )  # fmt: skip
+            "outbox_oldest_seconds", "Age of the oldest message that waits to be sent", "place", "channel"
+        )
         self.outbox_sends = counter(
             "outbox_sends", "Tries to send a message, by what came of them", "channel", "outcome"
         )
@@ -204,7 +227,7 @@ class Metrics:
             counter("fraud_reloads", "Lists and Geo-IP files that changed, by what came of it", "outcome")
         )
         self.fraud_stale = gauge(
-            "fraud_stale_files", "1 while the newest state of a file is not in use", "file", mode="max"
+            "fraud_stale_files", "1 while the newest state of a file is not in use", "file", mode="livemax"
         )
 
     def provider(self, name: str) -> "ProviderWatch":

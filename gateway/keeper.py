@@ -39,8 +39,13 @@ class Keeper:
         remembered: Callable[[], dict[str, Room]],
         seal: Callable[[int], object],
         clock: Clock,
+        tell_age: Callable[[float], object] = float,
     ) -> None:
-        """`pace` ticks a room's door; `remembered` reads the journal's last settings, `seal` signs its end."""
+        """`pace` ticks a room's door; `remembered` reads the journal's last settings, `seal` signs its end.
+
+        `tell_age` hears at each beat how many seconds ago all was in the journal.
+        """
+        self._tell_age = tell_age
         self._waitroom = waitroom
         self._restorer = restorer
         self._drain = drain
@@ -51,7 +56,18 @@ class Keeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._away = False
         self._behind: set[str] = set()
+        self._drained_ms = clock.now_ms()
         self.ready = False
+
+    @property
+    def is_away(self) -> bool:
+        """True while the store or the journal cannot be reached."""
+        return self._away
+
+    @property
+    def journal_age_ms(self) -> int:
+        """Time since all that had happened was in the journal."""
+        return self._clock.now_ms() - self._drained_ms
 
     async def restore(self) -> None:
         """Bring back the settings that the store lost while nobody looked."""
@@ -87,7 +103,11 @@ class Keeper:
         failed last time comes last, and the first of them that fails again ends the round, because each try may
         wait long.
         """
-        await self._waitroom.refresh()
+        try:
+            await self._waitroom.refresh()
+        finally:
+            # Also without the store: the age of what we know is what tells that it is away.
+            self._observe()
         away: Unavailable | None = None
         for room in sorted(self._waitroom.readings, key=self._behind.__contains__):
             try:
@@ -100,15 +120,20 @@ class Keeper:
                 if room in self._behind:
                     break
                 self._behind.add(room)
-        self._waitroom.observe()
+        self._observe()
         if away is not None:
             raise away
         self.ready = True
+
+    def _observe(self) -> None:
+        self._waitroom.observe()
+        self._tell_age(self.journal_age_ms / 1000)
 
     async def drain(self, *, lease: bool = True) -> None:
         """Carry every room's acts and leaves into the journal."""
         for room in list(self._waitroom.readings):
             await self.drain_room(room, lease=lease)
+        self._drained_ms = self._clock.now_ms()
 
     async def drain_room(self, room: str, *, lease: bool = True) -> None:
         """Carry one room's acts and leaves into the journal, all of them."""

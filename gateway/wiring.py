@@ -233,6 +233,7 @@ class GateProcess:
             parts.remembered,
             parts.journal.seal,
             parts.clock,
+            waitroom.metrics.journal_age.set,
         )
         self._looking: asyncio.Task[None] | None = None
         waitroom.drain = lambda room: self._keeper.drain_room(room, lease=False)

@@ -74,9 +74,10 @@ class Words:
 
     __slots__ = ("_counter", "_tallies")
 
-    def __init__(self, counter: Labelled) -> None:
+    def __init__(self, counter: Labelled, *known: str) -> None:
+        """`known` words stand at 0 from the beginning: Prometheus sees no increase in a series that begins with one."""
         self._counter = counter
-        self._tallies: dict[str, Tally] = {}
+        self._tallies = {word: Tally(counter.labels(word)) for word in known}
 
     def count(self, word: str, by: int = 1) -> None:
         """Count a word."""

@@ -10,7 +10,11 @@ from kernel.errors import Refused, Unavailable
 from kernel.metrics import REGISTRY, Tally
 
 Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
-Key = TypeVar("Key")
+Key = TypeVar("Key", bound=tuple[str, str])
+
+
+PROMISED = ("join", "status", "ticket")
+"""Acts whose failures are counted from 0 on, because objectives stand on them."""
 
 
 class Metrics:
@@ -37,6 +41,12 @@ class Metrics:
         self.refused = Counter(
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )
+        self.failed = Counter(
+            "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
+            registry=registry,
+        )  # fmt: skip
+        for act in PROMISED:
+            self.failed.labels(act)
         self.carries = Counter(
             "waitroom_line_carries", "Steps of places on their way to another device", ["outcome"],
             registry=registry,
@@ -78,25 +88,34 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.age = Gauge(
-            "waitroom_line_reading_age_seconds", "Age of this worker's last reading of the store", ["room"],
-            registry=registry, multiprocess_mode="max",
+            "waitroom_line_reading_age_seconds", "Age of a worker's last reading of the store, of the oldest", ["room"],
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.journal_age = Gauge(
+            "waitroom_line_journal_age_seconds", "Time since a worker last had everything in the journal",
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-    def refuse(self, reason: Refused | Unavailable) -> None:
-        """Count a refusal; what is away for the moment refuses nobody."""
+    def refuse(self, reason: Refused | Unavailable, act: str = "page") -> None:
+        """Count a refusal; what is away for the moment refuses nobody, it fails."""
         if isinstance(reason, Refused):
             self.refused.labels(reason.code).inc()
+        else:
+            self.failed.labels(act).inc()
 
     def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
         """Return the same handlers; each counts what it refuses."""
-        return {key: self._watched(handler) for key, handler in routes.items()}
+        return {key: self._watched(handler, key[1] or "page") for key, handler in routes.items()}
 
-    def _watched(self, handler: Handler) -> Handler:
+    def _watched(self, handler: Handler, act: str) -> Handler:
         async def watch(scope: Scope, receive: Receive, send: Send, name: str) -> None:
             try:
                 await handler(scope, receive, send, name)
             except Refused as reason:
                 self.refuse(reason)
+                raise
+            except Exception:
+                self.failed.labels(act).inc()
                 raise
 
         return watch

@@ -225,7 +225,7 @@ class LineWeb:
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
-                self._waitroom.metrics.refuse(reason)
+                self._waitroom.metrics.refuse(reason, "join")
                 language, target = language_of(scope, reading, fields), fields.get("target", ["/"])[0]
                 page = self._pages.refused(reading, target, reason, language, given)
                 await show(scope, send, reason.status, page, _NO_STORE)
@@ -316,7 +316,7 @@ class LineWeb:
         except (Refused, Unavailable) as reason:
             if not html:
                 raise
-            self._waitroom.metrics.refuse(reason)
+            self._waitroom.metrics.refuse(reason, "ticket")
             page = self._pages.refused(reading, target, reason, language_of(scope, reading, query))
             await show(scope, send, reason.status, page, _NO_STORE)
             return

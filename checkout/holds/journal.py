@@ -24,11 +24,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.database import ShopDatabase
 from checkout.halls.seats import HOLD_ID_BYTES, hold_id_text
-from checkout.holds.answers import LIVE
+from checkout.holds.answers import LIVE, HoldState
 from checkout.holds.places import Place
 from checkout.holds.store import HoldStore
 from checkout.metrics import Metrics
-from checkout.tables import HOLD_JOURNAL
+from checkout.tables import HOLD_JOURNAL, RESERVATIONS
 from kernel.database import insert_many
 from kernel.errors import Unavailable
 from kernel.store import translated
@@ -43,6 +43,7 @@ ROWS_KEPT_MS = 30 * 86_400_000
 _SEQUENCE_BITS = 20
 _KEY = ("event_id", "hold_id")
 _ORDER = ("epoch", "fence", "note")
+_OVER = frozenset((HoldState.RELEASED.value, HoldState.EXPIRED.value))
 
 
 class Note(NamedTuple):
@@ -156,8 +157,12 @@ class JournalRows:
         """Use an open database."""
         self._database = database
 
-    def put(self, notes: Iterable[Note]) -> None:
-        """Write notes; those that are not newer than their row change nothing."""
+    def put(self, notes: Iterable[Note]) -> int:
+        """Write notes; those that are not newer than their row change nothing.
+
+        Returns how many of the holds that they tell to be over never became a reservation.
+        """
+        notes = list(notes)
         newest: dict[tuple[str, str], Mapping[str, Any]] = {}
         for note in notes:
             row = row_of(note)
@@ -166,11 +171,25 @@ class JournalRows:
             if known is None or _order(known) < _order(row):
                 newest[key] = row
         if not newest:
-            return
+            return 0
         # In one order, so that two workers may wait for each other but not for ever.
         rows = [newest[key] for key in sorted(newest)]
         with self._database.writing() as connection:
             insert_many(connection, _UPSERTS[self._database.dialect], rows)
+        return self._never_reserved(notes)
+
+    def _never_reserved(self, notes: Iterable[Note]) -> int:
+        over: dict[str, set[str]] = {}
+        for note in notes:
+            hold, what, _, _ = told(note.fields)
+            if what in _OVER:
+                over.setdefault(note.event, set()).add(hold_id_text(hold))
+        columns, count = RESERVATIONS.c, sum(map(len, over.values()))
+        for event, holds in over.items():
+            became = sa.select(sa.func.count()).where(columns.event_id == event, columns.hold_id.in_(holds))
+            with self._database.reading() as connection:
+                count -= connection.scalar(became) or 0
+        return count
 
     def forget(self, now_ms: int) -> int:
         """Take the rows of holds out that were over long ago; returns how many."""
@@ -205,12 +224,14 @@ class HoldJournal:
         if not notes:
             return read
         try:
-            await asyncio.to_thread(JournalRows(place.database).put, notes)
+            abandoned = await asyncio.to_thread(JournalRows(place.database).put, notes)
         except Unavailable:
             self._metrics.journal_dropped.inc(await stream.bound(list(read.notes)))
             raise
         await stream.cut({event: rows[-1].id for event, rows in read.notes.items()})
         self._metrics.journal_notes.inc(len(notes))
+        self._metrics.funnel.count("held", sum(told(note.fields)[1] == HoldState.HELD for note in notes))
+        self._metrics.funnel.count("abandoned", abandoned)
         return read
 
 

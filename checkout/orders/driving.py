@@ -226,12 +226,14 @@ class Driving:
             await self._write(drive, goal=Goal.UNDO)
 
     async def _settle(self, drive: Drive) -> None:
-        drive.order, drive.was = await self._group.write(
+        drive.order, drive.was, tickets = await self._group.write(
             lambda connection: settle(connection, drive.order, drive.was, drive.now, self._clock.now_ms())
         )
         drive.now = drive.was
         crashpoint("settle.after")
         self._metrics.orders.count("paid")
+        self._metrics.funnel.count("paid")
+        self._metrics.tickets.count += tickets
 
     async def _lose(self, drive: Drive) -> None:
         await self._close(drive, Happening.CAPTURE_LOST)
@@ -387,6 +389,8 @@ class Driving:
         crashpoint("close.after")
         self._metrics.orders.count(closed.order.state.value)
         if closed.freed is not None:
+            if not was_sold:
+                self._metrics.funnel.count("abandoned")
             await self._hall.freed(closed.order, closed.freed, was_sold=was_sold)
         found = await self.read(drive.order.id, drive.now.number)
         if found is not None:

@@ -195,6 +195,7 @@ class Recovering:
                     # Another worker was faster.
                     log.info("somebody else makes an order's tickets", extra={"order": order})
             done += made
+            self._metrics.tickets.count += made
             if len(left_) < MOST or not made:
                 return done
 

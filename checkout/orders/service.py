@@ -49,6 +49,7 @@ from checkout.orders.store import (
 from checkout.sales.store import SalesStore
 from checkout.tables import IDEMPOTENCY
 from kernel.clock import Clock
+from kernel.errors import Refused
 from kernel.gcra import Rate, conforms, spent
 
 RACES = 8
@@ -141,6 +142,7 @@ class Ordering:
             return No.OVER
         if is_new:
             self._metrics.orders.count("opened")
+            self._metrics.funnel.count("ordered")
             return Told(paper(order, None), is_new=True)
         return Told(await self._paper_of(till, order))
 
@@ -148,6 +150,19 @@ class Ordering:
         self, event: str, buyer: str, order_id: str, method: str, key: str, seen: Seen
     ) -> PayOutcome:
         """Try to pay an order, as far as it goes now. Raises as `open` does."""
+        try:
+            outcome = await self._pay(event, buyer, order_id, method, key, seen)
+        except Refused:
+            raise
+        except Exception:
+            self._metrics.payments.count("away")
+            raise
+        self._metrics.payments.count("answered")
+        return outcome
+
+    async def _pay(
+        self, event: str, buyer: str, order_id: str, method: str, key: str, seen: Seen
+    ) -> PayOutcome:
         await self._catalogue.known(event)
         till = self._till(event)
         order = await self._own(till, event, buyer, order_id)
@@ -237,6 +252,8 @@ class Ordering:
                 continue
             self._metrics.orders.count(closed.order.state.value)
             if closed.freed is not None:
+                if order.state is OrderState.OPEN:
+                    self._metrics.funnel.count("abandoned")
                 await self._hall.freed(
                     closed.order, closed.freed, was_sold=order.state is not OrderState.OPEN
                 )

@@ -312,8 +312,8 @@ def sell(
 
 def settle(
     connection: Connection, order: Order, was: Attempt, now: Attempt, at_ms: int
-) -> tuple[Order, Attempt]:
-    """Write down that an order's money is there. Raises ``Stale``."""
+) -> tuple[Order, Attempt, int]:
+    """Write down that an order's money is there; the last is how many tickets it made. Raises ``Stale``."""
     to = step(order.state, Happening.CAPTURED)
     if to is None:
         raise Stale
@@ -322,10 +322,11 @@ def settle(
     told = Told()
     told.order(order, paid)
     told.attempt(was, written)
-    told.tickets(issue(connection, order.event, order.id, order.reservation, at_ms))
+    tickets = issue(connection, order.event, order.id, order.reservation, at_ms)
+    told.tickets(tickets)
     tell(connection, told.draft(PAID, at_ms))
     tell_order(connection, paid, at_ms)
-    return paid, written
+    return paid, written, len(tickets)
 
 
 def release(connection: Connection, order: Order, at_ms: int, word: Word) -> Order | None:

@@ -157,6 +157,8 @@ class Reserving:
             case Standing():
                 word = "not-on-sale"
         self._metrics.reservations.count(word)
+        if word == "reserved":
+            self._metrics.funnel.count("reserved")
         return outcome
 
     async def find(self, event: str, buyer: str, reservation: str) -> ReservationPaper | None:
@@ -181,6 +183,7 @@ class Reserving:
         before, ended = found
         if ended is not None:
             self._metrics.reservation_ends.count("released")
+            self._metrics.funnel.count("abandoned")
             await self._free(place, ended)
         return GivenBack.SOLD if before.state is SaleState.SOLD else GivenBack.DONE
 
@@ -208,6 +211,7 @@ class Reserving:
             ended = await asyncio.to_thread(desk.sales.lapse)
             count += len(ended)
             self._metrics.reservation_ends.count("lapsed", len(ended))
+            self._metrics.funnel.count("abandoned", len(ended))
             for one in ended:
                 await self._free(place, one)
             if len(ended) < LAPSE_MOST:

@@ -43,11 +43,12 @@ METRIC_MODULES = (
 )
 LABELS = {
     "room": "name of a room; empty where no room covers the address",
+    "step": "held, reserved, ordered, paid, abandoned",
     "lane": "verified, standard, suspect",
     "outcome": "what came of it, one word of the metric's own small set",
     "reason": "the word why, one of a closed set",
     "why": "who or what ended the session",
-    "act": "claim, renew",
+    "act": "claim, renew; of the line join, status, ticket and its other addresses, page for the page itself",
     "class": "called, recall",
     "decision": "pass, renew, open, wait, reject",
     "code": "a problem's code (docs/errors.md)",
