@@ -1,9 +1,10 @@
 """Metrics of the gate: what it decided, why, and how the origin behaved.
 
-Labels come from closed sets: the rooms that are set up, and the words of ``gateway.decision``.
+Labels come from closed sets: the rooms that are set up, and the words of ``gateway.decision``. ``gateway_shedding`` is
+told by every process, whatever its role (``gateway.condition``).
 """
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from kernel.metrics import REGISTRY
 
@@ -30,4 +31,11 @@ REVOCATIONS = Counter(
     "Sessions that the origin ended by Cf-Waiting-Room-Command, by outcome (revoked, failed).",
     ["room", "outcome"],
     registry=REGISTRY,
+)
+SHEDDING = Gauge(
+    "gateway_shedding",
+    "1 while a process turns people away, or gives them less, at a limit; of any role.",
+    ["limit"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
 )

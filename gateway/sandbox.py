@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from admission.keyring import KeyRing
 from checkout.sandbox.app import Sandbox
 from checkout.sandbox_adyen.app import AdyenSandbox
+from gateway.condition import Condition
 from gateway.demo_staff import LOGIN, PEOPLE, has_logins
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
@@ -59,6 +60,7 @@ class SandboxProcess:
         self.app: ASGIApp = self._bank
         if has_logins(settings):
             self.app = Beside(self._bank, self._logins(settings))
+        self.condition = Condition()
         self.ready = False
 
     @staticmethod

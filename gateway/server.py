@@ -18,12 +18,15 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Protocol
 
+import orjson
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.condition import Condition
 from gateway.files import most_connections
 from gateway.http import Broadcast, http
 from gateway.settings import Settings
@@ -43,6 +46,7 @@ TICKS_PER_FLUSH = 10
 LAST_S = 15.0
 """Time to hand the journal what is left and to disconnect, once the last request is done."""
 READY = b"ready\n"
+READY_WORD = "ready"
 COLLECT_AFTER = (10_000, 20, 20)
 """New objects before the collector looks at the young; young rounds before the middle; middle ones before all."""
 
@@ -65,6 +69,11 @@ class Wired(Protocol):
         """True when it can serve."""
         ...
 
+    @property
+    def condition(self) -> Condition:
+        """What it says of itself beside that."""
+        ...
+
     async def start(self) -> None:
         """Connect and load; raises Misconfigured."""
         ...
@@ -81,11 +90,12 @@ class Wired(Protocol):
 class Health:
     """Answers ``health/live`` and ``health/ready`` before the application is asked."""
 
-    def __init__(self, app: ASGIApp, prefix: str, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, prefix: str, state: Callable[[], Mapping[str, object]]) -> None:
+        """`state` says how the process is; its ``status`` is ``ready``, or the answer is 503."""
         self._app = app
         self._live = f"{prefix}/health/live"
         self._ready = f"{prefix}/health/ready"
-        self._is_ready = is_ready
+        self._state = state
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a health check, or hand on, without a frame of its own: every request passes here."""
@@ -98,11 +108,13 @@ class Health:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        good = path == self._live or self._is_ready()
-        text = b"ok\n" if good else b"not ready\n"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-        await respond(send, 200 if good else 503, headers, text)
+        if scope["path"] == self._live:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+            await respond(send, 200, headers, b"ok\n")
+            return
+        state = self._state()
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await respond(send, 200 if state["status"] == READY_WORD else 503, headers, orjson.dumps(state))
 
 
 class Strict:
@@ -153,7 +165,7 @@ class Process:
         self.draining = False
         self._when_ready: Callable[[], None] | None = None
         prefix = settings.prefix if role == "gate" else ""
-        app: ASGIApp = Health(wired.app, prefix, self.is_ready)
+        app: ASGIApp = Health(wired.app, prefix, self.state)
         if settings.secure and settings.hsts_s:
             app = Strict(app, settings.hsts_s)
         self._server = _Server(
@@ -173,10 +185,28 @@ class Process:
             ),
             self._look,
         )
+        wired.condition.limit("connections", self._is_full)
 
     def is_ready(self) -> bool:
         """True while new requests are welcome."""
         return self._server.started and not self.draining and self._wired.ready
+
+    def state(self) -> Mapping[str, object]:
+        """Say whether new requests are welcome, and if not why; which limits are hit, and what else is wrong."""
+        condition = self._wired.condition
+        faults = list(condition.faults())
+        if self.draining:
+            faults.append("draining")
+        elif not self.is_ready() and not faults:
+            faults.append("starting")
+        if faults:
+            return {"status": "not-ready", "faults": faults}
+        return {
+            "status": READY_WORD, "shedding": condition.shedding(), "warnings": list(condition.warnings())
+        }  # fmt: skip
+
+    def _is_full(self) -> bool:
+        return len(self._server.server_state.connections) >= self._settings.max_connections
 
     async def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
         """Serve until told to stop; raises Misconfigured when it cannot start."""
@@ -213,8 +243,10 @@ class Process:
         if self._when_ready is not None and self.is_ready():
             self._when_ready()
             self._when_ready = None
-        if tick % TICKS_PER_FLUSH == 0 and MULTIPROC in os.environ:
-            flush()
+        if tick % TICKS_PER_FLUSH == 0:
+            self._wired.condition.look(time.monotonic())
+            if MULTIPROC in os.environ:
+                flush()
 
 
 def _spare_the_collector() -> None:

@@ -59,6 +59,7 @@ from checkout.site.roles import Role, read_roles
 from checkout.site.ticket_papers import TicketPapers
 from checkout.site.web import HEALTH, health, refusal
 from checkout.tickets.links import DOORS, OPEN, PUBLISHED, SCAN
+from gateway.condition import Condition
 from gateway.demo_staff import has_logins, invite
 from gateway.deriving import secret_for
 from gateway.http import Broadcast
@@ -233,6 +234,8 @@ class ShopProcess:
             tickets=tickets,
             push=push,
         )
+        live = self.shop.live_map
+        self.condition = Condition({"map": lambda: live.is_crowded, "streams": lambda: live.is_full})
         page = f"{site.rstrip('/')}{settings.prefix}/r/{settings.shop_room}" if settings.shop_room else None
         fans = AdmissionGuard(
             Guests(

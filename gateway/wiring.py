@@ -36,6 +36,7 @@ from gateway.adapters import (
 )
 from gateway.bot_guard import Newcomers, guard_of
 from gateway.challenges import RoomChallenges
+from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
 from gateway.deriving import secret_for
 from gateway.front import Front
@@ -83,6 +84,7 @@ from waitroom.web import LineWeb, WebSettings
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+JOIN_LIMIT = "too-many-joins"
 LEAVE = "POST", "leave"
 
 
@@ -235,6 +237,13 @@ class GateProcess:
             parts.clock,
             waitroom.metrics.journal_age.set,
         )
+        self.condition = Condition(
+            {
+                "joins": grows(lambda: waitroom.metrics.refusals(JOIN_LIMIT)),
+                "bot-checks": grows(lambda: self._guard.metrics.without.of("busy")),
+            },
+            warnings=self._warnings,
+        )
         self._looking: asyncio.Task[None] | None = None
         waitroom.drain = lambda room: self._keeper.drain_room(room, lease=False)
 
@@ -247,6 +256,11 @@ class GateProcess:
     def ready(self) -> bool:
         """True once all rooms have been read."""
         return self._keeper.ready
+
+    def _warnings(self) -> list[str]:
+        keeper = self._keeper
+        found = ["store-or-journal-away"] if keeper.is_away else []
+        return [*found, "journal-behind"] if keeper.journal_age_ms > JOURNAL_BEHIND_MS else found
 
     async def start(self) -> None:
         """Connect, bring in the rooms file, begin to keep the rooms."""
@@ -291,7 +305,10 @@ class OperatorProcess:
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
         self._looking: asyncio.Task[None] | None = None
-        self.ready = False
+        self._has_looked = self.ready = False
+        self.condition = Condition(
+            faults=lambda: ["store-away"] if self._has_looked and not self.ready else []
+        )
         self.app: ASGIApp = create_app(
             Deps(
                 configurations=parts.configurations,
@@ -339,7 +356,7 @@ class OperatorProcess:
     async def _look(self) -> None:
         await self._parts.waitroom.refresh()
         self._parts.ring.refresh()
-        self.ready = True
+        self._has_looked = self.ready = True
 
     async def _keep_looking(self) -> None:
         while not is_ending():

@@ -86,6 +86,11 @@ class Words:
             tally = self._tallies[word] = Tally(self._counter.labels(word))
         tally.count += by
 
+    def of(self, word: str) -> int:
+        """Tell how often this process has counted a word."""
+        tally = self._tallies.get(word)
+        return 0 if tally is None else tally.count
+
 
 _tallies: WeakSet[Tally] = WeakSet()
 

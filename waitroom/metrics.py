@@ -1,5 +1,6 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
+from collections import Counter as Tallied
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -41,6 +42,7 @@ class Metrics:
         self.refused = Counter(
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )
+        self._refusals: Tallied[str] = Tallied()
         self.failed = Counter(
             "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
             registry=registry,
@@ -100,8 +102,13 @@ class Metrics:
         """Count a refusal; what is away for the moment refuses nobody, it fails."""
         if isinstance(reason, Refused):
             self.refused.labels(reason.code).inc()
+            self._refusals[reason.code] += 1
         else:
             self.failed.labels(act).inc()
+
+    def refusals(self, code: str) -> int:
+        """Tell how often this process has refused somebody so."""
+        return self._refusals[code]
 
     def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
         """Return the same handlers; each counts what it refuses."""

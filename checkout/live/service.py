@@ -172,6 +172,11 @@ class LiveMap:
         """True while only sections are told."""
         return self._crowding.is_crowded
 
+    @property
+    def is_full(self) -> bool:
+        """True while nobody more may open a stream."""
+        return self._viewers >= self._most_viewers
+
     async def snapshot(self, event: str) -> tuple[MapBody, int]:
         """Give the map in ready bytes, and its age in milliseconds.
 
@@ -235,7 +240,7 @@ class LiveMap:
             self._metrics.streams.dec()
 
     def _have_room(self) -> None:
-        if self._is_ending or self._viewers >= self._most_viewers:
+        if self._is_ending or self.is_full:
             raise Unavailable(
                 "streams-full", "Too many people watch just now. The map can still be looked at.", 10
             )

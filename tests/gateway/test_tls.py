@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from checkout.payments.adyen_wire import LIVE_HOSTS
+from gateway.condition import Condition
 from gateway.server import Process, Strict
 from gateway.settings import load
 from gateway.shop_settings import ADYEN_LIVE_HOSTS
@@ -70,7 +71,7 @@ async def test_a_browser_is_told_to_come_by_tls(own: list[tuple[bytes, bytes]], 
 class Nothing:
     """An application that has nothing to do."""
 
-    broadcast, ready = None, True
+    broadcast, ready, condition = None, True, Condition()
 
     async def app(self, _scope: Any, _receive: Any, _send: Any) -> None:
         """Answer nothing."""

@@ -43,6 +43,7 @@ METRIC_MODULES = (
 )
 LABELS = {
     "room": "name of a room; empty where no room covers the address",
+    "limit": "connections, joins, bot-checks, map, streams",
     "step": "held, reserved, ordered, paid, abandoned",
     "lane": "verified, standard, suspect",
     "outcome": "what came of it, one word of the metric's own small set",

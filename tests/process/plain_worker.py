@@ -8,6 +8,7 @@ import logging
 import sys
 from typing import Any
 
+from gateway.condition import Condition
 from gateway.orphan import die_with
 from gateway.server import main
 from gateway.settings import Settings, load
@@ -20,6 +21,7 @@ class Wired:
 
     def __init__(self) -> None:
         self.ready = False
+        self.condition = Condition()
 
     async def start(self) -> None:
         """Be ready."""

@@ -58,7 +58,8 @@ def test_readiness_is_told_on_the_pipe_and_by_the_health_check() -> None:
     """The supervisor reads a line; a load balancer asks."""
     with worker() as (started, url):
         assert started.told == b"ready\n"
-        assert httpx.get(f"{url}/.waitroom/health/ready").status_code == 200
+        ready = httpx.get(f"{url}/.waitroom/health/ready")
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready", "shedding": [], "warnings": []})
         assert httpx.get(f"{url}/.waitroom/health/live").text == "ok\n"
         answer = httpx.get(url)
 
@@ -74,8 +75,9 @@ def test_sigterm_turns_readiness_off_at_once_and_lets_requests_finish() -> None:
             first = next(parts)
             started.process.send_signal(signal.SIGTERM)
             deadline = time.monotonic() + 5
-            while httpx.get(f"{url}/.waitroom/health/ready").status_code != 503:
+            while (answer := httpx.get(f"{url}/.waitroom/health/ready")).status_code != 503:
                 assert time.monotonic() < deadline
+            why = answer.json()
             live = httpx.get(f"{url}/.waitroom/health/live").status_code
             welcome = httpx.get(url).text
             rest = b"".join(parts)
@@ -84,6 +86,7 @@ def test_sigterm_turns_readiness_off_at_once_and_lets_requests_finish() -> None:
             httpx.get(url)
 
     assert (first + rest, live, welcome) == (b"begin end", 200, "end")
+    assert why == {"status": "not-ready", "faults": ["draining"]}
     assert started.process.returncode == 0
     assert "stopped in order" in said
     assert "Traceback" not in said
