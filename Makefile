@@ -60,7 +60,7 @@ $(VENV)/.all: pyproject.toml .ci/venv
 	@sh .ci/venv "$(VENV)" server,postgres,test 1>&2
 	@touch "$(VENV)/.server"
 
-setup: $(VENV)/.all ## install nginx, wrk and chromium, which tests and benchmarks drive
+setup: $(VENV)/.all ## install nginx, wrk, chromium, prometheus and alertmanager, which tests and benchmarks drive
 	@sh .ci/setup 1>&2
 
 demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8080 DATA=.demo WORKERS=1)
@@ -106,8 +106,9 @@ screenshots: setup ## take pictures of the waiting page in every state (OUT=repo
 	@"$(BIN)/python" -m bench.screenshots "$(OUT)" --sheets docs/pictures
 	@"$(BIN)/python" -m bench.office_screenshots "$(OUT)"
 
-docs: $(VENV)/.all ## write the pages that list settings, rooms, metrics and errors, from the code
+docs: $(VENV)/.all ## write the pages that list settings, metrics, errors …, boards, alerts and runbooks, from the code
 	@"$(BIN)/python" -m tests.house.reference
+	@"$(BIN)/python" -m tests.house.observing
 
 docker-lint: $(VENV)/.all ## check the Dockerfile against the house's rules
 	@"$(BIN)/python" -m pytest -q tests/house/test_dockerfile.py

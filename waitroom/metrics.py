@@ -81,6 +81,10 @@ class Metrics:
             "waitroom_line_waiting_visitors", "Numbers not yet called", ["room"], registry=registry,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self.calling = Gauge(
+            "waitroom_line_calling", "1 while a room calls people: it is serving, and nobody has stopped it", ["room"],
+            registry=registry, multiprocess_mode="mostrecent",
+        )  # fmt: skip
         self.serving = Gauge(
             "waitroom_line_serving_rank", "Threshold below which ranks are called", ["room", "lane"],
             registry=registry, multiprocess_mode="mostrecent",

@@ -180,6 +180,8 @@ class Waitroom:
             if (line := reading.line) is not None:
                 self.metrics.issued.labels(room).set(line.issued)
                 self.metrics.waiting.labels(room).set(line.waiting)
+                is_calling = line.phase is Phase.SERVING and not reading.room.calls_nobody
+                self.metrics.calling.labels(room).set(is_calling)
                 self.metrics.epoch.labels(room).set(line.epoch)
                 for lane in Lane:
                     self.metrics.serving.labels(room, lane).set(line.serving.of(lane))

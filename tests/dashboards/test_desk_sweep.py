@@ -55,11 +55,16 @@ ADDRESSES: dict[str, Takes] = {
     "GET /": Takes(VIEWER, room=True),
     "GET /live": Takes(VIEWER, room=True),
     "POST /rooms/{room}/{lever}": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/confirm/{lever}": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/preview": Takes(VIEWER, room=True),
+    "POST /rooms/{room}/preview": Takes(OPERATOR, room=True),
+    "GET /preview/static/{name}": OPEN,
     "GET /account": Takes(VIEWER, room=True),
     "POST /account/{act}": Takes(VIEWER, room=True),
     "GET /people": Takes(OWNER),
     "POST /people/{act}": Takes(OWNER),
     # The API, with a token. Its list of rooms shows each token its own.
+    "GET /api/openapi.json": Takes(VIEWER, room=True),
     "GET /api/rooms": Takes(VIEWER, room=True),
     "POST /api/rooms": Takes(OPERATOR),
     f"GET {ROOM}": Takes(VIEWER, room=True),
@@ -68,6 +73,7 @@ ADDRESSES: dict[str, Takes] = {
     f"DELETE {ROOM}": Takes(OPERATOR, room=True),
     f"GET {ROOM}/status": Takes(VIEWER, room=True),
     f"GET {ROOM}/changes": Takes(VIEWER, room=True),
+    f"POST {ROOM}/acts/{{lever}}": Takes(OPERATOR, room=True),
     f"POST {ROOM}/stock": Takes(OPERATOR, room=True),
     f"POST {ROOM}/release": Takes(OPERATOR, room=True),
     f"POST {ROOM}/sessions/{{sid}}/{{act}}": Takes(OPERATOR, room=True),
@@ -79,7 +85,7 @@ ADDRESSES: dict[str, Takes] = {
     f"DELETE {SALE}": Takes(OPERATOR, room=True),
     f"GET {SALE}/details": Takes(VIEWER, room=True),
 }
-FOR_ALL = frozenset({"GET /", "GET /live", "GET /account", "POST /account/{act}", "GET /api/rooms"})
+FOR_ALL = frozenset({"GET /", "GET /live", "GET /account", "POST /account/{act}", "GET /api/rooms", "GET /api/openapi.json"})
 """Addresses that show or change only what is the asker's: who has another room is not refused."""
 
 ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {

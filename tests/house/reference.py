@@ -227,7 +227,8 @@ def metrics_page() -> str:
     return (
         f"{HEAD}# Metrics\n\n"
         "`GET /metrics` on the operator's port, in Prometheus' text form, for all processes together. A process "
-        "that runs alone also has Prometheus' own `process_…` and `python_…`.\n\n"
+        "that runs alone also has Prometheus' own `process_…` and `python_…`. Boards, alerts and objectives stand in "
+        "[observability](observability.md).\n\n"
         + table(("metric", "type", "labels", "meaning"), rows)
         + "\n## Labels\n\nAll from closed sets, so that the number of series is bounded.\n\n"
         + table(("label", "values"), [(code(label), LABELS.get(label, "")) for label in used])

@@ -1,0 +1,170 @@
+"""Alerts on the line, the door and the gate: what stops people from joining, being called, or getting in."""
+
+from dashboards.observing.shapes import Alert, Severity
+
+_LOGS = (
+    "The log: `docker compose -f deploy/compose.yaml logs --since 15m waitroom`, or `journalctl -u waitroom`."
+)
+_READY = "`curl http://127.0.0.1:8081/health/ready` and `waitroom health http://127.0.0.1:8080`: ready, or why not."
+
+LINE_ALERTS = (
+    Alert(
+        name="WaitroomDown",
+        expr='up{job=~"waitroom.*"} == 0',
+        lasts="1m",
+        severity=Severity.PAGE,
+        summary="{{ $labels.instance }} does not answer Prometheus",
+        means="Prometheus cannot read the metrics of an installation: the operator's process is down, or the "
+        "way to it "
+        "is. Gates and shop may go on all the same; nothing of them is seen any more.",
+        fans="Nothing, if only this process is down. If the machine is: no page at all.",
+        look=(
+            _READY,
+            _LOGS,
+            "The target's error on Prometheus' page *Status, Targets*: refused is a process, a timeout is a network.",
+        ),
+        do=(
+            "The supervisor starts a process that ended again, later each time. If it ends over and over, its last "
+            "line in the log says why: `waitroom check settings` prints every fault of the settings.",
+            "If the whole installation is down, start it; every place is kept (`waitroom serve`, or "
+            "`docker compose -f deploy/compose.yaml --project-directory . up -d`).",
+        ),
+        escalate="Fans get no page and a start did not help within five minutes: call whoever keeps the machines.",
+        fires={'up{job="waitroom",instance="a:8081"}': "1+0x5 0+0x25"},
+        quiet={'up{job="waitroom",instance="a:8081"}': "1+0x30"},
+        labels={"job": "waitroom", "instance": "a:8081"},
+    ),
+    Alert(
+        name="WaitroomStoreAway",
+        expr="max by (instance) (waitroom_line_reading_age_seconds) > 10",
+        lasts="30s",
+        severity=Severity.PAGE,
+        summary="Workers of {{ $labels.instance }} have not read the store for ten seconds",
+        means="The store (Redis or Valkey) does not answer, or answers too late. It has the counters of the line and "
+        "the holds of the shop.",
+        fans="Who waits keeps waiting, with the last status document and its age. Who is inside goes on. "
+        "Joins, claims "
+        "and holds are answered with *please try again*, and the pages do so by themselves.",
+        look=(
+            'The store itself: `redis-cli -u "$WAITROOM_STORE_URL" ping`, `… info memory`, `… info persistence`.',
+            "Its disk: an append-only file that cannot be written stops it.",
+            f"{_LOGS} Words: `the store or the journal is away`, `the store ended and is started again`.",
+        ),
+        do=(
+            "Bring the store back. Nothing else is needed: the first beat after its return mends what is missing.",
+            "If its data is gone, start it empty: the line is put back from the journal and from fans' own papers "
+            "([when the store is lost](../recovery.md)). Do not load an older copy by hand.",
+            "If it is full: `maxmemory-policy` must stay `noeviction`; give it memory.",
+        ),
+        escalate="It does not come back within ten minutes, or comes back and this fires again.",
+        fires={'waitroom_line_reading_age_seconds{room="main",instance="a:8081"}': "0+10x30"},
+        quiet={'waitroom_line_reading_age_seconds{room="main",instance="a:8081"}': "0.2+0x30"},
+        labels={"instance": "a:8081"},
+    ),
+    Alert(
+        name="WaitroomJournalBehind",
+        expr="max by (instance) (waitroom_line_journal_age_seconds) > 30",
+        lasts="1m",
+        severity=Severity.PAGE,
+        summary="What happens at {{ $labels.instance }} has not been in the journal for half a minute",
+        means="The journal's database does not take what the line tells it. The store keeps it meanwhile; but if the "
+        "store were lost now, numbers and admissions of this time would have to be put back from fans' papers alone.",
+        fans="Nothing yet.",
+        look=(
+            "The database of `WAITROOM_JOURNAL_URL`: does it answer, is its disk full, is a lock held?",
+            f"{_LOGS} Words: `the store or the journal is away`.",
+            "`waitroom check journal`: the chain as far as it goes.",
+        ),
+        do=(
+            "Bring the database back; workers hand over what they have within a second.",
+            "Until then do not restart gates and store at the same time: the one knows what the other would lose.",
+        ),
+        escalate="It is behind for ten minutes while people join: whoever keeps the database.",
+        fires={'waitroom_line_journal_age_seconds{instance="a:8081"}': "0+30x30"},
+        quiet={'waitroom_line_journal_age_seconds{instance="a:8081"}': "0.5+0x30"},
+        labels={"instance": "a:8081"},
+    ),
+    Alert(
+        name="WaitroomNobodyIsCalled",
+        expr="max by (room) (waitroom_line_calling) == 1\n"
+        "and on (room) max by (room) (waitroom_line_waiting_visitors) > 0\n"
+        "and on (room) sum by (room) (changes(waitroom_line_serving_rank[5m])) == 0",
+        lasts="5m",
+        severity=Severity.TICKET,
+        summary="People wait in {{ $labels.room }}, and nobody has been called for ten minutes",
+        means="The room serves, nobody has paused it, people wait, and its thresholds do not move. Mostly the "
+        "site is "
+        "full: as many are inside as may be, and none of them leaves.",
+        fans="The number of people ahead stands still, and so does the bar.",
+        look=(
+            "The board *The line*: are all places taken (`waitroom_admission_sessions`), do people stand at "
+            "the door?",
+            "The control page: `total_active_users`, `session_duration`, and what the shop says is left.",
+            "`waitroom_admission_show_ratio`: how many of the called come.",
+        ),
+        do=(
+            "If the site can bear more, raise `total_active_users` on the control page or by the API.",
+            "If sessions are long because nobody finishes them: have the backend say when somebody is done "
+            "([getting started](../getting-started.md), *Steer a sale*), or shorten `session_duration`.",
+            "If places are free and nobody is called: restart the gate's workers one after the other, and "
+            "keep the log.",
+        ),
+        escalate="Places are free, people wait, and a restart did not help.",
+        fires={
+            'waitroom_line_calling{room="main"}': "1+0x30",
+            'waitroom_line_waiting_visitors{room="main"}': "500+0x30",
+            'waitroom_line_serving_rank{room="main",lane="standard"}': "100+0x30",
+        },
+        quiet={
+            'waitroom_line_calling{room="main"}': "1+0x30",
+            'waitroom_line_waiting_visitors{room="main"}': "500+0x30",
+            'waitroom_line_serving_rank{room="main",lane="standard"}': "100+5x30",
+        },
+        labels={"room": "main"},
+    ),
+    Alert(
+        name="WaitroomShedding",
+        expr="max by (limit) (gateway_shedding) == 1",
+        lasts="5m",
+        severity=Severity.TICKET,
+        summary="The limit {{ $labels.limit }} has been turning people away for five minutes",
+        means="A limit does what it is for, and does so for long. `connections`: a worker has all that it may have, "
+        "further ones get 503. `joins`: many join from one network. `bot-checks`: more join than the bot guard looks "
+        "at. `map`: seat maps show sections only. `streams`: further maps are looked at without being told changes.",
+        fans="`connections`: an error, and the page tries again. `joins`: the page says that many join from their "
+        "network, and tries again. The others: nothing that keeps anybody from a place.",
+        look=(
+            "The board *The line*, panel *Limits that are hit*; `sum by (code) "
+            "(rate(waitroom_line_refused_total[5m]))`.",
+            "`joins`: is it one office or carrier, or does the gate see its proxy's address for everybody? Then "
+            "`WAITROOM_TRUSTED_PROXIES` is wrong.",
+            "The machine: are the workers busy, or only their connections many?",
+        ),
+        do=(
+            "`connections`: more workers (`--workers`), or raise `WAITROOM_MAX_CONNECTIONS` and the open files.",
+            "`joins`: raise the room's `join_rate_per_minute` and `join_burst`, if they are people.",
+            "`map`, `streams`: more shop workers; leave it, if buying goes on.",
+        ),
+        escalate="Joins or payments burn their budget at the same time.",
+        fires={'gateway_shedding{limit="connections"}': "1+0x30"},
+        quiet={'gateway_shedding{limit="connections"}': "0+0x30"},
+        labels={"limit": "connections"},
+    ),
+    Alert(
+        name="WaitroomListStale",
+        expr="max by (file) (waitroom_bots_stale_files or waitroom_shop_fraud_stale_files) == 1",
+        lasts="10m",
+        severity=Severity.TICKET,
+        summary="The newest state of {{ $labels.file }} is not in use",
+        means="A list or a Geo-IP file was changed, and what it says now cannot be read; the last good state counts.",
+        fans="Nothing. Whoever was added to a list is not on it yet.",
+        look=(f"{_LOGS} The line names the file and the fault.",),
+        do=(
+            "Mend the file, or put the former one back; it is read again within seconds, no restart is needed.",
+        ),
+        escalate="Nobody knows who keeps the file.",
+        fires={'waitroom_bots_stale_files{file="bot-list"}': "1+0x30"},
+        quiet={'waitroom_bots_stale_files{file="bot-list"}': "0+0x30"},
+        labels={"file": "bot-list"},
+    ),
+)
