@@ -1,0 +1,189 @@
+"""Observing for real: Prometheus reads the demo while seats are sold, Alertmanager pages when its store stops.
+
+One installation, one Prometheus and one Alertmanager for all tests; they build on each other in this order.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from dashboards.observing.boards import BOARDS
+from dashboards.observing.objectives import OBJECTIVES, WINDOWS, ratio
+from dashboards.observing.prometheus import ALERTS, LINE_ALERTS
+from tests.process.operating import changed
+from tests.process.test_demo import START_S, Demo, demo, let_in, wait_until
+from tests.process.watching import PATIENCE_S, Watched, watched
+
+pytestmark = pytest.mark.process
+
+EVENT = "/api/events/northern-lights"
+OWN = {"sec-fetch-site": "same-origin"}
+SOON = {"waitroom_line_reading_age_seconds) > 10": "waitroom_line_reading_age_seconds) > 4"}
+"""Ten seconds without the store are a long time in a test."""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run the demo."""
+    with demo(tmp_path_factory.mktemp("watched")) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def watch(installation: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Watch it, and let four people buy, or not."""
+    with watched(tmp_path_factory.mktemp("prometheus"), installation.control, SOON) as own:
+        wait_until("the first scrape", lambda: own.ask("up == 1 and waitroom_shop_map_streams"), PATIENCE_S)
+        play(installation)
+        yield own
+
+
+def play(installation: Demo) -> None:
+    """Sell a little: one pays, one is declined and gives up, one gives a hold back, one gives a reservation back."""
+    for number, way in enumerate(("paid", "declined", "held", "reserved")):
+        with httpx.Client(base_url=installation.site, timeout=START_S, headers=OWN) as fan:
+            fan.get("/.waitroom/r/main/status").raise_for_status()
+            let_in(fan)
+            hold = told(fan, "POST", "/holds", 201, key=f"h{number}", json={"best": {"count": 2}})["hold"]
+            if way == "held":
+                told(fan, "DELETE", f"/holds/{hold}", 204)
+                continue
+            reservation = told(fan, "POST", f"/holds/{hold}/reserve", 201)["reservation"]
+            if way == "reserved":
+                told(fan, "DELETE", f"/reservations/{reservation}", 204)
+                continue
+            order = told(fan, "POST", f"/reservations/{reservation}/order", 201)["order"]
+            method, status = ("pm_card_visa", 200) if way == "paid" else ("pm_card_chargeDeclined", 402)
+            told(fan, "POST", f"/orders/{order}/pay", status, key=f"p{number}", json={"method": method})
+            if way == "declined":
+                told(fan, "DELETE", f"/orders/{order}", 200)
+
+
+def told(fan: httpx.Client, method: str, path: str, status: int, *, key: str = "", **given: Any) -> Any:
+    """Ask the shop, through the gate."""
+    headers = {"idempotency-key": key} if key else {}
+    answer = fan.request(method, EVENT + path, headers=headers, **given)
+    assert answer.status_code == status, (path, answer.text)
+    return answer.json() if answer.content else None
+
+
+def test_promtool_likes_what_an_installation_tells(installation: Demo, watch: Watched) -> None:
+    """`promtool check metrics` reads what gate, operator and shop tell after a sale, and objects to nothing."""
+    promtool = shutil.which("promtool")
+    assert promtool is not None, "promtool is missing: make setup"
+    text = httpx.get(f"{installation.control}/metrics").text
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+
+    assert {"gateway_decisions_total", "waitroom_line_joined_total", "waitroom_shop_tickets_total"} <= {
+        row.split("{")[0].split(" ")[0] for row in text.splitlines()
+    }
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_prometheus_answers_every_query_of_boards_objectives_and_alerts(watch: Watched) -> None:
+    """None is refused, every rule's last round went well, and what must have data after a sale has some."""
+    must = {query.expr for board in BOARDS for panel in board.panels for query in panel.queries if query.sold}
+    may = {
+        query.expr for board in BOARDS for panel in board.panels for query in panel.queries if not query.sold
+    }
+    may |= {alert.expr for alert in ALERTS}
+    may |= {ratio(one, window) for one in OBJECTIVES for window in WINDOWS}
+    empty: list[str] = []
+
+    def all_have_data() -> bool:
+        empty[:] = [expr for expr in must if not watch.ask(expr)]
+        return not empty
+
+    try:
+        wait_until("every query has data", all_have_data, PATIENCE_S)
+    except AssertionError:
+        assert empty == []
+        raise
+    for expr in may:
+        watch.ask(expr)
+
+    wait_until("every rule had its round", lambda: "unknown" not in watch.rules().values(), PATIENCE_S)
+
+    assert {name: health for name, health in watch.rules().items() if health != "ok"} == {}
+    assert {f"waitroom-line {alert.name}" for alert in LINE_ALERTS} <= watch.rules().keys()
+
+
+def test_a_query_that_prometheus_refuses_and_one_without_data_are_found(watch: Watched) -> None:
+    """The mutants: a bracket that is missing, and a metric that nobody tells."""
+    with pytest.raises(AssertionError, match="bad_data"):
+        watch.ask("sum(rate(waitroom_line_joined_total[1m])")
+
+    assert watch.ask("waitroom_line_danced_total") == []
+
+
+def test_a_sale_in_prometheus_is_what_was_played(watch: Watched) -> None:
+    """Four held, three reserved, two ordered, one paid, three abandoned, two tickets."""
+    played = {"held": 4.0, "reserved": 3.0, "ordered": 2.0, "paid": 1.0, "abandoned": 3.0}
+
+    def counted() -> dict[str, float]:
+        steps = watch.ask("sum by (step) (waitroom_shop_funnel_total)")
+        return {one["metric"]["step"]: float(one["value"][1]) for one in steps}
+
+    wait_until(f"the funnel is {played}", lambda: counted() == played, PATIENCE_S)
+    assert float(watch.ask("sum(waitroom_shop_tickets_total)")[0]["value"][1]) == 2
+
+
+def test_readiness_says_which_limit_is_hit(installation: Demo, watch: Watched) -> None:
+    """Joins that come too fast from one network are refused; the gate says so, stays ready, and Prometheus sees it."""
+    token = (installation.data / "operator-token").read_text().strip()
+    ready = f"{installation.site}/.waitroom/health/ready"
+    join = f"{installation.site}/.waitroom/r/main/join"
+    with httpx.Client(
+        base_url=installation.control, headers={"authorization": f"Bearer {token}"}
+    ) as operator:
+        few, many = (
+            {"join_rate_per_minute": 1, "join_burst": 1},
+            {"join_rate_per_minute": 6000, "join_burst": 6000},
+        )
+        changed(operator, "PATCH", "/api/rooms/main", "", few)
+        wait_until("a join is refused", lambda: httpx.post(join).status_code == 429, PATIENCE_S)
+        wait_until("it is told", lambda: hits(ready, join), PATIENCE_S)
+        query = 'max(gateway_shedding{limit="joins"}) == 1'
+        wait_until("Prometheus sees it", lambda: httpx.post(join) and watch.ask(query), PATIENCE_S)
+        changed(operator, "PATCH", "/api/rooms/main", "", many)
+
+
+def hits(ready: str, join: str) -> bool:
+    """Join once more, and tell whether a gate that is ready names the limit."""
+    httpx.post(join)
+    answer = httpx.get(ready)
+    return answer.status_code == 200 and "joins" in answer.json()["shedding"]
+
+
+def test_a_store_that_stops_pages_somebody_and_its_return_ends_the_page(
+    installation: Demo, watch: Watched
+) -> None:
+    """The first on call hears of it by a webhook, later the second; both hear that it is over.
+
+    Meanwhile the gate stays ready with a warning, because the admitted pass, and the operator's process is not.
+    """
+    alert, pager = "WaitroomStoreAway", watch.pager
+    gate, operator = f"{installation.site}/.waitroom/health/ready", f"{installation.control}/health/ready"
+    store = int((installation.data / "store.pid").read_text())
+    assert store in installation.family
+    os.kill(store, signal.SIGSTOP)
+    try:
+        wait_until("a page", lambda: ("first", "firing", alert) in pager.heard, PATIENCE_S)
+        wait_until("the second hears", lambda: ("second", "firing", alert) in pager.heard, PATIENCE_S)
+        told = httpx.get(gate), httpx.get(operator)
+    finally:
+        os.kill(store, signal.SIGCONT)
+    wait_until("its end", lambda: ("first", "resolved", alert) in pager.heard, PATIENCE_S)
+    wait_until("the operator's process is back", lambda: httpx.get(operator).status_code == 200, PATIENCE_S)
+
+    assert [answer.status_code for answer in told] == [200, 503]
+    assert "store-or-journal-away" in told[0].json()["warnings"]
+    assert told[1].json() == {"status": "not-ready", "faults": ["store-away"]}
