@@ -381,6 +381,7 @@ class Driving:
 
     async def _close(self, drive: Drive, happening: Happening) -> None:
         was_sold = drive.order.state is not OrderState.OPEN
+        was_paid = drive.order.state is OrderState.PAID
         if drive.was != drive.now:
             await self._write(drive)
         closed = await self._group.write(
@@ -389,7 +390,7 @@ class Driving:
         crashpoint("close.after")
         self._metrics.orders.count(closed.order.state.value)
         if closed.freed is not None:
-            if not was_sold:
+            if not was_paid:
                 self._metrics.funnel.count("abandoned")
             await self._hall.freed(closed.order, closed.freed, was_sold=was_sold)
         found = await self.read(drive.order.id, drive.now.number)

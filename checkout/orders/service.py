@@ -252,7 +252,7 @@ class Ordering:
                 continue
             self._metrics.orders.count(closed.order.state.value)
             if closed.freed is not None:
-                if order.state is OrderState.OPEN:
+                if order.state is not OrderState.PAID:
                     self._metrics.funnel.count("abandoned")
                 await self._hall.freed(
                     closed.order, closed.freed, was_sold=order.state is not OrderState.OPEN

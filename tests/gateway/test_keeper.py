@@ -95,3 +95,28 @@ async def test_what_is_no_absence_is_not_passed_over(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rooms, "mend", broken)
     with pytest.raises(KeyError):
         await worker.beat()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_age_of_what_is_known_is_told_while_the_store_is_away(
+    late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert stands on it. The mutant that looks only after a reading tells nothing."""
+    rooms, told = Rooms("a"), []
+
+    async def away() -> None:
+        raise Unavailable("store-away", "The store cannot be reached.")
+
+    monkeypatch.setattr(rooms, "refresh", away)
+    worker = Keeper(rooms, rooms, rooms, rooms.pace, dict, lambda _: None, SystemClock(), told.append)  # type: ignore[arg-type]
+    if late:
+        monkeypatch.setattr(worker, "beat", lambda: _observed_late(worker))
+
+    assert await beat(worker) == "store-away"
+    assert bool(told) is not late
+
+
+async def _observed_late(worker: Keeper) -> None:
+    """Beat as it was: the store first, and then the gauges."""
+    await worker._waitroom.refresh()
+    worker._observe()
