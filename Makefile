@@ -88,7 +88,7 @@ lint: $(VENV)/.all ## check style, format, types and the walls between packages
 bench: setup ## measure one figure as JSON lines (NAME=join; a wrong NAME lists them)
 	@"$(BIN)/python" -m bench "$(NAME)"
 
-drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck|paying FORM=--short)
+drill: $(VENV)/.all ## play a hard day and check it (NAME=lottery|flash|match|step|sockets|sale|wreck|paying|alarm FORM=--short)
 	@"$(BIN)/python" -m bench.drills $(FORM) "$(NAME)"
 
 soak: $(VENV)/.all ## sell for MINUTES=10 while everything is killed by SEED= (DATABASE=sqlite|postgresql), check all invariants
