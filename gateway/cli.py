@@ -204,6 +204,7 @@ def run_crowd(args: argparse.Namespace) -> int:
 
 def run_health(args: argparse.Namespace) -> int:
     """Ask whether an installation is ready."""
+    import json
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen
@@ -214,10 +215,18 @@ def run_health(args: argparse.Namespace) -> int:
         raise Misconfigured([f"{url} is not an address such as http://127.0.0.1:8080."])
     try:
         with urlopen(f"{url}{settings.prefix}/health/ready", timeout=3) as answer:  # noqa: S310 (checked above)
-            print("ready" if answer.status == 200 else f"not ready ({answer.status})")
-            return 0 if answer.status == 200 else NO
+            told = json.load(answer)
+        if not isinstance(told, dict) or told.get("status") != "ready":
+            raise ValueError("no waiting room")  # noqa: TRY301 (what is no JSON is the same)
+        # What does not keep it from its work, but whoever asks should know.
+        also = [f"{name}: {', '.join(told[name])}" for name in ("shedding", "warnings") if told.get(name)]
+        print("; ".join(["ready", *also]))
+        return 0
     except HTTPError as error:
-        print(f"not ready ({error.code})")
+        with error:
+            print(f"not ready ({error.code}) {error.read(1000).decode(errors='replace')}".strip())
+    except ValueError:
+        print("away: something else answers there")
     except (OSError, HTTPException) as error:
         print(f"away: {error}")
     return NO

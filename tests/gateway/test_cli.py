@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -234,6 +236,49 @@ def test_health_says_when_nobody_is_there(capsys: pytest.CaptureFixture[str]) ->
     """Status 1, one line."""
     assert main(["health", "http://127.0.0.1:9"]) == 1
     assert capsys.readouterr().out.startswith("away: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "exit_status", "said"),
+    [
+        (200, '{"status":"ready","shedding":[],"warnings":[]}', 0, "ready"),
+        (
+            200,
+            '{"status":"ready","shedding":["joins","map"],"warnings":["journal-behind"]}',
+            0,
+            "ready; shedding: joins, map; warnings: journal-behind",
+        ),
+        (503, '{"status":"not-ready","faults":["draining"]}', 1, "not ready (503) {"),
+        (503, "", 1, "not ready (503)"),
+        (200, "<html>", 1, "away: something else answers there"),
+        (200, "[1]", 1, "away: something else answers there"),
+        (200, '{"status":"ok"}', 1, "away: something else answers there"),
+    ],
+)
+def test_health_says_what_is_told(
+    status: int, body: str, exit_status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Limits and warnings leave an installation ready; whatever else answers at an address is none."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Answer as the case says."""
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        got = main(["health", f"http://127.0.0.1:{server.server_port}"])
+        answering.join()
+
+    assert got == exit_status
+    assert capsys.readouterr().out.strip().startswith(said)
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,11 @@ One installation, one Prometheus and one Alertmanager for all tests; they build 
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -125,16 +128,49 @@ def test_a_query_that_prometheus_refuses_and_one_without_data_are_found(watch: W
     assert watch.ask("waitroom_line_danced_total") == []
 
 
-def test_a_sale_in_prometheus_is_what_was_played(watch: Watched) -> None:
-    """Four held, three reserved, two ordered, one paid, three abandoned, two tickets."""
-    played = {"held": 4.0, "reserved": 3.0, "ordered": 2.0, "paid": 1.0, "abandoned": 3.0}
+def test_a_sale_in_prometheus_is_what_sql_says(installation: Demo, watch: Watched) -> None:
+    """Each step, the tickets, and the board's conversion and abandonment: equal to SQL, the two ratios within 1 %."""
+    wanted = {"held": 4, "reserved": 3, "ordered": 2, "paid": 1, "abandoned": 3, "tickets": 2}
+    wait_until("SQL has heard of all", lambda: in_sql(installation.data) == wanted, PATIENCE_S)
 
     def counted() -> dict[str, float]:
         steps = watch.ask("sum by (step) (waitroom_shop_funnel_total)")
-        return {one["metric"]["step"]: float(one["value"][1]) for one in steps}
+        found = {one["metric"]["step"]: float(one["value"][1]) for one in steps}
+        return {**found, "tickets": value(watch, "sum(waitroom_shop_tickets_total)")}
 
-    wait_until(f"the funnel is {played}", lambda: counted() == played, PATIENCE_S)
-    assert float(watch.ask("sum(waitroom_shop_tickets_total)")[0]["value"][1]) == 2
+    wait_until(f"Prometheus has {wanted}", lambda: counted() == wanted, PATIENCE_S)
+    ended = wanted["paid"] + wanted["abandoned"]
+    ratios = {panel.title: panel.queries[0].expr for board in BOARDS for panel in board.panels}
+    wait_until(
+        "the board's ratios are SQL's",
+        lambda: (
+            value(watch, ratios["Conversion"]) == pytest.approx(wanted["paid"] / ended, rel=0.01)
+            and value(watch, ratios["Abandonment"]) == pytest.approx(wanted["abandoned"] / ended, rel=0.01)
+        ),
+        PATIENCE_S,
+    )
+
+
+def value(watch: Watched, expr: str) -> float:
+    """Ask for one number."""
+    (one,) = watch.ask(expr)
+    return float(one["value"][1])
+
+
+def in_sql(data: Path) -> dict[str, int]:
+    """Count a sale in the shop's own tables."""
+    asked = {
+        "held": "SELECT count(*) FROM hold_journal",
+        "reserved": "SELECT count(*) FROM reservations",
+        "ordered": "SELECT count(*) FROM orders",
+        "paid": "SELECT count(*) FROM orders WHERE state = 'paid'",
+        "abandoned": "SELECT (SELECT count(*) FROM reservations WHERE state IN ('released', 'lapsed'))"
+        " + (SELECT count(*) FROM hold_journal AS h WHERE h.state IN ('released', 'expired') AND NOT EXISTS"
+        " (SELECT 1 FROM reservations AS r WHERE r.event_id = h.event_id AND r.hold_id = h.hold_id))",
+        "tickets": "SELECT count(*) FROM tickets",
+    }
+    with closing(sqlite3.connect(f"file:{data / 'shop.db'}?mode=ro", uri=True)) as connection:
+        return {name: connection.execute(query).fetchone()[0] for name, query in asked.items()}
 
 
 def test_readiness_says_which_limit_is_hit(installation: Demo, watch: Watched) -> None:
