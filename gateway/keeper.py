@@ -105,9 +105,10 @@ class Keeper:
         """
         try:
             await self._waitroom.refresh()
-        finally:
-            # Also without the store: the age of what we know is what tells that it is away.
+        except Unavailable:
+            # The age of what we know is what tells that the store is away.
             self._observe()
+            raise
         away: Unavailable | None = None
         for room in sorted(self._waitroom.readings, key=self._behind.__contains__):
             try:

@@ -16,10 +16,11 @@ from kernel.errors import Unavailable
 STUCK = """
 import asyncio, socket, sys, time
 from gateway import server
+from gateway.condition import Condition
 from gateway.settings import Settings
 
 class Stuck:
-    broadcast, ready = None, True
+    broadcast, ready, condition = None, True, Condition()
     async def app(self, scope, receive, send): ...
     async def start(self): ...
     def drain(self): ...
