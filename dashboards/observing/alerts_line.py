@@ -35,6 +35,33 @@ LINE_ALERTS = (
         labels={"job": "waitroom", "instance": "a:8081"},
     ),
     Alert(
+        name="WaitroomNoGate",
+        expr='up{job="waitroom"} == 1 unless on (instance) waitroom_line_reading_age_seconds',
+        lasts="1m",
+        severity=Severity.PAGE,
+        summary="No gate's worker at {{ $labels.instance }} keeps a room",
+        means="The operator's process answers, and no worker of a gate tells of a room: all have ended, or there is no "
+        "room at all.",
+        fans="No page, or the one of the balancer in front. Every place is kept.",
+        look=(
+            _READY,
+            f"{_LOGS} Words: `a process ended and is started again`, with its status; the line above says why.",
+            '`curl -H "$AUTH" http://127.0.0.1:8081/api/rooms`: are there rooms?',
+        ),
+        do=(
+            "The supervisor starts workers again, later each time. If they end over and over: "
+            "`waitroom check settings` and `waitroom check rooms rooms.toml` print every fault.",
+            "After an update: go back to the version before; journal and store are read by both.",
+        ),
+        escalate="Fans get no page and this lasts five minutes.",
+        fires={'up{job="waitroom",instance="a:8081"}': "1+0x30"},
+        quiet={
+            'up{job="waitroom",instance="a:8081"}': "1+0x30",
+            'waitroom_line_reading_age_seconds{room="main",instance="a:8081"}': "0.2+0x30",
+        },
+        labels={"job": "waitroom", "instance": "a:8081"},
+    ),
+    Alert(
         name="WaitroomStoreAway",
         expr="max by (instance) (waitroom_line_reading_age_seconds) > 10",
         lasts="30s",

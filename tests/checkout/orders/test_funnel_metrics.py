@@ -12,6 +12,7 @@ from kernel.errors import Unavailable
 from tests.checkout.order_desks import OrderDesk, order_desk
 from tests.checkout.organiser.test_sales import asked
 from tests.checkout.sale_courses import Doubtful, run
+from tests.checkout.tills import shop
 
 
 def told(metrics: Metrics) -> dict[str, int]:
@@ -78,4 +79,26 @@ async def test_notes_that_come_twice_are_counted_when_they_were_written(
 
 
 def _away(_rows: JournalRows, _notes: Iterable[Note]) -> int:
+    raise Unavailable("shop-away", "SQL is away.")
+
+
+async def test_a_try_to_pay_that_nobody_could_answer_is_counted_apart(
+    shop_url: str, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paid and declined are answers; a database that is away is none, and a repeat counts again."""
+    async with shop(shop_url, store_url) as own:
+        order, declined = await own.order("ann", 1), await own.order("bob", 2)
+        await own.pay(declined, "no-funds", buyer="bob")
+        with monkeypatch.context() as broken:
+            broken.setattr(own.worker.ordering, "_begin", _never_begins)
+            with pytest.raises(Unavailable):
+                await own.pay(order)
+        await own.pay(order)
+        payments = own.scene.metrics.payments
+
+        assert (payments.of("answered"), payments.of("away")) == (2, 1)
+
+
+async def _never_begins(*_words: object, review: bool) -> None:
+    del review
     raise Unavailable("shop-away", "SQL is away.")

@@ -1,0 +1,69 @@
+"""What the line counts: a refusal is an answer, a failure is not, and each stands by what was asked."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from kernel.errors import Refused, Unavailable
+from waitroom.metrics import PROMISED, Metrics
+
+
+def failed(metrics: Metrics, act: str) -> float:
+    """Tell how often an act has failed."""
+    return float(metrics.failed.labels(act)._value.get())
+
+
+async def asked(metrics: Metrics, act: str, error: Exception | None) -> None:
+    """Ask once, of a handler that ends so."""
+
+    async def handler(*_words: Any) -> None:
+        if error is not None:
+            raise error
+
+    watched = metrics.watched({("POST", act): handler})[("POST", act)]
+    if error is None:
+        await watched({}, None, None, "main")  # type: ignore[arg-type]
+        return
+    with pytest.raises(type(error)) as told:
+        await watched({}, None, None, "main")  # type: ignore[arg-type]
+    assert told.value is error
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "counts"),
+    [
+        ("join", None, (0, 0)),
+        ("join", Refused("room-full", "Full."), (0, 1)),
+        ("join", Unavailable("store-away", "Away."), (1, 0)),
+        ("join", KeyError("a fault of ours"), (1, 0)),
+        ("", Unavailable("room-restoring", "Back soon."), (1, 0)),
+    ],
+)
+async def test_a_failure_is_counted_by_what_was_asked(
+    act: str, error: Exception | None, counts: tuple[int, int]
+) -> None:
+    """Whatever ends a request without an answer of its own; the page itself has no word in its address."""
+    metrics = Metrics(CollectorRegistry())
+    await asked(metrics, act, error)
+    refused = metrics.refusals(error.code) if isinstance(error, Refused) else 0
+
+    assert (failed(metrics, act or "page"), refused) == counts
+
+
+def test_a_form_that_is_answered_by_a_page_counts_the_same() -> None:
+    """Without a script a failure is shown as a page, and no exception comes as far as the watch."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.refuse(Unavailable("store-away", "Away."), "join")
+    metrics.refuse(Refused("too-many-joins", "Later."), "join")
+
+    assert (failed(metrics, "join"), metrics.refusals("too-many-joins")) == (1, 1)
+
+
+def test_what_objectives_stand_on_is_there_from_the_beginning() -> None:
+    """Prometheus sees no increase in a series that begins with one."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+
+    for act in PROMISED:
+        assert registry.get_sample_value("waitroom_line_failed_total", {"act": act}) == 0
