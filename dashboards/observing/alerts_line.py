@@ -51,7 +51,7 @@ LINE_ALERTS = (
         do=(
             "The supervisor starts workers again, later each time. If they end over and over: "
             "`waitroom check settings` and `waitroom check rooms rooms.toml` print every fault.",
-            "After an update: go back to the version before; journal and store are read by both.",
+            "After an update: the changelog says whether one may go back to the version before, with which databases.",
         ),
         escalate="Fans get no page and this lasts five minutes.",
         fires={'up{job="waitroom",instance="a:8081"}': "1+0x30"},

@@ -253,8 +253,8 @@ SHOP_ALERTS = (
             "`sum by (verdict) (rate(waitroom_shop_fraud_verdicts_total[10m]))`, and the reviews.",
         ),
         do=(
-            "Trying out: tighten the velocity rules of the fraud checks' file (`WAITROOM_FRAUD`); it is read "
-            "again at once.",
+            "Trying out: tighten the limits in the fraud checks' file (`WAITROOM_FRAUD`) and restart the shop's "
+            "workers one after the other; its lists are read again by themselves.",
             "One reason alone: the provider's support; they see what banks say.",
         ),
         escalate="It lasts for half an hour.",

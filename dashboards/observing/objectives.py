@@ -159,7 +159,7 @@ def _alert(burn: Burn) -> Alert:
         ),
         do=(
             "Look whether another alert fires beside this one: it names a cause, and its page says what to do.",
-            "After a change of ours: take it back. A room's settings have their history on the control page.",
+            "After a change of ours, a version or a setting of a room: take it back.",
             "While the site behind is overrun: call fewer people, "
             "`curl -H \"$AUTH\" -H 'If-Match: \"3\"' -X PATCH -H 'Content-Type: application/json' "
             "-d '{\"new_users_per_minute\": 300}' http://127.0.0.1:8081/api/rooms/main`.",
