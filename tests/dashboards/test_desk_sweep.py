@@ -85,7 +85,9 @@ ADDRESSES: dict[str, Takes] = {
     f"DELETE {SALE}": Takes(OPERATOR, room=True),
     f"GET {SALE}/details": Takes(VIEWER, room=True),
 }
-FOR_ALL = frozenset({"GET /", "GET /live", "GET /account", "POST /account/{act}", "GET /api/rooms", "GET /api/openapi.json"})
+FOR_ALL = frozenset(
+    {"GET /", "GET /live", "GET /account", "POST /account/{act}", "GET /api/rooms", "GET /api/openapi.json"}
+)
 """Addresses that show or change only what is the asker's: who has another room is not refused."""
 
 ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
