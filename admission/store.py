@@ -11,7 +11,7 @@ room drops what belongs to the old one (``stale_keys``).
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,13 @@ from admission.claim import (
 )
 from admission.door import Place, Stay
 from admission.limits import Limits
-from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState
+from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState, show_ratio
 from admission.ports import LineKeys
 from kernel import gcra
 from kernel.batch import Batch
 from kernel.clock import SET_BACK_MS
 from kernel.lua import Scalar, Script, fast_call, load
-from kernel.store import translated
+from kernel.store import Command, translated
 
 CHUNK = 65_536
 """Numbers in one bitmap of claimed numbers."""
@@ -126,12 +126,16 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
-    """Live sessions, entries at the door by class, and all admissions so far."""
+    """Live sessions, entries at the door by class, all admissions so far, and the part of the called who come.
+
+    ``show_ratio`` is None where nobody was called yet: what the pace assumes then is no observation.
+    """
 
     live: int
     next: int
     recall: int
     admitted: int
+    show_ratio: float | None = None
 
 
 class AdmissionStore:
@@ -303,17 +307,36 @@ class AdmissionStore:
             came=came,
         )
 
+    def counting(self, room: str, now_ms: int) -> list[Command]:
+        """Name the commands whose replies ``counted`` reads: whoever reads a room anyhow sends them along."""
+        keys = self.keys(room)
+        return [
+            ("ZCOUNT", keys.sessions, f"({now_ms}", "+inf"),
+            ("ZCARD", keys.next),
+            ("ZCARD", keys.recall),
+            ("HGET", keys.door, "admitted"),
+            ("GET", keys.pace),
+            ("HGETALL", keys.came),
+        ]
+
     async def headcount(self, room: str, now_ms: int) -> Headcount:
         """Count who is in and who is at the door, for figures."""
-        keys = self.keys(room)
         with translated():
             pipe = self._client.pipeline(transaction=False)
-            pipe.zcount(keys.sessions, f"({now_ms}", "+inf")
-            pipe.zcard(keys.next)
-            pipe.zcard(keys.recall)
-            pipe.hget(keys.door, "admitted")
-            live, called, recall, admitted = await pipe.execute()
-        return Headcount(live, called, recall, int(admitted or 0))
+            for command in self.counting(room, now_ms):
+                pipe.execute_command(*command)
+            return self.counted(await pipe.execute(), now_ms)
+
+    @staticmethod
+    def counted(replies: Sequence[Any], now_ms: int) -> Headcount:
+        """Read the replies to ``counting``: who is in, who is at the door, and which part of the called comes."""
+        live, called, recall, admitted, text, counts = replies
+        pace = None if text is None else _pace_of(text)
+        ratio = None
+        if pace is not None and pace.cohorts:
+            came = {int(slot): int(count) for slot, count in counts.items()}
+            ratio = show_ratio(pace.cohorts, came, now_ms)
+        return Headcount(live, called, recall, int(admitted or 0), ratio)
 
     async def has_claimed(self, room: str, number: int) -> bool:
         """Tell whether a number was let in, or given back."""

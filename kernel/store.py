@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 Store = Redis
 
+Command = tuple[str | int, ...]
+"""A command and its arguments, to be sent along with others."""
+
 SCHEMES = ("redis://", "rediss://", "unix://")
 
 FIXED_OPTIONS = frozenset({"retry", "retry_on_timeout", "retry_on_error", "decode_responses", "protocol"})

@@ -7,6 +7,7 @@ goes on with its last reading and says how old it is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kernel.asgi import Ready
 from waitroom.census import Census, fullness
@@ -44,6 +45,8 @@ class Reading:
     """The kept counts of who is still there, the newest last."""
     shuffle: Shuffle | None = None
     proof: str = ""
+    beside: tuple[Any, ...] = ()
+    """Replies to what was read along with the line (``Waitroom.refresh_room``)."""
     document: bytes = b""
     etag: bytes = b""
     ready: Ready | None = None

@@ -9,11 +9,12 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
+from kernel.store import Command
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
 from waitroom.closing import closed, full
@@ -84,8 +85,8 @@ class Waitroom:
         for room in sorted({*await self.store.rooms(), *self.readings, *also}):
             await self.refresh_room(room)
 
-    async def refresh_room(self, room: str) -> Reading | None:
-        """Read one room; None when nobody knows it.
+    async def refresh_room(self, room: str, beside: Sequence[Command] = ()) -> Reading | None:
+        """Read one room; None when nobody knows it. What `beside` reads is kept in the reading.
 
         A snapshot that knows less than we have seen is not believed: the reading stays as it was, marked
         `fallen`, until the line is restored (``restoring``).
@@ -94,13 +95,15 @@ class Waitroom:
             known = self.readings.get(room)
             # Taken before the store is asked: numbers given meanwhile must not look like numbers lost.
             witness = known.memory if known else None
-            snapshot = await self.store.snapshot(room, whole_history=known is None or known.line is None)
+            snapshot = await self.store.snapshot(
+                room, whole_history=known is None or known.line is None, beside=beside
+            )
             # Every worker must hold the same calls, or they would sign different documents.
             if known and (
                 not known.overlaps(snapshot.calls)
                 or (witness and snapshot.line and witness.epoch != snapshot.line.epoch)
             ):
-                snapshot = await self.store.snapshot(room, whole_history=True)
+                snapshot = await self.store.snapshot(room, whole_history=True, beside=beside)
             now_ms = self.clock.now_ms()
             if (
                 known
@@ -117,7 +120,7 @@ class Waitroom:
             reading.base, reading.config = base, snapshot.config
             reading.wanted = wanted(base, now_ms)
             reading.room = merged(base, reading.wanted.sale)
-            reading.proof = snapshot.proof
+            reading.proof, reading.beside = snapshot.proof, snapshot.beside
             reading.follow(
                 snapshot.line, snapshot.calls, snapshot.counts, now_ms, whole_history=known is None
             )

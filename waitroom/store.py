@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from kernel.clock import SET_BACK_MS
 from kernel.lua import Script, call, fast_call, load
-from kernel.store import translated
+from kernel.store import Command, translated
 from waitroom import census as censuses
 from waitroom.carry import KEEP_MS, Parcel
 from waitroom.census import Census
@@ -50,6 +50,7 @@ class Snapshot:
     config: str
     proof: str
     counts: tuple[Census, ...] = ()
+    beside: tuple[Any, ...] = ()
 
 
 class Keys:
@@ -102,22 +103,23 @@ class LineStore:
             keys = self._keys[room] = Keys(room)
         return keys
 
-    async def snapshot(self, room: str, *, whole_history: bool) -> Snapshot:
-        """Read line, calls and configuration in one transaction."""
+    async def snapshot(self, room: str, *, whole_history: bool, beside: Sequence[Command] = ()) -> Snapshot:
+        """Read line, calls and configuration in one transaction; and what `beside` reads, in the same trip."""
         keys = self.keys(room)
         with translated():
             pipe = self._client.pipeline(transaction=True)
             pipe.hgetall(keys.line)
             pipe.lrange(keys.calls, 0 if whole_history else -_NEW_CALLS, -1)
-            pipe.get(keys.config)
-            pipe.lrange(keys.counts, 0, -1)
-            fields, calls, config, counts = await pipe.execute()
+            for command in (("GET", keys.config), ("LRANGE", keys.counts, 0, -1), *beside):
+                pipe.execute_command(*command)
+            fields, calls, config, counts, *replies = await pipe.execute()
         return Snapshot(
             line=line_of(fields),
             calls=tuple(moved_of(text) for text in calls),
             config=(config or b"").decode(),
             proof=fields.get(b"proof", b"").decode(),
             counts=tuple(censuses.read(text.decode()) for text in counts),
+            beside=tuple(replies),
         )
 
     async def rooms(self) -> set[str]:
