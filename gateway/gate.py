@@ -39,6 +39,7 @@ from gateway.decision import (
 )
 from gateway.headers import Client, Header, is_host, keep_private, to_origin, value, values
 from gateway.metrics import DECISIONS, ORIGIN_FAILURES, RENEWALS, REVOCATIONS
+from gateway.origins import Origins
 from gateway.ports import Admissions, Pages, Rooms
 from gateway.proxy import OriginFailed, Proxy, Trip, target
 from gateway.waiting import failed, say, waiting
@@ -56,6 +57,8 @@ MAX_TOKEN_CHARS = 4096
 MAX_TARGET_BYTES = 16_384
 RENEWAL_WAIT_S = 0.25
 REVOKE_WAIT_S = 2.0
+SLOW_CLIENT = "request-slow"
+"""The one failure that is the visitor's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,11 @@ class Gate:
         proxy: Proxy,
         clock: Clock,
         stand_in: Callable[[str], str | None] = lambda _room: None,
+        origins: Origins | None = None,
     ) -> None:
-        """Join the gate; ``stand_in`` signs a short admission for a room that lets all pass.
+        """Join the gate; ``origins`` counts how the origins answer, for the console.
 
+        ``stand_in`` signs a short admission for a room that lets all pass.
         A guard at the origin knows no bypass: without the stand-in it would send people back to the room.
         It goes to the origin only, never to the client, and is nobody's session.
         """
@@ -99,6 +104,7 @@ class Gate:
         self._websockets = WebsocketProxy(proxy)
         self._clock = clock
         self._stand_in = stand_in
+        self._origins = origins
         self._renewing: dict[str, asyncio.Task[str | None]] = {}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -120,6 +126,8 @@ class Gate:
             host = self._client(scope).host.decode("latin-1")
             room = self._rooms.route(host, normal_path(path))
             ORIGIN_FAILURES.labels(room.name if room else "", error.code).inc()
+            if room is not None and self._origins is not None and error.code != SLOW_CLIENT:
+                self._origins.failed(room.name)
             await say(scope, send, failed(kind(asked_of(scope)), error))
         except (Refused, Unavailable) as error:
             await say(scope, send, raw_problem(error))
@@ -203,9 +211,14 @@ class Gate:
             return
         renewal = self._renewal(session) if session and renew else None
 
-        async def answer(_status: int, told: list[Header]) -> list[Header]:
+        began_s = asyncio.get_running_loop().time()
+
+        async def answer(status: int, told: list[Header]) -> list[Header]:
             if room is None:
                 return told
+            if self._origins is not None:
+                took_s = asyncio.get_running_loop().time() - began_s
+                self._origins.answered(room.name, status, took_s * 1000)
             told, revoked = await self._obey(room, session, told)
             token = await fresh(room, renewal) if renewal and not revoked else None
             if token or revoked:

@@ -15,6 +15,7 @@ import uvicorn
 from gateway.decision import RoomRoute, Session
 from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast, http
+from gateway.origins import Origins
 from gateway.proxy import Deadlines, Proxy
 from kernel.clock import ManualClock
 
@@ -219,6 +220,7 @@ async def gate_before(
     settings: GateSettings = GateSettings(),  # noqa: B008 (frozen)
     header_s: float = 15.0,
     origin_url: str | None = None,
+    origins: Origins | None = None,
     **room: Any,
 ) -> AsyncIterator[Door]:
     """Serve an origin and a gate before it; ``room`` changes fields of its route."""
@@ -241,6 +243,7 @@ async def gate_before(
             proxy=proxy,
             clock=doors.clock,
             stand_in=lambda name: f"stand-in-for-{name}",
+            origins=origins,
         )
         async with serving(gate, header_s=header_s) as port:
             try:
