@@ -48,6 +48,7 @@ NAMES = {
     "ticket-sign-60k": "seconds until 60,000 tickets of a hall have their signed codes, against the bare signature",
     "tickets": "tickets a second that one core prints (QR and PDF), against the library alone",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
+    "console-cpu": "percent of a core that 50 open consoles cost while a million wait, and calls of the store a second",
     "bots-auc": "AUC on devices and families of bots never seen, against plain boosting on the same folds",
     "bots-ece": "how far the model's odds lie from the truth on devices never seen",
     "bots-monotone": "AUC on inner folds that bounds on single features gain the model of movements, or cost it",
