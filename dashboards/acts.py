@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.view import Change, at, change_of
+from dashboards.view import Change, change_of
+from dashboards.words import at
 from kernel.errors import Misconfigured, Refused
 from waitroom.canned import PREFIX, SITUATIONS, situation_of, spoken
 from waitroom.levers import LANES, Lever, coming, settled, turned, under_way

@@ -13,23 +13,30 @@ from starlette.routing import Mount, Route
 
 from dashboards.account_page import AccountPage
 from dashboards.act_pages import ActPages
+from dashboards.board import Board
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
+from dashboards.events import Events
 from dashboards.operator_api import OperatorApi, resource
 from dashboards.page import Pages
 from dashboards.people_page import PeoplePage
-from dashboards.ports import Deps
+from dashboards.ports import ConfiguredLooks, Deps
 from dashboards.provider_door import ProviderDoor
 from dashboards.release_api import release_route
+from dashboards.sampling import Sampler
 from dashboards.stock_api import stock_route
 from dashboards.welcome import Welcome
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
 
 
-def create_app(deps: Deps) -> Starlette:
-    """Put the operator's side together."""
+def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
+    """Put the operator's side together. Whoever brings a `sampler` starts and stops it."""
     pages = Pages(without=() if deps.access is not None else ("/people", "/account"))
+    if sampler is None:
+        looks = ConfiguredLooks(deps.configurations, deps.figures)
+        sampler = Sampler(looks, deps.configurations, deps.clock)
+    board = Board(deps, sampler, pages)
     entrance = Entrance(deps, pages)
 
     async def live(_request: Request) -> Response:
@@ -66,9 +73,10 @@ def create_app(deps: Deps) -> Starlette:
             Route("/health/ready", ready),
             Route("/metrics", metrics),
             *entrance.routes(),
-            *ActPages(deps, pages, entrance).routes(),
             *known,
-            *ControlPage(deps, pages, entrance).routes(),
+            *ActPages(deps, pages, entrance).routes(),
+            *ControlPage(deps, pages, entrance, board).routes(),
+            *Events(entrance, board).routes(),
             resource("/static/{name}", GET=pages.static),
         ],
         middleware=[Middleware(Recognising, entrance)],

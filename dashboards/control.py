@@ -1,8 +1,8 @@
 """Control page: one page on which a person steers the rooms, from the first day and from a phone.
 
-Rendered on the server, complete without JavaScript; a small module then fetches the same parts again every two
-seconds and replaces what changed. Whoever presses a button says which version they saw, except for the pause: an
-emergency must not wait for a reload. Every form carries a CSRF paper.
+Rendered on the server, complete without JavaScript; a small module then follows ``events`` and replaces what changed,
+or fetches the same parts every two seconds where that stream does not come through. Whoever presses a button says which
+version they saw, except for the pause: an emergency must not wait for a reload. Every form carries a CSRF paper.
 
 Not here: who may (``entrance``, ``rights``), the words on the page (``view``, ``acts``), the steps before a lever
 (``act_pages``), what a lever does (``waitroom.levers``).
@@ -17,29 +17,27 @@ from starlette.routing import Route
 
 from dashboards import acts
 from dashboards.access import Session
+from dashboards.board import Board
 from dashboards.entrance import Entrance
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line
 from dashboards.ports import Deps
 from dashboards.rights import Role
-from dashboards.view import RoomView, change_of, overview, room_view
 from kernel.errors import Misconfigured, Refused, Unavailable
 from waitroom.configure import Actor, Lever, Saved, Stale
 from waitroom.rooms import Room
-from waitroom.schedule import wanted
-
-CHANGES_SHOWN = 8
 
 
 class ControlPage:
     """The page and its forms."""
 
-    def __init__(self, deps: Deps, pages: Pages, entrance: Entrance) -> None:
-        """Show the rooms of `deps` to whoever came through `entrance`."""
+    def __init__(self, deps: Deps, pages: Pages, entrance: Entrance, board: Board) -> None:
+        """Show the rooms of `deps`, as they stand on `board`, to whoever came through `entrance`."""
         self._deps = deps
         self._rooms = deps.configurations
         self._pages = pages
         self._entrance = entrance
+        self._board = board
 
     def routes(self) -> list[Route]:
         """Return the page's routes."""
@@ -65,18 +63,18 @@ class ControlPage:
         session = self._entrance.session(request)
         if session is None:
             return Response(status_code=401, headers=SAFE)
-        return await self._page(session, request.query_params.get("room", ""), template="live.html")
+        name = request.query_params.get("room", "")
+        page = await self._page(session, name, template="live.html")
+        if name and page.status_code == 200 and name not in self._board.names(session.person):
+            raise Refused("room-unknown", "There is no such room.", 404)
+        return page
 
     async def _page(
         self, session: Session, name: str, notice: str = "", status: int = 200, template: str = "control.html"
     ) -> Response:
         """Render the page; `notice` is good news with status 200 and a refusal otherwise."""
-        now_ms = self._deps.clock.now_ms()
         try:
-            rooms = [room for room in await self._rooms.list() if session.person.sees(room.name)]
-            views = [await self._view(room, now_ms) for room in rooms]
-            chosen = next((view for view in views if view.room.name == name), views[0] if views else None)
-            kept = await self._rooms.changes(chosen.room.name, CHANGES_SHOWN) if chosen else ()
+            await self._board.sampler.fresh()
         except Unavailable as error:
             return self._pages.render(
                 "away.html", 503, {"retry-after": "2"}, session=session, told=error.public
@@ -86,24 +84,10 @@ class ControlPage:
             status,
             session=session,
             csrf=self._entrance.csrf(session),
-            title=overview(views),
-            views=views,
-            chosen=chosen,
-            acts=acts.acts_view(chosen.room, now_ms) if chosen else None,
-            stop=acts.ASKS[Lever.PAUSE],
-            stop_fans=acts.fans_see(Lever.PAUSE),
-            changes=[change_of(change, now_ms) for change in kept],
             notice=notice,
             refused=status != 200,
-            waiting_page=self._deps.waiting_page,
+            **await self._board.context(session.person, name),
         )
-
-    async def _view(self, room: Room, now_ms: int) -> RoomView:
-        try:
-            figures: Mapping[str, object] | None = await self._deps.figures.figures(room.name)
-        except Unavailable:
-            figures = None
-        return room_view(room, wanted(room, now_ms), figures, now_ms)
 
     # -------------------------------------------------------------------------- the levers
 
@@ -144,8 +128,10 @@ class ControlPage:
             )
         match result:
             case Saved(room):
+                await self._board.sampler.look_at(room.name)
                 return RedirectResponse("/?" + urlencode({"room": room.name, "done": lever}), 303, SAFE)
             case Stale(current, changes):
+                await self._board.sampler.look_at(name)
                 return await self._conflict(session, current, changes, lever, form)
 
     async def _conflict(

@@ -131,6 +131,10 @@ class Entrance:
             raise found
         return found if isinstance(found, Session) else None
 
+    async def again(self, request: Request) -> Session | None:
+        """Look up anew who asks, for an answer that goes on while they sign out or their rights change."""
+        return await self.recognise(request)
+
     def csrf(self, session: Session) -> str:
         """Return the paper that a form of this session carries as its field ``csrf``."""
         return self._sessions.csrf(session)

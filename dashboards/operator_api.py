@@ -25,6 +25,7 @@ from dashboards.access import Attempts, digest_of, same_token
 from dashboards.openapi import document as description
 from dashboards.ports import Deps
 from dashboards.rights import Person, Role, demand
+from dashboards.words import whole
 from kernel.asgi import Receive, Scope, Send, client_address, read_body, respond
 from kernel.errors import Refused
 from kernel.problems import raw_problem
@@ -388,12 +389,6 @@ def status_document(room: Room, plan: Wanted, figures: Mapping[str, object]) -> 
         "bypass": room.bypass,
         "version": room.version,
     }
-
-
-def whole(figures: Mapping[str, object], name: str) -> int | None:
-    """Read a whole number from figures; None where it is unknown."""
-    value = figures.get(name)
-    return round(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def stale(found: Stale) -> Refused:

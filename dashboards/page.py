@@ -68,8 +68,17 @@ class Pages:
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
     ) -> Response:
         """Answer with a page that no browser keeps."""
-        text = self._environment.get_template(template).render(**context)
+        text = self.text(template, context)
         return Response(text, status, SAFE | dict(headers or {}), "text/html; charset=utf-8")
+
+    def text(self, template: str, context: Mapping[str, Any]) -> str:
+        """Render a template, or a part of a page."""
+        return self._environment.get_template(template).render(context)
+
+    def part(self, template: str, macro: str, *given: Any) -> str:
+        """Render a macro of a template."""
+        module = self._environment.get_template(template).module
+        return str(getattr(module, macro)(*given)).strip()
 
     async def static(self, request: Request) -> Response:
         """GET /static/{name}: the name holds the content's hash, so it may be kept for ever."""

@@ -12,11 +12,20 @@ issued                   numbers given in this run
 admitted_per_minute      admissions in the last minute
 plan_per_minute          what the pace aims at
 max_estimated_time_minutes  wait of whoever joins now, at most
+wait_low_s, wait_high_s  the wait that whoever joins now is told
+wait_held, wait_held_of  share of the waits told before that held, of so many that were judged (ADR 0012)
+called_in_all, admitted  since the run began, and since the room was made
+show_ratio               part of the called who come, as observed
+lane_verified, lane_standard, lane_suspect  numbers of this run in each lane
+slowed                   places that were slowed, or asked for a check, and have not got out of it
+origin_per_minute, origin_failure_ratio, origin_p95_ms  how the origin answers, of late (ADR 0042)
 store_age_ms             age of these figures, where the store is away
 ======================== =====================================================================
+
+``Looks`` is the same for the console: settings and numbers of a room together, in one trip to the store.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,10 +35,11 @@ from dashboards.access_books import AccessBooks
 from kernel import oidc
 from kernel.asgi import Network
 from kernel.clock import Clock
-from kernel.errors import Misconfigured
+from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.oidc import Begun
 from kernel.signing import PaperSigner
 from waitroom.configure import Configurations
+from waitroom.rooms import Room
 
 TOKEN_MIN_CHARS = 16
 
@@ -40,6 +50,50 @@ class Figures(Protocol):
     async def figures(self, room: str) -> Mapping[str, object]:
         """Return the present numbers of a room; empty where there are none yet. May raise ``Unavailable``."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A room as it is set up, and its present numbers; None where they cannot be had."""
+
+    room: Room
+    figures: Mapping[str, object] | None
+
+
+class Looks(Protocol):
+    """Who looks at rooms for the console."""
+
+    async def names(self) -> Collection[str]:
+        """Name the rooms that may be there. May raise ``Unavailable``."""
+        ...
+
+    async def look(self, name: str) -> Look | None:
+        """Look at a room, in one trip to the store; None where there is none. May raise ``Unavailable``."""
+        ...
+
+
+class ConfiguredLooks:
+    """``Looks`` of two who know nothing of each other: settings from the one, figures from the other."""
+
+    def __init__(self, configurations: Configurations, figures: Figures) -> None:
+        """Ask both."""
+        self._configurations = configurations
+        self._figures = figures
+
+    async def names(self) -> Collection[str]:
+        """Name the rooms."""
+        return [room.name for room in await self._configurations.list()]
+
+    async def look(self, name: str) -> Look | None:
+        """Look at a room."""
+        try:
+            room = await self._configurations.get(name)
+        except Refused:
+            return None
+        try:
+            return Look(room, await self._figures.figures(name))
+        except Unavailable:
+            return Look(room, None)
 
 
 class Identity(Protocol):

@@ -1,7 +1,8 @@
 """View: what the control page shows of a room, in words, numbers and one drawing.
 
 Pure: settings, schedule, figures and the time in; texts out. The drawing is the line itself: people inside on the left,
-the door, who is called, who waits. Not here: HTML (``pages``), figures (``ports``), HTTP (``control``).
+the door, who is called, who waits. Not here: the numbers' own words (``numbers``), HTML (``pages``), figures
+(``ports``), HTTP (``control``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboards.operator_api import whole
+from dashboards.numbers import Figure, alarms, first, more, wait_told
+from dashboards.track import Track
+from dashboards.words import ago, at, count, span, whole
 from waitroom.rooms import Method, Room, merged
 from waitroom.schedule import Phase, Wanted
 
 INSIDE_MARKS = 20
 OUTSIDE_MARKS = 36
 STEP_PX = 12
-UNKNOWN = "–"
+SPARK_POINTS = 60
+SPARK_WIDE, SPARK_TALL = 120, 28
+ROW_MS = 180_000
 
 PHASE_WORDS = {
     Phase.IDLE: "Resting",
@@ -47,15 +52,6 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A number with its label; ``note`` says what it is measured against."""
-
-    label: str
-    value: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """An accepted change of settings."""
 
@@ -66,8 +62,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table that stands beside the plots: a time of the day, and the numbers of that moment."""
+
+    clock: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoomView:
-    """Everything that the page needs to know of one room."""
+    """Everything that the page needs to know of one room. ``spark`` is the waiting of the last half hour, as points."""
 
     room: Room
     title: str
@@ -75,16 +79,23 @@ class RoomView:
     sentence: str
     strip: Strip | None
     figures: tuple[Figure, ...]
+    more: tuple[Figure, ...]
+    alarms: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     rate: int
     cap: int
     limits_of: str
     waiting: str
+    wait: str
     trouble: str
+    spark: str = ""
+    rows: tuple[Row, ...] = ()
 
 
-def room_view(room: Room, plan: Wanted, figures: Mapping[str, object] | None, now_ms: int) -> RoomView:
-    """Compose a room's view; `figures` is None where they cannot be had."""
+def room_view(
+    room: Room, plan: Wanted, figures: Mapping[str, object] | None, now_ms: int, track: Track | None = None
+) -> RoomView:
+    """Compose a room's view; `figures` is None where they cannot be had, `track` where nothing was kept."""
     known = figures or {}
     view = merged(room, plan.sale)
     waiting, called = whole(known, "waiting"), whole(known, "called")
@@ -98,22 +109,18 @@ def room_view(room: Room, plan: Wanted, figures: Mapping[str, object] | None, no
         strip=None
         if None in (waiting, inside)
         else strip(inside or 0, view.total_active_users, called or 0, waiting or 0),
-        figures=(
-            Figure("Waiting", count(waiting), _wait_note(known)),
-            Figure("Called", count(called), "may come in now"),
-            Figure("Inside", count(inside), f"limit {view.total_active_users:,}"),
-            Figure(
-                "Let in",
-                count(whole(known, "admitted_per_minute")),
-                f"last minute, limit {view.new_users_per_minute:,}",
-            ),
-        ),
+        figures=first(known, view),
+        more=more(known, view),
+        alarms=alarms(figures, view),
         facts=_facts(view),
         rate=view.new_users_per_minute,
         cap=view.total_active_users,
         limits_of=plan.sale.name if plan.sale is not None and own_limits else "",
         waiting=count(waiting),
+        wait=wait_told(known),
         trouble=_trouble(figures),
+        spark="" if track is None else spark(track, now_ms),
+        rows=() if track is None else rows(track, now_ms),
     )
 
 
@@ -226,48 +233,6 @@ def change_of(kept: Mapping[str, Any], now_ms: int) -> Change:
     )
 
 
-def count(number: int | None) -> str:
-    """Write a number for people."""
-    return UNKNOWN if number is None else f"{number:,}"
-
-
-def ago(at_ms: int, now_ms: int) -> str:
-    """Write how long ago something was."""
-    passed_s = (now_ms - at_ms) // 1000
-    return "just now" if passed_s < 60 else f"{span(passed_s)} ago"
-
-
-def at(at_ms: int | None, now_ms: int) -> str:
-    """Write a moment to come: how long until then, and the time."""
-    if at_ms is None:
-        return UNKNOWN
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    same_day = moment.date() == datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    clock = moment.strftime("%H:%M UTC" if same_day else "%Y-%m-%d %H:%M UTC")
-    left_s = -((now_ms - at_ms) // 1000)
-    return f"in {span(left_s)} ({clock})" if left_s > 0 else f"now ({clock})"
-
-
-def span(seconds: int) -> str:
-    """Write a length of time in its two largest units."""
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} days"
-
-
-def _wait_note(figures: Mapping[str, object]) -> str:
-    minutes = whole(figures, "max_estimated_time_minutes")
-    if minutes is None:
-        return "not yet called"
-    return f"the last waits about {span(minutes * 60)}" if minutes else "no wait to speak of"
-
-
 def _facts(room: Room) -> tuple[tuple[str, str], ...]:
     most = "no limit" if room.max_waiting is None else f"{room.max_waiting:,}"
     closed = "nobody new passes" if room.failure_stance == "fail_closed" else "everybody passes"
@@ -297,3 +262,49 @@ def overview(rooms: Sequence[RoomView]) -> str:
     """Say in a few words what all rooms do: the page's title."""
     paused = sum(view.room.paused for view in rooms)
     return f"{paused} paused · Waitroom control" if paused else "Waitroom control"
+
+
+def in_order(rooms: Sequence[RoomView]) -> list[RoomView]:
+    """Put what alarms first, then what is halted, then the others by name."""
+
+    def worst(view: RoomView) -> int:
+        tones = {tone for tone, _ in view.alarms} | {tone for _, tone in view.pills}
+        return 0 if "alarm" in tones else 1 if "halt" in tones else 2
+
+    return sorted(rooms, key=lambda view: (worst(view), view.title.casefold(), view.room.name))
+
+
+def spark(track: Track, now_ms: int) -> str:
+    """Draw how many waited over the last half hour, as the points of a polyline; '' where less than two are known."""
+    seen = track.series(30_000, now_ms=now_ms, names=("waiting",))
+    known = [
+        (at_s, value) for at_s, value in zip(seen["t"], seen["waiting"], strict=True) if value is not None
+    ]
+    if len(known) < 2:
+        return ""
+    most = max(value for _, value in known) or 1
+    start_s, end_s = (now_ms - 1_800_000) / 1000, now_ms / 1000
+    points = []
+    for at_s, value in known:
+        x = SPARK_WIDE * ((at_s or 0) - start_s) / (end_s - start_s)
+        points.append(f"{x:.1f},{SPARK_TALL - 2 - (SPARK_TALL - 4) * value / most:.1f}")
+    return " ".join(points)
+
+
+def rows(track: Track, now_ms: int) -> tuple[Row, ...]:
+    """Give what the plots show in numbers, the newest first: the end of each whole three minutes."""
+    seen = track.series(ROW_MS, now_ms=now_ms)
+    out = []
+    # The three minutes that run have no end yet; they are told where there is nothing else.
+    for index in reversed(range(max(1, len(seen["t"]) - 1) if seen["t"] else 0)):
+        now = {name: values[index] for name, values in seen.items()}
+        clock = datetime.fromtimestamp(now["t"] or 0, UTC).strftime("%H:%M:%S")
+        cells = (
+            *(
+                count(whole(now, name))
+                for name in ("waiting", "called", "admitted_per_minute", "active_sessions")
+            ),
+            wait_told(now),
+        )
+        out.append(Row(clock, cells))
+    return tuple(out)

@@ -5,7 +5,6 @@ them stands here, so that a mapping such as "a ticket of this lane claims in tha
 line. Nothing is decided here.
 """
 
-from collections import deque
 from collections.abc import Container, Mapping, Sequence
 
 from admission.door import Place
@@ -15,7 +14,6 @@ from admission.ports import LineKeys
 from admission.proof import Act, Wanted
 from admission.service import Admission
 from admission.sessions import Why
-from admission.store import AdmissionStore
 from admission.tokens import Reason
 from gateway.decision import RoomRoute, bare_host, covers
 from gateway.decision import Session as GateSession
@@ -33,9 +31,6 @@ from waitroom.standing import Standing
 from waitroom.ticket import Ticket
 from waitroom.words import negotiate
 
-MINUTE_MS = 60_000
-SAMPLE_MS = 500
-LEAST_SPAN_MS = 10_000
 AWAY_MS = 10_000
 """A reading older than this means that the store is away, as far as the failure stance goes."""
 
@@ -288,56 +283,6 @@ class GateAdmissions:
     def cookie(self, room: str, token: str | None) -> bytes:
         """Write the cookie that carries a token, or the one that takes it away."""
         return self._admission.cookie(room, token)
-
-
-class RoomFigures:
-    """``dashboards.ports.Figures``: a room's present numbers, from a reading and a headcount."""
-
-    def __init__(self, waitroom: Waitroom, doors: AdmissionStore, clock: Clock) -> None:
-        """Read from `waitroom`'s memory and from `doors`."""
-        self._waitroom = waitroom
-        self._doors = doors
-        self._clock = clock
-        self._admitted: dict[str, deque[tuple[int, int]]] = {}
-
-    async def figures(self, room: str) -> Mapping[str, object]:
-        """Return the numbers by the names that ``dashboards.ports`` lists."""
-        now_ms = self._clock.now_ms()
-        reading = self._waitroom.readings.get(room)
-        line = reading.line if reading else None
-        if reading is None or line is None:
-            return {}
-        count = await self._doors.headcount(room, now_ms)
-        plan = line.plan_per_minute
-        return {
-            "phase": str(line.phase),
-            "opening": line.opening,
-            "run": line.run,
-            "epoch": line.epoch,
-            "waiting": line.waiting,
-            "called": count.next + count.recall,
-            "active_sessions": count.live,
-            "issued": line.issued,
-            "serving": line.serving.standard,
-            "admitted": count.admitted,
-            "admitted_per_minute": self._per_minute(room, now_ms, count.admitted),
-            "plan_per_minute": plan,
-            "max_estimated_time_minutes": -(-line.waiting // plan) if plan else None,
-            "store_age_ms": now_ms - reading.read_ms,
-        }
-
-    def _per_minute(self, room: str, now_ms: int, admitted: int) -> int | None:
-        """Compare with a minute ago; None until this process has looked for ten seconds."""
-        seen = self._admitted.setdefault(room, deque(maxlen=600))
-        if seen and admitted < seen[-1][1]:
-            seen.clear()
-        if not seen or now_ms - seen[-1][0] >= SAMPLE_MS:
-            seen.append((now_ms, admitted))
-        while len(seen) > 1 and now_ms - seen[1][0] >= MINUTE_MS:
-            seen.popleft()
-        since_ms, before = seen[0]
-        span_ms = now_ms - since_ms
-        return round((admitted - before) * MINUTE_MS / span_ms) if span_ms >= LEAST_SPAN_MS else None
 
 
 def cookie_attributes(reading: Reading, settings: Settings) -> CookieAttributes:

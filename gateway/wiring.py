@@ -23,6 +23,7 @@ from botguard.challenges.metrics import Metrics as ChallengeMetrics
 from botguard.metrics import Metrics as GuardMetrics
 from dashboards.app import create_app
 from dashboards.ports import Deps
+from dashboards.sampling import Sampler
 from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
     GateAdmissions,
@@ -30,7 +31,6 @@ from gateway.adapters import (
     LinePlaces,
     PacedLine,
     PlaceProofs,
-    RoomFigures,
     RoomLimits,
     Routes,
 )
@@ -39,18 +39,20 @@ from gateway.challenges import RoomChallenges
 from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
 from gateway.deriving import secret_for
+from gateway.figures import RoomFigures
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast
 from gateway.identities import identifying_of, logins_of
 from gateway.keeper import Keeper
+from gateway.origins import Origins
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
 from gateway.settings import Settings
 from gateway.settling import Settler
 from gateway.shop import ShopProcess
 from kernel.clock import SystemClock
-from kernel.errors import Misconfigured, Unavailable
+from kernel.errors import Misconfigured
 from kernel.metrics import render
 from kernel.signing import b64url
 from kernel.store import check, connect
@@ -172,6 +174,7 @@ class GateProcess:
             Deadlines(settings.connect_s, settings.first_byte_s, settings.idle_s),
             connections=settings.origin_connections,
         )
+        self._origins = Origins(parts.client, parts.clock)
         buckets, reached = Buckets(), WebSettings(settings.prefix, settings.secure, settings.networks)
         guard_secret = secret_for(parts.ring.active("sid").octets, "bot-guard")
         self._guard = guard_of(settings, parts.client, guard_secret, parts.clock, GuardMetrics())
@@ -226,6 +229,7 @@ class GateProcess:
             proxy=self._proxy,
             clock=parts.clock,
             stand_in=admission.stand_in,
+            origins=self._origins,
         )
         self._keeper = Keeper(
             waitroom,
@@ -272,6 +276,7 @@ class GateProcess:
         await self._keeper.start()
         self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
         self._reminders.start()
+        self._origins.start()
 
     def drain(self) -> None:
         """Have nothing endless of one's own: what is proxied ends when its origin or its client does."""
@@ -282,6 +287,7 @@ class GateProcess:
             self._looking.cancel()
         await self._guard.close()
         await self._reminders.stop()
+        await self._origins.stop()
         await self._keeper.stop()
         await self._proxy.stop()
         await self._challenges.close()
@@ -302,17 +308,19 @@ class OperatorProcess:
         self._parts = parts = Parts(settings)
         token = operator_token(settings, make=False)
         sessions = SessionsWeb(parts.admission, lambda: (token, settings.backend_token))
+        figures = RoomFigures(parts.waitroom, parts.doors, parts.clock)
+        self.sampler = Sampler(figures, parts.configurations, parts.clock)
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
         self._looking: asyncio.Task[None] | None = None
-        self._has_looked = self.ready = False
+        self._has_looked = False
         self.condition = Condition(
             faults=lambda: ["store-away"] if self._has_looked and not self.ready else []
         )
         self.app: ASGIApp = create_app(
             Deps(
                 configurations=parts.configurations,
-                figures=RoomFigures(parts.waitroom, parts.doors, parts.clock),
+                figures=figures,
                 operator_token=token,
                 signer=parts.ring.signer("cookie", "operator"),
                 clock=parts.clock,
@@ -328,22 +336,32 @@ class OperatorProcess:
                 backend_token=settings.backend_token,
                 let_go=parts.binding.let_go,
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
-            )
+            ),
+            self.sampler,
         )
+
+    @property
+    def ready(self) -> bool:
+        """True while the rooms can be read."""
+        return self.sampler.reached
 
     async def start(self) -> None:
         """Connect and begin to look."""
         await self._parts.connect()
-        await self._look()
-        self._looking = asyncio.create_task(self._keep_looking(), name="look")
+        await self.sampler.look()
+        self._has_looked = True
+        self.sampler.start()
+        self._looking = asyncio.create_task(self._follow_keys(), name="keys")
 
     def drain(self) -> None:
-        """Have nothing endless."""
+        """End what is endless: consoles come back to whoever serves then."""
+        self.sampler.end()
 
     async def stop(self) -> None:
         """Disconnect."""
         if self._looking is not None:
             self._looking.cancel()
+        await self.sampler.stop()
         if self._identity is not None:
             await self._identity.close()
         await asyncio.to_thread(self._access.close)
@@ -353,18 +371,10 @@ class OperatorProcess:
         """Say what keeps this process from its work."""
         return [] if self.ready else ["The store cannot be reached."]
 
-    async def _look(self) -> None:
-        await self._parts.waitroom.refresh()
-        self._parts.ring.refresh()
-        self._has_looked = self.ready = True
-
-    async def _keep_looking(self) -> None:
+    async def _follow_keys(self) -> None:
         while not is_ending():
             await asyncio.sleep(LOOK_S)
-            try:
-                await self._look()
-            except Unavailable:
-                self.ready = False
+            self._parts.ring.refresh()
 
 
 def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | ShopProcess:

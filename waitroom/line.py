@@ -60,6 +60,11 @@ class Line:
         return self.issued - called - covered(self.axis_void, called, self.issued)
 
     @property
+    def waits_for_draw(self) -> bool:
+        """Tell whether a draw was promised and has not been held yet."""
+        return self.phase is Phase.GATHERING and self.commitment != "" and self.seed == ""
+
+    @property
     def axis_void(self) -> Void:
         """Void ranges as they stand on the rank axis: below the freeze, ranks are not numbers."""
         since = self.frozen or 0

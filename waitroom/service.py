@@ -354,12 +354,7 @@ class Waitroom:
             await self._open(room, reading)
         elif line is None:
             return
-        elif (
-            line.phase is Phase.GATHERING
-            and line.commitment
-            and not line.seed
-            and (plan.phase in JOINABLE or reading.room.draining)
-        ):
+        elif line.waits_for_draw and (plan.phase in JOINABLE or reading.room.draining):
             await self._hold_draw(room, reading, self.clock.now_ms())
         else:
             announced = line.phase is Phase.IDLE and line.commitment != ""

@@ -11,6 +11,7 @@ import uvicorn
 from playwright.async_api import Page, async_playwright, expect
 from redis.asyncio import Redis
 
+from bench import axe
 from kernel.clock import ManualClock
 from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of
 from waitroom.configure import Actor, Configurations, Lever
@@ -21,6 +22,11 @@ pytestmark = pytest.mark.browser
 BOB = Actor("Bob")
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
+FITS = """(width) => new Promise((done) => {
+  // Plots follow the width of their place when the browser has laid it out.
+  const look = () => document.documentElement.scrollWidth <= width ? done() : requestAnimationFrame(look);
+  look();
+})"""
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -113,16 +119,87 @@ async def test_a_person_stops_and_resumes(store: Redis, clock: ManualClock) -> N
     assert [change["why"] for change in await rooms.changes("main", 2)] == ["", "site is slow"]
 
 
-async def test_nothing_sticks_out_on_any_screen(store: Redis, clock: ManualClock) -> None:
+async def violations(page: Page) -> list[str]:
+    """Return what axe objects to on a page, in light and in dark."""
+    found = []
+    await page.evaluate(axe.script())
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        rules = await page.evaluate(
+            "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}}).then((answer) => answer.violations"
+            ".flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}`)))",
+            axe.TAGS,
+        )
+        found += [f"{scheme} {rule}" for rule in rules]
+    return found
+
+
+async def test_ten_rooms_fit_on_any_screen_and_axe_finds_nothing(store: Redis, clock: ManualClock) -> None:
     """No sideways scrolling, and the switch is on the first screen, on a small phone as on a desk."""
     rooms = Configurations(store, clock)
     await rooms.create({**MAIN, "description": "A rather long name of a hall and of a tour " * 3}, BOB)
-    await rooms.create({**MAIN, "name": "two", "path": "/two"}, BOB)
-    async with page_of(store, clock, Counted()) as page:
-        for width in (320, 390, 768, 1280):
-            await page.set_viewport_size({"width": width, "height": 844})
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width
-            await expect(page.locator("#switch-button")).to_be_in_viewport()
+    for number in range(9):
+        await rooms.create(
+            {**MAIN, "name": f"room-{number}", "path": f"/{number}", "paused": number == 4}, BOB
+        )
+    async with page_of(store, clock, Counted({**FIGURES, "origin_failure_ratio": 0.3})) as page:
+        await expect(page.locator(".tile")).to_have_count(10)
+        await expect(page.locator(".tile .pill.halt", has_text="Paused")).to_have_count(1)
+        for where in ("overview", "room"):
+            if where == "room":
+                await page.locator(".tile a", has_text="room-4").click()
+                await expect(page.locator("#plots canvas")).to_have_count(4)
+            for width in (320, 390, 768, 1280):
+                await page.set_viewport_size({"width": width, "height": 844})
+                async with asyncio.timeout(PATIENCE_MS / 1000):
+                    await page.evaluate(FITS, width)
+                if where == "room":
+                    await expect(page.locator("#switch-button")).to_be_in_viewport()
+            assert await violations(page) == []
+        await page.evaluate("document.querySelector('main h1').style.color = '#ccc'")
+        await page.evaluate("document.getElementById('rate').labels[0].remove()")
+        rules = {line.split()[1] for line in await violations(page)}
+        assert {"color-contrast:", "label:"} <= rules  # the mutant: axe does look at this page
+
+
+async def test_what_is_opened_or_explained_stays_while_numbers_change(
+    store: Redis, clock: ManualClock
+) -> None:
+    """Reached by keyboard, dismissed by Escape, there again when the focus comes back; and the table stays open."""
+    counted = Counted()
+    await Configurations(store, clock).create(MAIN, BOB)
+    async with page_of(store, clock, counted) as page:
+        await page.click(".table summary")
+        await page.focus("#tip-inside")
+        await expect(page.locator("#why-inside")).to_be_visible()
+        counted.now = {**FIGURES, "active_sessions": 444}
+        await expect(page.locator(".figures")).to_contain_text("444")
+        await expect(page.locator("#why-inside")).to_be_visible()
+        await expect(page.locator("#tip-inside")).to_be_focused()
+        await expect(page.locator(".table table")).to_be_visible()
+
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#why-inside")).to_be_hidden()
+        await expect(page.locator("#tip-inside")).to_be_focused()
+        await page.keyboard.press("Tab")
+        await expect(page.locator("#why-let-in")).to_be_visible()
+        await page.hover("#tip-called")
+        await page.hover("#why-called")
+        await expect(page.locator("#why-called")).to_be_visible()
+
+
+async def test_where_no_stream_comes_through_the_page_asks_by_itself(
+    store: Redis, clock: ManualClock
+) -> None:
+    """A proxy that swallows streams costs two seconds, not the console."""
+    counted = Counted()
+    await Configurations(store, clock).create(MAIN, BOB)
+    async with page_of(store, clock, counted) as page:
+        await page.route("**/events*", lambda route: route.fulfill(status=204))
+        await page.reload()
+        counted.now = {**FIGURES, "waiting": 4321}
+        await expect(page.locator(".figures")).to_contain_text("4,321")
+        await expect(page.locator("#pulse")).to_have_text("Live")
 
 
 async def test_without_javascript_every_lever_still_works(store: Redis, clock: ManualClock) -> None:
@@ -142,7 +219,7 @@ async def test_without_javascript_every_lever_still_works(store: Redis, clock: M
         await expect(page.locator("#switch-button")).to_have_text("Resume")
         await page.click("#switch-button")
         await expect(page.locator("#switch-button")).to_have_text("Stop")
-        await page.click("summary")
+        await page.click(".bypass summary")
         await page.click("button.alarm")
         assert not (await rooms.get("main")).bypass
         await page.fill("#bypass-why", "ours is in the way")
@@ -160,6 +237,7 @@ async def test_a_message_is_seen_on_the_waiting_page_itself_and_then_shown(
     rooms = Configurations(store, clock)
     await rooms.create(MAIN, BOB)
     async with page_of(store, clock, Counted()) as page:
+        await expect(page.locator("#pulse")).to_have_text("Live")
         await page.fill("#lane-suspect", "2,5")
         await expect(page.locator('output[for="lane-suspect"]')).to_have_text("5 a minute")
         await page.fill("#message", "Soon.")

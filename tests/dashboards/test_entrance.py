@@ -243,7 +243,7 @@ async def test_another_role_counts_with_the_next_click(
     async with browser_of(app, ann, clock) as browser:
         page = await browser.get("/", params={"room": "main"})
         assert {"/rooms/main/pause", "/rooms/main/rate", "/rooms/main/bypass-on"} <= _actions(page.text)
-        assert "late" in page.text
+        assert "room=late" in page.text
         csrf = csrf_in(page)
         books.accounts.change(ann.name, Role.VIEWER, frozenset({"main"}), keep_owner=False)
 
@@ -251,13 +251,15 @@ async def test_another_role_counts_with_the_next_click(
             seen = await browser.get(path, params={"room": "main"})
             assert _actions(seen.text) <= {"/logout"}
             assert "/people" not in seen.text
-            assert "late" not in seen.text
+            assert "room=late" not in seen.text
         answer = await browser.post("/rooms/main/pause", data={"csrf": csrf})
         assert (answer.status_code, "look at this room only" in answer.text) == (403, True)
         assert not (await rooms.get("main")).paused
         books.accounts.change(ann.name, Role.OPERATOR, frozenset({"main"}), keep_owner=False)
         assert (await browser.post("/rooms/late/pause", data={"csrf": csrf})).status_code == 403
-        assert (await browser.post("/rooms/main/pause", data={"csrf": csrf})).status_code == 303
+        assert (
+            await browser.post("/rooms/main/pause", data={"csrf": csrf, "confirm": "yes"})
+        ).status_code == 303
         assert (await rooms.changes("main", 1))[0]["who"] == "Ann Lee"
         books.accounts.remove(ann.name, keep_owner=False)
         assert (await browser.get("/")).headers["location"] == "/login"
@@ -321,7 +323,9 @@ async def test_without_the_book_who_was_there_can_still_pause(
         csrf = csrf_in(await browser.get("/", params={"room": "main"}))
         monkeypatch.setattr(books.sessions, "who", away)
         monkeypatch.setattr(books.accounts, "has_owner", away)
-        assert (await browser.post("/rooms/main/pause", data={"csrf": csrf})).status_code == 303
+        assert (
+            await browser.post("/rooms/main/pause", data={"csrf": csrf, "confirm": "yes"})
+        ).status_code == 303
         assert (await rooms.get("main")).paused
         clock.advance(GRACE_MS - 1)
         assert (await browser.get("/")).status_code == 200

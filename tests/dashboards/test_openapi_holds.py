@@ -19,12 +19,14 @@ import pytest
 import schemathesis
 from starlette.routing import BaseRoute
 
+from dashboards.access_books import AccessBooks
 from dashboards.api_table import OPERATIONS
 from dashboards.openapi import document
-from gateway.wiring import session_route
+from gateway.accounts import session_route
 from kernel.asgi import respond
 from kernel.clock import ManualClock
 from tests.dashboards.desk import app_of, program
+from tests.dashboards.people import books_of
 from tests.dashboards.wired import ROOM, TOKEN, running
 
 LARGE = [
@@ -158,23 +160,34 @@ def test_an_answer_outside_the_description_is_found(
 class Ended:
     """Sessions that end, and one that is renewed: an admission service's answers without a line."""
 
-    async def act(self, scope: Any, _receive: Any, send: Any, path: tuple[str, str, str]) -> None:
+    async def act(
+        self, scope: Any, _receive: Any, send: Any, path: tuple[str, str, str], *, is_allowed: bool
+    ) -> None:
         """Answer as ``SessionsWeb`` does where all is well."""
-        del scope
+        del scope, is_allowed
         body: dict[str, Any] = {"outcome": "ended", "sid": path[1], "until_ms": 1}
         if path[2] == "renew":
             body = {"outcome": "renewed", "sid": path[1], "admission": "a.b.c", "expires_ms": 1}
         await respond(send, 200, [(b"content-type", b"application/json")], json.dumps(body).encode())
 
 
-async def test_good_answers_that_take_a_line_are_as_described(store: Any, clock: ManualClock) -> None:
+async def test_good_answers_that_take_a_line_are_as_described(
+    store: Any, clock: ManualClock, tmp_path: Path
+) -> None:
     """A key that is let go, sessions that end: there is nobody in the line of the other tests."""
 
     async def let_go(_room: str, _number: int) -> str:
         return "run1"
 
-    routes: list[BaseRoute] = [session_route(Ended())]  # type: ignore[arg-type]
     described = schemathesis.openapi.from_dict(document())
+    with books_of(tmp_path, clock) as books:
+        await _good_answers(store, clock, let_go, books, described)
+
+
+async def _good_answers(
+    store: Any, clock: ManualClock, let_go: Any, books: AccessBooks, described: Any
+) -> None:
+    routes: list[BaseRoute] = [session_route(Ended(), books)]  # type: ignore[arg-type]
     async with program(app_of(store, clock, let_go=let_go, extra_routes=routes)) as api:
         await api.post("/api/rooms", json=ROOM)
         for path, words in (
@@ -190,14 +203,19 @@ async def test_good_answers_that_take_a_line_are_as_described(store: Any, clock:
 
 
 async def test_another_method_is_refused_where_an_address_has_a_route_of_its_own(
-    store: Any, clock: ManualClock
+    store: Any, clock: ManualClock, tmp_path: Path
 ) -> None:
     """405 with Allow, and not 404 from what answers for all of /api."""
 
     async def let_go(_room: str, _number: int) -> str:
         return ""
 
-    routes: list[BaseRoute] = [session_route(Ended())]  # type: ignore[arg-type]
+    with books_of(tmp_path, clock) as books:
+        await _refused(store, clock, let_go, books)
+
+
+async def _refused(store: Any, clock: ManualClock, let_go: Any, books: AccessBooks) -> None:
+    routes: list[BaseRoute] = [session_route(Ended(), books)]  # type: ignore[arg-type]
     async with program(app_of(store, clock, let_go=let_go, extra_routes=routes)) as api:
         for path in ("stock", "release", "sessions/abc/finish"):
             answer: httpx.Response = await api.delete(f"/api/rooms/main/{path}")

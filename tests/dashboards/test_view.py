@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards import view
+from dashboards.track import Track
 from waitroom.rooms import Method, Room, Sale
 from waitroom.schedule import Phase, Wanted, wanted
 
@@ -225,3 +226,48 @@ def test_the_title_counts_what_stands_still() -> None:
 
     assert view.overview(views) == "1 paused · Waitroom control"
     assert view.overview(views[1:]) == "Waitroom control"
+
+
+def history(*waiting: int | None) -> Track:
+    """Keep these numbers, a minute each, the last of them now."""
+    track = Track()
+    for index, people in enumerate(waiting):
+        track.add(NOW_MS - (len(waiting) - 1 - index) * MINUTE, {"waiting": people, "called": 3})
+    return track
+
+
+def test_a_sparkline_is_drawn_from_what_is_known() -> None:
+    """From left to right over half an hour, the most at the top; gaps are left out, and one point is no line."""
+    assert view.spark(history(0, None, 50, 100), NOW_MS) == "108.0,26.0 116.0,14.0 120.0,2.0"
+    assert view.spark(history(0, 0), NOW_MS) == "116.0,26.0 120.0,26.0"
+    assert view.spark(history(5), NOW_MS) == view.spark(history(None, None), NOW_MS) == ""
+
+
+def test_the_table_has_the_newest_on_top_and_dashes_where_nobody_knew() -> None:
+    """The end of each whole three minutes; those that run are told only where there is nothing else."""
+    rows = view.rows(history(*range(4), None, 5), NOW_MS)
+
+    assert [row.clock for row in rows] == ["07:59:00", "07:56:00"]
+    assert [row.cells for row in rows] == [("–", "3", "–", "–", "–"), ("1", "3", "–", "–", "–")]
+    assert [row.clock for row in view.rows(history(7), NOW_MS)] == ["08:00:00"]
+    assert view.rows(Track(), NOW_MS) == ()
+
+
+def test_what_alarms_stands_first_then_what_is_halted_then_the_names() -> None:
+    """Also when it is the figures that alarm."""
+    plan = Wanted("always", Phase.SERVING)
+    shown = [
+        view.room_view(replace(ROOM, name=name, **settings), plan, figures, NOW_MS)
+        for name, settings, figures in (
+            ("b", {}, {}),
+            ("a", {}, {}),
+            ("paused", {"paused": True}, {}),
+            ("held", {}, {"wait_held": 0.5}),
+            ("open", {"bypass": True}, {}),
+            ("failing", {}, {"origin_failure_ratio": 0.9}),
+            ("blind", {}, None),
+        )
+    ]
+
+    order = [one.room.name for one in view.in_order(shown)]
+    assert order == ["blind", "failing", "open", "held", "paused", "a", "b"]

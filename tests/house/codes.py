@@ -390,6 +390,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "request-slow": (GROUPS[2], "The client stopped sending its body.", "Repeat."),
     "token-missing": (GROUPS[3], "No bearer token came along.", "Send `Authorization: Bearer …`."),
+    "streams-many": (
+        GROUPS[3],
+        "Too many consoles are open, or the process ends.",
+        "Nothing: the page asks every two seconds instead, and comes back to the stream later.",
+    ),
     "not-allowed": (
         GROUPS[3],
         "Whoever asks may not do this, or not in this room.",

@@ -1,0 +1,242 @@
+"""Sampling: the one pair of eyes of all consoles.
+
+Once a second the operator's process looks at each room, in one trip to the store, however many pages are open; all of
+them are shown what it saw. It keeps the last half hour of each room (``track``) and tells whoever wants to keep more
+(``on_sample``). Rooms come and go: their names are read again every few rounds.
+
+While the store is away the last look stands, and says how old it is. Where nobody started the sampler (a test, an
+application of its own) a page looks by itself, and the loop runs as long as somebody follows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from dashboards.ports import Look, Looks
+from dashboards.track import Track
+from kernel.clock import Clock
+from kernel.errors import Unavailable
+from kernel.tasks import is_ending
+from waitroom.configure import Configurations
+from waitroom.rooms import Room, merged
+from waitroom.schedule import wanted
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+OLD_S = 2.5
+"""What a running loop saw may be so old before a page looks by itself."""
+
+NAMES_EVERY = 5
+CHANGES_SHOWN = 8
+
+Changes = Sequence[Mapping[str, object]]
+Listener = Callable[[str, int, Mapping[str, object]], Awaitable[None] | None]
+"""Hears of each sample: room, time in ms, and the numbers by the names of ``ports``, with ``rate`` and ``cap``."""
+
+
+@dataclass(slots=True)
+class Sample:
+    """What is known of a room, and since when."""
+
+    seen: Look
+    at_ms: int
+    track: Track = field(default_factory=Track)
+    changes: Changes = ()
+    changes_of: int = -1
+    """The version whose changes are kept."""
+
+    @property
+    def room(self) -> Room:
+        """The room as it is set up."""
+        return self.seen.room
+
+    def figures(self, now_ms: int) -> Mapping[str, object] | None:
+        """Return the numbers, and how old they are."""
+        found = self.seen.figures
+        if found is None:
+            return None
+        age_ms = found.get("store_age_ms")
+        since_ms = max(0, now_ms - self.at_ms) + (age_ms if isinstance(age_ms, int) else 0)
+        return {**found, "store_age_ms": since_ms}
+
+
+class Sampler:
+    """Looks at all rooms once a second."""
+
+    def __init__(
+        self, looks: Looks, configurations: Configurations, clock: Clock, *, every_s: float = EVERY_S
+    ) -> None:
+        """Look with `looks`; the last changes of a room come from `configurations`."""
+        self._looks = looks
+        self._configurations = configurations
+        self._clock = clock
+        self._every_s = every_s
+        self._listeners: list[Listener] = []
+        self._rooms: dict[str, Sample] = {}
+        self._lock = asyncio.Lock()
+        self._bell = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._looked_s = -1e9
+        self._followers = 0
+        self._kept_up = False
+        self.number = 0
+        """Rounds so far: whoever has seen this one has seen all there is."""
+        self.reached = False
+        """Whether the store answered in the last round."""
+        self.ending = False
+
+    # ------------------------------------------------------------------------------ reading
+
+    def rooms(self) -> Mapping[str, Sample]:
+        """Return what is known of each room, by name."""
+        return self._rooms
+
+    def on_sample(self, listener: Listener) -> None:
+        """Tell `listener` of each sample from now on; what it raises is logged and harms nobody."""
+        self._listeners.append(listener)
+
+    async def fresh(self) -> None:
+        """See to it that what is known is of now. Raises ``Unavailable`` where nothing is known at all."""
+        loop = asyncio.get_running_loop()
+        runs = self._loop is not None and not self._loop.done()
+        if not (runs and self._rooms and loop.time() - self._looked_s < OLD_S):
+            await self.look()
+
+    async def changes(self, name: str) -> Changes:
+        """Return the last changes of a room; the store is asked once for each version. May raise ``Unavailable``."""
+        sample = self._rooms[name]
+        version = sample.room.version
+        if sample.changes_of != version:
+            sample.changes = await self._configurations.changes(name, CHANGES_SHOWN)
+            sample.changes_of = version
+        return sample.changes
+
+    # ------------------------------------------------------------------------------ looking
+
+    async def look(self) -> None:
+        """Look at all rooms now. Raises ``Unavailable`` where the store is away and nothing is known."""
+        before = self.number
+        async with self._lock:
+            if self.number > before + 1:
+                return  # somebody else began and ended a round meanwhile
+            await self._round()
+
+    async def look_at(self, name: str) -> None:
+        """Look at one room now: something was changed in it. A store that is away is left to the next round."""
+        async with self._lock:
+            with suppress(Unavailable):
+                await self._look_at(name)
+            self._ring()
+
+    async def _round(self) -> None:
+        self._looked_s = asyncio.get_running_loop().time()
+        runs = self._loop is not None and not self._loop.done()
+        try:
+            asked = set(self._rooms)
+            if not runs or not asked or self.number % NAMES_EVERY == 0:
+                asked = set(await self._looks.names())
+                for name in self._rooms.keys() - asked:
+                    del self._rooms[name]
+            found = await asyncio.gather(
+                *(self._look_at(name) for name in sorted(asked)), return_exceptions=True
+            )
+        except Unavailable as error:
+            found = [error]
+        faults = [one for one in found if isinstance(one, BaseException)]
+        self.reached = not faults
+        self._ring()
+        for fault in faults:
+            if not isinstance(fault, Unavailable):
+                raise fault
+        if faults and not self._rooms:
+            raise faults[0]
+
+    async def _look_at(self, name: str) -> None:
+        seen = await self._looks.look(name)
+        if seen is None:
+            self._rooms.pop(name, None)
+            return
+        at_ms = self._clock.now_ms()
+        sample = self._rooms.get(name)
+        if sample is None:
+            sample = self._rooms[name] = Sample(seen, at_ms)
+        sample.seen, sample.at_ms = seen, at_ms
+        limits = merged(seen.room, wanted(seen.room, at_ms).sale)
+        numbers = {
+            **(seen.figures or {}),
+            "rate": limits.new_users_per_minute,
+            "cap": limits.total_active_users,
+        }
+        sample.track.add(at_ms, numbers)
+        for listener in self._listeners:
+            try:
+                told = listener(name, at_ms, numbers)
+                if told is not None:
+                    await told
+            except Exception:
+                log.exception("a sample could not be handed on", extra={"room": name})
+
+    def _ring(self) -> None:
+        self.number += 1
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+
+    # ----------------------------------------------------------------------------- following
+
+    async def next(self, number: int, patience_s: float) -> bool:
+        """Wait until there is more than round `number`, or an end; False when it took longer than `patience_s`."""
+        if self.number > number or self.ending:
+            return True
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._bell.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Run at least as long as this lasts."""
+        self._followers += 1
+        self._run()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+
+    def start(self) -> None:
+        """Look once a second until ``stop``."""
+        self._kept_up = True
+        self._run()
+
+    def end(self) -> None:
+        """Let whoever follows go: nothing more comes."""
+        self.ending = True
+        self._ring()
+
+    async def stop(self) -> None:
+        """Look no more."""
+        self.end()
+        if self._loop is not None:
+            self._loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop
+
+    def _run(self) -> None:
+        if self._loop is None or self._loop.done():
+            self._loop = asyncio.create_task(self._keep_looking(), name="sampler")
+
+    async def _keep_looking(self) -> None:
+        while not is_ending() and (self._kept_up or self._followers):
+            rest_s = self._looked_s + self._every_s - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, rest_s))
+            try:
+                async with self._lock:
+                    await self._round()
+            except Unavailable:
+                log.debug("the rooms could not be looked at")
+            except Exception:
+                log.exception("the rooms could not be looked at")
