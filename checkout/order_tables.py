@@ -242,3 +242,16 @@ ADYEN_ENTRIES = sa.Table(
     whole("tries"),
     large("at_ms"),
 )
+
+# --------------------------------------------------------------------------------- traces
+
+# In which trace an order's first try to pay was made; all that is done for it later goes on with that (ADR-0046).
+ORDER_TRACES = sa.Table(
+    "order_traces",
+    META,
+    words("order_id", key=True),
+    words("event_id"),
+    words("trace"),
+    large("created_ms"),
+    sa.Index("order_traces_event", "event_id"),
+)

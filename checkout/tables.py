@@ -24,6 +24,7 @@ from checkout.order_tables import (
     MARKS,
     MONEY,
     NOTICES,
+    ORDER_TRACES,
     ORDERS,
     REFUNDS,
     REVIEWS,
@@ -56,6 +57,7 @@ __all__ = [
     "MONEY",
     "NOTICES",
     "ORDERS",
+    "ORDER_TRACES",
     "OUTBOX",
     "OUTBOX_SENDS",
     "REFUNDS",
@@ -356,6 +358,7 @@ INVENTORY = (
     PUSH_DEVICES,
     OUTBOX,
     OUTBOX_SENDS,
+    ORDER_TRACES,
     IDEMPOTENCY,
     STORE_EPOCHS,
 )

@@ -44,6 +44,7 @@ from gateway.ports import Admissions, Pages, Rooms
 from gateway.proxy import OriginFailed, Proxy, Trip, target
 from gateway.waiting import failed, say, waiting
 from gateway.websocket import WebsocketProxy
+from kernel import tracing
 from kernel.asgi import LOCAL, Network, client_address
 from kernel.clock import Clock
 from kernel.cookies import parse
@@ -207,6 +208,7 @@ class Gate:
             headers.append((b"waitroom-admission", token.encode()))
         url = target(origin, scope)
         if scope["type"] == "websocket":
+            headers += [(name.encode(), text.encode()) for name, text in tracing.onward().items()]
             await self._websockets.forward(scope, receive, send, url, headers)
             return
         renewal = self._renewal(session) if session and renew else None
@@ -214,6 +216,8 @@ class Gate:
         began_s = asyncio.get_running_loop().time()
 
         async def answer(status: int, told: list[Header]) -> list[Header]:
+            if step is not None:
+                step.set("http.response.status_code", status)
             if room is None:
                 return told
             if self._origins is not None:
@@ -225,7 +229,9 @@ class Gate:
                 told = [*keep_private(told), (b"set-cookie", self._admissions.cookie(room.name, token))]
             return told
 
-        await self._proxy.forward(scope, receive, send, Trip(url, headers, answer))
+        with tracing.span("origin", tracing.CLIENT, {"server.address": url.host or ""}) as step:
+            headers += [(name.encode(), text.encode()) for name, text in tracing.onward().items()]
+            await self._proxy.forward(scope, receive, send, Trip(url, headers, answer))
 
     def _client(self, scope: Scope) -> Client:
         """Tell who asks; what a proxy says about the client counts when it is one of ours."""

@@ -10,6 +10,7 @@ RFC 9112 section 6 (framing), RFC 7239 (``Forwarded``).
   from ``Waitroom-Session``.
 * Only a trusted proxy may tell us who the client is; from anybody else such headers are dropped,
   and so are those that rewrite the path behind our back (``X-Original-URL``).
+* Which trace a request is in (``traceparent``) is our word: see ``kernel.traced``.
 * Of our cookies the origin sees the room's own admission and nothing else.
 """
 
@@ -64,6 +65,9 @@ CLIENT_ADDRESS = frozenset(
         b"x-rewrite-url",
     }
 )
+TRACING = frozenset({b"traceparent", b"tracestate"})
+"""Which trace a request is in is told anew at each hop (``kernel.tracing``)."""
+
 OURS = b"waitroom-"
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -111,7 +115,7 @@ def to_origin(
     headers: list[Header], *, client: Client, admission_cookie: str, keep_host: bool
 ) -> list[Header]:
     """Give the request headers that go on, without those that we add (see ``about_client``)."""
-    drop = HOP_BY_HOP | ANSWERED_HERE | named_in_connection(headers)
+    drop = HOP_BY_HOP | ANSWERED_HERE | TRACING | named_in_connection(headers)
     kept: list[Header] = []
     for name, text in headers:
         plain = name.replace(b"_", b"-")

@@ -30,9 +30,11 @@ from gateway.condition import Condition
 from gateway.files import most_connections
 from gateway.http import Broadcast, http
 from gateway.settings import Settings
+from gateway.spans import start_tracing, stop_tracing
 from kernel.asgi import respond
 from kernel.log import configure
 from kernel.metrics import MULTIPROC, flush
+from kernel.traced import Traced
 
 try:
     from uvloop import new_event_loop
@@ -165,7 +167,7 @@ class Process:
         self.draining = False
         self._when_ready: Callable[[], None] | None = None
         prefix = settings.prefix if role == "gate" else ""
-        app: ASGIApp = Health(wired.app, prefix, self.state)
+        app: ASGIApp = Health(Traced(wired.app, settings.networks, prefix), prefix, self.state)
         if settings.secure and settings.hsts_s:
             app = Strict(app, settings.hsts_s)
         self._server = _Server(
@@ -220,6 +222,7 @@ class Process:
             await self._server.serve(sockets=self._sockets)
         finally:
             await self._wired.stop()
+            await asyncio.to_thread(stop_tracing)
             flush()
 
     def stop(self) -> None:
@@ -278,6 +281,7 @@ def main(
     configure(settings.log_level, text=settings.log_format == "text")
     for noisy in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    start_tracing(settings, role)
     if (most := most_connections()) < settings.max_connections:
         log.warning("the hard limit of open files is lower than max_connections", extra={"connections": most})
     process = Process(role, settings, build(settings, role), [socket.socket(fileno=descriptor)])

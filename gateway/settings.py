@@ -163,6 +163,7 @@ class Settings(OperatorSettings):
             if secret is not None and len(secret) < 16:
                 faults.append(f"{env(name)}: a secret of fewer than 16 characters can be guessed.")
         faults += self._model_faults()
+        faults += self.tracing_faults()
         faults += payment_faults(self)
         if self.takes_real_money and not self.secure:
             faults.append(

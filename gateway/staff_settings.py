@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.tracing_settings import TracingSettings
 from kernel.settings import PREFIX, is_site, setting
 
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -20,7 +21,7 @@ ROLES = ("viewer", "support", "scanner", "organiser", "owner")
 
 
 @dataclass(frozen=True, slots=True)
-class StaffSettings:
+class StaffSettings(TracingSettings):
     """Settings of who works for the organiser."""
 
     staff_tokens: Path | None = setting(  # noqa: RUF009

@@ -124,6 +124,12 @@ def client_address(scope: Scope, trusted: Sequence[Network], header: str = "x-fo
     return nearest
 
 
+def trusts(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Tell whether a request came from one of our own proxies; on a unix socket it can be nobody else."""
+    peer = scope.get("client")
+    return not peer or _inside(_address(str(peer[0]))[0], trusted)
+
+
 def address_of(written: str) -> Address | None:
     """Return the address that a text is, None for none; those of the last few thousand clients are kept."""
     return _address(written)[0]

@@ -2,20 +2,30 @@
 
 Use the standard library: ``log = logging.getLogger(__name__)`` and ``log.info("room opened",
 extra={"room": room})``. The message is constant, what varies stands in fields. A field whose name holds
-one of ``SECRET_WORDS`` never reaches the output; this is the second net, the first is not to log such
-things. Times are UTC with milliseconds, taken when the line was made.
+one of ``SECRET_WORDS`` never reaches the output, and what looks like a person's or a secret is taken out of every
+value (``kernel.redacting``, which says what becomes of network addresses); this is the second net, the first is not to
+log such things. Times are UTC with milliseconds, taken when the line was made.
+
+A line that belongs to a request, or to what came of one, names its trace: ``trace_id`` and ``span_id``
+(``kernel.tracing``).
 """
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+
+from kernel.redacting import redacted
+from kernel.tracing import current
 
 SECRET_WORDS = frozenset({"ticket", "token", "cookie", "secret", "authorization", "password"})
 REDACTED = "[redacted]"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+_OURS = frozenset({"trace_id", "span_id"})
 
 
 def configure(level: str, *, text: bool = False) -> None:
@@ -42,7 +52,7 @@ class JsonLines(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
         line.update((name, value) for name, value in _fields(self, record) if name not in line)
         return json.dumps(line, default=str, ensure_ascii=False)
@@ -53,7 +63,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        message = redacted(record.getMessage()).replace("\r", "\\r").replace("\n", "\\n")
         exception = ""
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
         for name, value in _fields(self, record):
@@ -69,11 +79,14 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+    if (here := current()) is not None:
+        yield "trace_id", here.trace_id
+        yield "span_id", here.span_id
     for name, value in vars(record).items():
-        if name not in _STANDARD:
+        if name not in _STANDARD and name not in _OURS:
             yield name, _redacted(name, value)
     if record.exc_info:
-        yield "exception", formatter.formatException(record.exc_info)
+        yield "exception", redacted(formatter.formatException(record.exc_info))
 
 
 def _redacted(name: object, value: object) -> object:
@@ -83,4 +96,6 @@ def _redacted(name: object, value: object) -> object:
         return {str(key): _redacted(key, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redacted("", item) for item in value]
-    return value
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return redacted(str(value))

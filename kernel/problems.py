@@ -4,6 +4,9 @@ Members: ``type title status detail code``, where a repeat helps ``retry_after_s
 Retry-After), and whatever the failure carries beside. ``title`` belongs to the code and never changes,
 ``detail`` is for people. A failure that nobody foresaw answers 500 with a reference and nothing
 internal; the log has the same reference. Problems are never cached.
+
+The header ``Waitroom-Trace`` names the trace that the request is in (``kernel.tracing``): what a fan tells support, and
+what all log lines of the request carry. An unforeseen failure's reference is the same name.
 """
 
 import logging
@@ -16,12 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kernel import tracing
 from kernel.errors import Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 TYPE_BASE = "https://waitroom.dev/problems/"
 CONTENT_TYPE = b"application/problem+json"
+TRACE = b"waitroom-trace"
 
 Handler = Callable[[Request, Exception], Response]
 RawProblem = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -55,7 +60,8 @@ def raw_problem(error: Exception) -> RawProblem:
             ]
             return status, headers, body
         case _:
-            reference = os.urandom(6).hex()
+            here = tracing.current()
+            reference = os.urandom(6).hex() if here is None else here.trace_id
             log.error("unforeseen failure", exc_info=error, extra={"reference": reference})
             public = "Something went wrong on our side. Please try again."
             return _problem(500, "internal", public, None, {"reference": reference})
@@ -77,6 +83,8 @@ def _problem(
     status: int, code: str, public: str, retry_after_s: int | None, extra: Mapping[str, object]
 ) -> RawProblem:
     headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+    if (here := tracing.current()) is not None:
+        headers.append((TRACE, here.trace_id.encode()))
     if retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % retry_after_s))
         extra = {**extra, "retry_after_s": retry_after_s}

@@ -14,7 +14,9 @@ from contextlib import suppress
 
 from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
+from kernel.signing import b64url
 from kernel.store import Command
+from kernel.tracing import is_recording, milestone
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
 from waitroom.closing import closed, full
@@ -225,6 +227,9 @@ class Waitroom:
                 raise closed(reading, now_ms)
             if number < 0:
                 raise full()
+            if is_recording():
+                about = {"waitroom.room": room, "waitroom.number": number, "waitroom.lane": str(lane)}
+                milestone("join", (room, line.run, b64url(raw)), about)
             return desk.write(number, raw, now_ms, newcomer.reasons, newcomer.holder_key), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 

@@ -30,6 +30,7 @@ from kernel.connecting import connector
 from kernel.errors import Misconfigured
 from kernel.places import Place
 from kernel.signing import SECRET_MIN_BYTES
+from kernel.tracing import onward
 
 FAILURES = 5
 REST_MS = 30_000
@@ -181,7 +182,11 @@ class HttpScorer:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
-        headers = {"content-type": "application/json", SIGNATURE: signature(self._secret, body, now_s)}
+        headers = {
+            "content-type": "application/json",
+            SIGNATURE: signature(self._secret, body, now_s),
+            **onward(),
+        }
         octets = bytearray()
         async with self._session.post(
             self._url, data=body, headers=headers, allow_redirects=False

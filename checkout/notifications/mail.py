@@ -12,6 +12,7 @@ from checkout.notifications.message import MAIL, Message, Outcome, Result, Send
 from checkout.notifications.ports import Attachment, Contact, Contacts, Mail, Papers, Writer
 from kernel.clock import Clock
 from kernel.mail import Letter, NoAddress, Post, Ready, Server, Takes, sender_of, written
+from kernel.tracing import parse
 
 
 def compose(
@@ -32,9 +33,15 @@ def compose(
         mail.text,
         mail.html,
         attached,
-        [("List-Id", f"<{message.event}.{sender.domain}>")],
+        [("List-Id", f"<{message.event}.{sender.domain}>"), *_traced(message)],
     )
     return written(letter, sender, reply_to, now_ms)
+
+
+def _traced(message: Message) -> list[tuple[str, str]]:
+    """Name the trace of the order that a mail is about: what a fan can tell support."""
+    trace = parse(message.trace)
+    return [] if trace is None else [("Waitroom-Trace", trace.trace_id)]
 
 
 class Mailing:

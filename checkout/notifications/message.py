@@ -66,6 +66,8 @@ class Message:
     subject: str
     created_ms: int
     facts: dict[str, Any] = field(default_factory=dict)
+    trace: str = ""
+    """In which trace its order is worked on (``kernel.tracing``), '' for none; it is read, never put."""
 
 
 @dataclass(frozen=True, slots=True)

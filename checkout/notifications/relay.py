@@ -32,6 +32,7 @@ from kernel.clock import Clock
 from kernel.crashing import crashpoint
 from kernel.errors import Unavailable
 from kernel.tasks import is_ending
+from kernel.tracing import CONSUMER, continuing
 
 log = logging.getLogger(__name__)
 
@@ -188,12 +189,21 @@ class Relay:
         return bool(away)
 
     async def _send(self, channel: Channel, send: Send) -> Result:
-        try:
-            return await channel.send(send)
-        except Exception as error:
-            # One message that cannot be written must not keep the others: it ends as a dead letter of its own.
-            log.exception("a message could not be written", extra={"letter": send.message.id})
-            return Result(Outcome.LATER, f"fault: {type(error).__name__}")
+        told = {
+            "messaging.system": "waitroom",
+            "messaging.operation.type": "process",
+            "waitroom.channel": channel.label,
+        }
+        with continuing(send.message.trace, f"process {send.message.kind.value}", CONSUMER, told) as step:
+            try:
+                result = await channel.send(send)
+            except Exception as error:
+                # One message that cannot be written must not keep the others: it ends as a dead letter of its own.
+                log.exception("a message could not be written", extra={"letter": send.message.id})
+                result = Result(Outcome.LATER, f"fault: {type(error).__name__}")
+            if step is not None:
+                step.set("waitroom.outcome", result.outcome.value)
+            return result
 
     async def _write(self, home: Home, channel: Channel, send: Send, result: Result) -> None:
         now_ms, tries = self._clock.now_ms(), send.tries + 1

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.notifications.message import Kind, Message, Send, SendState
-from checkout.tables import OUTBOX, OUTBOX_SENDS
+from checkout.tables import ORDER_TRACES, OUTBOX, OUTBOX_SENDS
 
 AFRESH_MS = 60_000
 """So long lies between two times that the same is sent because somebody asks for it."""
@@ -44,8 +44,14 @@ _NEW = (
     .with_for_update(skip_locked=True)
 )
 _WAITS = OUTBOX_SENDS.c.state == SendState.WAITING.value
+_TRACE = (
+    sa.select(ORDER_TRACES.c.trace)
+    .where(ORDER_TRACES.c.order_id == OUTBOX.c.subject, ORDER_TRACES.c.event_id == OUTBOX.c.event_id)
+    .scalar_subquery()
+    .label("trace")
+)
 _DUE = (
-    sa.select(OUTBOX, OUTBOX_SENDS.c.tries, OUTBOX_SENDS.c.asked)
+    sa.select(OUTBOX, OUTBOX_SENDS.c.tries, OUTBOX_SENDS.c.asked, _TRACE)
     .join(OUTBOX_SENDS, OUTBOX.c.message_id == OUTBOX_SENDS.c.message_id)
     .where(OUTBOX_SENDS.c.channel == sa.bindparam("of_channel"), _WAITS)
     .where(OUTBOX_SENDS.c.due_ms <= sa.bindparam("now"))
@@ -270,4 +276,5 @@ def _message(row: RowMapping) -> Message:
         subject=row["subject"],
         created_ms=row["created_ms"],
         facts=json.loads(row["body"]),
+        trace=row["trace"] or "",
     )

@@ -4,7 +4,7 @@ Signed as Standard Webhooks asks for (github.com/standard-webhooks): ``webhook-i
 receiver knows a repeat; ``webhook-timestamp`` the seconds since 1970 at which it was sent; ``webhook-signature`` is
 ``v1,`` and the base64 of ``HMAC-SHA256(secret, id "." timestamp "." body)``. A receiver compares in constant time and
 refuses a timestamp that is older than some minutes; each try has a new one. The body has ids and facts and nothing
-of a person: whoever sends SMS looks the number up.
+of a person: whoever sends SMS looks the number up. ``traceparent`` names the trace of the order that it is about.
 
 Status 2xx is taken, 410 is for good, everything else is another time. No redirection is followed: it would carry what
 was signed to an address that nobody has set. Not here: which addresses may be set (``settings``).
@@ -22,6 +22,7 @@ import orjson
 from checkout.notifications.message import WEBHOOK, Message, Outcome, Result, Send
 from kernel.clock import Clock
 from kernel.connecting import connector
+from kernel.tracing import onward
 
 AT_ONCE = 4
 GONE = 410
@@ -76,6 +77,7 @@ class Webhook:
             "webhook-id": message.id,
             "webhook-timestamp": str(now_s),
             "webhook-signature": signature(self._secret, message.id, now_s, body),
+            **onward(),
         }
         if self._session is None:
             self._session = aiohttp.ClientSession(

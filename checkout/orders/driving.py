@@ -42,6 +42,7 @@ from checkout.payments.port import (
 )
 from kernel.clock import Clock
 from kernel.crashing import crashpoint
+from kernel.tracing import continuing
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,8 @@ class Driving:
         lock = self._locks.setdefault(order.id, asyncio.Lock())
         try:
             async with lock:
-                return await self._drive(order, attempt, look=look)
+                with continuing(attempt.trace, "order work", attributes={"waitroom.attempt": attempt.number}):
+                    return await self._drive(order, attempt, look=look)
         finally:
             if not lock.locked():
                 self._locks.pop(order.id, None)
@@ -149,8 +151,9 @@ class Driving:
             return None
         order, attempt = found
         if notice is not None:
-            attempt = await self._hear(attempt, notice)
-            return await self.drive(order, attempt)
+            with continuing(attempt.trace, "order notice"):
+                attempt = await self._hear(attempt, notice)
+                return await self.drive(order, attempt)
         return await self.drive(order, attempt, look=look)
 
     async def _hear(self, attempt: Attempt, notice: tuple[Notice, str]) -> Attempt:

@@ -117,6 +117,8 @@ class Attempt:
     asked: int = 0
     tries: int = 0
     version: int = 1
+    trace: str = ""
+    """In which trace its order is worked on (``kernel.tracing``); '' for none."""
     disputes: tuple[Dispute, ...] = ()
     """As the provider has just told of them; they are read elsewhere (``dispute_rows``)."""
 

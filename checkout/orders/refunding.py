@@ -21,6 +21,7 @@ from checkout.payments.port import NotNow, Provider, Refusal, Unclear
 from checkout.payments.port import RefundState as TheirRefund
 from kernel.clock import Clock
 from kernel.crashing import crashpoint
+from kernel.tracing import continuing
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class Refunding:
         found = await self._driving.read(refund.order, refund.attempt)
         if found is None or refund.state is not RefundState.WANTED:
             return refund
+        with continuing(found[1].trace, "order refund"):
+            return await self._give_back(refund, found)
+
+    async def _give_back(self, refund: Refund, found: tuple[Order, Attempt]) -> Refund:
         provider = self._providers[found[1].provider]
         crashpoint("give-back.before")
         try:

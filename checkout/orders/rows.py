@@ -16,7 +16,7 @@ from checkout.orders import work
 from checkout.orders.order import NEVER_MS, Attempt, AttemptState, Goal, Order, OrderState
 from checkout.orders.refund import Refund, RefundState
 from checkout.payments.port import Decline
-from checkout.tables import ATTEMPTS, ORDERS, REFUNDS, WORK
+from checkout.tables import ATTEMPTS, ORDER_TRACES, ORDERS, REFUNDS, WORK
 
 
 class Stale(Exception):
@@ -121,7 +121,13 @@ _MINE = (
     & (WORK.c.kind == work.ATTEMPT)
     & (WORK.c.name == sa.cast(ATTEMPTS.c.number, sa.Text))
 )
-_ATTEMPT = sa.select(ATTEMPTS, WORK.c.due_ms, WORK.c.tries, WORK.c.method).join_from(
+_TRACE = (
+    sa.select(ORDER_TRACES.c.trace)
+    .where(ORDER_TRACES.c.order_id == ATTEMPTS.c.order_id)
+    .scalar_subquery()
+    .label("trace")
+)
+_ATTEMPT = sa.select(ATTEMPTS, WORK.c.due_ms, WORK.c.tries, WORK.c.method, _TRACE).join_from(
     ATTEMPTS, WORK, _MINE, isouter=True
 )
 _ATTEMPTS_OF = _ATTEMPT.where(ATTEMPTS.c.order_id == sa.bindparam("id_")).order_by(ATTEMPTS.c.number)
@@ -174,7 +180,9 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-_OTHER = {"order", "event", "amount", "goal", "state", "decline", "due_ms", "tries", "method", "disputes"}
+_OTHER = {
+    "order", "event", "amount", "goal", "state", "decline", "due_ms", "tries", "method", "trace", "disputes",
+}  # fmt: skip
 _SAME = {one.name for one in fields(Attempt)} - _OTHER
 
 
@@ -190,6 +198,7 @@ def read_attempt(row: Any) -> Attempt:
         due_ms=NEVER_MS if row.due_ms is None else row.due_ms,
         tries=row.tries or 0,
         method=row.method or "",
+        trace=row.trace or "",
         **{name: getattr(row, name) for name in _SAME},
     )
 

@@ -51,6 +51,7 @@ from checkout.tables import IDEMPOTENCY
 from kernel.clock import Clock
 from kernel.errors import Refused
 from kernel.gcra import Rate, conforms, spent
+from kernel.tracing import current, derived, is_recording, span, written
 
 RACES = 8
 """Times that a change is tried again because somebody else was faster."""
@@ -150,8 +151,10 @@ class Ordering:
         self, event: str, buyer: str, order_id: str, method: str, key: str, seen: Seen
     ) -> PayOutcome:
         """Try to pay an order, as far as it goes now. Raises as `open` does."""
+        links = [derived("claim", buyer)] if is_recording() else ()
         try:
-            outcome = await self._pay(event, buyer, order_id, method, key, seen)
+            with span("order pay", links=links):
+                outcome = await self._pay(event, buyer, order_id, method, key, seen)
         except Refused:
             raise
         except Exception:
@@ -265,7 +268,7 @@ class Ordering:
     async def _begin(
         self, till: Till, order: Order, method: str, scope: str, key: str, body: str, *, review: bool
     ) -> "tuple[Order, Attempt] | NoAttempt | _Key":
-        provider = self._provider_of(order)
+        provider, trace = self._provider_of(order), written(current())
         for _ in range(RACES):
             now_ms = self._clock.now_ms()
 
@@ -276,7 +279,14 @@ class Ordering:
                 if known is not None:
                     return known
                 begun = new_attempt(
-                    connection, order.id, provider, method, now_ms, now_ms + SOON_MS, review=review
+                    connection,
+                    order.id,
+                    provider,
+                    method,
+                    now_ms,
+                    now_ms + SOON_MS,
+                    review=review,
+                    trace=trace,
                 )
                 if isinstance(begun, NoAttempt):
                     # What stands in the way may be what this very key began since it was looked for.

@@ -61,6 +61,7 @@ from checkout.orders.rows import (
     find_order,
 )
 from checkout.orders.rule import Happening, step
+from checkout.orders.trace_rows import keep, trace_of
 from checkout.orders.work import ATTEMPT
 from checkout.orders.work import now as look_now
 from checkout.payments.port import Notice
@@ -196,8 +197,12 @@ def new_attempt(
     due_ms: int,
     *,
     review: bool = False,
+    trace: str = "",
 ) -> tuple[Order, Attempt] | NoAttempt:
-    """Begin another try to pay an order; the one before lets go of what it has."""
+    """Begin another try to pay an order; the one before lets go of what it has.
+
+    `trace`: in which the order is worked on from here on, unless it has one.
+    """
     order = find_order(connection, order_id_)
     if order is None:
         raise Stale
@@ -219,6 +224,7 @@ def new_attempt(
                 told.attempt(
                     last, change_attempt(connection, last, replace(last, goal=Goal.UNDO, due_ms=now_ms))
                 )
+    keep(connection, order.id, order.event, trace, now_ms)
     attempt = Attempt(
         order=order.id,
         number=order.attempt + 1,
@@ -229,6 +235,7 @@ def new_attempt(
         due_ms=due_ms,
         method=method,
         review=review,
+        trace=trace_of(connection, order.id) if order.attempt else trace,
     )
     changed = change_order(connection, order, replace(order, attempt=attempt.number))
     add_attempt(connection, attempt)

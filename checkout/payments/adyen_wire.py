@@ -15,6 +15,7 @@ import aiohttp
 
 from checkout.payments.port import NotNow, Refusal, Unclear
 from kernel.connecting import connector
+from kernel.tracing import onward
 
 TEST_ENDPOINT = "https://checkout-test.adyen.com/v71"
 LIVE_HOSTS = ".adyenpayments.com"
@@ -67,7 +68,7 @@ class Wire:
             self._http = aiohttp.ClientSession(
                 connector=connector(), timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
             )
-        headers = {"x-api-key": self._api_key, "idempotency-key": key}
+        headers = {"x-api-key": self._api_key, "idempotency-key": key, **onward()}
         url = self._endpoint + path
         try:
             async with self._http.post(url, json=body, headers=headers, allow_redirects=False) as answer:

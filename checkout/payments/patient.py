@@ -33,6 +33,7 @@ from checkout.payments.port import (
 )
 from kernel.breaker import Breaker, BreakerState
 from kernel.clock import Clock
+from kernel.tracing import CLIENT, Span, span
 
 log = logging.getLogger(__name__)
 
@@ -225,6 +226,12 @@ class Patient:
             rest_ms = max(self._breaker.rest_ms(now_ms), self._first_wait_ms)
             raise KeptAway("the provider did not answer and is left alone", rest_ms / 1000)
         self._tell()
+        with span(f"payment {call}", CLIENT, {"waitroom.payment.provider": self._provider.name}) as step:
+            return await self._asked(call, ask, number, step)
+
+    async def _asked(
+        self, call: str, ask: Callable[[], Awaitable[Result]], number: int, step: Span | None
+    ) -> Result:
         outcome = "done"
         try:
             result = await ask()
@@ -245,6 +252,8 @@ class Patient:
             self._breaker.answered(number)
             return result
         finally:
+            if step is not None:
+                step.set("waitroom.payment.outcome", outcome)
             self._watch.asked(call, outcome)
             self._tell()
 

@@ -42,6 +42,7 @@ from checkout.payments.port import (
     Unclear,
 )
 from checkout.payments.stripe_amounts import sent
+from kernel.tracing import onward
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -96,7 +97,16 @@ class StripeProvider:
         logging.getLogger("stripe").setLevel(logging.WARNING)
         self._name = name
         self._webhook_secrets = tuple(secret for secret in webhook_secrets if secret.strip())
-        self._http = AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout_s))
+
+        class Http(AIOHTTPClient):
+            """Tells which trace a question belongs to."""
+
+            async def request_stream_async(
+                self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+            ) -> Any:
+                return await super().request_stream_async(method, url, {**headers, **onward()}, post_data)
+
+        self._http = Http(timeout=aiohttp.ClientTimeout(total=timeout_s))
         self._errors = stripe.StripeError
         self._declined = stripe.CardError
         self._signature = stripe.WebhookSignature

@@ -29,6 +29,7 @@ from checkout.tables import (
     MARKS,
     MONEY,
     NOTICES,
+    ORDER_TRACES,
     ORDERS,
     OUTBOX,
     OUTBOX_SENDS,
@@ -49,7 +50,7 @@ from checkout.tables import (
 from tests.checkout.sharded import Fleet
 
 LATER_MS = 10 * CLEAR_MS
-ROWS = 82
+ROWS = 83
 """So many has an event with a past."""
 
 
@@ -233,6 +234,7 @@ async def with_past(shop: Fleet, event: str, shard: str = "") -> None:
         database, OUTBOX_SENDS, channel="mail", state="waiting", tries=1, due_ms=now_ms, sent_ms=0, why="450",
         **letter,
     )  # fmt: skip
+    put(database, ORDER_TRACES, event_id=event, order_id="O1" + event, trace="", created_ms=now_ms)
     put(
         database, CONTACTS, event_id=event, order_id="O1" + event, email="v1.p.A", email_index="i", name="",
         language="de", changed_ms=now_ms,
