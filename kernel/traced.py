@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kernel import tracing
 from kernel.asgi import Message, Network, Receive, Scope, Send, trusts
-from kernel.tracing import PARENT, STATE, Attribute, Trace
+from kernel.tracing import PARENT, STATE, Attribute, Trace, Unnamed
 
 _WORDS = """
 account admission adyen alarm api availability backoffice callback carry census challenge check claim code
@@ -57,10 +57,9 @@ class Traced:
         """Begin a trace or go on with one, and hand on."""
         if tracing.is_recording():
             return self._recorded(scope, receive, send)
-        trace = told(scope) if self._trusted or not scope.get("client") else None
-        if trace is None or not trusts(scope, self._trusted):
-            trace = tracing.new()
-        tracing.enter(trace)
+        told_so = told(scope) if self._trusted or not scope.get("client") else None
+        is_ours = told_so is not None and trusts(scope, self._trusted)
+        tracing.enter(told_so if is_ours else Unnamed())
         return self._app(scope, receive, send)
 
     async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -98,7 +98,16 @@ class _State:
     sampling = Sampling()
 
 
-_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+class Unnamed:
+    """A trace that has begun, whose name nobody has asked for yet: most requests end without that."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self) -> None:
+        self.trace: Trace | None = None
+
+
+_current: ContextVar[Trace | Unnamed | None] = ContextVar("trace", default=None)
 
 
 # ------------------------------------------------------------------------------ the wire's form
@@ -129,7 +138,7 @@ def written(trace: Trace | None) -> str:
 
 def onward(trace: Trace | None = None) -> dict[str, str]:
     """Give the headers with which whoever is asked continues the trace; none outside of one."""
-    here = trace or _current.get()
+    here = trace or current()
     if here is None:
         return {}
     told = {"traceparent": written(here)}
@@ -143,15 +152,20 @@ def onward(trace: Trace | None = None) -> dict[str, str]:
 
 def current() -> Trace | None:
     """Tell where we are; None outside of any request."""
-    return _current.get()
+    here = _current.get()
+    if not isinstance(here, Unnamed):
+        return here
+    if here.trace is None:
+        here.trace = new()
+    return here.trace
 
 
-def enter(trace: Trace | None) -> Token[Trace | None]:
+def enter(trace: Trace | Unnamed | None) -> Token[Trace | Unnamed | None]:
     """Be in a trace from here on; `leave` takes what this returns."""
     return _current.set(trace)
 
 
-def leave(token: Token[Trace | None]) -> None:
+def leave(token: Token[Trace | Unnamed | None]) -> None:
     """Be where we were."""
     _current.reset(token)
 
@@ -221,7 +235,7 @@ class Step:
         """`inside`: where we are meanwhile; None leaves us where we are."""
         self._inside = inside
         self._span = span
-        self._token: Token[Trace | None] | None = None
+        self._token: Token[Trace | Unnamed | None] | None = None
 
     def __enter__(self) -> Span | None:
         if self._inside is not None:
@@ -266,8 +280,7 @@ def span(
     links: Sequence[Trace] = (),
 ) -> Step:
     """Record what happens inside as a step of the trace that we are in."""
-    here = _current.get()
-    if here is None or not here.sampled or _State.recorder is None:
+    if _State.recorder is None or (here := current()) is None or not here.sampled:
         return _NOTHING
     own, made = begun(name, kind, here, links)
     made.attributes.update(attributes or {})
@@ -281,7 +294,7 @@ def continuing(
 
     Where it happens inside of another trace the step is linked with that.
     """
-    here, there = _current.get(), parse(kept)
+    here, there = current(), parse(kept)
     if there is None:
         if here is None:
             return Step(new(), None)
@@ -302,7 +315,7 @@ def milestone(
 
     It is linked with the request that we are in, and with the steps `before` it. It is recorded if either is sampled.
     """
-    here, own = _current.get(), derived(kind, *of)
+    here, own = current(), derived(kind, *of)
     if _State.recorder is None or not (own.sampled or (here is not None and here.sampled)):
         return
     links = [*([] if here is None else [here]), *before]
