@@ -46,7 +46,7 @@ from kernel import gcra
 from kernel.clock import Clock
 from kernel.cookies import host_name, set_cookie
 from kernel.errors import Refused, Unavailable
-from kernel.tracing import derived, is_recording, milestone
+from kernel.tracing import at_place, derived, is_recording, milestone
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +140,8 @@ class Admission:
             raise
         self.metrics.claimed(room, WORDS[type(outcome)])
         if is_recording() and isinstance(outcome, Admitted):
-            about = {"waitroom.room": room, "waitroom.number": place.number, "waitroom.lane": place.lane}
-            milestone("claim", (sid,), about, [derived("join", room, place.run, place.ticket_id)])
+            before = [derived("join", room, place.run, place.ticket_id)]
+            milestone("claim", (sid,), at_place(room, place.number, place.lane), before)
         return self._answer(place, sid, outcome, limits, at_ms)
 
     async def leave(self, room: str, ticket_text: str, now_ms: int | None = None, *, proof: str = "") -> None:

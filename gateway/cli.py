@@ -15,6 +15,7 @@ from gateway.apply_command import add_apply
 from gateway.bots_command import add_bots
 from gateway.checking import add_checks, add_keys
 from gateway.codes_command import add_codes
+from gateway.doctor_command import add_doctor
 from gateway.operators_command import add_operators
 from gateway.options import NO, WRONG, settings_of
 from gateway.shop_command import add_shop
@@ -87,6 +88,12 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     serve.set_defaults(run=run_serve)
 
     add_shop(commands.add_parser("shop", help="run the shop alone, or check what it has sold"))
+
+    doctor = commands.add_parser(
+        "doctor", help="look at an installation, say what is wrong, pack it for support"
+    )
+    add_places(doctor)
+    add_doctor(doctor)
 
     add_checks(commands.add_parser("check", help="check settings, rooms, the journal or an admission token"))
 

@@ -37,6 +37,18 @@ def upgrade(connection: Connection, folder: Path, version_table: str) -> None:
         command.upgrade(config, "head")
 
 
+def stands(connection: Connection, folder: Path, version_table: str) -> str:
+    """Tell how a database stands to this version of the product: ``current``, ``older``, ``newer`` or ``empty``."""
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    present = set(context.get_current_heads())
+    known, newest = _steps(folder)
+    if not present:
+        return "empty"
+    if present - known:
+        return "newer"
+    return "current" if present == newest else "older"
+
+
 def _config(folder: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))

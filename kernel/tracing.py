@@ -308,6 +308,11 @@ def continuing(
     return Step(own, made)
 
 
+def at_place(room: str, number: int, lane: str) -> dict[str, Attribute]:
+    """Give what may be told of a place in a line."""
+    return {"waitroom.room": room, "waitroom.number": number, "waitroom.lane": lane}
+
+
 def milestone(
     kind: str, of: Sequence[str], attributes: Mapping[str, Attribute], before: Sequence[Trace] = ()
 ) -> None:

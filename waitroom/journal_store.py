@@ -241,6 +241,11 @@ class JournalStore:
         with translated(), self._engine.connect() as connection:
             return [entry_of(row) for row in connection.execute(query)]
 
+    def end(self) -> int:
+        """Return the number of the last entry, 0 before the first."""
+        with translated(), self._engine.connect() as connection:
+            return _end(connection)[0]
+
     def heads(self) -> list[Head]:
         """Return all signed heads, oldest first."""
         with translated(), self._engine.connect() as connection:

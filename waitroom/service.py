@@ -16,7 +16,7 @@ from kernel.clock import Clock
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.signing import b64url
 from kernel.store import Command
-from kernel.tracing import is_recording, milestone
+from kernel.tracing import at_place, is_recording, milestone
 from waitroom import merkle, status, ticket
 from waitroom.batch import Batches, Pending
 from waitroom.closing import closed, full
@@ -228,8 +228,7 @@ class Waitroom:
             if number < 0:
                 raise full()
             if is_recording():
-                about = {"waitroom.room": room, "waitroom.number": number, "waitroom.lane": str(lane)}
-                milestone("join", (room, line.run, b64url(raw)), about)
+                milestone("join", (room, line.run, b64url(raw)), at_place(room, number, str(lane)))
             return desk.write(number, raw, now_ms, newcomer.reasons, newcomer.holder_key), number
         raise Unavailable("room-turning", "The room is just opening anew. Please try again.")
 

@@ -1,0 +1,226 @@
+"""Stored: what the doctor sees of the store and the journal, and of the rooms in both. It only reads."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from gateway.doctor.finding import Finding, fail, note, ok, skip, warn
+from gateway.settings import Settings
+from kernel.database import address, close, engine
+from kernel.errors import Misconfigured, Unavailable
+from kernel.migrating import stands
+from kernel.settings import env
+from kernel.store import Store, connect, translated
+from waitroom.configure_store import ConfigureStore
+from waitroom.journal_store import JournalStore
+from waitroom.migrations import FOLDER, VERSION_TABLE
+from waitroom.rooms import Room, page_faults, read_kept
+from waitroom.store import Keys
+from waitroom.view import custom_page_faults, theme_faults
+
+SKEW_WARN_MS, SKEW_FAIL_MS = 500, 5_000
+MEMORY_WARN_RATIO = 0.8
+BEHIND_WARN_MS, BEHIND_FAIL_MS = 5_000, 60_000
+SUPPORTED = (7, 0)
+FOREIGN = "Restart what is older, or put this version back where it was."
+
+
+def store_address(settings: Settings) -> str | None:
+    """Give the address of the line's store: what is set, or the embedded one that runs; None for neither."""
+    if settings.store_url is not None:
+        return settings.store_url
+    found = settings.data / "store.sock"
+    return f"unix://{found.resolve()}" if found.is_socket() else None
+
+
+class Stored:
+    """What was read once, for all looks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.info: Mapping[str, Any] = {}
+        self.skew_ms: int | None = None
+        self.rooms: dict[str, Room] = {}
+        self.faults: dict[str, list[str]] = {}
+        self.waiting: dict[str, tuple[int, int]] = {}
+        """By room: acts that are not in the journal yet, and for how many ms the oldest has waited."""
+        self.why = ""
+
+    def read(self) -> None:
+        """Ask the store."""
+        url = store_address(self.settings)
+        if url is None:
+            self.why = "No store is set, and no embedded one runs in the data folder."
+            return
+        try:
+            asyncio.run(self._read(url))
+        except (Misconfigured, Unavailable) as error:
+            self.why = error.faults[0] if isinstance(error, Misconfigured) else error.public
+
+    async def _read(self, url: str) -> None:
+        client = connect(url, max_connections=4)
+        try:
+            with translated():
+                before_ms = time.time() * 1000
+                seconds, micros = await client.time()
+                after_ms = time.time() * 1000
+                self.info = await client.info("everything")
+            theirs_ms = seconds * 1000 + micros / 1000
+            # What lies between the two looks of ours says nothing.
+            self.skew_ms = int(min(0.0, theirs_ms - before_ms) or max(0.0, theirs_ms - after_ms))
+            await self._read_rooms(client)
+        finally:
+            await client.aclose()
+
+    async def _read_rooms(self, client: Store) -> None:
+        kept = ConfigureStore(client)
+        for name in sorted(await kept.names()):
+            try:
+                room = read_kept(await kept.text(name))
+            except Misconfigured as error:
+                self.faults[name] = list(error.faults)
+                continue
+            if room is None:
+                continue
+            self.rooms[name] = room
+            self.faults[name] = page_faults(room, custom_page_faults, theme_faults)
+            key = Keys(name).journal
+            with translated():
+                count = await client.xlen(key)
+                oldest: Any = await client.xrange(key, count=1)
+            since_ms = int(oldest[0][0].partition(b"-")[0]) if oldest else 0
+            age_ms = max(0, int(time.time() * 1000) - since_ms) if oldest else 0
+            self.waiting[name] = (int(count), age_ms)
+
+
+def look_at_store(stored: Stored) -> Iterator[Finding]:
+    """Whether it answers, keeps what it is told, and has the same time as we."""
+    if not stored.info:
+        yield fail(
+            "store",
+            stored.why,
+            f"Start the store, or set {env('store_url')}; nobody can join or claim without it.",
+        )
+        return
+    info = stored.info
+    told = str(info.get("valkey_version") or info.get("redis_version", "0"))
+    number = tuple(int(part) for part in told.split(".")[:2] if part.isdecimal())
+    if number < SUPPORTED:
+        yield fail("store.version", told, "Use Redis 7 or Valkey 8, or newer.")
+    else:
+        yield ok("store.version", told)
+    policy = info.get("maxmemory_policy")
+    if policy == "noeviction":
+        yield ok("store.policy", "noeviction")
+    else:
+        yield fail(
+            "store.policy",
+            str(policy),
+            "CONFIG SET maxmemory-policy noeviction: else a full store forgets places.",
+        )
+    yield from _kept(info)
+    skew = abs(stored.skew_ms or 0)
+    if skew > SKEW_WARN_MS:
+        word = fail if skew > SKEW_FAIL_MS else warn
+        yield word(
+            "store.clock",
+            f"The store's clock and ours are {skew:,} ms apart.",
+            "Run chrony or systemd-timesyncd on both.",
+        )
+    else:
+        yield ok("store.clock", "The store's clock and ours agree.")
+
+
+def _kept(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the store writes down what it is told, and has room for it."""
+    if info.get("aof_enabled"):
+        if info.get("aof_last_write_status") != "ok":
+            yield fail(
+                "store.aof", "Its last write did not succeed.", "Look at the store's disk and its log."
+            )
+        else:
+            yield ok("store.aof", "On: a restart loses a second at most.")
+    else:
+        yield note("store.aof", "Off: after a restart the line comes back from the journal.")
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    seen = f"{used // 1_000_000:,} MB used" + (
+        f" of {most // 1_000_000:,} MB." if most else ", without a bound."
+    )
+    if most and used > MEMORY_WARN_RATIO * most:
+        yield warn("store.memory", seen, "Give the store more memory: a full one refuses joins.")
+    else:
+        yield ok("store.memory", seen)
+
+
+def look_at_rooms(stored: Stored) -> Iterator[Finding]:
+    """What is wrong in the rooms' documents, and whether the journal keeps up with them."""
+    if not stored.info:
+        yield skip("rooms", "The store cannot be asked.")
+        return
+    for name, faults in stored.faults.items():
+        for fault in faults:
+            yield fail(
+                f"rooms.{name}", fault, "waitroom check rooms FILE, or the control page, says it in full."
+            )
+    good = [name for name in stored.rooms if not stored.faults.get(name)]
+    yield ok("rooms", f"{len(good)} rooms without a fault.") if good else note("rooms", "There are no rooms.")
+    count = sum(number for number, _ in stored.waiting.values())
+    age_ms = max((age for _, age in stored.waiting.values()), default=0)
+    if not count or age_ms <= BEHIND_WARN_MS:
+        yield ok("journal.behind", f"{count} acts wait to be written, none for long.")
+    else:
+        word = fail if age_ms > BEHIND_FAIL_MS else warn
+        yield word(
+            "journal.behind", f"{count} acts wait to be written, the oldest for {age_ms // 1000} s.",
+            "Is the journal's database reachable and a gate running? What waits is lost with the store.",
+        )  # fmt: skip
+
+
+def look_at_journal(
+    settings: Settings, is_ours: Callable[[bytes, str], bool] | None = None
+) -> Iterator[Finding]:
+    """Whether the journal is there, of this version, and whole."""
+    journal = JournalStore(settings.journal_address)
+    try:
+        if not journal.is_there():
+            yield warn(
+                "journal",
+                "There is none yet.",
+                f"It is made at the first start; else set {env('journal_url')}.",
+            )
+            return
+        match _stands(settings):
+            case "older":
+                yield warn(
+                    "journal.version",
+                    "It is of an older version.",
+                    "It is brought up to date at the next start.",
+                )
+            case "newer":
+                yield fail("journal.version", "It was written by a newer version.", FOREIGN)
+            case _:
+                yield ok("journal.version", "It is of this version.")
+        found = journal.check((), is_ours)
+        if found.fault is not None:
+            yield fail(
+                "journal.chain", f"Broken at entry {found.fault.seq}: {found.fault.why}.",
+                "Keep the file as it is and its copies; docs/recovery.md says what follows.",
+            )  # fmt: skip
+        else:
+            yield ok("journal.chain", f"Whole: {found.entries} entries, {found.heads} signed heads.")
+    except Unavailable as error:
+        yield fail("journal", error.public, f"Reach the database of {env('journal_url')}.")
+    except Misconfigured as error:
+        yield fail("journal", error.faults[0], f"Mend {env('journal_url')}.")
+    finally:
+        journal.close()
+
+
+def _stands(settings: Settings) -> str:
+    made = engine(address(settings.journal_address, "journal"), "journal")
+    try:
+        with made.connect() as connection:
+            return stands(connection, FOLDER, VERSION_TABLE)
+    finally:
+        close(made)
