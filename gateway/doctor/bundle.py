@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from re import compile as form
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from gateway.doctor.machine import secret_files
 from gateway.settings import Settings
@@ -90,8 +91,8 @@ def secrets_of(settings: Settings) -> Known:
     found: set[str] = set()
     for row in describe(Settings):
         value = getattr(settings, row.name)
-        if row.secret and isinstance(value, str):
-            found.add(value)
+        if isinstance(value, str):
+            found |= {value} if row.secret else _passwords(value)
     for path in secret_files(settings).values():
         try:
             text = path.read_text(encoding="utf-8")
@@ -103,6 +104,15 @@ def secrets_of(settings: Settings) -> Known:
             found |= {line.strip() for line in text.splitlines()}
     named = dict.fromkeys((value for value in found if len(value) >= 12), SECRET)
     return Known({**named, str(Path.home()): "~"})
+
+
+def _passwords(address: str) -> set[str]:
+    """Find the password in an address, as a database's has one."""
+    try:
+        given = urlsplit(address).password
+    except ValueError:
+        return set()
+    return {given, unquote(given)} if given else set()
 
 
 def _strings(document: object) -> Iterable[str]:
