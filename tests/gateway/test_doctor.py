@@ -291,7 +291,7 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
             json.dumps({"logger": "someone.else", "message": text, "run": text, "code": f"c {text}"})
         )
         trace = (
-            f'Traceback\n  File "/home/ann/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
+            f'Traceback\n  File "/srv/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
         )
         lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {text}"[:3], "exception": trace}))
     log.write_text("\n".join(lines) + "\n")

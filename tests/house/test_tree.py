@@ -125,7 +125,7 @@ def test_the_base_install_is_what_a_backend_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert [re.split(r"[<>=\[]", row)[0] for row in project["dependencies"]] == ["PyJWT", "cryptography"]
-    assert {"bots", "geoip", "server", "postgres", "test"} == set(project["optional-dependencies"])
+    assert {"bots", "geoip", "otel", "server", "postgres", "test"} == set(project["optional-dependencies"])
 
 
 def test_what_goes_on_for_ever_ends_when_it_is_asked_to() -> None:
