@@ -54,8 +54,10 @@ def run_doctor(args: argparse.Namespace) -> int:
     findings, stored = look(settings)
     print(as_json(findings) if args.json else as_text(findings))
     if args.bundle is not None:
+        if args.log is not None and not args.log.is_file():
+            raise Misconfigured([f"There is no log file {args.log}."])
         try:
-            pack(settings, findings, stored, args.bundle, args.log, args.lines)
+            pack(settings, findings, stored, args.bundle, args.log, max(0, args.lines))
         except OSError as error:
             raise Misconfigured([f"The bundle {args.bundle} cannot be written: {error.strerror}."]) from error
         print(f"\n{args.bundle}: read manifest.json in it before you send it.", file=sys.stderr)

@@ -24,20 +24,27 @@ SECRET_WORDS = frozenset(
 _FORMS = (
     # user:password@ of an address of a server
     (re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"), SECRET),
-    (re.compile(r"[A-Za-z0-9._%+'-]+(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), MAIL),
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+(?:'[A-Za-z0-9._%+-]+){0,3}(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+        ),
+        MAIL,
+    ),
     (re.compile(r"\b(?:sk|rk|pk|whsec|AQE)[_A-Za-z0-9+/=-]{12,}"), TOKEN),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+){0,4}"), TOKEN),
     # Long and mixed: at least one digit, one capital and one small letter. Hashes and ids in hex are none of these.
     (
         re.compile(
-            r"\b(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])(?=[A-Za-z0-9_-]*[a-z])[A-Za-z0-9_.-]{32,}"
+            r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])(?=[A-Za-z0-9_-]*[a-z])[A-Za-z0-9_-]{32,}"
         ),
         TOKEN,
     ),
     (re.compile(r"(?<![\w.:/-])(?:\+|00)[1-9](?:[ ()/.-]{0,2}\d){6,14}(?![\w:])"), PHONE),
 )
+"""Each begins where a run of its letters does, so that a long text without a match costs one look at each letter."""
+
 _NUMBERS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)(?!/\d)(?!\w)")
-_SIXES = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:/])")
+_SIXES = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:/]|\.?\w)")
 _HERE = tuple(
     ip_network(text)
     for text in ("127.0.0.0/8", "0.0.0.0/32", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",

@@ -290,9 +290,7 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
         lines.append(
             json.dumps({"logger": "someone.else", "message": text, "run": text, "code": f"c {text}"})
         )
-        trace = (
-            f'Traceback\n  File "/srv/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
-        )
+        trace = f'Traceback\n  File "/srv/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
         lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {text}"[:3], "exception": trace}))
     log.write_text("\n".join(lines) + "\n")
     return given, there, log
@@ -388,6 +386,8 @@ def test_the_command_tells_and_packs(tmp_path: Path, capsys: pytest.CaptureFixtu
     ).items()
     assert path.is_file()
     assert run([*words, "--bundle", str(path)], capsys)[0] == 2
+    assert run([*words, "--bundle", str(tmp_path / "c"), "--log", str(tmp_path / "none")], capsys)[0] == 2
+    assert run([*words, "--bundle", str(tmp_path / "no" / "folder")], capsys)[0] == 2
 
 
 @pytest.mark.parametrize(
