@@ -23,7 +23,7 @@ QUEUE_MOST = 4_096
 BATCH_MOST = 512
 EVERY_MS = 1_000
 PATIENCE_S = 5.0
-CLOSE_S = 3.0
+CLOSE_S, GIVE_UP_S = 3.0, 1.0
 
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 _FINE, _WRONG = Status(StatusCode.UNSET), StatusCode.ERROR
@@ -45,8 +45,9 @@ class Otlp:
             "service.instance.id": instance,
         })  # fmt: skip
         self._scope = InstrumentationScope("waitroom", version)
+        self._exporter = OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=PATIENCE_S)
         self._processor = BatchSpanProcessor(
-            OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=PATIENCE_S),
+            self._exporter,
             max_queue_size=QUEUE_MOST,
             schedule_delay_millis=every_ms,
             max_export_batch_size=BATCH_MOST,
@@ -72,10 +73,13 @@ class Otlp:
         )
 
     def close(self) -> None:
-        """Send what waits, for some seconds at most."""
+        """Send what waits, for some seconds at most; who is still trying then gives up."""
         closing = threading.Thread(target=self._processor.shutdown, name="otlp: the last spans", daemon=True)
         closing.start()
         closing.join(CLOSE_S)
+        if closing.is_alive():
+            self._exporter.shutdown()
+            closing.join(GIVE_UP_S)
 
 
 def _context(trace: Trace) -> SpanContext:

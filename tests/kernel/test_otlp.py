@@ -1,5 +1,6 @@
 """What is recorded goes to a collector, and whatever that does, nobody waits for it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,15 @@ def recording(url: str) -> Iterator[None]:
         tracing.leave(token)
         tracing.close()
         tracing.install(None)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left() -> Iterator[None]:
+    """No exporter goes on behind the tests that follow."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("OtelBatch"):
+            thread.join()
 
 
 def steps(count: int) -> None:

@@ -59,7 +59,8 @@ async def test_an_event_moves_with_everything_it_has(
             "order_attempts": 1, "order_work": 0, "order_refunds": 1, "order_notices": 1, "order_money": 1,
             "order_reviews": 1, "order_verdicts": 1, "order_disputes": 1, "order_marks": 1, "adyen_payments": 1,
             "adyen_entries": 1, "tickets": 1, "ticket_transfers": 1, "scanners": 1, "ticket_scans": 1, "contacts": 1,
-            "waitlist_contacts": 1, "push_devices": 1, "outbox": 1, "outbox_sends": 1, "idempotency": 1,
+            "waitlist_contacts": 1, "push_devices": 1, "outbox": 1, "outbox_sends": 1, "order_traces": 1,
+            "idempotency": 1,
         }  # fmt: skip
         assert shop.shards.of(AT_A) is b
         after = await seen(b.holds, AT_A)
