@@ -42,7 +42,7 @@ LINES_KEPT = 1024
 LINE_KEPT_BYTES = 128
 
 _LENGTH = b"content-length"
-_NEVER_KEPT = frozenset((b"set-cookie", b"etag", b"location"))
+_NEVER_KEPT = frozenset((b"set-cookie", b"etag", b"location", b"waitroom-trace"))
 _NOT_OURS = frozenset((b"connection", b"transfer-encoding"))
 _NOT_PLAIN = frozenset((_LENGTH, b"expect", b"transfer-encoding", b"upgrade"))
 _NAME = bytes(set(range(256)) - set(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"))
