@@ -2,7 +2,7 @@
 
 Use the standard library: ``log = logging.getLogger(__name__)`` and ``log.info("room opened",
 extra={"room": room})``. The message is constant, what varies stands in fields. A field whose name holds
-one of ``SECRET_WORDS`` never reaches the output, and what looks like a person's or a secret is taken out of every
+a secret's word never reaches the output, and what looks like a person's or a secret is taken out of every
 value (``kernel.redacting``, which says what becomes of network addresses); this is the second net, the first is not to
 log such things. Times are UTC with milliseconds, taken when the line was made.
 
@@ -17,10 +17,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from kernel.redacting import redacted
+from kernel.redacting import is_secret, redacted
 from kernel.tracing import current
 
-SECRET_WORDS = frozenset({"ticket", "token", "cookie", "secret", "authorization", "password"})
 REDACTED = "[redacted]"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -90,7 +89,7 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator
 
 
 def _redacted(name: object, value: object) -> object:
-    if isinstance(name, str) and not SECRET_WORDS.isdisjoint(name.lower().replace("-", "_").split("_")):
+    if isinstance(name, str) and is_secret(name):
         return REDACTED
     if isinstance(value, Mapping):
         return {str(key): _redacted(key, item) for key, item in value.items()}
