@@ -78,7 +78,7 @@ class Otlp:
         closing.start()
         closing.join(CLOSE_S)
         if closing.is_alive():
-            self._exporter.shutdown()
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]
             closing.join(GIVE_UP_S)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gateway.doctor.finding import Finding, fail, note, ok, skip, warn
@@ -23,15 +24,16 @@ SKEW_WARN_MS, SKEW_FAIL_MS = 500, 5_000
 MEMORY_WARN_RATIO = 0.8
 BEHIND_WARN_MS, BEHIND_FAIL_MS = 5_000, 60_000
 SUPPORTED = (7, 0)
+SOCKETS = ("store.sock", "shop/store.sock")
 FOREIGN = "Restart what is older, or put this version back where it was."
 
 
 def store_address(settings: Settings) -> str | None:
-    """Give the address of the line's store: what is set, or the embedded one that runs; None for neither."""
+    """Give the store's address: what is set, or the embedded one that runs (of a shop alone, too); None for neither."""
     if settings.store_url is not None:
         return settings.store_url
-    found = settings.data / "store.sock"
-    return f"unix://{found.resolve()}" if found.is_socket() else None
+    found = next(filter(Path.is_socket, (settings.data / name for name in SOCKETS)), None)
+    return settings.shop_store_url if found is None else f"unix://{found.resolve()}"
 
 
 class Stored:

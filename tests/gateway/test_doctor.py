@@ -129,6 +129,13 @@ def test_who_answers_at_a_port(status: int, mark: str, settings: Settings) -> No
     assert (found["ports.gate"], found["ports.operator"], found["ports.shop"]) == (mark, "fail", "skip")
 
 
+def test_a_shop_alone_has_no_gate(settings: Settings) -> None:
+    """Then it is the shop that is missed."""
+    (settings.data / machine.ALONE).mkdir()
+    found = marks(machine.look_at_ports(settings))
+    assert found == {"ports.gate": "skip", "ports.operator": "skip", "ports.shop": "fail"}
+
+
 # ------------------------------------------------------------------------------ chosen
 
 
