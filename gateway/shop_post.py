@@ -15,7 +15,7 @@ from checkout.notifications.message import MAIL, Kind, Message, message_id
 from checkout.notifications.nobody import NoContacts, NoPapers
 from checkout.notifications.ports import Channel, Contact, Contacts, Links, Papers
 from checkout.notifications.relay import Home, Relay
-from checkout.notifications.settings import NotificationSettings, secret_of
+from checkout.notifications.settings import NotificationSettings
 from checkout.notifications.store import afresh
 from checkout.people.contacts import Contacts as KeptContacts
 from checkout.people.contacts import Want
@@ -26,6 +26,7 @@ from gateway.settings import DEMO_SENDER, Settings
 from gateway.shop_parts import ShopParts
 from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.settings import env, read
+from kernel.webhook_signing import secret_of
 
 DAY_MS = 86_400_000
 DEMO_CONTACT = "mailto:tickets@aurora.example"

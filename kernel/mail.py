@@ -135,6 +135,7 @@ class Letter:
     subject: str
     text: str
     html: str
+    """The same as HTML; '' for a mail that is text alone."""
     attached: Sequence[Attached] = ()
     more: Sequence[tuple[str, str]] = ()
 
@@ -159,11 +160,9 @@ def written(letter: Letter, sender: Address, reply_to: str | None, now_ms: int) 
         ("Content-Language", letter.language),
         ("MIME-Version", "1.0"),
     ]
-    body = _together(
-        "alternative",
-        _part('text/plain; charset="utf-8"', letter.text.encode()),
-        _part('text/html; charset="utf-8"', letter.html.encode()),
-    )
+    body = _part('text/plain; charset="utf-8"', letter.text.encode())
+    if letter.html:
+        body = _together("alternative", body, _part('text/html; charset="utf-8"', letter.html.encode()))
     if letter.attached:
         body = _together("mixed", body, *(_part(one.kind, one.content, one.name) for one in letter.attached))
     return Ready(sender.addr_spec, to.addr_spec, _lines(head) + body)

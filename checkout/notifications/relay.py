@@ -24,10 +24,10 @@ from sqlalchemy import Connection
 
 from checkout.grouping import Grouping
 from checkout.metrics import Metrics
-from checkout.notifications.backoff import TRIES, again_ms, is_last
 from checkout.notifications.message import Outcome, Result, Send, SendState
 from checkout.notifications.ports import Channel
 from checkout.notifications.store import mark, mark_sent, purge, spread, take, waiting
+from kernel.backoff import TRIES, again_ms, is_last
 from kernel.clock import Clock
 from kernel.crashing import crashpoint
 from kernel.errors import Unavailable

@@ -4,16 +4,15 @@ A secret may stand in a file of its own (``mail_password_file``). Without a mail
 address no webhook, and without either the outbox only remembers. Not here: which room of code uses them (``gateway``).
 """
 
-import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from checkout.notifications.backoff import TRIES
 from checkout.notifications.message import Kind
+from kernel.backoff import TRIES
 from kernel.errors import Misconfigured
 from kernel.settings import setting
+from kernel.webhook_signing import secret_of
 from kernel.webpush import is_contact, wrong_hosts
 
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -21,8 +20,6 @@ HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 SECRET_LEAST = 24
 """Octets, as Standard Webhooks asks for."""
-
-WHSEC = "whsec_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +114,6 @@ class NotificationSettings:
         ]
         if faults:
             raise Misconfigured(faults)
-
-
-def secret_of(text: str) -> bytes:
-    """Read a secret of Standard Webhooks; what cannot be one is nothing."""
-    if not text.startswith(WHSEC):
-        return b""
-    try:
-        return base64.b64decode(text.removeprefix(WHSEC), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _may_be_told(url: str) -> bool:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from checkout.fraud.review import Decision
 from checkout.holds.places import OnePlace
-from checkout.notifications.backoff import LONGEST_MS
 from checkout.notifications.message import Kind, Outcome, Result, Send, SendState
 from checkout.notifications.store import mark, spread, take
 from checkout.orders import letters
@@ -23,6 +22,7 @@ from checkout.organiser.service import Organising
 from checkout.organiser.web import OrganiserWeb
 from checkout.payments.port import PaymentState
 from checkout.tables import ORDERS, OUTBOX
+from kernel.backoff import LONGEST_MS
 from tests.checkout.bank import losing
 from tests.checkout.notifications.posting import Noting, Scene
 from tests.checkout.organisers import TOKEN, TOKENS

@@ -14,11 +14,11 @@ from checkout.database import ShopDatabase
 from checkout.grouping import Grouping
 from checkout.notifications import relay as relay_module
 from checkout.notifications import store
-from checkout.notifications.backoff import LONGEST_MS, again_ms
 from checkout.notifications.message import Kind, Outcome, Result, Send, message_id
 from checkout.notifications.relay import KEEP_MS, LEASE_MS, MOST, Home, Relay
 from checkout.notifications.store import AFRESH_MS, afresh, again, mark_sent, put
 from checkout.tables import OUTBOX
+from kernel.backoff import LONGEST_MS, again_ms
 from tests.checkout.notifications.posting import (
     DROP,
     DROP_AFTER,

@@ -12,9 +12,10 @@ import pytest
 from aiohttp import web
 
 from checkout.database import ShopDatabase
-from checkout.notifications import webhooks
-from checkout.notifications.backoff import LONGEST_MS
-from checkout.notifications.webhooks import Webhook, body_of, signature
+from checkout.notifications.webhooks import Webhook, body_of
+from kernel import webhook_signing
+from kernel.backoff import LONGEST_MS
+from kernel.webhook_signing import signature
 from tests.checkout.notifications.posting import NOW_MS, Scene
 
 SECRET = bytes(range(32))
@@ -114,7 +115,7 @@ async def test_without_the_time_a_message_could_be_told_again_for_ever(
 ) -> None:
     """Mutant: a signature of the body alone is that of every other time; a receiver refuses it."""
     monkeypatch.setattr(
-        webhooks, "signature",
+        webhook_signing, "signature",
         lambda secret, _id, _now_s, body: "v1," + base64.b64encode(hmac.digest(secret, body, "sha256")).decode(),
     )  # fmt: skip
     scene.put("O1")

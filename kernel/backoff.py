@@ -2,7 +2,7 @@
 
 The waits double from ten seconds to an hour, each shortened by chance by up to a half, so that what failed together
 does not come again together. With the usual sixteen tries that is some seven hours. Pure: chance is an argument. Not
-here: what counts as a failure (``mail``, ``webhooks``).
+here: what counts as a failure (``sending``).
 """
 
 FIRST_MS = 10_000
