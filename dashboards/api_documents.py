@@ -8,10 +8,14 @@ answer 422. Not here: which address takes which document (``api_table``).
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from waitroom.field_readers import Reader, schema_of
+from kernel.sending import Outcome
+from waitroom.events import SCHEMA
+from waitroom.field_readers import NAME, Reader, schema_of
+from waitroom.journal import Kind
 from waitroom.room_fields import OVERRIDES, ROOM_FIELDS, SALE_FIELDS, StockState
 from waitroom.rooms import SALES_MAX
 from waitroom.schedule import Phase
+from waitroom.targets import ADDRESS_MOST, LIST_MOST, State, Way
 
 Schema = dict[str, Any]
 
@@ -177,4 +181,81 @@ def _documents() -> dict[str, Schema]:
     }
 
 
-DOCUMENTS: Mapping[str, Schema] = _documents()
+def _of_journal() -> dict[str, Schema]:
+    time: Schema = {"type": "string", "format": "date-time"}
+    kinds = listed({"enum": [kind.value for kind in Kind]}, maxItems=LIST_MOST)
+    rooms = listed({"type": "string", "pattern": f"^{NAME.pattern}$"}, maxItems=LIST_MOST)
+    name: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+    way: Schema = {"enum": [one.value for one in Way]}
+    target: dict[str, Schema] = {
+        "name": name,
+        "way": way,
+        "address": TEXT | {"description": "Of a webhook and a chat without its path, which may be secret."},
+        "rooms": rooms,
+        "kinds": kinds,
+        "state": {"enum": [one.value for one in State]},
+        "cursor": COUNT | {"description": "The last `seq` that needs no telling any more."},
+        "tries": COUNT,
+        "why": TEXT,
+        "next_at": nullable(time),
+        "told_at": nullable(time),
+    }
+    secret = TEXT | {"description": "Of a webhook, when it is new: it is told this once. Otherwise empty."}
+    delivery = {
+        "at": time,
+        "first_seq": COUNT | {"description": "0 is a test."},
+        "last_seq": COUNT,
+        "outcome": {"enum": [one.value for one in Outcome]},
+        "why": TEXT,
+        "took_ms": {"type": "integer"},
+    }
+    return {
+        "Event": {
+            "type": "object",
+            "description": "New members and kinds may come; readers pass over what they do not know.",
+            "properties": {
+                "schema": {"const": SCHEMA},
+                "seq": {"type": "integer", "minimum": 1},
+                "at": time,
+                "at_ms": {"type": "integer"},
+                "room": TEXT,
+                "run": TEXT,
+                "kind": {"enum": [kind.value for kind in Kind]},
+                "who": TEXT,
+                "why": TEXT,
+                "body": {"type": "object"},
+            },
+            "required": ["schema", "seq", "at", "at_ms", "room", "run", "kind", "who", "why", "body"],
+        },
+        "Events": plain(
+            {
+                "events": listed(reference("Event")),
+                "after": COUNT,
+                "more": {"type": "boolean"},
+                "next": TEXT,
+            }
+        ),
+        "NewTarget": plain(
+            {
+                "name": name,
+                "way": way,
+                "address": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MOST},
+                "rooms": rooms,
+                "kinds": kinds,
+                "after": nullable({"type": "integer", "minimum": 0, "maximum": (1 << 53) - 1}),
+            },
+            ("name", "way", "address"),
+        ),
+        "Target": plain(target),
+        "TargetAndSecret": plain({**target, "secret": secret}),
+        "Targets": plain({"targets": listed(reference("Target"))}),
+        "TargetStep": {
+            "type": "object",
+            "properties": {"from": {"type": "integer", "minimum": 1, "maximum": (1 << 53) - 1}},
+            "description": "`from` is the first event of a replay, which needs it; for the others {}.",
+        },
+        "Deliveries": plain({"deliveries": listed(plain(delivery))}),
+    }
+
+
+DOCUMENTS: Mapping[str, Schema] = _documents() | _of_journal()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 STATUS = {
     "body-not-json": 400,
     "body-not-object": 400,
+    "events-malformed": 400,
     "if-match-invalid": 400,
     "token-missing": 401,
     "token-invalid": 401,
@@ -23,9 +24,12 @@ STATUS = {
     "place-unknown": 404,
     "room-unknown": 404,
     "sale-unknown": 404,
+    "target-unknown": 404,
     "session-unknown": 404,
     "room-exists": 409,
     "sale-exists": 409,
+    "target-exists": 409,
+    "targets-full": 409,
     "sale-under-way": 409,
     "draw-closed": 409,
     "line-not-serving": 409,
@@ -42,10 +46,13 @@ STATUS = {
     "reason-missing": 422,
     "release-malformed": 422,
     "settings-invalid": 422,
+    "replay-malformed": 422,
     "stock-malformed": 422,
     "if-match-missing": 428,
     "too-many-attempts": 429,
     "internal": 500,
+    "feed-full": 503,
+    "journal-away": 503,
     "settings-contended": 503,
     "settings-unreadable": 503,
     "store-away": 503,
@@ -67,6 +74,7 @@ LEVER = (
     "lever-unknown", "act-malformed", "reason-missing", "draw-closed", "line-not-serving", "sale-ended", "sale-none",
     "sale-not-started", "sale-started",
 )  # fmt: skip
+JOURNAL = ("journal-away", "not-found")
 MATCH = ("if-match-invalid", "if-match-missing", "settings-stale")
 
 
@@ -93,12 +101,15 @@ class Operation:
     located: bool = False
     who: bool = False
     headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
     also: dict[int, str] = field(default_factory=dict)
     guarded: bool = True
 
 
 _ONE = "/api/rooms/{room}"
 _SALE = f"{_ONE}/sales/{{sale}}"
+_TARGETS = "/api/targets"
+_TARGET = f"{_TARGETS}/{{target}}"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/openapi.json", "This description", "OpenApi"),
@@ -162,5 +173,24 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", f"{_ONE}/sessions/{{sid}}/{{act}}", "Finish, renew or revoke a session; a backend's token does, too",
         "SessionOutcome", codes=(*ROOM, "session-unknown", "act-unknown", "session-not-renewed", "token-wrong"),
         guarded=False,
+    ),
+    Operation(
+        "GET", "/api/events", "What happened, after a cursor; with `Accept: text/event-stream` as a stream", "Events",
+        codes=("events-malformed", "feed-full", "journal-away"), query=("after", "room", "kind", "limit"),
+    ),
+    Operation("GET", _TARGETS, "Whom events are told; for owners", "Targets", codes=("journal-away",)),
+    Operation(
+        "POST", _TARGETS, "Have events told to somebody; for owners", "TargetAndSecret", 201, "NewTarget",
+        (*BODY, "settings-invalid", "target-exists", "targets-full", "journal-away"), located=True, who=True,
+    ),
+    Operation("GET", _TARGET, "Somebody whom events are told", "Target", codes=(*JOURNAL, "target-unknown")),
+    Operation("DELETE", _TARGET, "Tell them no more", "", 204, codes=(*JOURNAL, "target-unknown"), who=True),
+    Operation(
+        "GET", f"{_TARGET}/deliveries", "The last tries, newest first", "Deliveries", codes=(*JOURNAL, "target-unknown")
+    ),
+    Operation(
+        "POST", f"{_TARGET}/{{step}}", "Test, pause, resume, replay, or give a new secret", "TargetAndSecret", 200,
+        "TargetStep", (*JOURNAL, *BODY, "act-unknown", "replay-malformed", "settings-invalid", "target-unknown"),
+        who=True,
     ),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from dashboards.board import Board
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
 from dashboards.events import Events
+from dashboards.events_api import EventsApi
 from dashboards.operator_api import OperatorApi, resource
 from dashboards.page import Pages
 from dashboards.people_page import PeoplePage
@@ -25,6 +26,7 @@ from dashboards.provider_door import ProviderDoor
 from dashboards.release_api import release_route
 from dashboards.sampling import Sampler
 from dashboards.stock_api import stock_route
+from dashboards.targets_api import TargetsApi
 from dashboards.welcome import Welcome
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
@@ -68,7 +70,7 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
             *deps.extra_routes,
             stock_route(deps),
             *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
-            Mount("/api", OperatorApi(deps).app()),
+            Mount("/api", OperatorApi(deps).app(_of_journal(deps))),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", metrics),
@@ -82,6 +84,14 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
         middleware=[Middleware(Recognising, entrance)],
         exception_handlers={**handlers(), Misconfigured: _faults(handlers()[Refused])},
     )
+
+
+def _of_journal(deps: Deps) -> list[Route]:
+    """Return the addresses below /api that read the journal, where there is one."""
+    if deps.outgoing is None:
+        return []
+    events, targets = EventsApi(deps.outgoing, deps.clock), TargetsApi(deps.outgoing.targets)
+    return [resource("/events", GET=events.events), *targets.routes()]
 
 
 def _faults(handle: Handler) -> Handler:

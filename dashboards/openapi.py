@@ -12,7 +12,10 @@ from typing import Any
 from dashboards.api_documents import DOCUMENTS, Schema, reference
 from dashboards.api_table import ALWAYS, GUARDED, OPERATIONS, STATUS, Operation
 from waitroom.field_readers import NAME
+from waitroom.journal import Kind
+from waitroom.journal_reader import LIMIT_MOST
 from waitroom.levers import Lever
+from waitroom.target_desk import Act
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"
@@ -24,6 +27,23 @@ _PARAMETERS: Mapping[str, Schema] = {
     "sale": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "lever": {"type": "string", "enum": [str(lever) for lever in Lever]},
     "act": {"type": "string", "enum": ["finish", "renew", "revoke"]},
+    "target": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+    "step": {"type": "string", "enum": [act.value for act in Act]},
+}
+_QUERY: Mapping[str, tuple[str, Schema]] = {
+    "after": (
+        "The cursor: events with a larger `seq`; `now` for those to come.",
+        {"type": "string", "pattern": "^(now|[0-9]{1,15})$"},
+    ),
+    "room": (
+        "Rooms; may be given more than once.",
+        {"type": "array", "items": {"type": "string", "pattern": f"^{NAME.pattern}$"}},
+    ),
+    "kind": (
+        "Kinds; may be given more than once.",
+        {"type": "array", "items": {"enum": [kind.value for kind in Kind]}},
+    ),
+    "limit": ("Events at most.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST}),
 }
 _ETAG: Schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
@@ -76,6 +96,7 @@ def _operation(one: Operation) -> dict[str, Any]:
                 {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, {"type": "string"})}
                 for name in re.findall(r"\{(\w+)\}", one.path)
             ),
+            *(_query(name) for name in one.query),
             *(_header(name, required=one.match and name == "If-Match") for name in names),
         ],
         "responses": _answers(one) | _problems(one),
@@ -95,6 +116,11 @@ def _identifier(one: Operation) -> str:
 def _header(name: str, *, required: bool) -> dict[str, Any]:
     told, schema = _HEADERS[name]
     return {"name": name, "in": "header", "required": required, "description": told, "schema": schema}
+
+
+def _query(name: str) -> dict[str, Any]:
+    told, schema = _QUERY[name]
+    return {"name": name, "in": "query", "required": False, "description": told, "schema": schema}
 
 
 def _answers(one: Operation) -> dict[str, Any]:

@@ -118,8 +118,8 @@ class OperatorApi:
         self._deps = deps
         self._rooms = deps.configurations
 
-    def app(self) -> BearerGuard:
-        """Return the guarded application."""
+    def app(self, more: Sequence[Route] = ()) -> BearerGuard:
+        """Return the guarded application; `more` are addresses that others answer."""
         one, sales, sale = "/rooms/{room}", "/rooms/{room}/sales", "/rooms/{room}/sales/{sale}"
         routes = [
             resource("/openapi.json", GET=self.describe),
@@ -136,7 +136,7 @@ class OperatorApi:
             ),
             resource(f"{sale}/details", GET=self.sale_details),
         ]
-        return BearerGuard(Router(routes), self._deps)
+        return BearerGuard(Router([*routes, *more]), self._deps)
 
     async def describe(self, _request: Request) -> Response:
         """GET /openapi.json: what there is, for programs."""

@@ -39,9 +39,25 @@ from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.oidc import Begun
 from kernel.signing import PaperSigner
 from waitroom.configure import Configurations
+from waitroom.journal_reader import JournalReader
+from waitroom.journal_watch import JournalWatch
 from waitroom.rooms import Room
+from waitroom.target_desk import TargetDesk
 
 TOKEN_MIN_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What the journal gives to others: a feed, targets, and how far its chain was checked.
+
+    ``is_over`` tells when this process goes: streams then end.
+    """
+
+    reader: JournalReader
+    targets: TargetDesk
+    watch: JournalWatch
+    is_over: Callable[[], bool] = lambda: False
 
 
 class Figures(Protocol):
@@ -133,7 +149,8 @@ class Deps:
 
     ``extra_routes`` (sessions, for backends) come first and guard themselves. ``ready`` returns what is wrong, one
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
-    ``let_go`` releases a place from its key; None: there is no such address.
+    ``let_go`` releases a place from its key; None: there is no such address. ``outgoing`` is the journal for readers;
+    None: neither feed nor page of it.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     ``access`` keeps accounts, sessions and tokens; None: there is the operator token, and nobody else.
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
@@ -153,6 +170,7 @@ class Deps:
     trusted_proxies: Sequence[Network] = ()
     waiting_page: str = ""
     let_go: LetGo | None = None
+    outgoing: Outgoing | None = None
     backend_token: str | None = field(default=None, repr=False)
     access: AccessBooks | None = None
     identity: Identity | None = None

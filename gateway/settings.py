@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from botguard.model_key import public_keys
-from gateway.operator_settings import OperatorSettings
+from gateway.event_settings import EventSettings
 from gateway.shop_settings import payment_faults
 from kernel.asgi import Network
 from kernel.errors import Misconfigured
@@ -39,7 +39,7 @@ DEMO: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(OperatorSettings):
+class Settings(EventSettings):
     """All settings of the server's processes."""
 
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
@@ -175,6 +175,7 @@ class Settings(OperatorSettings):
         faults += self.reminder_faults(self.public_url)
         faults += self.identity_faults(secure=self.secure, public_url=self.public_url)
         faults += self.operator_faults(secure=self.secure)
+        faults += self.event_faults()
         names = ("port", "operator_port", "shop_port", "sandbox_port")
         ports = [(name, getattr(self, name)) for name in names]
         faults += [

@@ -39,6 +39,7 @@ from gateway.challenges import RoomChallenges
 from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
 from gateway.deriving import secret_for
+from gateway.events_out import EventsOut
 from gateway.figures import RoomFigures
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
@@ -317,6 +318,8 @@ class OperatorProcess:
         self.condition = Condition(
             faults=lambda: ["store-away"] if self._has_looked and not self.ready else []
         )
+        key = secret_for(parts.ring.active("sid").octets, "event-targets")
+        self._events = EventsOut(settings, parts.journal, key, parts.clock)
         self.app: ASGIApp = create_app(
             Deps(
                 configurations=parts.configurations,
@@ -335,6 +338,7 @@ class OperatorProcess:
                 trusted_proxies=settings.networks,
                 backend_token=settings.backend_token,
                 let_go=parts.binding.let_go,
+                outgoing=self._events.outgoing,
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             ),
             self.sampler,
@@ -352,15 +356,18 @@ class OperatorProcess:
         self._has_looked = True
         self.sampler.start()
         self._looking = asyncio.create_task(self._follow_keys(), name="keys")
+        self._events.start()
 
     def drain(self) -> None:
         """End what is endless: consoles come back to whoever serves then."""
         self.sampler.end()
+        self._events.drain()
 
     async def stop(self) -> None:
         """Disconnect."""
         if self._looking is not None:
             self._looking.cancel()
+        await self._events.stop()
         await self.sampler.stop()
         if self._identity is not None:
             await self._identity.close()

@@ -1,7 +1,7 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
 from collections import Counter as Tallied
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -130,3 +130,33 @@ class Metrics:
                 raise
 
         return watch
+
+
+class EventMetrics:
+    """What is counted of events on their way out."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        """Register everything."""
+        self.sent = Counter(
+            "waitroom_events_sends", "Tries to tell a target of events", ["way", "outcome"], registry=registry
+        )
+        self.behind = Gauge(
+            "waitroom_events_behind_entries", "Entries of the journal that a target has still before it", ["target"],
+            registry=registry, multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.state = Gauge(
+            "waitroom_events_targets", "Targets by what they are doing", ["state"], registry=registry,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self._shown: set[str] = set()
+
+    def show(self, targets: Sequence[tuple[str, int, str]]) -> None:
+        """Show each target (name, behind, state), and none that there is no more."""
+        names = {name for name, _, _ in targets}
+        for name in self._shown - names:
+            self.behind.remove(name)
+        self._shown = names
+        for name, behind, _ in targets:
+            self.behind.labels(name).set(max(0, behind))
+        for state in ("active", "paused", "dead"):
+            self.state.labels(state).set(sum(one == state for _, _, one in targets))

@@ -1,8 +1,8 @@
 """Webhooks: messages as signed JSON to an address of the operator's; also the way to a provider of SMS.
 
 How they are signed: ``kernel.webhook_signing``; what an answer means: ``kernel.webhook``. The body has ids and facts
-and nothing of a person: whoever sends SMS looks the number up. ``traceparent`` names the trace of the order that it is about. Not here: which
-addresses may be set (``settings``).
+and nothing of a person: whoever sends SMS looks the number up. ``traceparent`` names the trace of the order that it is
+about. Not here: which addresses may be set (``settings``).
 """
 
 from collections.abc import Collection

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dashboards import operator_api
-from gateway import wiring
+from gateway import events_out, wiring
 from gateway.settings import Settings
 from tests.gateway.serving import serving
 from waitroom.configure import Actor, Configurations
@@ -32,6 +32,8 @@ def process_of(store_url: str, folder: Path, patch: pytest.MonkeyPatch) -> wirin
     line, door = wiring.LineMetrics, wiring.DoorMetrics
     patch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))
     patch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))
+    events = events_out.EventMetrics
+    patch.setattr(events_out, "EventMetrics", lambda: events(CollectorRegistry()))
     return wiring.OperatorProcess(Settings(data=folder, store_url=store_url, operator_token=TOKEN))
 
 

@@ -55,7 +55,7 @@ LABELS = {
     "code": "a problem's code (docs/errors.md)",
     "place": "name of a shard; main where there is one",
     "detail": "seats, sections, unchanged",
-    "way": "work, hcaptcha, turnstile, recaptcha",
+    "way": "work, hcaptcha, turnstile, recaptcha; of whom events are told webhook, chat, mail",
     "kind": "delta, check, counts, keep-alive; of a provider's trouble unclear, notnow",
     "task": "a piece of background work",
     "verdict": "allow, review, block; of the bot guard allow, prove, step-up, slow, deny",
@@ -65,6 +65,8 @@ LABELS = {
     "provider": "name of a payment provider: sandbox, stripe",
     "channel": "mail, push, webhook; of what waits also new, and webhooks by their number",
     "job": "near, turn",
+    "target": "name of somebody whom events are told; owners make them, 50 at most",
+    "state": "active, paused, dead",
     "call": "create, confirm, fetch, capture, void, refund, list",
 }
 
@@ -204,9 +206,9 @@ def collectors() -> list[MetricWrapperBase]:
     found: list[MetricWrapperBase] = []
     for name in METRIC_MODULES:
         module = importlib.import_module(name)
-        if hasattr(module, "Metrics"):
+        for kind in (one for name, one in vars(module).items() if name in {"Metrics", "EventMetrics"}):
             registry = CollectorRegistry()
-            module.Metrics(registry)
+            kind(registry)
             found += [one for one in registry._collector_to_names if isinstance(one, MetricWrapperBase)]
         found += [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
     return found

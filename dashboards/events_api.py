@@ -1,0 +1,151 @@
+"""Events API: the journal as a feed for programs: ``GET /api/events``, by portions or as a stream.
+
+``after`` is the cursor, an event's ``seq``: whoever goes on after the last one that they saw misses nothing and gets
+nothing twice, however long they were away; the journal keeps everything. With ``Accept: text/event-stream`` the same
+address streams (server-sent events); there ``Last-Event-ID`` counts above ``after``, and now and then an ``id`` alone
+moves the reader past what does not concern it. A stream ends after ten minutes, so that a token that is worth nothing
+any more gets nothing any more; readers come back by themselves.
+
+Who is limited to rooms gets the events of these. Not here: what an event is (``waitroom.events``).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from dashboards.operator_api import person_of
+from dashboards.ports import Outgoing
+from dashboards.rights import Person, Role, demand
+from kernel.clock import Clock
+from kernel.errors import Refused, Unavailable
+from waitroom.events import event_of
+from waitroom.field_readers import NAME
+from waitroom.journal import Kind
+from waitroom.journal_reader import LIMIT_MOST, Portion, Sought
+
+LIMIT = 100
+PORTION = 200
+STREAMS_MOST = 100
+LOOK_S = 0.5
+QUIET_MS = 15_000
+STREAM_MS = 600_000
+RETRY_MS = 2_000
+SEQ_MOST = 1 << 53
+STREAM = "text/event-stream"
+ONCE = ("after", "limit")
+MANY = ("room", "kind")
+
+
+class EventsApi:
+    """The feed."""
+
+    def __init__(self, outgoing: Outgoing, clock: Clock, look_s: float = LOOK_S) -> None:
+        """Read from the journal of `outgoing`."""
+        self._reader = outgoing.reader
+        self._is_over = outgoing.is_over
+        self._clock = clock
+        self._look_s = look_s
+        self._streams = 0
+
+    async def events(self, request: Request) -> Response:
+        """GET /events."""
+        person = person_of(request)
+        sought = sought_of(request, person)
+        streams = STREAM in request.headers.get("accept", "")
+        after = await self._after(request, streams=streams)
+        if streams:
+            return self._stream(sought, after)
+        limit = _whole(request, "limit", LIMIT, 1, LIMIT_MOST)
+        portion = await asyncio.to_thread(self._reader.after, after, sought, limit)
+        asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+        body = {
+            "events": [event_of(told) for told in portion.told],
+            "after": portion.at,
+            "more": portion.more,
+            "next": "/api/events?" + urlencode([("after", portion.at), *asked]),
+        }
+        return Response(orjson.dumps(body), 200, {"cache-control": "no-store"}, "application/json")
+
+    async def _after(self, request: Request, *, streams: bool) -> int:
+        if streams and (last := request.headers.get("last-event-id", "")):
+            return _number("last-event-id", last, 0, SEQ_MOST)
+        if request.query_params.get("after") == "now":
+            return await asyncio.to_thread(self._reader.head)
+        return _whole(request, "after", 0, 0, SEQ_MOST)
+
+    def _stream(self, sought: Sought, after: int) -> Response:
+        if self._streams >= STREAMS_MOST:
+            raise Refused("feed-full", "As many read along as can.", 503, 10)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._told(sought, after), 200, headers, f"{STREAM}; charset=utf-8")
+
+    async def _told(self, sought: Sought, at: int) -> AsyncIterator[bytes]:
+        began_ms = said_ms = self._clock.now_ms()
+        self._streams += 1
+        try:
+            yield b"retry: %d\n\n" % RETRY_MS
+            while not self._is_over() and self._clock.now_ms() - began_ms < STREAM_MS:
+                portion = await self._portion(at, sought)
+                if portion is None:
+                    return
+                at = portion.at
+                if portion.told:
+                    yield b"".join(_message(event_of(told)) for told in portion.told)
+                elif self._clock.now_ms() - said_ms >= QUIET_MS:
+                    yield b"id: %d\n\n" % at
+                else:
+                    if not portion.more:
+                        await asyncio.sleep(self._look_s)
+                    continue
+                said_ms = self._clock.now_ms()
+        finally:
+            self._streams -= 1
+
+    async def _portion(self, at: int, sought: Sought) -> Portion | None:
+        """Read on; None where the journal is away: the reader comes back, and goes on where it was."""
+        try:
+            return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
+        except Unavailable:
+            return None
+
+
+def sought_of(request: Request, person: Person) -> Sought:
+    """Read what is asked for, within what `person` may see. Raises ``Refused``."""
+    query = request.query_params
+    for name in query:
+        if name not in (*ONCE, *MANY):
+            raise Refused("events-malformed", f"There is no parameter {name[:40]!r}.")
+        if name in ONCE and len(query.getlist(name)) > 1:
+            raise Refused("events-malformed", f"{name} is given more than once.")
+    rooms, kinds = query.getlist("room"), query.getlist("kind")
+    if not all(NAME.fullmatch(room) for room in rooms):
+        raise Refused("events-malformed", "room is not the name of a room.")
+    if not all(kind in list(Kind) for kind in kinds):
+        raise Refused("events-malformed", f"kind is none of {', '.join(Kind)}.")
+    for room in rooms:
+        demand(person, Role.VIEWER, room)
+    return Sought(frozenset(rooms) or person.rooms, frozenset(map(Kind, kinds)))
+
+
+def _whole(request: Request, name: str, usual: int, least: int, most: int) -> int:
+    text = request.query_params.get(name)
+    return usual if text is None else _number(name, text, least, most)
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 18 and least <= int(text) <= most):
+        raise Refused("events-malformed", f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
+
+
+def _message(event: dict[str, Any]) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
+        event["seq"],
+        str(event["kind"]).encode(),
+        orjson.dumps(event),
+    )
