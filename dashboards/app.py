@@ -18,6 +18,7 @@ from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
 from dashboards.events import Events
 from dashboards.events_api import EventsApi
+from dashboards.journal_page import JournalPage
 from dashboards.operator_api import OperatorApi, resource
 from dashboards.page import Pages
 from dashboards.people_page import PeoplePage
@@ -27,6 +28,7 @@ from dashboards.release_api import release_route
 from dashboards.sampling import Sampler
 from dashboards.stock_api import stock_route
 from dashboards.targets_api import TargetsApi
+from dashboards.targets_page import TargetsPage
 from dashboards.welcome import Welcome
 from kernel.errors import Misconfigured, Refused
 from kernel.problems import Handler, handlers
@@ -34,7 +36,9 @@ from kernel.problems import Handler, handlers
 
 def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
     """Put the operator's side together. Whoever brings a `sampler` starts and stops it."""
-    pages = Pages(without=() if deps.access is not None else ("/people", "/account"))
+    hidden = [] if deps.access is not None else ["/people", "/account"]
+    hidden += [] if deps.outgoing is not None else ["/journal", "/targets"]
+    pages = Pages(without=hidden)
     if sampler is None:
         looks = ConfiguredLooks(deps.configurations, deps.figures)
         sampler = Sampler(looks, deps.configurations, deps.clock)
@@ -64,6 +68,9 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
         known += PeoplePage(deps, books, pages, entrance).routes()
         if deps.identity is not None:
             known += ProviderDoor(deps, books, deps.identity, entrance).routes()
+    if (outgoing := deps.outgoing) is not None:
+        known += JournalPage(deps, outgoing, pages, entrance).routes()
+        known += TargetsPage(outgoing, pages, entrance).routes()
 
     return Starlette(
         routes=[

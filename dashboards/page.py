@@ -37,12 +37,14 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 
 WAYS: tuple[tuple[str, str, Role], ...] = (
     ("/", "Rooms", Role.VIEWER),
+    ("/journal", "Journal", Role.VIEWER),
+    ("/targets", "Events out", Role.OWNER),
     ("/people", "People", Role.OWNER),
     ("/account", "Your account", Role.VIEWER),
 )
 """The pages that every page leads to: address, words, the role that it takes."""
 
-FOR_ALL = frozenset({"/", "/account"})
+FOR_ALL = frozenset({"/", "/journal", "/account"})
 """Pages that are for those, too, who are limited to some rooms."""
 
 

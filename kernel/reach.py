@@ -1,7 +1,7 @@
 """Reach: which hosts a server of ours may be told to call by somebody who is not its administrator.
 
-It stands inside, so it may see what others do not: a cloud's metadata, an admin page without a login. So an address goes
-over https to a public address; other hosts, those at private addresses among them, must be named in the settings. What
+It stands inside, so it may see what others do not: a cloud's metadata, an admin page without a login. So it calls over
+https and public addresses only; other hosts, those at private addresses among them, must be named in the settings. What
 a name stands for is asked with every connection (``connecting``), not only when the address is written down. Pure.
 """
 
