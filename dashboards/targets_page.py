@@ -131,7 +131,7 @@ class TargetsPage:
             told=told,
             refused=status != 200,
             targets=shown,
-            ways=[way.value for way in Way if way is not Way.MAIL or self._desk.mails],
+            choices=[way.value for way in Way if way is not Way.MAIL or self._desk.mails],
             kept=kept or {},
             secret=secret,
             whose=whose,

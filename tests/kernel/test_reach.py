@@ -1,4 +1,4 @@
-"""Reach: an address that somebody else chose leads to the open network, or nowhere; also when a name changes its mind."""
+"""Reach: an address that somebody else chose leads to the open network or nowhere, even if a name turns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The watch over the chain: it gets to the end by portions, goes on with what is new, and finds what was changed behind it."""
+"""The watch over the chain: it gets to the end by portions, goes on, and finds what was changed behind it."""
 
 import sqlalchemy as sa
 

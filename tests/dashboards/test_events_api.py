@@ -1,0 +1,237 @@
+"""The feed: a cursor that neither misses nor doubles, a stream that goes on, and rooms that are not theirs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from dashboards import events_api
+from dashboards.events_api import QUIET_MS, STREAM_MS, EventsApi
+from dashboards.rights import Person, Role
+from kernel.clock import ManualClock
+from kernel.problems import handlers
+from tests.dashboards.desk import app_of, client_of, program
+from tests.dashboards.outgoing import Parts, configured, entry, parts
+from waitroom.journal import Kind
+
+OWNER = Person("api", Role.OWNER)
+MAIN_ONLY = Person("Ann", Role.VIEWER, frozenset({"main"}))
+
+
+@pytest.fixture
+def made(tmp_path: Path, clock: ManualClock) -> Iterator[Parts]:
+    """Give a journal with a short history: two rooms, and something that belongs to none."""
+    with parts(f"sqlite:///{tmp_path}/journal.db", clock) as found:
+        found.journal.append(
+            [
+                configured(1, 1, "Ann"),
+                entry(Kind.OPENED, 2, "side"),
+                entry(Kind.OPERATOR, 3, "", act="made the target", who="Ann"),
+                configured(2, 4, "Ann", "slow", paused=True),
+                entry(Kind.ADMITTED, 5, number="1"),
+            ]
+        )
+        yield found
+
+
+def asking(made: Parts, person: Person) -> httpx.AsyncClient:
+    """Ask as somebody."""
+    api = EventsApi(made.outgoing, made.clock, look_s=0.001)
+
+    async def events(request: Any) -> Any:
+        request.scope["waitroom.person"] = person
+        return await api.events(request)
+
+    app = Starlette(routes=[Route("/api/events", events)], exception_handlers=handlers())
+    return client_of(app)
+
+
+async def test_the_feed_goes_on_after_the_cursor(made: Parts, store: Redis, clock: ManualClock) -> None:
+    """By the address that each answer gives, until there is no more; then it waits there for what comes."""
+    found: list[int] = []
+    address = "/api/events?limit=2"
+    async with program(app_of(store, clock, outgoing=made.outgoing)) as api:
+        more = True
+        while more:
+            answer = await api.get(address)
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+            body = answer.json()
+            found += [event["seq"] for event in body["events"]]
+            address, more = body["next"], body["more"]
+        made.journal.append([entry(Kind.PHASE, 6, phase="ended")])
+        last = (await api.get(address)).json()
+    assert found == [1, 2, 3, 4, 5]
+    assert ([event["seq"] for event in last["events"]], last["after"], last["more"]) == ([6], 6, False)
+
+
+@pytest.mark.parametrize(
+    ("person", "query", "seqs"),
+    [
+        (OWNER, "", [1, 2, 3, 4, 5]),
+        (OWNER, "room=main", [1, 4, 5]),
+        (OWNER, "room=main&room=side&kind=opened&kind=admitted", [2, 5]),
+        (OWNER, "after=now", []),
+        (MAIN_ONLY, "", [1, 4, 5]),
+        (MAIN_ONLY, "room=main", [1, 4, 5]),
+        (Person("Bob", Role.VIEWER, frozenset()), "", []),
+    ],
+)
+async def test_everybody_gets_the_events_of_their_rooms(
+    made: Parts, person: Person, query: str, seqs: list[int]
+) -> None:
+    """And moves on past the others; what belongs to no room is for who may see all."""
+    async with asking(made, person) as api:
+        body = (await api.get(f"/api/events?{query}")).json()
+    assert [event["seq"] for event in body["events"]] == seqs
+    assert body["after"] == 5
+
+
+async def test_who_asks_for_another_room_is_refused_and_a_feed_without_rights_is_found(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: rooms are not looked at, and the other room's events come out."""
+    async with asking(made, MAIN_ONLY) as api:
+        for query in ("room=side", "room=main&room=side"):
+            refused = await api.get(f"/api/events?{query}")
+            assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
+        real = events_api.sought_of
+        monkeypatch.setattr(events_api, "sought_of", lambda request, _person: real(request, OWNER))
+        body = (await api.get("/api/events")).json()
+    assert {event["room"] for event in body["events"]} == {"main", "side", ""}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "after=-1", "after=x", "after=1.5", "after=", "after=%C2%B2", "after=99999999999999999999", "after=1&after=2",
+        "limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "room=Main", "room=", "room=a/b", "room=%00",
+        "kind=odd", "kind=", "kind=OPENED", "what=1", "before=3",
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_asked_is_refused(made: Parts, query: str) -> None:
+    """Nothing is guessed: a reader that misspelt its filter would believe that nothing happens."""
+    async with asking(made, OWNER) as api:
+        refused = await api.get(f"/api/events?{query}")
+    assert (refused.status_code, refused.json()["code"]) == (400, "events-malformed")
+
+
+@pytest.mark.parametrize("last", ["-1", "x", "1 2", "99999999999999999999"])
+async def test_a_last_event_that_is_none_is_refused(made: Parts, last: str) -> None:
+    """The stream's cursor is as strict."""
+    async with asking(made, OWNER) as api:
+        refused = await api.get("/api/events", headers={"accept": "text/event-stream", "last-event-id": last})
+    assert refused.status_code == 400
+
+
+async def messages(stream: AsyncIterator[bytes], count: int) -> list[tuple[int, str, dict[str, Any]]]:
+    """Read messages with data from a stream."""
+    found: list[tuple[int, str, dict[str, Any]]] = []
+    async for octets in stream:
+        for block in octets.decode().strip().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n"))
+            if "data" in fields:
+                found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+        if len(found) >= count:
+            break
+    return found
+
+
+def stream_of(made: Parts, at: int, person: Person = OWNER) -> Any:
+    """Open a stream by itself: what the server does with it is not looked at here."""
+    api = EventsApi(made.outgoing, made.clock, look_s=0.001)
+    sought = events_api.Sought(person.rooms)
+    return api, api._told(sought, at)
+
+
+async def test_a_stream_tells_what_was_and_what_comes(made: Parts) -> None:
+    """Each message's id is the cursor."""
+    _, stream = stream_of(made, 3)
+    assert [one[0] for one in await messages(stream, 2)] == [4, 5]
+    made.journal.append([entry(Kind.PHASE, 6, phase="ended")])
+    ((seq, name, event),) = await messages(stream, 1)
+    assert (seq, name, event["seq"], event["kind"]) == (6, "phase", 6, "phase")
+    await stream.aclose()
+
+
+async def test_a_stream_is_moved_past_what_does_not_concern_it(made: Parts) -> None:
+    """An id alone, now and then: who comes back does not look at all of it again."""
+    _, stream = stream_of(made, 0, Person("Bob", Role.VIEWER, frozenset({"none"})))
+    assert await anext(stream) == b"retry: 2000\n\n"
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        made.clock.advance(QUIET_MS)
+
+    task = asyncio.create_task(later())
+    assert await anext(stream) == b"id: 5\n\n"
+    await task
+    await stream.aclose()
+
+
+async def test_a_stream_ends_with_its_time_and_with_its_process(made: Parts) -> None:
+    """And gives its place back."""
+    for end in ("time", "process"):
+        api, stream = stream_of(made, 5)
+        assert await anext(stream) == b"retry: 2000\n\n"
+        assert api._streams == 1
+        if end == "time":
+            made.clock.advance(STREAM_MS)
+        else:
+            made.over = True
+        assert [one async for one in stream] == []
+        assert api._streams == 0
+
+
+async def test_there_are_so_many_streams_and_no_more(made: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one is told when to come again."""
+    monkeypatch.setattr(events_api, "STREAMS_MOST", 0)
+    async with asking(made, OWNER) as api:
+        refused = await api.get("/api/events", headers={"accept": "text/event-stream"})
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+        503,
+        "feed-full",
+        "10",
+    )
+
+
+async def test_a_reader_streams_by_http_and_comes_back(made: Parts) -> None:
+    """Last-Event-ID counts above after; the answer is a stream of events."""
+    api = EventsApi(made.outgoing, made.clock, look_s=0.001)
+
+    async def events(request: Any) -> Any:
+        request.scope["waitroom.person"] = OWNER
+        return await api.events(request)
+
+    seen = 0
+
+    def over() -> bool:
+        nonlocal seen
+        seen += 1
+        return seen > 2
+
+    api._is_over = over
+    app = Starlette(routes=[Route("/api/events", events)])
+    async with client_of(app) as client:
+        answer = await client.get(
+            "/api/events?after=1", headers={"accept": "text/event-stream", "last-event-id": "4"}
+        )
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert [line for line in answer.text.split("\n") if line.startswith("id")] == ["id: 5"]
+
+
+async def test_without_a_token_there_is_no_feed(made: Parts, store: Redis, clock: ManualClock) -> None:
+    """As everywhere below /api."""
+    app = app_of(store, clock, outgoing=made.outgoing)
+    async with client_of(app) as nobody, program(app, "wrong-operator-token") as stranger:
+        for path in ("/api/events", "/api/targets"):
+            assert (await nobody.get(path)).status_code == 401
+            assert (await stranger.get(path)).status_code == 401
+    async with program(app_of(store, clock)) as api:
+        assert (await api.get("/api/events")).status_code == 404
