@@ -41,8 +41,8 @@ STEERED, ALL = "", "all"
 FILTERS = ("room", "kind", "who", "text", "since", "until")
 COLUMNS = ("seq", "at", "room", "run", "kind", "who", "why", "said", "body")
 KIND_WORDS: Mapping[str, str] = {
-    STEERED: "what people and the schedule did",
-    ALL: "everything, each fan included",
+    STEERED: "people and schedule",
+    ALL: "everything",
 } | {kind.value: kind.value for kind in Kind}
 
 

@@ -439,6 +439,20 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Somebody changed the room since it was read; `current` is what it is now.",
         "Decide again on `current`, and name its version.",
     ),
+    "events-malformed": (
+        GROUPS[3],
+        "A parameter of the feed is unknown, given twice or cannot be read; the message says which.",
+        "Correct the request: see [events](events.md).",
+    ),
+    "feed-full": (GROUPS[3], "A hundred streams of events are open.", "Repeat after Retry-After, or read by portions."),
+    "target-unknown": (GROUPS[3], "Events are told to nobody of this name.", "Look at `GET /api/targets`."),
+    "target-exists": (GROUPS[3], "Events are told to somebody of this name already.", "Choose another name."),
+    "targets-full": (GROUPS[3], "Events are told to fifty targets; no more can be.", "Remove one."),
+    "replay-malformed": (
+        GROUPS[3],
+        "A replay does not say from which event on.",
+        "Give `from`, a whole number from 1 on.",
+    ),
     "settings-contended": (
         GROUPS[3],
         "Others changed the room again and again in the same moment.",
