@@ -3,7 +3,7 @@
 A page that shows whether the journal is whole must not make a request wait for a million hashes. So a task goes along
 the chain, then waits for what is new, and once an hour begins again: what was changed behind it shows then. It
 compares each entry with its hash, with the entry before and with the signed heads. Leaves and signatures are checked by
-``waitroom verify`` (``journal_store.check``), which takes as long as it takes.
+``waitroom check journal`` (``journal_store.check``), which takes as long as it takes.
 """
 
 import asyncio
