@@ -444,7 +444,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A parameter of the feed is unknown, given twice or cannot be read; the message says which.",
         "Correct the request: see [events](events.md).",
     ),
-    "feed-full": (GROUPS[3], "A hundred streams of events are open.", "Repeat after Retry-After, or read by portions."),
+    "feed-full": (
+        GROUPS[3],
+        "A hundred streams of events are open.",
+        "Repeat after Retry-After, or read by portions.",
+    ),
     "target-unknown": (GROUPS[3], "Events are told to nobody of this name.", "Look at `GET /api/targets`."),
     "target-exists": (GROUPS[3], "Events are told to somebody of this name already.", "Choose another name."),
     "targets-full": (GROUPS[3], "Events are told to fifty targets; no more can be.", "Remove one."),
