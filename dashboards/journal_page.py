@@ -35,6 +35,7 @@ from waitroom.journal import Kind
 from waitroom.journal_reader import JournalReader, Portion, Sought
 
 SHOWN = 50
+PORTIONS = 10
 EXPORT_PORTION = 1000
 TEXT_MOST = 100
 STEERED, ALL = "", "all"
@@ -95,7 +96,7 @@ class JournalPage:
         try:
             if not faults:
                 at = int(before) if before else None
-                portion = await asyncio.to_thread(self._reader.before, at, sought, SHOWN)
+                portion = await asyncio.to_thread(looked_back, self._reader, at, sought)
             rooms = [room.name for room in await self._rooms.list() if session.person.sees(room.name)]
         except Unavailable as error:
             return self._pages.render(
@@ -164,6 +165,19 @@ class JournalPage:
             )
         headers = SAFE | {"content-disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(exported(self._reader, sought, stop, head, write), 200, headers, kind)
+
+
+def looked_back(reader: JournalReader, at: int | None, sought: Sought) -> Portion:
+    """Look back until a page is full or ``PORTIONS`` were looked at: a sale lies between two acts of people."""
+    found: list[Told] = []
+    portion = Portion((), 1, more=False)
+    for _ in range(PORTIONS):
+        portion = reader.before(at, sought, SHOWN - len(found))
+        found += portion.told
+        at = portion.at
+        if not portion.more or len(found) == SHOWN:
+            break
+    return Portion(tuple(found), portion.at, portion.more)
 
 
 async def exported(

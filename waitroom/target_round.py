@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 LEASE_MS = 60_000
-"""Longer than any try may take, so that a lease ends only with its holder."""
+TRY_S = 45
+"""Shorter than the lease: a mail server may take its patience at every step, and a lease ends only with its holder."""
 
 TURN_MOST = 200
 """Portions that one turn tells a target; then others may have the lease."""
@@ -67,7 +68,7 @@ class TargetRound:
         self._tries = tries
         self._me = secrets.token_hex(8)
         self._telling: dict[str, asyncio.Task[None]] = {}
-        self._passed: dict[str, tuple[int, int]] = {}
+        self._passed: dict[str, tuple[tuple[bytes, int], int]] = {}
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -104,8 +105,8 @@ class TargetRound:
 
     def _at(self, target: Target) -> int:
         """Say how far a target needs no telling, its cursor not yet moved included."""
-        cursor, at = self._passed.get(target.name, (-1, 0))
-        return at if cursor == target.cursor else target.cursor
+        known, at = self._passed.get(target.name, ((b"", -1), 0))
+        return at if known == (target.salt, target.cursor) else target.cursor
 
     def _is_due(self, target: Target, head: int) -> bool:
         """Tell whether there is something to tell a target now; what does not concern it is passed over in mind.
@@ -118,7 +119,7 @@ class TargetRound:
         portion = self._reader.after(at, sought_by(target), MOST[target.way])
         if portion.told:
             return not _waits(target, portion, now_ms)
-        self._passed[target.name] = (target.cursor, portion.at)
+        self._passed[target.name] = ((target.salt, target.cursor), portion.at)
         return portion.at - target.cursor > PASSED_MOST
 
     async def told(self) -> None:
@@ -161,7 +162,8 @@ class TargetRound:
         if _waits(target, portion, began_ms):
             return None
         try:
-            result = await self._ways.tell(target, told)
+            async with asyncio.timeout(TRY_S):
+                result = await self._ways.tell(target, told)
         except Exception as error:
             # A fault of ours with one event is told as any other failure: it must not spin, nor end the round.
             log.exception("a target could not be told", extra={"target": target.name})

@@ -14,6 +14,7 @@ from kernel.webhook_signing import secret_of
 from tests.dashboards.desk import app_of, client_of, csrf_in, program, signed_in
 from tests.dashboards.outgoing import Parts, entry, parts
 from tests.waitroom.receivers import is_right, receiving
+from waitroom import journal_reader
 from waitroom.journal import Kind
 from waitroom.targets import TARGETS_MOST
 
@@ -281,6 +282,22 @@ async def test_what_cannot_be_looked_for_is_said(
         assert (page.status_code, 'role="alert"' in page.text, 'id="seq-' in page.text) == (422, True, False)
         if "before" not in query:
             assert (await browser.get(f"/journal/journal.csv?{query}")).status_code == 422
+
+
+async def test_a_sale_between_two_acts_does_not_hide_the_older_one(
+    made: Parts, store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page looks further back by itself, and says how far where that was not far enough."""
+    monkeypatch.setattr(journal_reader, "SCAN", 10)
+    fans = [entry(Kind.ADMITTED, n, number=str(n)) for n in range(95)]
+    made.journal.append([entry(Kind.OPENED, 0), *fans, entry(Kind.PHASE, 9, phase="ended")])
+    async with signed_in(app_of(store, clock, outgoing=made.outgoing)) as browser:
+        page = (await browser.get("/journal")).text
+        assert ('id="seq-97"' in page, 'id="seq-1"' in page) == (True, True)
+        made.journal.append(fans)
+        page = (await browser.get("/journal?kind=opened")).text
+        assert "looked back to entry 93" in page
+        assert 'id="seq-1"' in (await browser.get("/journal?kind=opened&before=93")).text
 
 
 async def test_a_person_who_is_limited_to_rooms_sees_these(

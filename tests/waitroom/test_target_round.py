@@ -311,6 +311,21 @@ async def test_a_sale_that_writes_all_the_time_moves_no_cursor_that_it_does_not_
         assert receiver.ids == ["shop.22", "shop.22"]
 
 
+async def test_a_target_that_is_made_again_hears_what_the_one_before_had_no_ear_for(
+    lite: str, clock: ManualClock
+) -> None:
+    """What was passed over in mind was passed over for another filter."""
+    with parts(lite, clock) as made:
+        made.journal.append([entry(Kind.ADMITTED, number="1")])
+        async with hooked(made, kinds=["opened"]) as receiver:
+            await told(made)
+            await made.desk.remove("shop", ANN)
+            given = {"name": "shop", "way": "webhook", "address": f"{receiver.url}/hook", "after": 0}
+            await made.desk.make(given | {"kinds": ["admitted"]}, ANN)
+            await told(made)
+        assert receiver.ids == ["shop.1"]
+
+
 async def test_a_new_secret_and_the_one_before_sign_side_by_side_for_a_day(
     lite: str, clock: ManualClock
 ) -> None:
