@@ -10,7 +10,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from checkout.metrics import Metrics as ShopMetrics
-from gateway import wiring
+from gateway import events_out, wiring
 from gateway.settings import Settings
 from tests.gateway.serving import serving
 
@@ -117,6 +117,8 @@ def _fresh_metrics(monkeypatch: object) -> None:
     line, door, checks = wiring.LineMetrics, wiring.DoorMetrics, wiring.ChallengeMetrics
     monkeypatch.setattr(wiring, "LineMetrics", lambda: line(CollectorRegistry()))  # type: ignore[attr-defined]
     monkeypatch.setattr(wiring, "DoorMetrics", lambda: door(CollectorRegistry()))  # type: ignore[attr-defined]
+    events = events_out.EventMetrics
+    monkeypatch.setattr(events_out, "EventMetrics", lambda: events(CollectorRegistry()))
     guard = wiring.GuardMetrics
     monkeypatch.setattr(wiring, "GuardMetrics", lambda: guard(CollectorRegistry()))  # type: ignore[attr-defined]
     monkeypatch.setattr(wiring, "ChallengeMetrics", lambda: checks(CollectorRegistry()))  # type: ignore[attr-defined]
