@@ -151,10 +151,11 @@ class EventMetrics:
         self._shown: set[str] = set()
 
     def show(self, targets: Sequence[tuple[str, int, str]]) -> None:
-        """Show each target (name, behind, state), and none that there is no more."""
+        """Show each target (name, behind, state); one that is gone has nothing before it any more."""
         names = {name for name, _, _ in targets}
         for name in self._shown - names:
-            self.behind.remove(name)
+            # Several processes share files, from which nothing can be removed.
+            self.behind.labels(name).set(0)
         self._shown = names
         for name, behind, _ in targets:
             self.behind.labels(name).set(max(0, behind))
