@@ -85,8 +85,8 @@ class Operation:
     ``path`` is written as the router's, from ``/api`` on; `asks` and `answers` name documents of ``api_documents``,
     '' stands for no body. ``codes`` are problems beside ``ALWAYS`` and ``GUARDED``. ``match`` demands If-Match,
     ``etag`` promises an ETag, ``located`` a Location, ``who`` reads Waitroom-Who and Waitroom-Why. ``query`` are
-    parameters of the address. ``also`` has further
-    good statuses, each with a document or a sentence. ``guarded`` is False where other tokens and words are asked for.
+    parameters of the address. ``also`` has further good statuses, each with a document or a sentence. ``guarded`` is
+    False where other tokens and words are asked for.
     """
 
     method: str
