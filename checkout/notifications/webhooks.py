@@ -57,7 +57,9 @@ class Webhook:
             return Result(Outcome.SKIPPED, "not-wanted")
         body = body_of(message)
         now_s = self._clock.now_ms() // 1000
-        return await self._hooks.post(self._url, body, {**signed([self._secret], message.id, now_s, body), **onward()})
+        return await self._hooks.post(
+            self._url, body, {**signed([self._secret], message.id, now_s, body), **onward()}
+        )
 
     async def close(self) -> None:
         """Let go of the connections."""
