@@ -14,10 +14,13 @@ from starlette.routing import Mount, Route
 from dashboards.account_page import AccountPage
 from dashboards.act_pages import ActPages
 from dashboards.board import Board
+from dashboards.compare_page import ComparePage
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
 from dashboards.events import Events
 from dashboards.events_api import EventsApi
+from dashboards.history_page import HistoryPage
+from dashboards.history_web import Histories, HistoryWeb
 from dashboards.journal_page import JournalPage
 from dashboards.operator_api import OperatorApi, resource
 from dashboards.page import Pages
@@ -38,12 +41,20 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
     """Put the operator's side together. Whoever brings a `sampler` starts and stops it."""
     hidden = [] if deps.access is not None else ["/people", "/account"]
     hidden += [] if deps.outgoing is not None else ["/journal", "/targets"]
+    hidden += [] if deps.history is not None else ["/history", "/compare"]
     pages = Pages(without=hidden)
     if sampler is None:
         looks = ConfiguredLooks(deps.configurations, deps.figures)
         sampler = Sampler(looks, deps.configurations, deps.clock)
     board = Board(deps, sampler, pages)
     entrance = Entrance(deps, pages)
+
+    told: list[Route] = []
+    if deps.history is not None:
+        histories = Histories(deps, deps.history)
+        told += HistoryWeb(deps, histories, entrance).routes()
+        told += HistoryPage(deps, histories, pages, entrance).routes()
+        told += ComparePage(histories, pages, entrance).routes()
 
     async def live(_request: Request) -> Response:
         """GET /health/live: this process answers."""
@@ -76,6 +87,7 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
         routes=[
             *deps.extra_routes,
             stock_route(deps),
+            *told,
             *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
             Mount("/api", OperatorApi(deps).app(_of_journal(deps))),
             Route("/health/live", live),

@@ -37,6 +37,8 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 
 WAYS: tuple[tuple[str, str, Role], ...] = (
     ("/", "Rooms", Role.VIEWER),
+    ("/history", "History", Role.VIEWER),
+    ("/compare", "Compare", Role.VIEWER),
     ("/journal", "Journal", Role.VIEWER),
     ("/targets", "Events out", Role.OWNER),
     ("/people", "People", Role.OWNER),
@@ -44,7 +46,7 @@ WAYS: tuple[tuple[str, str, Role], ...] = (
 )
 """The pages that every page leads to: address, words, the role that it takes."""
 
-FOR_ALL = frozenset({"/", "/journal", "/account"})
+FOR_ALL = frozenset({"/", "/history", "/compare", "/journal", "/account"})
 """Pages that are for those, too, who are limited to some rooms."""
 
 

@@ -39,6 +39,7 @@ from kernel.errors import Misconfigured, Refused, Unavailable
 from kernel.oidc import Begun
 from kernel.signing import PaperSigner
 from waitroom.configure import Configurations
+from waitroom.history_book import HistoryBook
 from waitroom.journal_reader import JournalReader
 from waitroom.journal_watch import JournalWatch
 from waitroom.rooms import Room
@@ -156,6 +157,7 @@ class Deps:
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
     page although there are accounts. ``own_page`` is the address of these pages, for links that are handed on;
     '' takes it from whoever asks.
+    ``history`` has the minutes of months; None: nobody keeps them, and there are no such pages.
     """
 
     configurations: Configurations
@@ -176,6 +178,7 @@ class Deps:
     identity: Identity | None = None
     token_login: bool = False
     own_page: str = ""
+    history: HistoryBook | None = None
 
     def __post_init__(self) -> None:
         """Refuse a token that could be guessed. Raises ``Misconfigured``."""

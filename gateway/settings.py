@@ -63,6 +63,12 @@ class Settings(EventSettings):
     journal_url: str | None = setting(
         default=None, help="SQL database of the journal; empty: SQLite in the data folder"
     )
+    history_days: int = setting(
+        default=90,
+        minimum=1,
+        maximum=3650,
+        help="so long the figures of each minute are kept, for the history page",
+    )
     keyring: Path | None = setting(  # noqa: RUF009
         default=None, help="file with the signing keys; empty: keyring.json in the data folder"
     )

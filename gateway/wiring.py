@@ -23,6 +23,7 @@ from botguard.challenges.metrics import Metrics as ChallengeMetrics
 from botguard.metrics import Metrics as GuardMetrics
 from dashboards.app import create_app
 from dashboards.ports import Deps
+from dashboards.recording import Recorder
 from dashboards.sampling import Sampler
 from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
@@ -64,6 +65,7 @@ from waitroom.carry_web import CarryWeb
 from waitroom.challenge_web import ChallengeWeb
 from waitroom.configure import Configurations
 from waitroom.drain import Drain
+from waitroom.history_book import HistoryBook
 from waitroom.identity_book import IdentityBook
 from waitroom.identity_login import IdentityLogin
 from waitroom.identity_web import IdentityWeb
@@ -310,7 +312,15 @@ class OperatorProcess:
         token = operator_token(settings, make=False)
         sessions = SessionsWeb(parts.admission, lambda: (token, settings.backend_token))
         figures = RoomFigures(parts.waitroom, parts.doors, parts.clock)
-        self.sampler = Sampler(figures, parts.configurations, parts.clock)
+        self.sampler = sampler = Sampler(figures, parts.configurations, parts.clock)
+        self._history = HistoryBook(settings.journal_address)
+        self._recorder = Recorder(
+            self._history,
+            lambda name: sampler.rooms()[name].room if name in sampler.rooms() else None,
+            parts.clock,
+            kept_days=settings.history_days,
+        )
+        sampler.on_sample(self._recorder.hear)
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
         self._looking: asyncio.Task[None] | None = None
@@ -339,6 +349,7 @@ class OperatorProcess:
                 backend_token=settings.backend_token,
                 let_go=parts.binding.let_go,
                 outgoing=self._events.outgoing,
+                history=self._history,
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             ),
             self.sampler,
@@ -355,6 +366,7 @@ class OperatorProcess:
         await self.sampler.look()
         self._has_looked = True
         self.sampler.start()
+        self._recorder.start()
         self._looking = asyncio.create_task(self._follow_keys(), name="keys")
         self._events.start()
 
@@ -372,6 +384,8 @@ class OperatorProcess:
         if self._identity is not None:
             await self._identity.close()
         await asyncio.to_thread(self._access.close)
+        await self._recorder.stop()
+        await asyncio.to_thread(self._history.close)
         await self._parts.close()
 
     async def _faults(self) -> list[str]:
