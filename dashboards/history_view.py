@@ -170,6 +170,11 @@ def _missing(row: Mapping[str, Value]) -> str:
     return percent(float(value) if isinstance(value, int | float) else None)
 
 
+def _at_most(row: Mapping[str, Value]) -> str:
+    value = row["wait_high_s"]
+    return span(round(value)) if isinstance(value, int | float) else UNKNOWN
+
+
 _TABLE: Mapping[str, Cell] = {
     "Phase": _phase,
     "Waiting": number("waiting"),
@@ -201,12 +206,17 @@ def compared_table(times: Sequence[Value], one: Columns, other: Columns) -> Tabl
         "waiting": number("waiting"),
         "let in": number("admitted"),
         "inside": number("active_sessions"),
-        "wait told at most": lambda row: wait_told({"wait_low_s": 0, "wait_high_s": row["wait_high_s"]}),
+        "wait told at most": _at_most,
     }
     head = [f"{side} {name}" for name in cells for side in "AB"]
     rows = []
     for at, mine, theirs in zip(times, _rows(one, len(times)), _rows(other, len(times)), strict=True):
-        rows.append((f"{at} min", *(cell(side) for cell in cells.values() for side in (mine, theirs))))
+        rows.append(
+            (
+                f"{at} min".replace("-", "\N{MINUS SIGN}"),
+                *(cell(side) for cell in cells.values() for side in (mine, theirs)),
+            )
+        )
     return Table(("From the start", *head), rows)
 
 
@@ -227,6 +237,7 @@ def sums(of: Totals) -> list[tuple[str, str, str]]:
         ("Longest wait told", _minutes(of.wait_most_s), "to a newcomer, at most"),
         ("Until nobody waited", _minutes(of.emptied_s), "from the start, after the fullest moment"),
         ("Sold", count(of.sold), "by what the shop said is left"),
+        ("Minutes seen", f"{of.known:,} of {of.minutes:,}", "the others are unknown, not zero"),
     ]
 
 

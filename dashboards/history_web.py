@@ -16,7 +16,7 @@ from functools import partial
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route, Router
 
 from dashboards.entrance import Entrance
 from dashboards.history import ROWS_MOST, Columns, columns, totals
@@ -84,15 +84,13 @@ class HistoryWeb:
     def routes(self) -> list[Route]:
         """Return the addresses."""
         api = "/api/rooms/{room}/history"
+        programs = [
+            resource(api, GET=partial(self.program, as_json)),
+            resource(f"{api}.csv", GET=partial(self.program, as_csv)),
+        ]
+        guarded = BearerGuard(Router(programs), self._deps)
         return [
-            *(
-                Route(
-                    path,
-                    BearerGuard(request_response(partial(self.program, write)), self._deps),
-                    methods=["GET"],
-                )
-                for path, write in ((api, as_json), (f"{api}.csv", as_csv))
-            ),
+            *(Route(route.path, guarded) for route in programs),
             resource("/rooms/{room}/history.json", GET=partial(self.person, as_json)),
             resource("/rooms/{room}/history.csv", GET=partial(self.person, as_csv)),
         ]

@@ -92,7 +92,7 @@ def seen(
 def merged(one: Minute, other: Minute) -> Minute:
     """Make one row of two of the same room and minute: the later look counts, the earlier fills what it left unknown.
 
-    In whatever order they come the result is the same, and the same row twice is that row.
+    In either order the result is the same, and the same row twice is that row.
     """
     early, late = (one, other) if (one.seen_ms, one.looks) <= (other.seen_ms, other.looks) else (other, one)
     filled = {name: getattr(early, name) for name in COLUMNS if getattr(late, name) is None}

@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -39,14 +40,14 @@ QUIET = (
 
 @asynccontextmanager
 async def page_of(
-    store: Redis, clock: ManualClock, counted: Counted, *, script: bool = True
+    store: Redis, clock: ManualClock, counted: Counted, *, script: bool = True, **more: Any
 ) -> AsyncIterator[Page]:
     """Serve the application and open it in Chromium, signed in."""
     # It listens from here on, so the browser may come before the server is up.
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     server = uvicorn.Server(
-        uvicorn.Config(app_of(store, clock, counted), log_level="warning", lifespan="off")
+        uvicorn.Config(app_of(store, clock, counted, **more), log_level="warning", lifespan="off")
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:

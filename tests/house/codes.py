@@ -395,6 +395,21 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Too many consoles are open, or the process ends.",
         "Nothing: the page asks every two seconds instead, and comes back to the stream later.",
     ),
+    "history-asked-wrong": (
+        GROUPS[3],
+        "The history is asked for with a time, a step or a field that there is not; the text says which.",
+        "See docs/history.md.",
+    ),
+    "history-too-long": (
+        GROUPS[3],
+        "The stretch has more rows than one answer gives.",
+        "Ask for a shorter stretch, or for wider steps (`every`).",
+    ),
+    "history-sale-unknown": (
+        GROUPS[3],
+        "There are no minutes of a sale of this name in this room.",
+        "Ask by `from` and `to`; a sale has a history from its first whole minute on.",
+    ),
     "not-allowed": (
         GROUPS[3],
         "Whoever asks may not do this, or not in this room.",
