@@ -49,6 +49,7 @@ NAMES = {
     "tickets": "tickets a second that one core prints (QR and PDF), against the library alone",
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
     "console-cpu": "percent of a core that 50 open consoles cost while a million wait, and calls of the store a second",
+    "chart-3h": "ms until four plots of a three-hour sale are painted, against SVG polylines by hand",
     "bots-auc": "AUC on devices and families of bots never seen, against plain boosting on the same folds",
     "bots-ece": "how far the model's odds lie from the truth on devices never seen",
     "bots-monotone": "AUC on inner folds that bounds on single features gain the model of movements, or cost it",

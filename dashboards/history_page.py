@@ -79,10 +79,10 @@ class HistoryPage:
         if not query and sales:
             query = {"sale": sales[0].sale}
         try:
-            what = await self._histories.ask(room, query, ROWS_SHOWN)
+            what = await self._histories.ask(room, query, ROWS_SHOWN, sales)
         except Refused as error:
             told, status = error.public, error.status
-            what = await self._histories.ask(room, {}, ROWS_SHOWN)
+            what = await self._histories.ask(room, {}, ROWS_SHOWN, sales)
         return self._pages.render(
             "history.html",
             status,

@@ -59,9 +59,16 @@ class Histories:
         """Return the rows of a room in [since, until)."""
         return await asyncio.to_thread(self._book.minutes, room, since, until)
 
-    async def ask(self, room: str, query: Mapping[str, str], shown: int = ROWS_MOST) -> Asked:
-        """Read what is asked. Raises ``Refused``."""
-        sales = await self.sales(room) if query.get("sale") else []
+    async def ask(
+        self,
+        room: str,
+        query: Mapping[str, str],
+        shown: int = ROWS_MOST,
+        sales: Sequence[Recorded] | None = None,
+    ) -> Asked:
+        """Read what is asked; `sales` where they are known already. Raises ``Refused``."""
+        if sales is None:
+            sales = await self.sales(room) if query.get("sale") else ()
         return asked(query, sales, self._deps.clock.now_ms(), shown)
 
     async def read(self, room: str, what: Asked) -> tuple[list[Minute], list[Act]]:

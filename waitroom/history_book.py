@@ -25,6 +25,9 @@ from waitroom.rooms import Room, read_kept
 ACTS_MOST = 500
 PURGED_AT_ONCE = 500
 _ASKED_AT_ONCE = 300
+_IN_SALE = sa.text("sale <> ''")
+"""Literally as the table's partial index has it."""
+
 _STOCK = frozenset({"stock_left", "stock_state"})
 _ACTS = (Kind.CONFIGURED, Kind.REMOVED, Kind.OPERATOR)
 
@@ -146,7 +149,7 @@ class HistoryBook:
         first, last = sa.func.min(MINUTES.c.minute), sa.func.max(MINUTES.c.minute)
         query = (
             sa.select(MINUTES.c.sale, first, last)
-            .where(MINUTES.c.room == room, MINUTES.c.sale != "")
+            .where(MINUTES.c.room == room, _IN_SALE)
             .group_by(MINUTES.c.sale)
             .order_by(first.desc())
         )

@@ -19,6 +19,7 @@ NUMBERS = (
     "stock_left", "origin_per_minute", "origin_p95_ms",
 )  # fmt: skip
 RATIOS = ("show_ratio", "origin_failure_ratio")
+IN_SALE = sa.text("sale <> ''")
 
 
 def upgrade() -> None:
@@ -34,4 +35,12 @@ def upgrade() -> None:
         *(sa.Column(name, sa.BigInteger(), nullable=True) for name in NUMBERS),
         *(sa.Column(name, sa.Float(), nullable=True) for name in RATIOS),
         sqlite_with_rowid=False,
+    )
+    # Which sales there were is asked of their own minutes only, and not of all.
+    op.create_index(
+        "history_minutes_sale",
+        "history_minutes",
+        ["room", "sale", "minute"],
+        sqlite_where=IN_SALE,
+        postgresql_where=IN_SALE,
     )
