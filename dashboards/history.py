@@ -2,9 +2,9 @@
 
 Three widths of a step: a minute, five, an hour. A step's number is the last one known in it (of ``waiting_most`` the
 highest); what happened in a step is the difference of a counter to the step before. A step in which nobody looked is
-None in every column. So is what happened in the first step after a gap: nobody can tell it from what happened within.
+None in every column. So is what happened in the first step after a hole: nobody can tell it from what happened within.
 
-Sums do not suffer from gaps: they follow the counters across them. Pure. Not here: who may read (``history_web``).
+Sums do not suffer from holes: they follow the counters across them. Pure. Not here: who may read (``history_web``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """History in words: plots, tables and sums as the two pages show them.
 
 Pure: columns in; labels, texts and numbers out. A plot and the table below it are made of the same columns. What is
-unknown is a gap in a plot and a dash in a table. Not here: HTML (``pages``), drawing (``static/history.js``).
+unknown is a hole in a plot and a dash in a table. Not here: HTML (``pages``), drawing (``static/history.js``).
 """
 
 from collections.abc import Callable, Mapping, Sequence

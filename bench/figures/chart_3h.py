@@ -5,8 +5,8 @@ twenty times; it marks when it begins to read its numbers and when the second fr
 again with 10,800 points, one for each second, put into the page on its way.
 
 The reference draws the same numbers by hand in the same page, as SVG polylines without axes, legends or marks. A canvas
-by hand, and two frames with nothing drawn, stand beside it. The time of the query is apart: the API's answer of the same
-180 minutes, with HTTP.
+by hand, and two frames with nothing drawn, stand beside it. The time of the query is apart: the API's answer of the
+same 180 minutes, with HTTP.
 """
 
 import re

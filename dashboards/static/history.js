@@ -80,7 +80,7 @@ function draw() {
         stroke: colour(name),
         width: 1.75,
         dash: dashed ? [6, 4] : undefined,
-        points: { show: (_plot, _series, _first, _last, gaps) => t.length < 40 || Boolean(gaps?.length), size: 3, filter: alone },
+        points: { show: true, size: 3, filter: alone },
         spanGaps: false,
         value: (_plot, value) => (value == null ? "–" : short.format(value)),
       })),
@@ -88,7 +88,7 @@ function draw() {
   }, [t, ...lines.map(({ values }) => values)], places[index]));
 }
 
-// Points only where a value stands between two gaps: no line would show it.
+// Points only where a value stands between two holes: no line would show it.
 function alone(plot, series) {
   const values = plot.data[series];
   const found = [];

@@ -86,7 +86,7 @@ def holes(minutes: Sequence[Minute]) -> tuple[set[object], list[object]]:
     return inside, [found["admitted"][after], found["joined"][after], found["waiting"][after]]
 
 
-def test_a_gap_stays_a_gap() -> None:
+def test_a_hole_stays_a_hole() -> None:
     """Unknown in all columns; what happened in the first minute after it is unknown, too, and the sums are whole."""
     assert holes(without(PLAYED)) == ({None}, [None, None, PLAYED[HOLE.stop - FIRST].waiting])
 
@@ -94,7 +94,7 @@ def test_a_gap_stays_a_gap() -> None:
     assert found == replace(totals(PLAYED, FIRST, LAST + 1), known=190 - len(HOLE))
 
 
-def test_a_gap_that_is_written_as_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hole_that_is_written_as_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: a step without a look has zeros."""
     real = history._value
     monkeypatch.setattr(history, "_value", lambda name, before, here: real(name, before, here) if here else 0)
@@ -102,7 +102,9 @@ def test_a_gap_that_is_written_as_nothing_is_noticed(monkeypatch: pytest.MonkeyP
     assert holes(without(PLAYED))[0] != {None}
 
 
-def test_what_happened_in_a_gap_is_not_put_into_the_minute_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_happened_in_a_hole_is_not_put_into_the_minute_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The mutant: the difference to the last row, however long ago it was."""
 
     def across(name: str, before: Sequence[Minute], here: Sequence[Minute], *, down: bool = False) -> int:

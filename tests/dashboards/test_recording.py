@@ -1,4 +1,4 @@
-"""What the sampler sees becomes a row a minute: a clock that a test turns, gaps, two processes, a database away."""
+"""What the sampler sees becomes a row a minute: a clock that a test turns, holes, two processes, a database away."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ async def test_looks_of_a_minute_are_one_row(book: HistoryBook, clock: ManualClo
     assert recorder.pending == 0
 
 
-async def a_day_with_a_gap(book: HistoryBook, clock: ManualClock) -> None:
+async def a_day_with_a_hole(book: HistoryBook, clock: ManualClock) -> None:
     """Five looks, ten minutes in which the store was away, five looks; nine are let in a minute, also meanwhile."""
     recorder = recorder_of(book, clock)
     for minute in range(20):
@@ -76,10 +76,10 @@ async def a_day_with_a_gap(book: HistoryBook, clock: ManualClock) -> None:
         await recorder.write()
 
 
-async def test_a_gap_stays_a_gap_and_the_sum_is_whole(book: HistoryBook, clock: ManualClock) -> None:
+async def test_a_hole_stays_a_hole_and_the_sum_is_whole(book: HistoryBook, clock: ManualClock) -> None:
     """No rows for the minutes that nobody saw; nobody who was let in is lost."""
     first = clock.now_ms() // 60_000
-    await a_day_with_a_gap(book, clock)
+    await a_day_with_a_hole(book, clock)
 
     kept = all_of(book, clock)
     assert [each.minute - first for each in kept] == [*range(5), *range(15, 20)]
@@ -89,7 +89,7 @@ async def test_a_gap_stays_a_gap_and_the_sum_is_whole(book: HistoryBook, clock: 
     assert totals(kept, first, first + 20).admitted == 9 * 19
 
 
-async def test_a_gap_that_is_filled_is_noticed(
+async def test_a_hole_that_is_filled_is_noticed(
     book: HistoryBook, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant: a look without figures becomes a row with zeros."""
@@ -100,7 +100,7 @@ async def test_a_gap_that_is_filled_is_noticed(
         return found or Minute(room, at_ms // 60_000, at_ms, waiting=0, admitted=0)
 
     monkeypatch.setattr(recording, "seen", zeros)
-    await a_day_with_a_gap(book, clock)
+    await a_day_with_a_hole(book, clock)
 
     assert len(all_of(book, clock)) == 20
 

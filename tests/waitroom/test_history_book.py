@@ -107,7 +107,7 @@ def test_many_rows_are_written_at_once(book: HistoryBook) -> None:
 
 
 def test_old_rows_are_forgotten_in_small_steps(book: HistoryBook) -> None:
-    """The oldest first, of each room; the edge stays, and a gap costs a step and no more."""
+    """The oldest first, of each room; the edge stays, and a hole costs a step and no more."""
     book.write([row(FIRST + index, room) for index in (*range(7), 100) for room in ("a", "b")])
 
     assert book.purge(FIRST + 6, step=4) == 8
