@@ -226,11 +226,8 @@ def _rows(laid: Columns, size: int) -> list[dict[str, Value]]:
 
 def sums(of: Totals) -> list[tuple[str, str, str]]:
     """Say what a stretch of time comes to: label, value, what it means."""
-    part = (
-        "" if of.known == of.minutes else f"; {of.minutes - of.known:,} of {of.minutes:,} minutes are missing"
-    )
     return [
-        ("Joined", count(of.joined), f"numbers given{part}"),
+        ("Joined", count(of.joined), "numbers given"),
         ("Let in", count(of.admitted), "admissions"),
         ("No-shows", count(of.no_shows), "called, and neither came nor stand at the door"),
         ("Most waiting", count(of.waiting_most), "at any moment that was seen"),
