@@ -223,10 +223,8 @@ class Waitroom:
             if number == _STALE:
                 await self.refresh_room(reading.base.name)
                 continue
-            if number < 0 and reading.joinable is None:
-                raise closed(reading, now_ms)
             if number < 0:
-                raise full()
+                raise closed(reading, now_ms) if reading.joinable is None else full()
             if is_recording():
                 milestone("join", (room, line.run, b64url(raw)), at_place(room, number, str(lane)))
             return desk.write(number, raw, now_ms, newcomer.reasons, newcomer.holder_key), number
