@@ -94,6 +94,11 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
+class Evicted:
+    """An operator keeps this place from its turn, until it is given back (``guests``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeafMismatch:
     """The number belongs to another ticket."""
 
@@ -124,7 +129,9 @@ class Settled:
     more: bool
 
 
-ClaimOutcome = Admitted | Again | Next | Waiting | Paused | Check | Used | LeafMismatch | RunOver | Stale
+ClaimOutcome = (
+    Admitted | Again | Next | Waiting | Paused | Check | Evicted | Used | LeafMismatch | RunOver | Stale
+)
 LeaveOutcome = Left | LeafMismatch | RunOver | Stale
 
 
@@ -144,6 +151,8 @@ def claim(
         return door, Stale()
     if line.run != place.run:
         return door, RunOver()
+    if place.number in door.evicted:
+        return door, Evicted()
     if door.has_ended(sid, now_ms):
         return door, Used()
     if door.lives(sid, now_ms):
@@ -195,7 +204,11 @@ def settle(
             turn, due = whose_turn(door, limits)
             sid = door.waiting(recall=turn)[0]
             entry = door.next[sid]
-            if _is_lapsed(door, entry, now_ms) or entry.number in door.claimed:
+            if (
+                _is_lapsed(door, entry, now_ms)
+                or entry.number in door.claimed
+                or entry.number in door.evicted
+            ):
                 door = door.without_entry(sid)
                 continue
             door, _ = _admitted(replace(door, recall_due=due), line, sid, limits, now_ms)

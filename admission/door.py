@@ -61,6 +61,7 @@ class LineNow:
     phase: str
     serving: Mapping[str, int]
     seed: str = ""
+    issued: int = 1 << 40
     slowed: frozenset[int] = frozenset()
     asked: Mapping[int, str] = field(default_factory=dict)
 
@@ -95,6 +96,7 @@ class Door:
 
     `paused_ms` is when the door was last seen paused: time at the door does not run meanwhile.
     `recall_due` counts, in thousandths, how much of the next grant belongs to those who come late.
+    `evicted` are numbers kept from their turn, with the session that this ended and until when it would have held.
     `came` counts first attempts by the time slot of their call (for ``pace``).
     """
 
@@ -112,6 +114,7 @@ class Door:
     next: Mapping[str, Entry] = field(default_factory=dict)
     came: Mapping[int, int] = field(default_factory=dict)
     leaves: Mapping[int, bytes] = field(default_factory=dict)
+    evicted: Mapping[int, tuple[str, int] | None] = field(default_factory=dict)
 
     def live(self, now_ms: int) -> int:
         """Count the places that are taken."""

@@ -12,7 +12,18 @@ from admission.door import Place
 from admission.limits import CookieAttributes, Limits
 from admission.pace import LineFacts
 
-__all__ = ["CookieAttributes", "Limits", "Line", "LineFacts", "LineKeys", "Place", "Places", "Rooms"]
+__all__ = [
+    "CookieAttributes",
+    "Limits",
+    "Line",
+    "LineFacts",
+    "LineKeys",
+    "Place",
+    "Places",
+    "Rooms",
+    "Turn",
+    "Turns",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,27 @@ class Places(Protocol):
         Raises ``Refused``: ticket-missing 401, ticket-invalid 403, ticket-foreign-room 403, room-unknown 404. A
         ticket of an earlier run is no failure: the script answers ``run-over``.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An admission that was recorded of a number."""
+
+    sid: str
+    admitted_ms: int
+    lane: str
+
+
+class Turns(Protocol):
+    """The record of who was let in, and of what operators did to them."""
+
+    async def turn_of(self, room: str, run: str, number: int) -> Turn | None:
+        """Return the last admission of a number, those of this moment included. Raises ``Unavailable``."""
+        ...
+
+    async def note(self, room: str, run: str, act: Mapping[str, str], now_ms: int) -> None:
+        """Record an operator's act. Raises ``Unavailable``; then nothing may be done."""
         ...
 
 

@@ -19,6 +19,7 @@ from admission.claim import (
     Again,
     Check,
     ClaimOutcome,
+    Evicted,
     LeafMismatch,
     LeaveOutcome,
     Left,
@@ -61,7 +62,7 @@ CHECK_RETRY_MS = 3_000
 
 WORDS: Mapping[type, str] = {
     Admitted: "admitted", Again: "again", Next: "next", Waiting: "waiting", Paused: "paused", Check: "check",
-    Used: "ticket-used", LeafMismatch: "leaf-mismatch", RunOver: "run-over", Stale: "stale",
+    Evicted: "evicted",     Used: "ticket-used", LeafMismatch: "leaf-mismatch", RunOver: "run-over", Stale: "stale",
 }  # fmt: skip
 
 
@@ -345,7 +346,7 @@ class Admission:
                 return NotYet("check", 0, CHECK_RETRY_MS, way)
             case Stale():
                 return NotYet("waiting", 0, STALE_POLL_MS)
-            case Used() | LeafMismatch() | RunOver():
+            case Evicted() | Used() | LeafMismatch() | RunOver():
                 raise refused(outcome)
             case _:
                 assert_never(outcome)
@@ -403,6 +404,13 @@ def _wanted(place: Place, act: Act) -> Wanted:
 def refused(outcome: ClaimOutcome | LeaveOutcome) -> Refused | Unavailable:
     """Say why a ticket will not be admitted (or, while the line is being put back, cannot be judged)."""
     match outcome:
+        case Evicted():
+            return Refused(
+                "place-evicted",
+                "The organiser has taken this place out of the line and written down why. If you think that this is a "
+                "mistake, write to them and name your number. The place is kept, and can be given back.",
+                status=403,
+            )
         case Used():
             return Refused("ticket-used", "This place was used, and its visit is over.", status=410)
         case LeafMismatch():

@@ -11,14 +11,15 @@ room drops what belongs to the old one (``stale_keys``).
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from admission import sessions
+from admission import guests, sessions
 from admission.claim import (
     BOUNDS,
     LAPSE_MS,
@@ -27,6 +28,7 @@ from admission.claim import (
     Bounds,
     Check,
     ClaimOutcome,
+    Evicted,
     LeafMismatch,
     LeaveOutcome,
     Left,
@@ -40,6 +42,7 @@ from admission.claim import (
     cohort_of,
 )
 from admission.door import Place, Stay
+from admission.guests import By
 from admission.limits import Limits
 from admission.pace import COHORT_MS, COHORTS, Cohort, PaceState, show_ratio
 from admission.ports import LineKeys
@@ -55,11 +58,12 @@ CHUNK = 65_536
 RESTORED_AT_ONCE = 1000
 _VERSIONS = 1 << 40
 _LUA = Path(__file__).parent / "lua"
-SCRIPTS = ("claim", "settle", "leave", "end", "renew")
+SCRIPTS = ("claim", "settle", "leave", "end", "renew", "evict", "reinstate")
 
 _CLAIMED: Mapping[str, type[Admitted | Again]] = {"admitted": Admitted, "again": Again}
 _AHEAD: Mapping[str, type[Next | Waiting | Paused]] = {"next": Next, "waiting": Waiting, "paused": Paused}
 _PLAIN: Mapping[str, ClaimOutcome] = {
+    "evicted": Evicted(),
     "used": Used(),
     "leaf-mismatch": LeafMismatch(),
     "run-over": RunOver(),
@@ -77,7 +81,8 @@ class Keys:
     """Names of one room's keys at the door."""
 
     __slots__ = (
-        "came", "claimed", "door", "ended", "next", "next_seen", "next_who", "pace", "recall", "sessions", "stays",
+        "came", "claimed", "door", "ended", "evicted", "next", "next_seen", "next_who", "pace", "recall", "sessions",
+        "stays",
     )  # fmt: skip
 
     def __init__(self, room: str) -> None:
@@ -88,6 +93,7 @@ class Keys:
         self.sessions = stem + "sessions"
         self.stays = stem + "stays"
         self.ended = stem + "ended"
+        self.evicted = stem + "evicted"
         self.next = stem + "next"
         self.recall = stem + "recall"
         self.next_seen = stem + "next_seen"
@@ -146,6 +152,7 @@ class AdmissionStore:
         self._client = client
         self._scripts = {name: load(_LUA / f"{name}.lua") for name in SCRIPTS} | dict(scripts or {})
         self._claims = Batch(client, self._scripts["claim"])
+        self._ends = Batch(client, self._scripts["end"])
         self._keys: dict[str, Keys] = {}
 
     def keys(self, room: str) -> Keys:
@@ -165,7 +172,7 @@ class AdmissionStore:
         names = (
             place.line_key, place.leaves_key, place.journal_key, keys.door, keys.chunk(place.number),
             keys.sessions, keys.stays, keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
-            place.slowed_key,
+            place.slowed_key, keys.evicted,
         )  # fmt: skip
         argv = (
             place.run, place.epoch, place.seed, place.number, place.rank, place.lane, place.leaf,
@@ -196,7 +203,7 @@ class AdmissionStore:
         rate = gcra.per_minute(limits.new_users_per_minute)
         names = [
             line.line, line.journal, keys.door, keys.sessions, keys.stays, keys.ended, keys.next, keys.recall,
-            keys.next_seen, keys.next_who, *keys.chunks(issued),
+            keys.next_seen, keys.next_who, keys.evicted, *keys.chunks(issued),
         ]  # fmt: skip
         argv = [
             rate.interval_us, rate.burst, limits.total_active_users, limits.hold_ms, LAPSE_MS, limits.recall_permille,
@@ -239,8 +246,69 @@ class AdmissionStore:
         ]  # fmt: skip
         argv: list[Scalar] = [sid, why.value, limits.hold_ms, sessions.FREE_MS]
         with translated():
-            answer = await fast_call(self._client, self._scripts["end"], names, argv, now_ms)
+            answer = await self._ends.call(names, argv, now_ms)
         return sessions.Ended(answer[1]) if answer[0] == "ended" else sessions.Already(answer[1])
+
+    async def live_sids(self, room: str, now_ms: int) -> list[str]:
+        """Name all sessions that live now and were not ended."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zrangebyscore(keys.sessions, f"({now_ms}", "+inf")
+            pipe.zrangebyscore(keys.ended, f"({now_ms}", "+inf")
+            live, ended = await pipe.execute()
+        over = set(ended)
+        return [sid.decode() for sid in live if sid not in over]
+
+    async def evict(
+        self, room: str, line: LineKeys, run: str, number: int, sid: str, by: By, now_ms: int | None = None
+    ) -> guests.Out | guests.NoPlace:
+        """Keep a number from its turn, and end its session `sid` ('' for none that is known)."""
+        argv: list[Scalar] = [run, number, sid, by.who, by.why, sessions.FREE_MS]
+        with translated():
+            answer = await fast_call(
+                self._client, self._scripts["evict"], self._guest(room, line), argv, now_ms
+            )
+        return (
+            guests.NoPlace()
+            if answer[0] == "unknown"
+            else guests.Out(answer[1], again=answer[0] == "already")
+        )
+
+    async def reinstate(
+        self, room: str, line: LineKeys, run: str, number: int, by: By, now_ms: int | None = None
+    ) -> guests.Back | guests.NotOut | guests.NoPlace:
+        """Give an evicted number its place back."""
+        argv: list[Scalar] = [run, number, by.who, by.why]
+        with translated():
+            answer = await fast_call(
+                self._client, self._scripts["reinstate"], self._guest(room, line), argv, now_ms
+            )
+        if answer[0] == "reinstated":
+            return guests.Back(answer[1])
+        return guests.NotOut() if answer[0] == "not-evicted" else guests.NoPlace()
+
+    async def guest(self, room: str, number: int, sid: str, now_ms: int) -> tuple[int, bool]:
+        """Tell until when a session lives (0: it does not), and whether the number is evicted."""
+        keys = self.keys(room)
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zscore(keys.sessions, sid)
+            pipe.zscore(keys.ended, sid)
+            pipe.hexists(keys.evicted, str(number))
+            until_ms, ended_ms, evicted = await pipe.execute()
+        lives = int(until_ms or 0) > now_ms >= int(ended_ms or 0)
+        return int(until_ms) if lives else 0, bool(evicted)
+
+    async def evicted(self, room: str) -> list[int]:
+        """List the numbers that are kept from their turn."""
+        with translated():
+            found = await cast("Awaitable[list[bytes]]", self._client.hkeys(self.keys(room).evicted))
+        return sorted(int(number) for number in found)
+
+    def _guest(self, room: str, line: LineKeys) -> list[str]:
+        keys = self.keys(room)
+        return [line.line, line.journal, keys.door, keys.sessions, keys.ended, keys.evicted]
 
     async def renew(
         self,
@@ -353,7 +421,8 @@ class AdmissionStore:
         """Name the keys that die with a run of `issued` numbers. Sessions and the rate's debt live on."""
         keys = self.keys(room)
         return [
-            *keys.chunks(issued), keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came, keys.pace,
+            *keys.chunks(issued), keys.evicted, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
+            keys.pace,
         ]  # fmt: skip
 
     async def restore(
@@ -363,8 +432,10 @@ class AdmissionStore:
         used: Collection[int],
         sessions: Mapping[str, int],
         ended: Mapping[str, int],
+        evicted: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
-        """Put back what the journal knows of a lost door. May be repeated; never takes anything away.
+        """Put back what the journal knows of a lost door. May be repeated; never takes anything away but an eviction
+        that was taken back ('' in `evicted`).
 
         `run` names the run whose numbers are used. Stays are not restored: a session that comes with its
         token brings its own.
@@ -382,6 +453,11 @@ class AdmissionStore:
                 await self._client.zadd(keys.sessions, dict(sessions), gt=True)
             if ended:
                 await self._client.zadd(keys.ended, dict(ended), gt=True)
+            out: dict[Any, Any] = {str(number): kept for number, kept in evicted.items() if kept}
+            if out:
+                await self._client.hset(keys.evicted, mapping=out)
+            if back := [str(number) for number, kept in evicted.items() if not kept]:
+                await self._client.hdel(keys.evicted, *back)
             # Not the next number: a worker may have read just that one before the loss, and would look no further.
             await self._client.hincrby(keys.door, "ended_version", secrets.randbelow(_VERSIONS) + 1)
 

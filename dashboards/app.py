@@ -19,6 +19,8 @@ from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
 from dashboards.events import Events
 from dashboards.events_api import EventsApi
+from dashboards.guest_api import guest_routes
+from dashboards.guest_page import GuestPage
 from dashboards.history_page import HistoryPage
 from dashboards.history_web import Histories, HistoryWeb
 from dashboards.journal_page import JournalPage
@@ -89,12 +91,14 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
             stock_route(deps),
             *told,
             *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
+            *(guest_routes(deps, deps.guests) if deps.guests is not None else []),
             Mount("/api", OperatorApi(deps).app(_of_journal(deps))),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", metrics),
             *entrance.routes(),
             *known,
+            *(GuestPage(deps, deps.guests, pages, entrance).routes() if deps.guests is not None else []),
             *ActPages(deps, pages, entrance).routes(),
             *ControlPage(deps, pages, entrance, board).routes(),
             *Events(entrance, board).routes(),

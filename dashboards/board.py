@@ -91,6 +91,7 @@ class Board:
             "stop": acts.ASKS[Lever.PAUSE],
             "stop_fans": acts.fans_see(Lever.PAUSE),
             "waiting_page": self._deps.waiting_page,
+            "guests_page": self._deps.guests is not None,
         }
 
     async def parts(self, person: Person, name: str) -> tuple[str, dict[str, str]]:

@@ -31,6 +31,8 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
+from admission.guests import By
+from admission.steering import Guest
 from dashboards.access_books import AccessBooks
 from kernel import oidc
 from kernel.asgi import Network
@@ -130,6 +132,34 @@ class Identity(Protocol):
         ...
 
 
+class Guests(Protocol):
+    """Acts on single guests of a room, by their number from 0. All raise Refused and Unavailable."""
+
+    async def find(self, room: str, number: int) -> Guest:
+        """Tell how a number stands."""
+        ...
+
+    async def revoke(self, room: str, number: int, by: By) -> Guest:
+        """End the session of a number."""
+        ...
+
+    async def revoke_all(self, room: str, by: By) -> int:
+        """End every session of a room; return how many."""
+        ...
+
+    async def evict(self, room: str, number: int, by: By) -> Guest:
+        """Keep a number from its turn."""
+        ...
+
+    async def reinstate(self, room: str, number: int, by: By) -> Guest:
+        """Give an evicted number its place back."""
+        ...
+
+    async def evicted(self, room: str) -> list[int]:
+        """List the numbers that are evicted."""
+        ...
+
+
 LetGo = Callable[[str, int], Awaitable[str]]
 """Lets go of the key of a place, by room and number; returns the run. Raises Refused and Unavailable."""
 
@@ -152,6 +182,7 @@ class Deps:
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
     ``let_go`` releases a place from its key; None: there is no such address. ``outgoing`` is the journal for readers;
     None: neither feed nor page of it.
+    ``guests`` acts on single guests; None: there is no such address.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     ``access`` keeps accounts, sessions and tokens; None: there is the operator token, and nobody else.
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
@@ -173,6 +204,7 @@ class Deps:
     waiting_page: str = ""
     let_go: LetGo | None = None
     outgoing: Outgoing | None = None
+    guests: Guests | None = None
     backend_token: str | None = field(default=None, repr=False)
     access: AccessBooks | None = None
     identity: Identity | None = None

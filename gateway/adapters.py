@@ -5,12 +5,16 @@ them stands here, so that a mapping such as "a ticket of this lane claims in tha
 line. Nothing is decided here.
 """
 
+import asyncio
 from collections.abc import Container, Mapping, Sequence
+from typing import cast
+
+from redis.asyncio import Redis
 
 from admission.door import Place
 from admission.limits import CookieAttributes, Limits
 from admission.pace import LineFacts
-from admission.ports import LineKeys
+from admission.ports import LineKeys, Turn
 from admission.proof import Act, Wanted
 from admission.service import Admission
 from admission.sessions import Why
@@ -19,7 +23,11 @@ from gateway.decision import RoomRoute, bare_host, covers
 from gateway.decision import Session as GateSession
 from gateway.settings import Settings
 from kernel.clock import Clock
+from kernel.store import translated
 from waitroom.binding import Binding
+from waitroom.journal import Kind as JournalKind
+from waitroom.journal import NewEntry
+from waitroom.journal_store import JournalStore
 from waitroom.lanes import Lane, Serving
 from waitroom.line import CHUNK, LEAF_BYTES
 from waitroom.reading import Reading
@@ -168,6 +176,37 @@ class PacedLine:
         wanted = Serving(*(serving[lane] for lane in Lane))
         answer = await self._waitroom.store.call(room, facts.run, slot, wanted, plan_per_minute)
         return bool(answer[0] == "called")
+
+
+class JournalTurns:
+    """``admission.ports.Turns``: the room's stream, then the journal into which it is drained.
+
+    In this order: an entry that leaves the stream is in the journal already.
+    """
+
+    def __init__(self, waitroom: Waitroom, client: Redis, journal: JournalStore) -> None:
+        """Read both."""
+        self._waitroom = waitroom
+        self._client = client
+        self._journal = journal
+
+    async def turn_of(self, room: str, run: str, number: int) -> Turn | None:
+        """Find the last admission of a number."""
+        wanted = {b"kind": b"admitted", b"run": run.encode(), b"number": b"%d" % number}
+        with translated():
+            acts = await self._client.xrange(self._waitroom.store.keys(room).journal)
+        for _, act in reversed(cast("list[tuple[bytes, dict[bytes, bytes]]]", acts)):
+            if wanted.items() <= act.items():
+                return Turn(act[b"sid"].decode(), int(act[b"at_ms"]), act[b"lane"].decode())
+        found = await asyncio.to_thread(self._journal.admission_of, room, run, number)
+        if found is None:
+            return None
+        return Turn(found.body["sid"], found.at_ms, found.body.get("lane", ""))
+
+    async def note(self, room: str, run: str, act: Mapping[str, str], now_ms: int) -> None:
+        """Write an operator's act down."""
+        entry = NewEntry(now_ms, room, run, JournalKind.OPERATOR, act)
+        await asyncio.to_thread(self._journal.append, [entry])
 
 
 class Routes:

@@ -17,6 +17,7 @@ from admission.buckets import Buckets
 from admission.keyring import KeyRing
 from admission.metrics import Metrics as DoorMetrics
 from admission.service import Admission
+from admission.steering import Steering
 from admission.store import AdmissionStore
 from admission.web import DoorWeb, SessionsWeb
 from botguard.challenges.metrics import Metrics as ChallengeMetrics
@@ -29,6 +30,7 @@ from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
     GateAdmissions,
     GatePages,
+    JournalTurns,
     LinePlaces,
     PacedLine,
     PlaceProofs,
@@ -323,6 +325,7 @@ class OperatorProcess:
         sampler.on_sample(self._recorder.hear)
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
+        turns = JournalTurns(parts.waitroom, parts.client, parts.journal)
         self._looking: asyncio.Task[None] | None = None
         self._has_looked = False
         self.condition = Condition(
@@ -350,6 +353,7 @@ class OperatorProcess:
                 let_go=parts.binding.let_go,
                 outgoing=self._events.outgoing,
                 history=self._history,
+                guests=Steering(parts.admission, PacedLine(parts.waitroom), turns, parts.clock),
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             ),
             self.sampler,

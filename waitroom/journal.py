@@ -55,6 +55,8 @@ class Kind(StrEnum):
     RENEWED = "renewed"
     ENDED = "ended"
     LEFT = "left"
+    EVICTED = "evicted"
+    REINSTATED = "reinstated"
     RESTORED = "restored"
     LEAVES = "leaves"
     VOIDED = "voided"

@@ -288,6 +288,7 @@ class JournalStore:
                 _of_kinds(connection, room, [Kind.OPENED, Kind.RESTORED, Kind.REMOVED]),
                 _of_kinds(connection, room, [Kind.PHASE, Kind.FROZEN, Kind.DRAWN, Kind.VOIDED], last),
                 _of_kinds(connection, room, [Kind.ADMITTED, Kind.RENEWED, Kind.ENDED, Kind.LEFT], before),
+                _of_kinds(connection, room, [Kind.EVICTED, Kind.REINSTATED], last),
                 _of_kinds(connection, room, [Kind.CALLED], last, newest=RATE_ENTRIES),
                 _of_kinds(connection, room, [Kind.LEAVES], last, newest=RATE_ENTRIES),
             ]
@@ -295,6 +296,19 @@ class JournalStore:
             if known and known.unreadable:
                 log.error("entries were passed over", extra={"room": room, "seqs": known.unreadable[:20]})
             return known and replace(known, extent=_extent(connection, room, known.run))
+
+    def admission_of(self, room: str, run: str, number: int) -> Entry | None:
+        """Return the last admission of a number in a run; it reads those of the whole run, off the hot path."""
+        query = (
+            sa.select(ENTRIES)
+            .where(ENTRIES.c.room == room, ENTRIES.c.kind == Kind.ADMITTED.value, ENTRIES.c.run == run)
+            .where(ENTRIES.c.body.contains(f'"number":"{number:d}"', autoescape=True))
+            .order_by(ENTRIES.c.seq.desc())
+            .limit(1)
+        )
+        with translated(), self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return None if row is None else entry_of(row)
 
     def leaf_extent(self, room: str, run: str) -> int:
         """Return how many leaves of a run are kept; they are those of the numbers below it."""

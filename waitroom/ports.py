@@ -176,8 +176,9 @@ class Door(Protocol):
         used: Collection[int],
         sessions: Mapping[str, int],
         ended: Mapping[str, int],
+        evicted: Mapping[int, str],
     ) -> None:
-        """Put used numbers, live sessions (sid to ms) and ended ones back, before the line returns."""
+        """Put used numbers, live sessions (sid to ms), ended and evicted ones back, before the line returns."""
 
 
 class Message(Protocol):

@@ -77,6 +77,7 @@ class RecoveryState:
     proof: str = ""
     claimed: frozenset[int] = frozenset()
     left: frozenset[int] = frozenset()
+    evicted: Mapping[int, str] = field(default_factory=dict)
     sessions: Mapping[str, Session] = field(default_factory=dict)
     ended: Mapping[str, int] = field(default_factory=dict)
     joins_per_s: int = 0
@@ -100,7 +101,8 @@ class Restoration:
     """The line as it goes on, and what the door gets back.
 
     `extent` leaves come from the journal. `claimed` numbers can never be claimed anew (`left` are among
-    them), `sessions` are alive, `ended` are refused until their time.
+    them), `sessions` are alive, `ended` are refused until their time. `evicted` are
+    the numbers that an operator keeps from their turn, as the door stores them; '' where one was given back.
     """
 
     line: Line
@@ -110,6 +112,7 @@ class Restoration:
     left: frozenset[int]
     sessions: Mapping[str, Session]
     ended: Mapping[str, int]
+    evicted: Mapping[int, str] = field(default_factory=dict)
     proof: str = ""
 
 
@@ -178,6 +181,7 @@ def plan(
             else {}
         ),
         ended={sid: until_ms for sid, until_ms in state.ended.items() if now_ms < until_ms} if state else {},
+        evicted=known.evicted if known else {},
         proof=_first(
             [known.proof if known else "", *(m.proof for m in reversed(memories) if m.line.run == run)]
         ),
@@ -300,6 +304,7 @@ class _Reading:
         self.frozen: int | None = None
         self.claimed: set[int] = set()
         self.left: set[int] = set()
+        self.evicted: dict[int, str] = {}
         self.joined: dict[int, int] = {}
         self.unreadable: list[int] = []
 
@@ -321,6 +326,10 @@ class _Reading:
                 if entry.run == self.run:
                     self.left.add(int(body["number"]))
                 self._ended(body)
+            case Kind.EVICTED:
+                self._evicted(body)
+            case Kind.REINSTATED:
+                self._reinstated(body)
             case Kind.LEAVES:
                 self._leaves(body, entry.at_ms)
             case kind if kind in _OF_THE_LINE:
@@ -358,6 +367,18 @@ class _Reading:
         self.sessions.pop(sid, None)
         self.ended[sid] = max(until_ms, self.ended.get(sid, 0))
 
+    def _evicted(self, body: Mapping[str, str]) -> None:
+        self.evicted[int(body["number"])] = f"{int(body['until_ms'])} {body['sid']}" if body["sid"] else "0"
+        if body["sid"]:
+            self._ended(body)
+
+    def _reinstated(self, body: Mapping[str, str]) -> None:
+        number, sid, until_ms = int(body["number"]), body["sid"], int(body["until_ms"])
+        self.evicted[number] = ""
+        if sid:
+            self.ended.pop(sid, None)
+            self.sessions[sid] = Session(number, until_ms, "")
+
     def _leaves(self, body: Mapping[str, str], at_ms: int) -> None:
         """Measure the rate of joins; the empty slots of a gap are none, or gaps would grow from gap to gap."""
         start, count = int(body["start"]), int(body["count"])
@@ -387,6 +408,7 @@ class _Reading:
             proof=self.texts["proof"],
             claimed=frozenset(self.claimed),
             left=frozenset(self.left),
+            evicted=self.evicted,
             sessions=self.sessions,
             ended=self.ended,
             joins_per_s=max(self.joined.values(), default=0),

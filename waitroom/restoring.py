@@ -109,7 +109,9 @@ class Restorer:
             await self._waitroom.store.put_leaves(room, start, octets[: count * LEAF_BYTES])
         await self._put_tags(room, line.run)
         sessions = {sid: session.until_ms for sid, session in restoration.sessions.items()}
-        await self._door.restore(room, line.run, restoration.claimed, sessions, restoration.ended)
+        await self._door.restore(
+            room, line.run, restoration.claimed, sessions, restoration.ended, restoration.evicted
+        )
         seen = await self._waitroom.store.snapshot(room, whole_history=False)
         epoch = seen.line.epoch if seen.line else 0
         answer = await self._waitroom.store.restore(room, epoch, line, why, proof=restoration.proof)

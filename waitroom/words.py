@@ -33,10 +33,13 @@ __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages
 
 SERVER_ONLY = (
     "bound.", "canned.", "challenge.", "how.", "identity.", "mail.", "notice.", "plain.", "preview.",
-    "refused.identity-", "refused.login-away", "refused.mail-away", "refused.reminder-", "refused.too-many-codes",
+    "refused.identity-", "refused.login-away", "refused.mail-away", "refused.place-evicted", "refused.reminder-", "refused.too-many-codes",
     "refused.too-many-numbers", "refused.too-many-reminders", "remind.",
 )  # fmt: skip
 """Keys that only pages made by the server need, or rooms that bind places; other browsers do not get them."""
+
+EVICTED = "refused.place-evicted"
+"""Read by very few: it comes with the texts that are loaded when they are needed."""
 
 WRITTEN = frozenset(
     (
@@ -70,7 +73,7 @@ class Catalogue(Texts):
         self.browser = {
             key: text for key, text in raw.items() if not key.startswith(SERVER_ONLY) and key not in WRITTEN
         }
-        self.canned = {key: text for key, text in raw.items() if key.startswith("canned.")}
+        self.canned = {key: text for key, text in raw.items() if key.startswith("canned.") or key == EVICTED}
 
     def refused(self, code: str) -> tuple[str, str]:
         """Return headline and sentence for the code of a refusal; a code without own words gets those of `other`."""

@@ -1,12 +1,13 @@
 -- claim: let a called fan in, or keep the fan at the door by rank.
--- KEYS: line, leaves, journal, door, claimed, sessions, stays, ended, next, recall, next_seen, next_who, came, slowed
+-- KEYS: line, leaves, journal, door, claimed, sessions, stays, ended, next, recall, next_seen, next_who, came, slowed,
+--   evicted
 -- ARGV: run, epoch, seed, number, rank, lane, leaf, leaf_offset, void, late, sid, cohort, interval_us, burst,
 --   total_active_users, hold_ms, recall_permille, paused, checks
 -- RETURNS: {'admitted', since_ms, until_ms} | {'again', since_ms, until_ms} | {'next', ahead} | {'waiting', ahead}
---   | {'paused', ahead} | {'check', way} | {'used'} | {'leaf-mismatch'} | {'run-over'} | {'stale'}
+--   | {'paused', ahead} | {'check', way} | {'evicted'} | {'used'} | {'leaf-mismatch'} | {'run-over'} | {'stale'}
 local line, leaves, journal, door, claimed, sessions, stays = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local ended, next, recall, next_seen, next_who, came = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local slowed = KEYS[14]
+local slowed, evicted = KEYS[14], KEYS[15]
 local run, epoch, seed, number, rank, lane = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local leaf, leaf_offset, void, late, sid, cohort = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local interval_us, burst, total_active_users = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
@@ -29,6 +30,9 @@ if not known[1] then
 end
 if known[1] ~= run then
   return {'run-over'}
+end
+if redis.call('HEXISTS', evicted, number) == 1 then
+  return {'evicted'}
 end
 if tonumber(redis.call('ZSCORE', ended, sid) or 0) > now then
   return {'used'}

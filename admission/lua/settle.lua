@@ -1,15 +1,15 @@
 -- settle: give what budget there is to the lowest ranks at the door, and forget what is over.
 -- `claimed` are the chunks of all numbers given; a number beyond them waits for the next call.
--- KEYS: line, journal, door, sessions, stays, ended, next, recall, next_seen, next_who, claimed...
+-- KEYS: line, journal, door, sessions, stays, ended, next, recall, next_seen, next_who, evicted, claimed...
 -- ARGV: interval_us, burst, total_active_users, hold_ms, lapse_ms, recall_permille, paused, lapses, sweeps, candidates,
 --   set_back_ms
 -- RETURNS: {'settled', granted, next, recall, live, more, now_ms, admitted, tat_us} (the last as text)
 local line, journal, door, sessions, stays, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local next, recall, next_seen, next_who = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local next, recall, next_seen, next_who, evicted = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local interval_us, burst, total_active_users, hold_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lapse_ms, recall_permille, paused = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local lapses, sweeps, candidates, set_back_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local CHUNK, FIRST_CHUNK = 65536, 11
+local CHUNK, FIRST_CHUNK = 65536, 12
 
 local known = redis.call('HMGET', line, 'run', 'epoch', 'phase')
 local state = redis.call('HMGET', door, 'last_ms', 'tat_us', 'recall_due', 'paused_ms', 'admitted')
@@ -82,7 +82,7 @@ while open and looked_at < candidates and live < total_active_users do
     if not chunk then
       break
     end
-    if redis.call('GETBIT', chunk, number % CHUNK) == 1 then
+    if redis.call('GETBIT', chunk, number % CHUNK) == 1 or redis.call('HEXISTS', evicted, number) == 1 then
       forget(sid)
     else
       forget(sid)

@@ -71,7 +71,7 @@ async def write_line(store: Redis, line: LineNow | None) -> None:
     await store.delete(KEYS.line, SLOWED_KEY)
     if line is not None:
         fields: dict[str, str | int] = {
-            "run": line.run, "epoch": line.epoch, "phase": line.phase, "seed": line.seed,
+            "run": line.run, "epoch": line.epoch, "phase": line.phase, "seed": line.seed, "issued": line.issued,
             **{f"serving:{lane}": rank for lane, rank in line.serving.items()},
         }  # fmt: skip
         await store.hset(KEYS.line, mapping=fields)
@@ -104,7 +104,7 @@ async def read_door(store: Redis, keys: Keys) -> Door:
     pipe.hgetall(keys.door)
     for key in (keys.next_seen, keys.next, keys.recall, keys.sessions, keys.ended):
         pipe.zrange(key, 0, -1, withscores=True)
-    for key in (keys.next_who, keys.stays, keys.came):
+    for key in (keys.next_who, keys.stays, keys.came, keys.evicted):
         pipe.hgetall(key)
     for index in range(2):
         pipe.bitcount(f"{keys.claimed}:{index}")
@@ -112,7 +112,7 @@ async def read_door(store: Redis, keys: Keys) -> Door:
         own = place(number)
         pipe.getrange(own.leaves_key, own.leaf_offset, own.leaf_offset + LEAF_BYTES - 1)
         pipe.getbit(keys.chunk(number), number % CHUNK)
-    state, seen, called, late, held, ended, who, stays, came, *rest = await pipe.execute()
+    state, seen, called, late, held, ended, who, stays, came, out, *rest = await pipe.execute()
     (bits, octets, claimed) = rest[:2], rest[2::2], rest[3::2]
 
     seen_ms = dict(seen)
@@ -137,6 +137,7 @@ async def read_door(store: Redis, keys: Keys) -> Door:
         ended={name.decode(): int(until_ms) for name, until_ms in ended},
         next=entries,
         came={int(slot): int(count) for slot, count in came.items()},
+        evicted={int(number): _kept(text) for number, text in out.items()},
         leaves={n: leaf_ for n, leaf_ in zip(NUMBERS, octets, strict=True) if leaf_ not in (b"", EMPTY_LEAF)},
     )
 
@@ -144,6 +145,11 @@ async def read_door(store: Redis, keys: Keys) -> Door:
 def _stay(text: bytes) -> Stay:
     since_ms, run, lane = text.decode().split()
     return Stay(int(since_ms), run, lane)
+
+
+def _kept(text: bytes) -> tuple[str, int] | None:
+    until_ms, _, name = text.decode().partition(" ")
+    return (name, int(until_ms)) if name else None
 
 
 async def journal(store: Redis) -> list[dict[str, str]]:

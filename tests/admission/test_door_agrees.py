@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis.asyncio import Redis
 
 from admission import claim as rules
-from admission import sessions
+from admission import guests, sessions
 from admission.claim import LAPSE_MS, Bounds
 from admission.door import Door, LineNow, Stay
+from admission.guests import By
 from admission.sessions import FREE_MS
 from admission.store import _LUA, AdmissionStore
 from kernel.clock import SET_BACK_MS
@@ -52,12 +53,17 @@ SHARES = st.sampled_from([0.0, 0.2, 0.5, 1.0])
 LOST = frozenset(NUMBERS[4:7])
 """Numbers whose slots begin empty."""
 
+ISSUED = NUMBERS[-1] + 1
+
 VOID = frozenset(NUMBERS[5:7])
 """Those of them that lie in a void range."""
+
+BEGUN = replace(LINE, issued=ISSUED)
 
 SOME, BEGINNINGS = 5, 60
 """A mutant is played so many examples from so many beginnings before it counts as missed."""
 
+BY = By("Ann", "a script of the shop")
 SMALL = Bounds(lapses=1, sweeps=2, candidates=3)
 
 
@@ -74,8 +80,8 @@ class Machine(RuleBasedStateMachine):
         self.client = connect(self.url)
         self.store = AdmissionStore(self.client, self.scripts)
         self.now_ms = NOW_MS
-        self.line: LineNow | None = LINE
-        self.kept: LineNow = LINE
+        self.line: LineNow | None = BEGUN
+        self.kept: LineNow = BEGUN
         self.limits = LIMITS
         self.door = Door()
 
@@ -95,7 +101,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         """Open a line with some numbers; three of them have lost their leaves."""
         self.loop.run(self.client.flushall())
-        self.door = self.loop.run(a_line(self.client, LINE, tuple(n for n in NUMBERS if n not in LOST)))
+        self.door = self.loop.run(a_line(self.client, BEGUN, tuple(n for n in NUMBERS if n not in LOST)))
 
     @rule(step=STEPS_MS)
     def wait(self, step: int) -> None:
@@ -129,7 +135,9 @@ class Machine(RuleBasedStateMachine):
         thresholds = {"verified": 1000, "standard": serving, "suspect": 0}
         later = epoch - 2
         asked = dict(zip(NUMBERS[2 : 2 + 2 * later], ["prove", "step-up"], strict=False))
-        self.kept = LineNow(run, epoch, phase, thresholds, seed, frozenset(NUMBERS[: 2 * later]), asked)
+        self.kept = LineNow(
+            run, epoch, phase, thresholds, seed, ISSUED, frozenset(NUMBERS[: 2 * later]), asked
+        )
         if self.line is not None:
             self.line = self.kept
         self.loop.run(write_line(self.client, self.line))
@@ -179,7 +187,9 @@ class Machine(RuleBasedStateMachine):
         ),
         step=st.sampled_from([-5000, 1000, FREE_MS, LAPSE_MS - 1, LAPSE_MS, HOLD_MS - 1, HOLD_MS]),
         again=st.booleans(),
-        act=st.sampled_from(["settle", "end", "leave", "renew"]),
+        act=st.sampled_from(
+            ["settle", "end", "leave", "renew", "evict", "evict and reinstate", "evict late"]
+        ),
     )
     def crowd(
         self,
@@ -208,6 +218,16 @@ class Machine(RuleBasedStateMachine):
                 self.leave(number, 0, 1)
             case "renew":
                 self.renew(number, HOLD_MS - 1, RUN)
+            case "evict":
+                self.evict(number, known=True, run=RUN)
+            case "evict late":
+                self.evict(number, known=False, run=RUN)
+                self.evict(number, known=True, run=RUN)
+                self.reinstate(number, run=RUN)
+            case "evict and reinstate":
+                self.evict(number, known=True, run=RUN)
+                self.reinstate(number, run=RUN)
+                self.claim(number, 0, False, NOW_MS, 1 if number in LOST else 2, "", "standard")
         if paused:
             self.settle()
             self.steer(rate, most, paused=False, share=share, renewal=True, longest=HOLD_MS)
@@ -257,6 +277,22 @@ class Machine(RuleBasedStateMachine):
         )
         answer = self.loop.run(self.store.renew(ROOM, KEYS, sid(number), token, self.limits, self.now_ms))
         assert answer == expected
+
+    @rule(
+        number=st.sampled_from([*NUMBERS, ISSUED]), known=st.booleans(), run=st.sampled_from([RUN, RUN, "0b"])
+    )
+    def evict(self, number: int, known: bool, run: str) -> None:
+        """Keep a number from its turn; its session may not be known."""
+        name = sid(number) if known else ""
+        self.door, expected = guests.evict(self.door, self.line, run, number, name, self.now_ms)
+        answer = self.loop.run(self.store.evict(ROOM, KEYS, run, number, name, BY, self.now_ms))
+        assert answer == expected
+
+    @rule(number=st.sampled_from([*NUMBERS, ISSUED]), run=st.sampled_from([RUN, RUN, "0b"]))
+    def reinstate(self, number: int, run: str) -> None:
+        """Give a number its place back."""
+        self.door, expected = guests.reinstate(self.door, self.line, run, number, self.now_ms)
+        assert self.loop.run(self.store.reinstate(ROOM, KEYS, run, number, BY, self.now_ms)) == expected
 
     @invariant()
     def the_store_says_what_the_rules_say(self) -> None:
@@ -415,6 +451,27 @@ def test_rule_and_lua_agree(store_url: str) -> None:
             "renew", "if token_until_ms <= now then", "if false then", 0, id="old tokens bring sessions back"
         ),
         pytest.param("renew", "known[1] and run ~= known[1]", "false", 0, id="yesterday's sessions renew"),
+        pytest.param(
+            "claim", "redis.call('HEXISTS', evicted, number) == 1", "false", 0, id="the evicted claim"
+        ),
+        pytest.param(
+            "settle", " or redis.call('HEXISTS', evicted, number) == 1", "", 0, id="the evicted are served"
+        ),
+        pytest.param("evict", "tonumber(number) >=", "tonumber(number) >", 0, id="evicts beyond the end"),
+        pytest.param("evict", "known[1] ~= run or", "", 0, id="evicts in another run"),
+        pytest.param("evict", "math.min(held_ms, now + free_ms)", "now", 0, id="freed before gates know"),
+        pytest.param(
+            "evict", "redis.call('ZADD', ended, held_ms, sid)", "", 0, id="gates do not learn who was evicted"
+        ),
+        pytest.param("evict", "if held_ms > now then", "if held_ms >= now then", 0, id="ends what is over"),
+        pytest.param("evict", "<= now then", "< 0 then", 0, id="ends twice what is ended"),
+        pytest.param("evict", "if before and until_ms == 0", "if before", 0, id="a late session lives on"),
+        pytest.param("reinstate", "redis.call('HDEL', evicted, number)", "", 0, id="never gives back"),
+        pytest.param(
+            "reinstate", "if until_ms > now", "if until_ms >= now", 0, id="brings back what is over"
+        ),
+        pytest.param("reinstate", "redis.call('ZREM', ended, sid)", "", 0, id="comes back and is refused"),
+        pytest.param("reinstate", "known[1] ~= run or", "", 0, id="gives back in another run"),
     ],
 )
 def test_the_machine_catches_the_mutant(

@@ -53,6 +53,7 @@ class Door:
     """Remembers what it was told."""
 
     restored: list[tuple[set[int], dict[str, int], dict[str, int]]] = field(default_factory=list)
+    evicted: list[dict[int, str]] = field(default_factory=list)
 
     def stale_keys(self, room: str, issued: int) -> list[str]:
         """Name one key, so that its removal can be seen."""
@@ -66,9 +67,11 @@ class Door:
         used: Collection[int],
         sessions: Mapping[str, int],
         ended: Mapping[str, int],
+        evicted: Mapping[int, str],
     ) -> None:
         """Keep what is given back."""
         del room, run
+        self.evicted.append(dict(evicted))
         self.restored.append((set(used), dict(sessions), dict(ended)))
 
 

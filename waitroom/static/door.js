@@ -104,6 +104,9 @@ export function openDoor(trip, { memory, clock, wire, view, words, turn, tabs, s
         if (trip.target === "/") return go.refused(answer);
         trip.target = "/";
         return claim();
+      case "place-evicted":
+        answer.json.detail = await import("./canned.js").then((own) => own.evicted(words, trip.place)).catch(() => 0) || answer.json.detail;
+        // falls through
       default:
         return answer.status >= 500 || answer.status === 429 ? go.trouble(answer) : go.refused(answer);
     }
