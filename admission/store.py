@@ -434,9 +434,9 @@ class AdmissionStore:
         ended: Mapping[str, int],
         evicted: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
-        """Put back what the journal knows of a lost door. May be repeated; never takes anything away but an eviction
-        that was taken back ('' in `evicted`).
+        """Put back what the journal knows of a lost door. May be repeated; takes nothing away but old evictions.
 
+        `evicted` holds '' for a place that was given back.
         `run` names the run whose numbers are used. Stays are not restored: a session that comes with its
         token brings its own.
         """

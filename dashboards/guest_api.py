@@ -1,4 +1,4 @@
-"""Guests: an operator finds a fan by the number that they read, ends a visit, keeps a place from its turn, gives it back.
+"""Guests: an operator finds a fan by the number that they read, ends a visit, evicts a place and gives it back.
 
     GET  /api/rooms/{room}/guests                    -> {"evicted": [42, …]}
     POST /api/rooms/{room}/guests/revoke-all         {"all": true} -> {"revoked": 371}
@@ -66,8 +66,7 @@ def guest_routes(deps: Deps, guests: Guests) -> list[Route]:
     async def act(request: Request) -> Response:
         """POST /guests/{arrived}/{act}."""
         name, word = steered_room(request), request.path_params["act"]
-        if word not in ACTS:
-            raise Refused("act-unknown", "A guest can be revoked, evicted or reinstated.", 404)
+        act_of(word)
         number, by = number_of(request.path_params["arrived"]), by_of(*_actor(request))
         room = await deps.configurations.get(name)
         return _json(shown(await done(guests, word, room.name, number, by)))
@@ -82,6 +81,21 @@ def guest_routes(deps: Deps, guests: Guests) -> list[Route]:
         guarded("/{arrived}", "GET", find),
         guarded("/{arrived}/{act}", "POST", act),
     ]
+
+
+def act_of(word: str) -> str:
+    """Return the act that a word names. Raises ``Refused`` (404)."""
+    if word not in ACTS:
+        raise Refused("act-unknown", "A guest can be revoked, evicted or reinstated.", 404)
+    return word
+
+
+def confirmed(yes: bool) -> None:
+    """Raise ``Refused`` where the end of all visits was not confirmed."""
+    if not yes:
+        raise Refused(
+            "revoke-all-unconfirmed", "This ends every visit of the room, so it is confirmed first.", 422
+        )
 
 
 async def done(guests: Guests, word: str, room: str, number: int, by: By) -> Guest:

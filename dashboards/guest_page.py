@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from dashboards.access import Session
 from dashboards.entrance import Entrance
-from dashboards.guest_api import ACTS, by_of, done, number_of, standing_of
+from dashboards.guest_api import act_of, by_of, confirmed, done, number_of, standing_of
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line
 from dashboards.ports import Deps, Guests
@@ -64,8 +64,8 @@ class GuestPage:
         revoked = query.get("revoked", "")
         notice = DONE.get(query.get("done", ""), "")
         if revoked.isascii() and revoked.isdigit() and len(revoked) < 12:
-            count = int(revoked)
-            notice = f"{count:,} {'visit has' if count == 1 else 'visits have'} ended. Every gate knows it within two seconds."
+            ended = "1 visit has" if int(revoked) == 1 else f"{int(revoked):,} visits have"
+            notice = f"{ended} ended. Every gate knows it within two seconds."
         return await self._page(session, request.path_params["room"], query.get("arrived", ""), notice)
 
     async def act(self, request: Request) -> Response:
@@ -80,11 +80,9 @@ class GuestPage:
             raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
         arrived, word = form.get("arrived", ""), form.get("act", "")
         try:
-            if word not in ACTS:
-                raise Refused("act-unknown", "A guest can be revoked, evicted or reinstated.", 404)
             by = by_of(session.who, one_line(form.get("why", "")))
             room = await self._deps.configurations.get(name)
-            await done(self._guests, word, room.name, number_of(arrived), by)
+            await done(self._guests, act_of(word), room.name, number_of(arrived), by)
         except Refused as error:
             return await self._page(
                 session, name, arrived, f"Nothing was changed: {error.public}", error.status
@@ -114,8 +112,7 @@ class GuestPage:
         if form is None:
             raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
         try:
-            if form.get("confirm") != "yes":
-                raise Refused("revoke-all-unconfirmed", "The step before it was not confirmed.", 422)
+            confirmed(form.get("confirm") == "yes")
             by = by_of(session.who, one_line(form.get("why", "")))
             room = await self._deps.configurations.get(name)
             count = await self._guests.revoke_all(room.name, by)

@@ -30,7 +30,8 @@ LAZY = frozenset(
 )  # fmt: skip
 """What a visit does not need to wait: loaded when a dialog opens or a receipt is fetched, for who wants notifications,
 on a preview or check page, in a room that binds places to browsers or asks who comes; `settle.js` and `rhythm.js` after
-all else, where the room looks at rhythms, `ahead.js` with a check before the turn, `canned.js` for a canned message or an evicted place."""
+all else, where the room looks at rhythms, `ahead.js` with a check before the turn, `canned.js` for a canned message
+or an evicted place."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

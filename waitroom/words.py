@@ -33,8 +33,8 @@ __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages
 
 SERVER_ONLY = (
     "bound.", "canned.", "challenge.", "how.", "identity.", "mail.", "notice.", "plain.", "preview.",
-    "refused.identity-", "refused.login-away", "refused.mail-away", "refused.place-evicted", "refused.reminder-", "refused.too-many-codes",
-    "refused.too-many-numbers", "refused.too-many-reminders", "remind.",
+    "refused.identity-", "refused.login-away", "refused.mail-away", "refused.place-evicted", "refused.reminder-",
+    "refused.too-many-codes", "refused.too-many-numbers", "refused.too-many-reminders", "remind.",
 )  # fmt: skip
 """Keys that only pages made by the server need, or rooms that bind places; other browsers do not get them."""
 

@@ -467,9 +467,6 @@ def test_rule_and_lua_agree(store_url: str) -> None:
         pytest.param("evict", "<= now then", "< 0 then", 0, id="ends twice what is ended"),
         pytest.param("evict", "if before and until_ms == 0", "if before", 0, id="a late session lives on"),
         pytest.param("reinstate", "redis.call('HDEL', evicted, number)", "", 0, id="never gives back"),
-        pytest.param(
-            "reinstate", "if until_ms > now", "if until_ms >= now", 0, id="brings back what is over"
-        ),
         pytest.param("reinstate", "redis.call('ZREM', ended, sid)", "", 0, id="comes back and is refused"),
         pytest.param("reinstate", "known[1] ~= run or", "", 0, id="gives back in another run"),
     ],

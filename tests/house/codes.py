@@ -271,6 +271,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Join anew. If many see it: was the key ring replaced?",
     ),
     "ticket-foreign-room": (GROUPS[0], "The ticket is of another room.", "Send each room its own ticket."),
+    "place-evicted": (
+        GROUPS[1],
+        "An operator has taken the place out of the line; the journal says who and why.",
+        "The fan writes to the organiser with their number. An operator gives the place back, or does not.",
+    ),
     "ticket-used": (
         GROUPS[1],
         "The place was used and its visit is over, or it was given up.",
@@ -349,7 +354,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The session is over, or the room renews none.",
         "Let the visitor join again.",
     ),
-    "act-unknown": (GROUPS[1], "A session can be finished, renewed or revoked, and nothing else.", OPERATOR),
+    "act-unknown": (
+        GROUPS[1],
+        "A session can be finished, renewed or revoked, a guest revoked, evicted or reinstated, and nothing else.",
+        OPERATOR,
+    ),
     "token-wrong": (
         GROUPS[1],
         "The bearer token is neither the operator's nor the backend's.",
@@ -492,6 +501,20 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A release names no number as the fan's page shows it (`arrived`, a whole number from 1), or other members.",
         OPERATOR,
     ),
+    "arrived-malformed": (
+        GROUPS[3],
+        "`arrived` is not a whole number from 1.",
+        'Ask the fan for the number on their page: it says "You came as number 42".',
+    ),
+    "reason-too-long": (GROUPS[3], "The reason has more than 300 characters.", "Say it shorter."),
+    "revoke-all-unconfirmed": (
+        GROUPS[3],
+        "The end of all visits of a room was asked for without being confirmed.",
+        'Send `{"all": true}`, or go through the page\'s step before it.',
+    ),
+    "no-session": (GROUPS[3], "The guest is not inside, so there is no session to revoke.", "Nothing."),
+    "already-evicted": (GROUPS[3], "The place has been evicted before.", "Nothing, or give it back."),
+    "not-evicted": (GROUPS[3], "There is nothing to give back: the place is not evicted.", "Nothing."),
     "place-unknown": (
         GROUPS[3],
         "The present line of the room has no place of this number.",
@@ -516,7 +539,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "act-malformed": (GROUPS[3], "An act has other members than `value`; `unknown` names them.", OPERATOR),
     "reason-missing": (
         GROUPS[3],
-        "A lever that touches everybody (bypass, end, drain, shares of the lanes) was pulled without a reason.",
+        "A lever that touches everybody (bypass, end, drain, shares) or an act on guests came without a reason.",
         "Say why: on the page, or in Waitroom-Why.",
     ),
     "sale-none": (

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from bench.scripted_room import serving
 from tests.process.looking import LOOK, NO_CHANCE, PAGE, PLAIN_HTTP, ahead, complaints, state, waiting
+from waitroom.words import languages
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -275,6 +276,22 @@ def test_a_used_place_offers_a_new_one(fan: BrowserContext) -> None:
         page.get_by_role("button", name="Take a new place").click()
         state(page, "waiting")
         assert ahead(page) == "14"
+
+
+def test_an_evicted_place_says_so_and_how_to_appeal(fan: BrowserContext) -> None:
+    """With the number to name; given back, one press lets the same place in."""
+    refusal = {"code": "place-evicted", "detail": "The organiser has taken this place out of the line."}
+    scene = waiting(serving=41, claims=[(403, refusal), (200, {"outcome": "admitted", "go": "/shop"})])
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.goto(address + PAGE)
+        state(page, "refused")
+        text = languages()["en"].refused("place-evicted")[1]
+        expect(page.locator("#detail")).to_have_text(f"{text} You came as: number 41")
+        page.locator("#again").click()
+        page.wait_for_url(address + "/shop")
+
+        assert (scene.seen["join"], scene.seen["claim"]) == (1, 2)
 
 
 def test_leaving_is_asked_twice_and_kept(fan: BrowserContext) -> None:

@@ -312,6 +312,29 @@ def test_admissions_renewals_and_endings_are_read() -> None:
     assert state.issued == 8
 
 
+def test_evictions_are_read_and_die_with_the_run() -> None:
+    """A visit that ended with one is refused; given back, it lives as long as it would have."""
+    acts = [
+        _entry(Kind.ADMITTED, number="1", sid="a", until_ms="2000", lane="standard"),
+        _entry(Kind.EVICTED, number="1", sid="a", until_ms="2000", who="Ann", why="x"),
+        _entry(Kind.EVICTED, number="2", sid="", until_ms="0", who="Ann", why="x"),
+        _entry(Kind.EVICTED, number="3", sid="", until_ms="0", who="Ann", why="x"),
+        _entry(Kind.REINSTATED, number="3", sid="", until_ms="0", who="Ann", why="x"),
+    ]
+    out = _folded(*acts)
+    back = _folded(*acts, _entry(Kind.REINSTATED, number="1", sid="a", until_ms="2000", who="Ann", why="x"))
+    anew = _folded(
+        *acts, _entry(Kind.OPENED, run="ffffffffffffffff", epoch="4", opening="b", phase="serving")
+    )
+
+    assert (out.evicted, out.sessions, out.ended) == ({1: "2000 a", 2: "0", 3: ""}, {}, {"a": 2000})
+    assert (back.evicted[1], back.sessions, back.ended) == ("", {"a": Session(1, 2000, "")}, {})
+    assert (anew.evicted, anew.ended) == ({}, {"a": 2000})
+    restoration = plan(replace(STATE, evicted={2: "0"}), [], NOW_MS)
+    assert restoration is not None
+    assert restoration.evicted == {2: "0"}
+
+
 def test_sessions_outlive_the_run_and_numbers_do_not() -> None:
     """A new opening begins at number 0; who was inside stays inside."""
     state = _folded(

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { say } from "../../../waitroom/static/canned.js";
+import { evicted, say } from "../../../waitroom/static/canned.js";
 
 test("the texts are asked for beside the words, until they are there, and then never again", async () => {
   const asked = [];
@@ -16,7 +16,7 @@ test("the texts are asked for beside the words, until they are there, and then n
   globalThis.fetch = async (address) => {
     asked.push(address);
     if (away) throw new TypeError("away");
-    return { json: async () => ({ "canned.delay": "later", "canned.pause": "wait" }) };
+    return { json: async () => ({ "canned.delay": "later", "canned.pause": "wait", "refused.place-evicted": "out" }) };
   };
 
   await assert.rejects(say("delay"));
@@ -24,5 +24,7 @@ test("the texts are asked for beside the words, until they are there, and then n
   assert.equal(await say("delay"), "later");
   assert.equal(await say("pause"), "own");
   assert.equal(await say("unheard"), "");
+  const words = { text: (key, { n } = {}) => (n === undefined ? key : `${key}=${n}`) };
+  assert.equal(await evicted(words, { number: 41 }), "out facts.arrived: facts.arrived-value=42");
   assert.deepEqual(asked, Array(2).fill("/.waitroom/static/canned.ar.json?v=0123456789ab"));
 });

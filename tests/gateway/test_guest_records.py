@@ -1,0 +1,102 @@
+"""Guests across the packages: a number's admission is found at every moment, and evictions outlive the store."""
+
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from admission.guests import By
+from admission.ports import LineKeys, Turn
+from admission.store import AdmissionStore
+from gateway.adapters import JournalTurns
+from kernel.clock import ManualClock
+from tests.waitroom.house import ROOM, House, house
+from waitroom.journal import Kind
+from waitroom.restoring import Restorer
+
+BY = By("Ann", "a script of the shop")
+SID = "S" * 22
+
+
+async def _opened(here: House, joins: int) -> tuple[str, LineKeys]:
+    reading = await here.set_up()
+    for _ in range(joins):
+        await here.join()
+    assert reading.line is not None
+    keys = here.waitroom.store.keys(ROOM)
+    return reading.line.run, LineKeys(keys.line, keys.journal)
+
+
+async def _admitted(here: House, keys: LineKeys, run: str, number: int, sid: str) -> None:
+    """Record an admission as the claim does."""
+    at_ms = here.clock.now_ms()
+    await here.store.xadd(
+        keys.journal,
+        {
+            "kind": "admitted", "at_ms": at_ms, "run": run, "epoch": 1, "number": number, "rank": number,
+            "lane": "standard", "sid": sid, "until_ms": at_ms + 900_000,
+        },
+    )  # fmt: skip
+
+
+async def test_a_turn_is_found_in_the_stream_and_in_the_journal(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Before and after the drain; number 1 is not number 11, and another run's is nobody's."""
+    async with house(store, clock, tmp_path) as here:
+        run, keys = await _opened(here, 12)
+        turns = JournalTurns(here.waitroom, store, here.journal)
+        await _admitted(here, keys, run, 11, SID)
+        await _admitted(here, keys, "f" * 16, 2, "x" * 22)
+
+        before = [await turns.turn_of(ROOM, run, number) for number in (11, 1, 2)]
+        await here.drained()
+        after = [await turns.turn_of(ROOM, run, number) for number in (11, 1, 2)]
+        other = await turns.turn_of("side", run, 11)
+
+    found = Turn(SID, clock.now_ms(), "standard")
+    assert before == after == [found, None, None]
+    assert other is None
+
+
+async def test_an_operators_act_stands_in_the_journal_at_once(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """In the chain, with who, when and why."""
+    async with house(store, clock, tmp_path) as here:
+        run, _ = await _opened(here, 1)
+        act = {"act": "session-revoked", "number": "0", "who": "Ann", "why": "asked"}
+        await JournalTurns(here.waitroom, store, here.journal).note(ROOM, run, act, clock.now_ms())
+        (entry,) = here.journal.entries(ROOM, kinds=[Kind.OPERATOR])
+        fault = here.journal.verify()
+
+    assert (entry.body, entry.at_ms, entry.run, fault) == (act, clock.now_ms(), run, None)
+
+
+async def test_evictions_come_back_after_the_store_was_wiped(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The journal is their source: who was given back is not evicted again, whose visit ended stays out."""
+    doors = AdmissionStore(store)
+    async with house(store, clock, tmp_path) as here:
+        here.restorer = Restorer(here.waitroom, here.journal, here.configurations, doors, clock)
+        run, keys = await _opened(here, 6)
+        until_ms = clock.now_ms() + 900_000
+        await store.zadd(doors.keys(ROOM).sessions, {SID: until_ms, "R" * 22: until_ms})
+        now_ms = clock.now_ms()
+        await doors.evict(ROOM, keys, run, 3, SID, BY, now_ms)
+        await doors.evict(ROOM, keys, run, 4, "R" * 22, BY, now_ms)
+        await doors.reinstate(ROOM, keys, run, 4, BY, now_ms)
+        await doors.evict(ROOM, keys, run, 5, "", BY, now_ms)
+        await here.drained()
+        before = await store.hgetall(doors.keys(ROOM).evicted)
+        await store.flushall()
+
+        for _ in range(3):
+            await here.beat()
+
+        assert await store.hgetall(doors.keys(ROOM).evicted) == before
+        assert await doors.evicted(ROOM) == [3, 5]
+        assert await doors.live_sids(ROOM, now_ms) == ["R" * 22]
+        assert await doors.guest(ROOM, 3, SID, now_ms) == (0, True)
+        kinds = [entry.kind for entry in here.journal.entries(ROOM, kinds=[Kind.EVICTED, Kind.REINSTATED])]
+        assert kinds == [Kind.EVICTED, Kind.EVICTED, Kind.REINSTATED, Kind.EVICTED]
