@@ -41,6 +41,12 @@ class Metrics:
             ["room", "outcome"],
             registry=registry,
         )
+        self.bypassed = Counter(
+            "waitroom_admission_bypassed",
+            "Bypass tokens shown, by what came of them",
+            ["room", "outcome"],
+            registry=registry,
+        )
         self.store_away = Counter(
             "waitroom_admission_store_away", "Acts that the store could not take", ["act"], registry=registry
         )

@@ -13,6 +13,7 @@ from admission.limits import CookieAttributes, Limits
 from admission.pace import LineFacts
 
 __all__ = [
+    "BypassRecord",
     "CookieAttributes",
     "Limits",
     "Line",
@@ -60,6 +61,18 @@ class Turns(Protocol):
 
     async def turn_of(self, room: str, run: str, number: int) -> Turn | None:
         """Return the last admission of a number, those of this moment included. Raises ``Unavailable``."""
+        ...
+
+    async def note(self, room: str, run: str, act: Mapping[str, str], now_ms: int) -> None:
+        """Record an operator's act. Raises ``Unavailable``; then nothing may be done."""
+        ...
+
+
+class BypassRecord(Protocol):
+    """The record of bypass tokens: made, revoked, used."""
+
+    async def bypasses(self, room: str) -> Sequence[tuple[int, str, Mapping[str, str]]]:
+        """Return (at_ms, run, act) of a room in order; one without ``act`` is a visit. Raises Unavailable."""
         ...
 
     async def note(self, room: str, run: str, act: Mapping[str, str], now_ms: int) -> None:

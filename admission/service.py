@@ -229,6 +229,12 @@ class Admission:
             self.metrics.refused_tokens.labels(claims.value).inc()
         return claims
 
+    def issue(self, room: str, sid: str, stay: Stay, until_ms: int, *, again: bool) -> Granted:
+        """Sign the admission of a visit that began beside the line."""
+        limits = self.rooms.limits(room)
+        token = self._mint(room, sid, stay, until_ms, limits)
+        return Granted(token, until_ms - limits.leeway_ms, again)
+
     def stand_in(self, room: str) -> str:
         """Return a short admission for requests that need none (bypass, fail-open): for the origin's guard only.
 

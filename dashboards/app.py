@@ -14,6 +14,8 @@ from starlette.routing import Mount, Route
 from dashboards.account_page import AccountPage
 from dashboards.act_pages import ActPages
 from dashboards.board import Board
+from dashboards.bypass_api import bypass_routes
+from dashboards.bypass_page import BypassPage
 from dashboards.compare_page import ComparePage
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
@@ -92,6 +94,7 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
             *told,
             *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
             *(guest_routes(deps, deps.guests) if deps.guests is not None else []),
+            *(bypass_routes(deps, deps.bypassing) if deps.bypassing is not None else []),
             Mount("/api", OperatorApi(deps).app(_of_journal(deps))),
             Route("/health/live", live),
             Route("/health/ready", ready),
@@ -99,6 +102,11 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
             *entrance.routes(),
             *known,
             *(GuestPage(deps, deps.guests, pages, entrance).routes() if deps.guests is not None else []),
+            *(
+                BypassPage(deps, deps.bypassing, pages, entrance).routes()
+                if deps.bypassing is not None
+                else []
+            ),
             *ActPages(deps, pages, entrance).routes(),
             *ControlPage(deps, pages, entrance, board).routes(),
             *Events(entrance, board).routes(),

@@ -92,6 +92,7 @@ class Board:
             "stop_fans": acts.fans_see(Lever.PAUSE),
             "waiting_page": self._deps.waiting_page,
             "guests_page": self._deps.guests is not None,
+            "bypass_page": self._deps.bypassing is not None,
         }
 
     async def parts(self, person: Person, name: str) -> tuple[str, dict[str, str]]:

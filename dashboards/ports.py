@@ -31,6 +31,7 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
+from admission.bypassing import Token
 from admission.guests import By
 from admission.steering import Guest
 from dashboards.access_books import AccessBooks
@@ -160,6 +161,22 @@ class Guests(Protocol):
         ...
 
 
+class Passes(Protocol):
+    """The bypass tokens of rooms. All raise Refused and Unavailable."""
+
+    async def make(self, room: str, name: str, hours: int, by: By) -> tuple[Token, str]:
+        """Make a token, and tell its text."""
+        ...
+
+    async def revoke(self, room: str, token: str, by: By) -> Token:
+        """Let a token count no more."""
+        ...
+
+    async def tokens(self, room: str) -> list[Token]:
+        """List a room's tokens."""
+        ...
+
+
 LetGo = Callable[[str, int], Awaitable[str]]
 """Lets go of the key of a place, by room and number; returns the run. Raises Refused and Unavailable."""
 
@@ -182,7 +199,7 @@ class Deps:
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
     ``let_go`` releases a place from its key; None: there is no such address. ``outgoing`` is the journal for readers;
     None: neither feed nor page of it.
-    ``guests`` acts on single guests; None: there is no such address.
+    ``guests`` acts on single guests, ``bypassing`` on bypass tokens; None: there is no such address.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     ``access`` keeps accounts, sessions and tokens; None: there is the operator token, and nobody else.
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
@@ -205,6 +222,7 @@ class Deps:
     let_go: LetGo | None = None
     outgoing: Outgoing | None = None
     guests: Guests | None = None
+    bypassing: Passes | None = None
     backend_token: str | None = field(default=None, repr=False)
     access: AccessBooks | None = None
     identity: Identity | None = None

@@ -179,7 +179,7 @@ class PacedLine:
 
 
 class JournalTurns:
-    """``admission.ports.Turns``: the room's stream, then the journal into which it is drained.
+    """``admission.ports.Turns`` and ``BypassRecord``: the room's stream, then the journal into which it is drained.
 
     In this order: an entry that leaves the stream is in the journal already.
     """
@@ -202,6 +202,22 @@ class JournalTurns:
         if found is None:
             return None
         return Turn(found.body["sid"], found.at_ms, found.body.get("lane", ""))
+
+    async def bypasses(self, room: str) -> Sequence[tuple[int, str, Mapping[str, str]]]:
+        """Read what the journal says of bypass tokens; the last second may still be on its way there."""
+        return await asyncio.to_thread(self._bypasses, room)
+
+    def _bypasses(self, room: str) -> list[tuple[int, str, Mapping[str, str]]]:
+        found: list[tuple[int, str, Mapping[str, str]]] = []
+        kinds, seq = (JournalKind.OPERATOR, JournalKind.BYPASSED), 0
+        while page := self._journal.entries(room, seq, kinds):
+            seq = page[-1].seq
+            found += [
+                (entry.at_ms, entry.run, entry.body)
+                for entry in page
+                if entry.kind is JournalKind.BYPASSED or entry.body.get("act", "").startswith("bypass-")
+            ]
+        return found
 
     async def note(self, room: str, run: str, act: Mapping[str, str], now_ms: int) -> None:
         """Write an operator's act down."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from admission.buckets import Buckets
+from admission.bypass_store import BypassStore
+from admission.bypassing import Bypassing
 from admission.keyring import KeyRing
 from admission.metrics import Metrics as DoorMetrics
 from admission.service import Admission
@@ -38,6 +40,7 @@ from gateway.adapters import (
     Routes,
 )
 from gateway.bot_guard import Newcomers, guard_of
+from gateway.bypass_web import BypassWeb
 from gateway.challenges import RoomChallenges
 from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
@@ -201,6 +204,9 @@ class GateProcess:
         rhythm = RhythmWeb(
             line, waitroom, Settler(self._guard, newcomers, parts.client, guard_secret), buckets, reached
         )
+        bypass = BypassWeb(
+            line, waitroom, admission, bypassing_of(parts), pages, buckets, reached, parts.clock
+        )
         remind = ReminderWeb(line, reminding, pages, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
@@ -213,6 +219,7 @@ class GateProcess:
                 **rhythm.routes,
                 **remind.routes,
                 **who.routes,
+                **bypass.routes,
                 **door.routes,
                 LEAVE: remind.leaving(door.routes[LEAVE]),
             },
@@ -354,6 +361,7 @@ class OperatorProcess:
                 outgoing=self._events.outgoing,
                 history=self._history,
                 guests=Steering(parts.admission, PacedLine(parts.waitroom), turns, parts.clock),
+                bypassing=bypassing_of(parts),
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             ),
             self.sampler,
@@ -413,6 +421,18 @@ def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | Shop
             return ShopProcess(settings)
         case _:
             raise Misconfigured([f"{role} is not a role: gate, operator or shop."])
+
+
+def bypassing_of(parts: Parts) -> Bypassing:
+    """Make the use cases of bypass tokens."""
+    return Bypassing(
+        parts.admission,
+        BypassStore(parts.client),
+        PacedLine(parts.waitroom),
+        JournalTurns(parts.waitroom, parts.client, parts.journal),
+        parts.ring.signer("cookie", "bypass"),
+        parts.clock,
+    )
 
 
 def _text(path: Path) -> str:

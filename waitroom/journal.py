@@ -55,6 +55,7 @@ class Kind(StrEnum):
     RENEWED = "renewed"
     ENDED = "ended"
     LEFT = "left"
+    BYPASSED = "bypassed"
     EVICTED = "evicted"
     REINSTATED = "reinstated"
     RESTORED = "restored"

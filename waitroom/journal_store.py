@@ -56,7 +56,7 @@ from waitroom.journal_tables import (
     translated,
 )
 from waitroom.migrations import upgrade
-from waitroom.recovery import RecoveryState, fold
+from waitroom.recovery import OF_SESSIONS, RecoveryState, fold
 
 log = logging.getLogger(__name__)
 
@@ -287,7 +287,7 @@ class JournalStore:
             parts = [
                 _of_kinds(connection, room, [Kind.OPENED, Kind.RESTORED, Kind.REMOVED]),
                 _of_kinds(connection, room, [Kind.PHASE, Kind.FROZEN, Kind.DRAWN, Kind.VOIDED], last),
-                _of_kinds(connection, room, [Kind.ADMITTED, Kind.RENEWED, Kind.ENDED, Kind.LEFT], before),
+                _of_kinds(connection, room, list(OF_SESSIONS), before),
                 _of_kinds(connection, room, [Kind.EVICTED, Kind.REINSTATED], last),
                 _of_kinds(connection, room, [Kind.CALLED], last, newest=RATE_ENTRIES),
                 _of_kinds(connection, room, [Kind.LEAVES], last, newest=RATE_ENTRIES),

@@ -34,7 +34,7 @@ RATE_WINDOW_MS = 60_000
 CLAIM_CHUNK = 65_536
 """Numbers in one bitmap of claimed numbers."""
 
-_OF_SESSIONS = frozenset({Kind.ADMITTED, Kind.RENEWED, Kind.ENDED, Kind.LEFT})
+OF_SESSIONS = frozenset({Kind.ADMITTED, Kind.BYPASSED, Kind.RENEWED, Kind.ENDED, Kind.LEFT})
 _OF_THE_LINE = frozenset(
     {Kind.OPENED, Kind.PHASE, Kind.CALLED, Kind.FROZEN, Kind.DRAWN, Kind.RESTORED, Kind.VOIDED}
 )
@@ -275,7 +275,7 @@ def fold(entries: Iterable[Entry]) -> RecoveryState | None:
             entry.kind is Kind.RESTORED and (reading is None or entry.run != reading.run)
         ):
             reading = _Reading(entry, reading)
-        if reading is not None and (entry.run == reading.run or entry.kind in _OF_SESSIONS):
+        if reading is not None and (entry.run == reading.run or entry.kind in OF_SESSIONS):
             try:
                 reading.take(entry)
             except (KeyError, TypeError, ValueError):
@@ -318,7 +318,7 @@ class _Reading:
                 if entry.run == self.run:
                     self.claimed.add(int(body["number"]))
                 self._session(body, int(body["number"]))
-            case Kind.RENEWED:
+            case Kind.RENEWED | Kind.BYPASSED:
                 self._session(body, None)
             case Kind.ENDED:
                 self._ended(body)

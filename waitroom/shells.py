@@ -35,6 +35,7 @@ from waitroom.view import (
     how_page,
     notice_page,
     previews_page,
+    render,
     shell,
     speaking,
     ticket_page,
@@ -187,6 +188,16 @@ class Pages:
         """Ask who somebody is before they join; `given` is what they typed already."""
         look, room = self.look(reading, language), reading.room
         body = identity_page(room.name, self._prefix, look, target, str(room.identity), given, fault)
+        return self._made(reading, look, body)
+
+    def bypass(
+        self, reading: Reading, language: str, target: str, passed: int | None, fault: str = ""
+    ) -> Page:
+        """Tell how many passed without the line, and ask for a pass; `fault` is the code of what was wrong with one."""
+        look = self.look(reading, language)
+        told = look.words.refused(fault)[1] if fault else ""
+        base = f"{self._prefix}r/{reading.room.name}"
+        body = render("bypass.html", self._prefix, look, base=base, target=target, passed=passed, fault=told)
         return self._made(reading, look, body)
 
     def reminder(

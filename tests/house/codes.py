@@ -512,6 +512,18 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The end of all visits of a room was asked for without being confirmed.",
         'Send `{"all": true}`, or go through the page\'s step before it.',
     ),
+    "bypass-malformed": (
+        GROUPS[3],
+        "A bypass token needs a name of 1 to 80 characters and 1 to 8,784 hours.",
+        OPERATOR,
+    ),
+    "bypass-full": (GROUPS[3], "The room has 500 bypass tokens that count.", "Revoke some."),
+    "bypass-unknown": (GROUPS[3], "The room has no bypass token of this id.", OPERATOR),
+    "bypass-invalid": (
+        GROUPS[1],
+        "The bypass token is not ours, is of another room, has ended or was revoked.",
+        "Ask an operator for another one.",
+    ),
     "no-session": (GROUPS[3], "The guest is not inside, so there is no session to revoke.", "Nothing."),
     "already-evicted": (GROUPS[3], "The place has been evicted before.", "Nothing, or give it back."),
     "not-evicted": (GROUPS[3], "There is nothing to give back: the place is not evicted.", "Nothing."),
