@@ -1,10 +1,11 @@
 """Codes: what each stable code of a failure means and what to do about it, in words for docs/errors.md.
 
 The codes and their statuses are read from the source (``reference``); a code without words here, and words
-without a code, are faults. Those of the shop stand in ``shop_codes`` and ``organiser_codes``.
+without a code, are faults. Those of the shop stand in ``shop_codes`` and ``organiser_codes``,
+those of an operator's acts on guests in ``guest_codes``.
 """
 
-from tests.house import organiser_codes, shop_codes
+from tests.house import guest_codes, organiser_codes, shop_codes
 
 GROUPS = (
     "The line",
@@ -271,11 +272,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Join anew. If many see it: was the key ring replaced?",
     ),
     "ticket-foreign-room": (GROUPS[0], "The ticket is of another room.", "Send each room its own ticket."),
-    "place-evicted": (
-        GROUPS[1],
-        "An operator has taken the place out of the line; the journal says who and why.",
-        "The fan writes to the organiser with their number. An operator gives the place back, or does not.",
-    ),
     "ticket-used": (
         GROUPS[1],
         "The place was used and its visit is over, or it was given up.",
@@ -501,32 +497,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A release names no number as the fan's page shows it (`arrived`, a whole number from 1), or other members.",
         OPERATOR,
     ),
-    "arrived-malformed": (
-        GROUPS[3],
-        "`arrived` is not a whole number from 1.",
-        'Ask the fan for the number on their page: it says "You came as number 42".',
-    ),
-    "reason-too-long": (GROUPS[3], "The reason has more than 300 characters.", "Say it shorter."),
-    "revoke-all-unconfirmed": (
-        GROUPS[3],
-        "The end of all visits of a room was asked for without being confirmed.",
-        'Send `{"all": true}`, or go through the page\'s step before it.',
-    ),
-    "bypass-malformed": (
-        GROUPS[3],
-        "A bypass token needs a name of 1 to 80 characters and 1 to 8,784 hours.",
-        OPERATOR,
-    ),
-    "bypass-full": (GROUPS[3], "The room has 500 bypass tokens that count.", "Revoke some."),
-    "bypass-unknown": (GROUPS[3], "The room has no bypass token of this id.", OPERATOR),
-    "bypass-invalid": (
-        GROUPS[1],
-        "The bypass token is not ours, is of another room, has ended or was revoked.",
-        "Ask an operator for another one.",
-    ),
-    "no-session": (GROUPS[3], "The guest is not inside, so there is no session to revoke.", "Nothing."),
-    "already-evicted": (GROUPS[3], "The place has been evicted before.", "Nothing, or give it back."),
-    "not-evicted": (GROUPS[3], "There is nothing to give back: the place is not evicted.", "Nothing."),
     "place-unknown": (
         GROUPS[3],
         "The present line of the room has no place of this number.",
@@ -652,6 +622,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A fault of ours. The log has the same `reference`.",
         "Report it with the log's lines of that reference.",
     ),
+    **guest_codes.WORDS,
     **shop_codes.WORDS,
     **organiser_codes.WORDS,
 }
