@@ -16,6 +16,8 @@ from dashboards.act_pages import ActPages
 from dashboards.board import Board
 from dashboards.bypass_api import bypass_routes
 from dashboards.bypass_page import BypassPage
+from dashboards.codes_api import codes_routes
+from dashboards.codes_page import CodesPage
 from dashboards.compare_page import ComparePage
 from dashboards.control import ControlPage
 from dashboards.entrance import Entrance, Recognising
@@ -95,6 +97,7 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
             *([release_route(deps, deps.let_go)] if deps.let_go is not None else []),
             *(guest_routes(deps, deps.guests) if deps.guests is not None else []),
             *(bypass_routes(deps, deps.bypassing) if deps.bypassing is not None else []),
+            *(codes_routes(deps, deps.codes) if deps.codes is not None else []),
             Mount("/api", OperatorApi(deps).app(_of_journal(deps))),
             Route("/health/live", live),
             Route("/health/ready", ready),
@@ -107,6 +110,7 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
                 if deps.bypassing is not None
                 else []
             ),
+            *(CodesPage(deps, deps.codes, pages, entrance).routes() if deps.codes is not None else []),
             *ActPages(deps, pages, entrance).routes(),
             *ControlPage(deps, pages, entrance, board).routes(),
             *Events(entrance, board).routes(),

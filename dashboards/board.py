@@ -93,6 +93,7 @@ class Board:
             "waiting_page": self._deps.waiting_page,
             "guests_page": self._deps.guests is not None,
             "bypass_page": self._deps.bypassing is not None,
+            "codes_page": self._deps.codes is not None,
         }
 
     async def parts(self, person: Person, name: str) -> tuple[str, dict[str, str]]:

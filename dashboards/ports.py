@@ -177,6 +177,38 @@ class Passes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A batch of priority codes, as others may see it. `until_ms` and `revoked_ms` are 0 for none."""
+
+    batch: int
+    label: str
+    size: int
+    used: int
+    made_ms: int
+    until_ms: int
+    revoked_ms: int
+    counts: bool
+
+
+class PriorityCodes(Protocol):
+    """The priority codes of rooms. All raise Refused and Unavailable."""
+
+    async def make(
+        self, room: str, label: str, count: int, hours: int, by: By
+    ) -> tuple[Codes, Sequence[str]]:
+        """Make a batch, and tell its codes."""
+        ...
+
+    async def batches(self, room: str) -> list[Codes]:
+        """List a room's batches."""
+        ...
+
+    async def revoke(self, room: str, batch: int, by: By) -> Codes:
+        """Let a batch count no more."""
+        ...
+
+
 LetGo = Callable[[str, int], Awaitable[str]]
 """Lets go of the key of a place, by room and number; returns the run. Raises Refused and Unavailable."""
 
@@ -199,7 +231,8 @@ class Deps:
     sentence each. ``waiting_page`` is the public address before a room's name, for a link; '' shows none.
     ``let_go`` releases a place from its key; None: there is no such address. ``outgoing`` is the journal for readers;
     None: neither feed nor page of it.
-    ``guests`` acts on single guests, ``bypassing`` on bypass tokens; None: there is no such address.
+    ``guests`` acts on single guests, ``bypassing`` on bypass tokens, ``codes`` on priority
+    codes; None: there is no such address.
     ``backend_token`` lets a shop say what is left, and nothing else; None: only the operator's token does.
     ``access`` keeps accounts, sessions and tokens; None: there is the operator token, and nobody else.
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
@@ -223,6 +256,7 @@ class Deps:
     outgoing: Outgoing | None = None
     guests: Guests | None = None
     bypassing: Passes | None = None
+    codes: PriorityCodes | None = None
     backend_token: str | None = field(default=None, repr=False)
     access: AccessBooks | None = None
     identity: Identity | None = None

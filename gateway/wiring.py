@@ -53,6 +53,7 @@ from gateway.http import Broadcast
 from gateway.identities import identifying_of, logins_of
 from gateway.keeper import Keeper
 from gateway.origins import Origins
+from gateway.priority_codes import PriorityCodes
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
 from gateway.settings import Settings
@@ -77,6 +78,9 @@ from waitroom.identity_web import IdentityWeb
 from waitroom.journal_store import JournalStore
 from waitroom.metrics import Metrics as LineMetrics
 from waitroom.more_web import MoreTimeWeb
+from waitroom.prioritising import Prioritising
+from waitroom.priority_store import PriorityStore
+from waitroom.priority_web import PriorityWeb
 from waitroom.reminder_round import ReminderRound
 from waitroom.reminder_store import ReminderStore
 from waitroom.reminder_web import ReminderWeb
@@ -207,6 +211,11 @@ class GateProcess:
         bypass = BypassWeb(
             line, waitroom, admission, bypassing_of(parts), pages, buckets, reached, parts.clock
         )
+        codes = Prioritising(
+            waitroom, PriorityStore(parts.client), parts.book, buckets,
+            secret=secret_for(parts.ring.active("sid").octets, "identity"),
+        )  # fmt: skip
+        priority = PriorityWeb(line, codes, pages, reached)
         remind = ReminderWeb(line, reminding, pages, buckets, reached)
         door = DoorWeb(admission, settings.prefix)
         front = Front(
@@ -220,6 +229,7 @@ class GateProcess:
                 **remind.routes,
                 **who.routes,
                 **bypass.routes,
+                **priority.routes,
                 **door.routes,
                 LEAVE: remind.leaving(door.routes[LEAVE]),
             },
@@ -245,7 +255,14 @@ class GateProcess:
         )
         self._keeper = Keeper(
             waitroom,
-            Restorer(waitroom, parts.journal, parts.configurations, parts.doors, parts.clock),
+            Restorer(
+                waitroom,
+                parts.journal,
+                parts.configurations,
+                parts.doors,
+                parts.clock,
+                PriorityStore(parts.client),
+            ),
             Drain(parts.client, parts.journal, parts.clock),
             self._tick,
             parts.remembered,
@@ -333,6 +350,7 @@ class OperatorProcess:
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
         turns = JournalTurns(parts.waitroom, parts.client, parts.journal)
+        secret = secret_for(parts.ring.active("sid").octets, "identity")
         self._looking: asyncio.Task[None] | None = None
         self._has_looked = False
         self.condition = Condition(
@@ -362,6 +380,7 @@ class OperatorProcess:
                 history=self._history,
                 guests=Steering(parts.admission, PacedLine(parts.waitroom), turns, parts.clock),
                 bypassing=bypassing_of(parts),
+                codes=PriorityCodes(parts.book, parts.journal, secret, parts.clock),
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",
             ),
             self.sampler,

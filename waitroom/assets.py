@@ -24,14 +24,14 @@ ENTRY = "waitroom.js"
 SETTLE = "settle.js"
 LAZY = frozenset(
     {
-        "ahead.js", "asking.js", "bind.js", "canned.js", "carry.js", "check.js", "notice.js", "preview.js", "qr.js",
-        "receipt.js", "remind.js", "rhythm.js", "settle.js", "solve.js", "worker.js",
+        "ahead.js", "asking.js", "bind.js", "canned.js", "carry.js", "check.js", "code.js", "notice.js", "preview.js",
+        "qr.js", "receipt.js", "remind.js", "rhythm.js", "settle.js", "solve.js", "worker.js",
     }
 )  # fmt: skip
 """What a visit does not need to wait: loaded when a dialog opens or a receipt is fetched, for who wants notifications,
 on a preview or check page, in a room that binds places to browsers or asks who comes; `settle.js` and `rhythm.js` after
 all else, where the room looks at rhythms, `ahead.js` with a check before the turn, `canned.js` for a canned message
-or an evicted place."""
+or an evicted place, `code.js` on the page of a priority code."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",

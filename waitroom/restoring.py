@@ -18,6 +18,8 @@ from waitroom.journal_store import JournalStore
 from waitroom.lanes import Lane
 from waitroom.line import LEAF_BYTES, Line
 from waitroom.ports import Door
+from waitroom.priority import named
+from waitroom.priority_store import PriorityStore
 from waitroom.reading import Reading
 from waitroom.recovery import Memory, Restoration, announcement, fell_back, plan
 from waitroom.rooms import Room
@@ -39,8 +41,10 @@ class Restorer:
         configurations: Configurations,
         door: Door,
         clock: Clock,
+        priority: PriorityStore | None = None,
     ) -> None:
-        """Join the parts."""
+        """Join the parts; `priority` is where used codes go back to."""
+        self._priority = priority
         self._waitroom = waitroom
         self._journal = journal
         self._configurations = configurations
@@ -108,6 +112,7 @@ class Restorer:
             octets = await asyncio.to_thread(self._journal.leaves, room, line.run, start, count)
             await self._waitroom.store.put_leaves(room, start, octets[: count * LEAF_BYTES])
         await self._put_tags(room, line.run)
+        await self._put_spent(room, line.run)
         sessions = {sid: session.until_ms for sid, session in restoration.sessions.items()}
         await self._door.restore(
             room, line.run, restoration.claimed, sessions, restoration.ended, restoration.evicted
@@ -131,6 +136,23 @@ class Restorer:
             own = [(entry.body.get("tag", ""), place_of(entry)) for entry in found if entry.run == run]
             places = {tag: place for tag, place in own if tag and place is not None}
             await self._waitroom.store.put_tags(room, places)
+
+    async def _put_spent(self, room: str, run: str) -> None:
+        """Use every code up again by which a place of the run climbed."""
+        if self._priority is None:
+            return
+        seq = 0
+        while found := await asyncio.to_thread(
+            self._journal.entries, room, seq, [Kind.CLIMBED], TAGS_AT_ONCE
+        ):
+            seq = found[-1].seq
+            own = [
+                (named(entry.body.get("why", "")), entry.body.get("number", ""))
+                for entry in found
+                if entry.run == run
+            ]
+            spent = {code[1]: int(number) for code, number in own if code and number.isdecimal()}
+            await self._priority.put(room, spent)
 
     async def _clear(self, room: str, line: Line) -> None:
         """Take away what a rolled-back store still has of an earlier opening."""

@@ -200,6 +200,18 @@ class Pages:
         body = render("bypass.html", self._prefix, look, base=base, target=target, passed=passed, fault=told)
         return self._made(reading, look, body)
 
+    def code(self, reading: Reading, language: str, target: str, fault: str = "") -> Page:
+        """Ask whoever waits for a priority code; `fault` is the code of what was wrong with one."""
+        look = self.look(reading, language)
+        told = look.words.refused(fault)[1] if fault else ""
+        room, root = reading.base.name, self._prefix
+        back = f"{root}r/{room}?{urlencode({'target': target})}"
+        body = render(
+            "code.html", root, look, base=f"{root}r/{room}", room=room, root=root, target=target, fault=told,
+            back=back, script=asset_url(root, "code.js"),
+        )  # fmt: skip
+        return self._made(reading, look, body)
+
     def reminder(
         self, reading: Reading, language: str, target: str, offers: Collection[str], way: str, fault: str = ""
     ) -> Page:

@@ -68,6 +68,7 @@ class Keys:
         self.in_standard = stem + "in-standard"
         self.slowed = stem + "slowed"
         self.tags = stem + "tags"
+        self.spent = stem + "spent"
         self.here = stem + "here:"
         self.config = stem + "config"
         self.once = stem + "once:"
@@ -84,7 +85,8 @@ class Keys:
 
     def of_run(self, issued: int) -> list[str]:
         """Name what dies with a run of `issued` numbers, besides its line and calls."""
-        return [*self.chunks(issued), self.counts, self.in_verified, self.in_standard, self.slowed, self.tags]
+        own = self.counts, self.in_verified, self.in_standard, self.slowed, self.tags, self.spent
+        return [*self.chunks(issued), *own]
 
 
 class LineStore:

@@ -32,10 +32,10 @@ from waitroom.wait import Interval
 __all__ = ["SERVER_ONLY", "SOURCE", "WRITTEN", "Catalogue", "faults", "languages", "negotiate"]
 
 SERVER_ONLY = (
-    "bound.", "bypass.", "canned.", "challenge.", "how.", "identity.", "mail.", "notice.", "plain.", "preview.",
-    "refused.bypass-invalid", "refused.identity-", "refused.login-away", "refused.mail-away", "refused.place-evicted",
-    "refused.reminder-", "refused.too-many-codes", "refused.too-many-numbers", "refused.too-many-reminders",
-    "remind.",
+    "bound.", "bypass.", "canned.", "challenge.", "code.", "how.", "identity.", "mail.", "notice.", "plain.",
+    "preview.", "refused.bypass-invalid", "refused.code-used", "refused.identity-", "refused.login-away",
+    "refused.mail-away", "refused.place-evicted", "refused.reminder-", "refused.too-many-codes",
+    "refused.too-many-numbers", "refused.too-many-reminders", "remind.",
 )  # fmt: skip
 """Keys that only pages made by the server need, or rooms that bind places; other browsers do not get them."""
 

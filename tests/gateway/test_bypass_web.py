@@ -48,7 +48,9 @@ async def site(
         buckets, settings, pages = Buckets(), WebSettings(), Pages("/.waitroom")
         web = LineWeb(here.waitroom, pages, buckets, Receipts(), settings)
         own = BypassWeb(web, here.waitroom, door.admission, desk, pages, buckets, settings, clock)
-        transport = httpx.ASGITransport(app=Front("/.waitroom", {**web.routes, **own.routes}, {}))
+        transport = httpx.ASGITransport(
+            app=Front("/.waitroom", {**web.routes, **own.routes}, {("GET", "static"): web.asset})
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://room.test") as browser:
             yield here, desk, browser
     await store.aclose()

@@ -1,11 +1,28 @@
 """Guest codes: the codes of an operator's acts on guests and of bypass tokens, in words for docs/errors.md."""
 
+LINE = "The line"
 TURN = "A turn and its session"
 DESK = "The operator's port"
 CORRECT = "Correct the request."
 
 WORDS: dict[str, tuple[str, str, str]] = {
     # code: (group, what happened, what to do)
+    "code-used": (
+        LINE,
+        "The priority code brought another place into the lane.",
+        "Ask the organiser for another code.",
+    ),
+    "priority-none": (
+        LINE,
+        "The room asks for a code before joining, so none gives priority.",
+        "Show the code where the room asks who comes.",
+    ),
+    "batch-malformed": (
+        DESK,
+        "A batch of priority codes needs a name of 1 to 80 characters, 1 to 5,000 codes and 1 to 8,784 hours.",
+        CORRECT,
+    ),
+    "batch-unknown": (DESK, "The room has no batch of priority codes of this number.", CORRECT),
     "place-evicted": (
         TURN,
         "An operator has taken the place out of the line; the journal says who and why.",
