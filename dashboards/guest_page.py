@@ -151,6 +151,7 @@ class GuestPage:
             since=at(guest.turn.admitted_ms, now_ms) if guest and guest.turn else "",
             evicted=evicted[:SHOWN_MOST],
             more=max(0, len(evicted) - SHOWN_MOST),
+            public=f"{self._deps.waiting_page}{room.name}/preview" if self._deps.waiting_page else "",
             notice=notice,
             refused=status != 200,
         )

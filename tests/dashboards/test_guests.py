@@ -178,8 +178,8 @@ async def _sent(browser: httpx.AsyncClient, where: str, **form: str) -> httpx.Re
 
 async def test_the_page_does_it_without_a_script(store: Redis, clock: ManualClock) -> None:
     """Find, evict with a reason, give back; the notice says what follows, a reload repeats nothing."""
-    line, app = Line(), None
-    app = app_of(store, clock, guests=line)
+    line = Line()
+    app = app_of(store, clock, guests=line, waiting_page="http://room.test/.waitroom/r/")
     async with program(app) as api, signed_in(app) as browser:
         await api.post("/api/rooms", json=MAIN)
         assert 'href="/rooms/main/guests"' in (await browser.get("/")).text
@@ -192,6 +192,7 @@ async def test_the_page_does_it_without_a_script(store: Redis, clock: ManualCloc
 
     assert "Number 10 has not been let in" in found.text
     assert "Number 4 is inside" in inside.text
+    assert 'href="http://room.test/.waitroom/r/main/preview/waiting?live=4&amp;lane=standard"' in inside.text
     assert "End the visit" in inside.text
     assert (done.status_code, done.headers["location"]) == (303, f"{where}?arrived=10&done=evict")
     assert "Number 10 is evicted" in shown.text

@@ -342,6 +342,29 @@ def test_every_state_can_be_previewed_and_fits_a_small_screen(browser: Browser) 
     assert not {"status", "join", "claim"} & scene.seen.keys()
 
 
+def test_a_test_visitor_sees_the_lines_own_news_and_is_nobody_in_it(browser: Browser) -> None:
+    """Where a number stands, and then its turn; no number is taken, nobody is counted, nothing is claimed."""
+    scene = waiting()
+    with serving(scene) as (_, address):
+        context = browser.new_context(locale="en-GB")
+        page = context.new_page()
+        objections = complaints(page)
+        page.goto(f"{address}{PREFIX}r/main/preview/waiting?live=41")
+        expect(page.locator("#value")).to_have_text("30")
+        badge = page.locator(".badge").is_visible()
+        scene.change(serving=41)
+        page.wait_for_selector("html[data-state=called]", state="attached")
+        page.goto(f"{address}{PREFIX}r/main/preview/waiting?live=41&lane=verified")
+        page.wait_for_selector("html[data-state=called]", state="attached")
+        page.goto(f"{address}{PREFIX}r/main/preview/waiting?live=next")
+        page.wait_for_selector("html[data-state=waiting], html[data-state=almost]", state="attached")
+        context.close()
+
+    assert (badge, objections) == (True, [])
+    assert scene.seen["status"] >= 3
+    assert not {"join", "claim", "here", "ticket", "leave"} & scene.seen.keys()
+
+
 def test_on_a_preview_a_button_says_that_it_does_nothing(browser: Browser) -> None:
     """Nothing is asked of the browser or the line; without scripts the buttons are switched off."""
     scene = waiting()

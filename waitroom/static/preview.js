@@ -1,12 +1,16 @@
 /**
  * Preview: every state with made-up figures, through the same model and view as a real visit. Asks no network.
  *
- * Loaded on preview pages alone (data-preview). `?theme=light` or `dark` overrules the browser's own scheme.
+ * Loaded on preview pages alone (data-preview). `?theme=light` or `dark` overrules the browser's own scheme. With
+ * `?live=42` it is a test visitor instead: what the page of who came as number 42 shows now, or (`?live=next`) of who
+ * would come now, from the room's own document. It reads that and nothing else: it joins no line, is in no count and
+ * claims nothing, so it never shows what only an answer to a claim tells. `?lane=verified` is that of another lane.
  */
 
 import { describe } from "./model.js";
-import { waitInterval } from "./rules.js";
+import { fullness, isAlmost, look, rankOf, waitInterval } from "./rules.js";
 import { openView } from "./view.js";
+import { openWire } from "./wire.js";
 
 const NOWHERE = { rank: null, ahead: null };
 const LANES = (value) => ({ verified: value, standard: value, suspect: value });
@@ -83,6 +87,43 @@ export function sample(state, now, href) {
   }
 }
 
+const LIVE_MS = 3000;
+
+/** What the page of a place that nobody holds shows of a document: the same as that of whoever has its number. */
+export function lived(doc, place, now) {
+  if (doc.bypass) return { state: "open", ...NOWHERE, doc, place: null, now };
+  const seen = look(doc, place, now);
+  if (seen.state === "called") return { ...seen, doc, place, now, heldBack: true };
+  const { ahead } = seen;
+  if (ahead === null) return { ...seen, doc, place, now, opensMs: doc.opens_ms };
+  const ranks = ahead * fullness(doc, rankOf(doc, place.number) ?? 0, place.lane);
+  const wait = waitInterval(ranks, doc.speed_per_minute[place.lane] ?? 0, doc.plan_per_minute, {
+    paused: doc.paused, factors: doc.wait?.low ? doc.wait : null, leaving: doc.census?.leaving,
+    delayS: doc.phase === "gathering" && doc.starts_ms ? Math.max(0, doc.starts_ms - now) / 1000 : 0,
+  });
+  place.from ??= ahead;
+  place.way = place.from ? Math.max(0, 1 - ahead / place.from) : 0;
+  const state = seen.state === "waiting" && isAlmost(wait, ahead) ? "almost" : seen.state;
+  return { ...seen, state, doc, place, now, wait };
+}
+
+/** Show what a number's page shows now, and go on. */
+function live(arrived, lane, view, words, clock) {
+  const { prefix, room, name } = document.documentElement.dataset;
+  const wire = openWire(prefix, room);
+  let place = null;
+  const again = async () => {
+    const { ok, json: doc } = await wire.get("status").catch(() => ({ ok: false }));
+    if (ok && doc.serving) {
+      const number = /^[1-9]\d{0,11}$/.test(arrived) ? Number(arrived) - 1 : doc.issued;
+      if (place?.run !== doc.run) place = { run: doc.run, number, lane, way: 0 };
+      view.show(describe(words, { ...lived(doc, place, clock.now()), name }));
+    }
+    setTimeout(again, LIVE_MS);
+  };
+  return again();
+}
+
 /** Show the state that the page was made for. */
 export function preview(words) {
   const html = document.documentElement;
@@ -91,13 +132,22 @@ export function preview(words) {
   const clock = { now: () => Date.now() };
   const view = openView(clock, words);
   const { preview: state, name } = html.dataset;
+  const asked = new URLSearchParams(location.search), lane = asked.get("lane");
+  if (asked.has("live")) {
+    still(view);
+    return live(asked.get("live"), ["verified", "suspect"].includes(lane) ? lane : "standard", view, words, clock);
+  }
   const told = sample(state, clock.now(), location.href);
   if (state === "waiting" || state === "paused") told.doc.message = view.part.message.textContent;
   view.show(describe(words, { ...told, name }));
   if (state === "offline" || state === "away") view.link(words.text("link.age", { span: words.span(192_000) }), true);
   else if (told.place && !["ended", "moved", "cookies", "admitted", "open"].includes(state)) view.link(words.text("link.saved"));
+  return still(view);
+}
+
+/** What a press would do needs a place: the badge says so instead. */
+function still(view) {
   const { badge, leave, leaving, ...part } = view.part;
-  // What a press would do needs a place: the badge says so instead.
   const idle = () => {
     badge.textContent = badge.dataset.idle;
   };
