@@ -234,7 +234,10 @@ async def test_a_viewer_sees_the_tokens_and_no_form(
         def session(entrance: Entrance, request: Any) -> Any:
             found = read(entrance, request)
             assert found is not None
-            return SimpleNamespace(sid=found.sid, who=found.who, person=Person(found.who, role))
+            return SimpleNamespace(
+                sid=found.sid, who=found.who, until_ms=found.until_ms, role=role, rooms=None, account=False,
+                person=Person(found.who, role),
+            )  # fmt: skip
 
         monkeypatch.setattr(Entrance, "session", session)
         page = await browser.get(PAGE)

@@ -301,7 +301,10 @@ async def test_a_viewer_sees_who_is_evicted_and_no_form(
         def session(entrance: Entrance, request: Any) -> Any:
             found = read(entrance, request)
             assert found is not None
-            return SimpleNamespace(sid=found.sid, who=found.who, person=Person(found.who, role))
+            return SimpleNamespace(
+                sid=found.sid, who=found.who, until_ms=found.until_ms, role=role, rooms=None, account=False,
+                person=Person(found.who, role),
+            )  # fmt: skip
 
         monkeypatch.setattr(Entrance, "session", session)
         page = await browser.get("/rooms/main/guests?arrived=7")
