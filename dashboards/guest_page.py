@@ -20,7 +20,7 @@ from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line
 from dashboards.ports import Deps, Guests
 from dashboards.rights import Role, demand
-from dashboards.view import at
+from dashboards.words import at
 from kernel.errors import Refused, Unavailable
 from waitroom.rooms import Room
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from admission.buckets import Buckets
-from admission.bypass_store import BypassStore
-from admission.bypassing import Bypassing
 from admission.keyring import KeyRing
 from admission.metrics import Metrics as DoorMetrics
 from admission.service import Admission
@@ -41,6 +39,7 @@ from gateway.adapters import (
 )
 from gateway.bot_guard import Newcomers, guard_of
 from gateway.bypass_web import BypassWeb
+from gateway.bypassing import bypassing_of
 from gateway.challenges import RoomChallenges
 from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
@@ -440,18 +439,6 @@ def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | Shop
             return ShopProcess(settings)
         case _:
             raise Misconfigured([f"{role} is not a role: gate, operator or shop."])
-
-
-def bypassing_of(parts: Parts) -> Bypassing:
-    """Make the use cases of bypass tokens."""
-    return Bypassing(
-        parts.admission,
-        BypassStore(parts.client),
-        PacedLine(parts.waitroom),
-        JournalTurns(parts.waitroom, parts.client, parts.journal),
-        parts.ring.signer("cookie", "bypass"),
-        parts.clock,
-    )
 
 
 def _text(path: Path) -> str:

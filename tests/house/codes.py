@@ -2,16 +2,16 @@
 
 The codes and their statuses are read from the source (``reference``); a code without words here, and words
 without a code, are faults. Those of the shop stand in ``shop_codes`` and ``organiser_codes``,
-those of an operator's acts on guests in ``guest_codes``.
+those of the operator's port in ``operator_codes`` and ``guest_codes``.
 """
 
-from tests.house import guest_codes, organiser_codes, shop_codes
+from tests.house import guest_codes, operator_codes, organiser_codes, shop_codes
 
 GROUPS = (
     "The line",
     "A turn and its session",
     "The gate",
-    "The operator's port",
+    operator_codes.GROUP,
     "A backend's guard",
     "Everywhere",
     shop_codes.GROUP,
@@ -394,178 +394,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Look at the origin's own log.",
     ),
     "request-slow": (GROUPS[2], "The client stopped sending its body.", "Repeat."),
-    "token-missing": (GROUPS[3], "No bearer token came along.", "Send `Authorization: Bearer …`."),
-    "streams-many": (
-        GROUPS[3],
-        "Too many consoles are open, or the process ends.",
-        "Nothing: the page asks every two seconds instead, and comes back to the stream later.",
-    ),
-    "history-asked-wrong": (
-        GROUPS[3],
-        "The history is asked for with a time, a step or a field that there is not; the text says which.",
-        "See docs/history.md.",
-    ),
-    "history-too-long": (
-        GROUPS[3],
-        "The stretch has more rows than one answer gives.",
-        "Ask for a shorter stretch, or for wider steps (`every`).",
-    ),
-    "history-sale-unknown": (
-        GROUPS[3],
-        "There are no minutes of a sale of this name in this room.",
-        "Ask by `from` and `to`; a sale has a history from its first whole minute on.",
-    ),
-    "not-allowed": (
-        GROUPS[3],
-        "Whoever asks may not do this, or not in this room.",
-        "Ask somebody who has the role that the answer names.",
-    ),
-    "token-invalid": (
-        GROUPS[3],
-        "This is not the operator token, none that an owner has made ([access](access.md)) or it is over; or not an "
-        "organiser's.",
-        "Look at WAITROOM_OPERATOR_TOKEN (WAITROOM_ORGANISER_TOKEN) or the file `operator-token` "
-        "(`organiser-token`) in the data folder; owners see all others on the page `/people`.",
-    ),
-    "too-many-attempts": (
-        GROUPS[3],
-        "Too many wrong tokens from this address.",
-        "Wait as Retry-After says; correct the token first.",
-    ),
-    "room-exists": (
-        GROUPS[3],
-        "There is a room of this name.",
-        "Change it by PUT or PATCH, or choose another name.",
-    ),
-    "name-differs": (GROUPS[3], "Address and document name two rooms.", OPERATOR),
-    "sale-unknown": (GROUPS[3], "The room has no sale of this name.", "GET …/sales lists them."),
-    "sale-exists": (
-        GROUPS[3],
-        "The room has a sale of this name.",
-        "Change it by PUT or PATCH, or choose another name.",
-    ),
-    "sale-under-way": (
-        GROUPS[3],
-        "People hold places in the sale that the change would take away or redraw.",
-        "Prolong or pause it instead, or wait until it has ended.",
-    ),
-    "settings-invalid": (
-        GROUPS[3],
-        "The document has faults; `faults` lists every one.",
-        "Correct them all; nothing was changed.",
-    ),
-    "settings-stale": (
-        GROUPS[3],
-        "Somebody changed the room since it was read; `current` is what it is now.",
-        "Decide again on `current`, and name its version.",
-    ),
-    "events-malformed": (
-        GROUPS[3],
-        "A parameter of the feed is unknown, given twice or cannot be read; the message says which.",
-        "Correct the request: see [events](events.md).",
-    ),
-    "feed-full": (
-        GROUPS[3],
-        "A hundred streams of events are open.",
-        "Repeat after Retry-After, or read by portions.",
-    ),
-    "target-unknown": (GROUPS[3], "Events are told to nobody of this name.", "Look at `GET /api/targets`."),
-    "target-exists": (GROUPS[3], "Events are told to somebody of this name already.", "Choose another name."),
-    "targets-full": (GROUPS[3], "Events are told to fifty targets; no more can be.", "Remove one."),
-    "replay-malformed": (
-        GROUPS[3],
-        "A replay does not say from which event on.",
-        "Give `from`, a whole number from 1 on.",
-    ),
-    "settings-contended": (
-        GROUPS[3],
-        "Others changed the room again and again in the same moment.",
-        "Repeat.",
-    ),
-    "settings-unreadable": (
-        GROUPS[3],
-        "What the store has of the room is not a document of this version.",
-        "Workers go on with what they know. Do not go back to an older version; write the room anew by PUT.",
-    ),
-    "if-match-missing": (
-        GROUPS[3],
-        "A change names no version.",
-        "Send If-Match with the ETag that GET gave, or `*`.",
-    ),
-    "release-malformed": (
-        GROUPS[3],
-        "A release names no number as the fan's page shows it (`arrived`, a whole number from 1), or other members.",
-        OPERATOR,
-    ),
-    "place-unknown": (
-        GROUPS[3],
-        "The present line of the room has no place of this number.",
-        "Look at the number again: it is the one on the fan's page.",
-    ),
-    "stock-malformed": (
-        GROUPS[3],
-        "A report of what is left has other members than `state` and `left`, or neither; `unknown` names them.",
-        OPERATOR,
-    ),
-    "if-match-invalid": (GROUPS[3], 'If-Match is no ETag such as `"3"`, nor `*`.', OPERATOR),
-    "body-not-json": (GROUPS[3], "The body is not JSON.", OPERATOR),
-    "body-not-object": (GROUPS[3], "The body is JSON, but no object.", OPERATOR),
-    "form-invalid": (GROUPS[3], "A form of the control page cannot be read.", "Load the page anew."),
-    "form-unknown": (GROUPS[3], "The page has no such form.", "Use the page's own buttons."),
-    "device-unreadable": (
-        GROUPS[3],
-        "The secret of an operator's device does not open: it was changed, or the key ring is another one.",
-        "Restore `keyring.json`, or give a new invitation: `waitroom operators reset NAME`.",
-    ),
-    "lever-unknown": (GROUPS[3], "There is no such lever.", "Use the page's own buttons."),
-    "act-malformed": (GROUPS[3], "An act has other members than `value`; `unknown` names them.", OPERATOR),
-    "reason-missing": (
-        GROUPS[3],
-        "A lever that touches everybody (bypass, end, drain, shares) or an act on guests came without a reason.",
-        "Say why: on the page, or in Waitroom-Why.",
-    ),
-    "sale-none": (
-        GROUPS[3],
-        "A delay, a prolonging or an end is for a sale, and none is on or to come.",
-        "Look at the room's sales. The line that no sale dates can be drained.",
-    ),
-    "sale-started": (
-        GROUPS[3],
-        "A sale that has started is not put off: it does not begin again.",
-        "Pause it, or prolong its end.",
-    ),
-    "draw-closed": (
-        GROUPS[3],
-        "The draw closes within seconds or has closed: the order stands, and with it the start.",
-        "Pause: everybody is held in that order until you resume.",
-    ),
-    "sale-not-started": (
-        GROUPS[3],
-        "A sale that has not been on for a minute is not ended.",
-        "Delay it, or pause it.",
-    ),
-    "sale-ended": (GROUPS[3], "The sale has ended already.", "Nothing is left to do; it can be prolonged."),
-    "line-not-serving": (
-        GROUPS[3],
-        "Only a line that serves can drain.",
-        "Wait for the start, or delay the sale.",
-    ),
-    "form-foreign": (
-        GROUPS[3],
-        "A form did not come from the control page as it is now.",
-        "Load the page anew.",
-    ),
-    "language-unknown": (GROUPS[3], "The waiting page does not speak this language.", OPERATOR),
-    "message-invalid": (
-        GROUPS[3],
-        "A message to be previewed is too long, holds control characters or names no ready message.",
-        OPERATOR,
-    ),
-    "file-unknown": (
-        GROUPS[3],
-        "There is no such file; the page is of another version.",
-        "Load the page anew.",
-    ),
     "admission-missing": (
         GROUPS[4],
         "The request came to the backend (a site behind a guard, or the shop) without an admission.",
@@ -622,6 +450,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "A fault of ours. The log has the same `reference`.",
         "Report it with the log's lines of that reference.",
     ),
+    **operator_codes.WORDS,
     **guest_codes.WORDS,
     **shop_codes.WORDS,
     **organiser_codes.WORDS,
