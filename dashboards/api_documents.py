@@ -181,6 +181,43 @@ def _documents() -> dict[str, Schema]:
     }
 
 
+def _of_guests() -> dict[str, Schema]:
+    """Write what is asked and answered of single guests, of those beside the line, and of months."""
+    maybe, whole = nullable(COUNT), {"type": "integer", "minimum": 1}
+    token: dict[str, Schema] = {
+        "token": TEXT, "name": TEXT, "who": TEXT, "why": TEXT, "made_ms": COUNT, "until_ms": COUNT,
+        "revoked_ms": maybe, "counts": {"type": "boolean"}, "passes": COUNT, "last_ms": maybe,
+    }  # fmt: skip
+    batch: dict[str, Schema] = {
+        "batch": COUNT, "label": TEXT, "size": COUNT, "used": COUNT, "made_ms": COUNT, "until_ms": COUNT,
+        "revoked_ms": COUNT, "counts": {"type": "boolean"},
+    }  # fmt: skip
+    return {
+        "Evicted": plain({"evicted": listed(whole)}),
+        "RevokeAll": plain({"all": {"const": True}}),
+        "Revoked": plain({"revoked": COUNT}),
+        "Guest": plain(
+            {
+                "arrived": whole, "run": TEXT, "standing": {"enum": ["evicted", "inside", "over", "waiting"]},
+                "evicted": {"type": "boolean"}, "sid": nullable(TEXT), "lane": nullable(TEXT),
+                "admitted_ms": maybe, "until_ms": maybe,
+            }
+        ),
+        "NewBypassToken": plain({"name": TEXT, "hours": whole}),
+        "BypassToken": plain({**token, "text": TEXT}, list(token)),
+        "BypassTokens": plain({"tokens": listed(plain(token))}),
+        "NewCodeBatch": plain({"name": TEXT, "count": whole, "hours": whole}),
+        "CodeBatch": plain({**batch, "codes": listed(TEXT)}, list(batch)),
+        "CodeBatches": plain({"batches": listed(plain(batch))}),
+        "History": plain(
+            {
+                "room": TEXT, "sale": nullable(TEXT), "from": TEXT, "to": TEXT, "every": TEXT,
+                "columns": {"type": "object"}, "totals": {"type": "object"}, "acts": listed({"type": "object"}),
+            }
+        ),
+    }  # fmt: skip
+
+
 def _of_journal() -> dict[str, Schema]:
     time: Schema = {"type": "string", "format": "date-time"}
     kinds = listed({"enum": [kind.value for kind in Kind]}, maxItems=LIST_MOST)
@@ -258,4 +295,4 @@ def _of_journal() -> dict[str, Schema]:
     }
 
 
-DOCUMENTS: Mapping[str, Schema] = _documents() | _of_journal()
+DOCUMENTS: Mapping[str, Schema] = _documents() | _of_guests() | _of_journal()

@@ -22,6 +22,10 @@ STATUS = {
     "lever-unknown": 404,
     "not-found": 404,
     "place-unknown": 404,
+    "batch-unknown": 404,
+    "bypass-unknown": 404,
+    "history-sale-unknown": 404,
+    "priority-none": 404,
     "room-unknown": 404,
     "sale-unknown": 404,
     "target-unknown": 404,
@@ -37,11 +41,23 @@ STATUS = {
     "sale-none": 409,
     "sale-not-started": 409,
     "sale-started": 409,
+    "already-evicted": 409,
+    "bypass-full": 409,
+    "codes-full": 409,
+    "no-session": 409,
+    "not-evicted": 409,
     "session-not-renewed": 409,
     "settings-stale": 412,
     "body-too-large": 413,
     "content-type-unknown": 415,
     "act-malformed": 422,
+    "arrived-malformed": 422,
+    "batch-malformed": 422,
+    "bypass-malformed": 422,
+    "history-asked-wrong": 422,
+    "history-too-long": 422,
+    "reason-too-long": 422,
+    "revoke-all-unconfirmed": 422,
     "name-differs": 422,
     "reason-missing": 422,
     "release-malformed": 422,
@@ -74,6 +90,10 @@ LEVER = (
     "lever-unknown", "act-malformed", "reason-missing", "draw-closed", "line-not-serving", "sale-ended", "sale-none",
     "sale-not-started", "sale-started",
 )  # fmt: skip
+GUESTS = (*ROOM, "journal-away")
+HISTORY = ("history-asked-wrong", "history-sale-unknown", "history-too-long")
+SAME = {304: "What If-None-Match names is current."}
+WHY = ("reason-missing", "reason-too-long")
 JOURNAL = ("journal-away", "not-found")
 MATCH = ("if-match-invalid", "if-match-missing", "settings-stale")
 
@@ -109,6 +129,7 @@ class Operation:
 
 _ONE = "/api/rooms/{room}"
 _SALE = f"{_ONE}/sales/{{sale}}"
+_GUESTS, _BYPASS, _CODES = f"{_ONE}/guests", f"{_ONE}/bypass", f"{_ONE}/codes"
 _TARGETS = "/api/targets"
 _TARGET = f"{_TARGETS}/{{target}}"
 
@@ -174,6 +195,46 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", f"{_ONE}/sessions/{{sid}}/{{act}}", "Finish, renew or revoke a session; a backend's token does, too",
         "SessionOutcome", codes=(*ROOM, "session-unknown", "act-unknown", "session-not-renewed", "token-wrong"),
         guarded=False,
+    ),
+    Operation("GET", _GUESTS, "The places that are evicted", "Evicted", codes=GUESTS),
+    Operation(
+        "POST", f"{_GUESTS}/revoke-all", "End every visit of a room", "Revoked", 200, "RevokeAll",
+        (*GUESTS, *BODY, *WHY, "revoke-all-unconfirmed"), who=True,
+    ),
+    Operation(
+        "GET", f"{_GUESTS}/{{arrived}}", "How a fan stands, by the number that they read", "Guest",
+        codes=(*GUESTS, "arrived-malformed", "place-unknown"),
+    ),
+    Operation(
+        "POST", f"{_GUESTS}/{{arrived}}/{{act}}", "End a visit (revoke), evict a place or give it back (reinstate)",
+        "Guest", codes=(*GUESTS, *WHY, "act-unknown", "already-evicted", "arrived-malformed", "no-session",
+        "not-evicted", "place-unknown"), who=True,
+    ),
+    Operation("GET", _BYPASS, "Tokens that let somebody in beside the line", "BypassTokens", codes=GUESTS),
+    Operation(
+        "POST", _BYPASS, "Make a bypass token; its text is told this once", "BypassToken", 201, "NewBypassToken",
+        (*GUESTS, *BODY, *WHY, "bypass-malformed", "bypass-full"), who=True,
+    ),
+    Operation(
+        "POST", f"{_BYPASS}/{{token}}/revoke", "Revoke a bypass token", "BypassToken",
+        codes=(*GUESTS, *WHY, "bypass-unknown"), who=True,
+    ),
+    Operation("GET", _CODES, "Batches of priority codes", "CodeBatches", codes=GUESTS),
+    Operation(
+        "POST", _CODES, "Make priority codes; they are told this once", "CodeBatch", 201, "NewCodeBatch",
+        (*GUESTS, *BODY, *WHY, "batch-malformed", "codes-full", "priority-none"), who=True,
+    ),
+    Operation(
+        "POST", f"{_CODES}/{{batch}}/revoke", "Revoke a batch of priority codes", "CodeBatch",
+        codes=(*GUESTS, *WHY, "batch-unknown"), who=True,
+    ),
+    Operation(
+        "GET", f"{_ONE}/history", "What was seen of a room, in columns", "History", codes=(*GUESTS, *HISTORY),
+        query=("from", "to", "every", "sale", "fields"), headers=("If-None-Match",), also=SAME,
+    ),
+    Operation(
+        "GET", f"{_ONE}/history.csv", "The same as a sheet (text/csv)", "", codes=(*GUESTS, *HISTORY),
+        query=("from", "to", "every", "sale", "fields"), headers=("If-None-Match",), also=SAME,
     ),
     Operation(
         "GET", "/api/events", "What happened, after a cursor; with `Accept: text/event-stream` as a stream", "Events",

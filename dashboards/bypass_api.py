@@ -13,11 +13,19 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 
 from admission.bypassing import Token
 from dashboards.guest_api import by_of
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, seen_room, steered_room
+from dashboards.operator_api import (
+    JSON_TYPES,
+    actor_of,
+    behind_guard,
+    read_document,
+    resource,
+    seen_room,
+    steered_room,
+)
 from dashboards.ports import Deps, Passes
 from kernel.errors import Refused
 
@@ -52,15 +60,12 @@ def bypass_routes(deps: Deps, passes: Passes) -> list[Route]:
         token = await passes.revoke(room.name, request.path_params["token"], by)
         return _json(shown(token, deps.clock.now_ms()))
 
-    def guarded(path: str, method: str, handler: Any) -> Route:
-        where = f"/api/rooms/{{room}}/bypass{path}"
-        return Route(where, BearerGuard(request_response(handler), deps), methods=[method])
-
-    return [
-        guarded("", "GET", overview),
-        guarded("", "POST", make),
-        guarded("/{token}/revoke", "POST", revoke),
+    stem = "/api/rooms/{room}/bypass"
+    routes = [
+        resource(stem, GET=overview, POST=make),
+        resource(f"{stem}/{{token}}/revoke", POST=revoke),
     ]
+    return behind_guard(routes, deps)
 
 
 def shown(token: Token, now_ms: int) -> dict[str, Any]:

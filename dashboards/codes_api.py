@@ -14,10 +14,18 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 
 from dashboards.guest_api import by_of
-from dashboards.operator_api import JSON_TYPES, BearerGuard, actor_of, read_document, seen_room, steered_room
+from dashboards.operator_api import (
+    JSON_TYPES,
+    actor_of,
+    behind_guard,
+    read_document,
+    resource,
+    seen_room,
+    steered_room,
+)
 from dashboards.ports import Deps, PriorityCodes
 from kernel.errors import Refused
 from waitroom.room_fields import IdentityWay
@@ -57,15 +65,12 @@ def codes_routes(deps: Deps, codes: PriorityCodes) -> list[Route]:
         room = await deps.configurations.get(name)
         return _json(asdict(await codes.revoke(room.name, number_of(request.path_params["batch"]), by)))
 
-    def guarded(path: str, method: str, handler: Any) -> Route:
-        where = f"/api/rooms/{{room}}/codes{path}"
-        return Route(where, BearerGuard(request_response(handler), deps), methods=[method])
-
-    return [
-        guarded("", "GET", overview),
-        guarded("", "POST", make),
-        guarded("/{batch}/revoke", "POST", revoke),
+    stem = "/api/rooms/{room}/codes"
+    routes = [
+        resource(stem, GET=overview, POST=make),
+        resource(f"{stem}/{{batch}}/revoke", POST=revoke),
     ]
+    return behind_guard(routes, deps)
 
 
 def batch_of(name: object, count: object, hours: object) -> tuple[str, int, int]:

@@ -16,15 +16,16 @@ from typing import Any, Literal
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 
 from admission.guests import By
 from admission.steering import Guest
 from dashboards.operator_api import (
     JSON_TYPES,
-    BearerGuard,
     actor_of,
+    behind_guard,
     read_document,
+    resource,
     seen_room,
     steered_room,
 )
@@ -71,16 +72,14 @@ def guest_routes(deps: Deps, guests: Guests) -> list[Route]:
         room = await deps.configurations.get(name)
         return _json(shown(await done(guests, word, room.name, number, by)))
 
-    def guarded(path: str, method: str, handler: Any) -> Route:
-        where = f"/api/rooms/{{room}}/guests{path}"
-        return Route(where, BearerGuard(request_response(handler), deps), methods=[method])
-
-    return [
-        guarded("", "GET", overview),
-        guarded("/revoke-all", "POST", revoke_all),
-        guarded("/{arrived}", "GET", find),
-        guarded("/{arrived}/{act}", "POST", act),
+    stem = "/api/rooms/{room}/guests"
+    routes = [
+        resource(stem, GET=overview),
+        resource(f"{stem}/revoke-all", POST=revoke_all),
+        resource(f"{stem}/{{arrived}}", GET=find),
+        resource(f"{stem}/{{arrived}}/{{act}}", POST=act),
     ]
+    return behind_guard(routes, deps)
 
 
 def act_of(word: str) -> str:

@@ -16,12 +16,12 @@ from functools import partial
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 
 from dashboards.entrance import Entrance
 from dashboards.history import ROWS_MOST, Columns, columns, totals
 from dashboards.history_asking import Asked, asked
-from dashboards.operator_api import BearerGuard, resource, seen_room
+from dashboards.operator_api import behind_guard, resource, seen_room
 from dashboards.page import SAFE
 from dashboards.ports import Deps
 from dashboards.rights import Person
@@ -95,9 +95,8 @@ class HistoryWeb:
             resource(api, GET=partial(self.program, as_json)),
             resource(f"{api}.csv", GET=partial(self.program, as_csv)),
         ]
-        guarded = BearerGuard(Router(programs), self._deps)
         return [
-            *(Route(route.path, guarded) for route in programs),
+            *behind_guard(programs, self._deps),
             resource("/rooms/{room}/history.json", GET=partial(self.person, as_json)),
             resource("/rooms/{room}/history.csv", GET=partial(self.person, as_csv)),
         ]

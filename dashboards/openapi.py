@@ -11,6 +11,7 @@ from typing import Any
 
 from dashboards.api_documents import DOCUMENTS, Schema, reference
 from dashboards.api_table import ALWAYS, GUARDED, OPERATIONS, STATUS, Operation
+from dashboards.history import STEPS
 from waitroom.field_readers import NAME
 from waitroom.journal import Kind
 from waitroom.journal_reader import LIMIT_MOST
@@ -26,11 +27,13 @@ _PARAMETERS: Mapping[str, Schema] = {
     "room": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "sale": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "lever": {"type": "string", "enum": [str(lever) for lever in Lever]},
-    "act": {"type": "string", "enum": ["finish", "renew", "revoke"]},
+    "act": {"type": "string", "enum": ["evict", "finish", "reinstate", "renew", "revoke"]},
+    "arrived": {"type": "string", "pattern": "^[1-9][0-9]{0,11}$"},
+    "batch": {"type": "string", "pattern": "^[0-9]{1,6}$"},
     "target": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "step": {"type": "string", "enum": [act.value for act in Act]},
 }
-_QUERY: Mapping[str, tuple[str, Schema]] = {
+_QUERY: dict[str, tuple[str, Schema]] = {
     "after": (
         "The cursor: events with a larger `seq`; `now` for those to come.",
         {"type": "string", "pattern": "^(now|[0-9]{1,15})$"},
@@ -44,6 +47,13 @@ _QUERY: Mapping[str, tuple[str, Schema]] = {
         {"type": "array", "items": {"enum": [kind.value for kind in Kind]}},
     ),
     "limit": ("Events at most.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST}),
+}
+_QUERY |= {
+    "from": ("The beginning: ISO 8601, or milliseconds since 1970.", {"type": "string"}),
+    "to": ("The end, likewise; now, where it is left out.", {"type": "string"}),
+    "every": ("The step.", {"type": "string", "enum": list(STEPS)}),
+    "sale": ("A sale instead of times.", {"type": "string"}),
+    "fields": ("Columns, with commas between them; all, where it is left out.", {"type": "string"}),
 }
 _ETAG: Schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
 _HEADERS: Mapping[str, tuple[str, Schema]] = {

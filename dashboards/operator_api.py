@@ -110,6 +110,12 @@ class BearerGuard:
         await respond(send, status, [*headers, (b"www-authenticate", b'Bearer realm="waitroom"')], body)
 
 
+def behind_guard(routes: Sequence[Route], deps: Deps) -> list[Route]:
+    """Put routes that are no part of ``OperatorApi`` behind a guard; each answers for its address alone."""
+    guarded = BearerGuard(Router(list(routes)), deps)
+    return [Whole(route.path, guarded, methods=sorted(route.methods or ())) for route in routes]
+
+
 class OperatorApi:
     """The endpoints below ``/api``."""
 

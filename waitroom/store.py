@@ -437,8 +437,7 @@ class LineStore:
         }  # fmt: skip
 
     def _two(self, room: str) -> dict[str, str | Sequence[str]]:
-        keys = self.keys(room)
-        return {"line": keys.line, "journal": keys.journal}
+        return {"line": (keys := self.keys(room)).line, "journal": keys.journal}
 
     async def _call(
         self,

@@ -61,7 +61,7 @@ class NaiveGuard(NaiveRoom):
         self.looks, self.asks = looks, asks
         self.asked: set[int] = set()
         self.told: dict[int, Behaviour] = {}
-        self.behaviours = Behaviours(default(), SketchesHere(86_400_000), lambda _: None)
+        self.behaviours = Behaviours(default, SketchesHere(86_400_000), lambda _: None)
         self.climbed: set[int] = set()
         self.spent: set[str] = set()
         self.devices: list[str] = []
