@@ -50,6 +50,9 @@ class Moment(StrEnum):
     RENEWED = "renewed"
     SESSION_ENDED = "session-ended"
     LEFT = "left"
+    BYPASSED = "bypassed"
+    EVICTED = "evicted"
+    REINSTATED = "reinstated"
     LEAVES = "leaves"
     OPERATOR = "operator"
     UNKNOWN = "unknown"
@@ -89,6 +92,9 @@ WORDS: Mapping[Moment, str] = {
     Moment.RENEWED: "A stay was prolonged.",
     Moment.SESSION_ENDED: "A stay was ended.",
     Moment.LEFT: "Number {number} left.",
+    Moment.BYPASSED: "Somebody came in beside the line, by a bypass token.",
+    Moment.EVICTED: "{who} took number {number} out of the line.",
+    Moment.REINSTATED: "{who} gave number {number} its place back.",
     Moment.LEAVES: "{count} places from number {start} on were recorded.",
     Moment.OPERATOR: "{who}: {act} {what}",
     Moment.UNKNOWN: "Something that this version has no words for: {kind}.",
@@ -120,6 +126,9 @@ _OF_KIND: Mapping[Kind, Moment] = {
     Kind.RENEWED: Moment.RENEWED,
     Kind.ENDED: Moment.SESSION_ENDED,
     Kind.LEFT: Moment.LEFT,
+    Kind.BYPASSED: Moment.BYPASSED,
+    Kind.EVICTED: Moment.EVICTED,
+    Kind.REINSTATED: Moment.REINSTATED,
     Kind.RESTORED: Moment.RESTORED,
     Kind.LEAVES: Moment.LEAVES,
     Kind.VOIDED: Moment.DOUBT,

@@ -43,8 +43,11 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.FROZEN: ("epoch", "frozen", "void", "root"),
     Kind.DRAWN: ("epoch", "frozen", "root", "seed"),
     Kind.ADMITTED: ("epoch", "number", "rank", "lane", "sid", "until_ms"),
+    Kind.BYPASSED: ("epoch", "sid", "until_ms"),
     Kind.RENEWED: ("epoch", "sid", "until_ms"),
     Kind.ENDED: ("epoch", "sid", "until_ms"),
+    Kind.EVICTED: ("epoch", "number", "sid", "until_ms"),
+    Kind.REINSTATED: ("epoch", "number", "sid", "until_ms"),
     Kind.LEFT: ("epoch", "number", "sid", "until_ms"),
     Kind.RESTORED: ("epoch", "opening", "phase", "issued", "void", "frozen"),
     Kind.LEAVES: ("start", "count", "sha256"),
@@ -57,7 +60,7 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
 OF_FANS = frozenset(
     {
         Kind.CALLED, Kind.CLIMBED, Kind.SLOWED, Kind.ASKED, Kind.PASSED, Kind.ENLISTED, Kind.ADMITTED, Kind.RENEWED,
-        Kind.ENDED, Kind.LEFT, Kind.LEAVES,
+        Kind.BYPASSED, Kind.ENDED, Kind.LEFT, Kind.LEAVES,
     }
 )  # fmt: skip
 """Kinds of which a sale has thousands: one for each fan, or each second."""

@@ -291,7 +291,8 @@ def test_an_evicted_place_says_so_and_how_to_appeal(fan: BrowserContext) -> None
         page.locator("#again").click()
         page.wait_for_url(address + "/shop")
 
-        assert (scene.seen["join"], scene.seen["claim"]) == (1, 2)
+        assert scene.seen["join"] == 1
+        assert scene.seen["claim"] >= 2
 
 
 def test_leaving_is_asked_twice_and_kept(fan: BrowserContext) -> None:
