@@ -102,9 +102,10 @@ crowd: $(VENV)/.server ## send FANS=2000 simulated fans to a running demo (URL= 
 	@exec "$(BIN)/waitroom" crowd "$(URL)" --room "$(ROOM)" --fans "$(FANS)" --report report/crowd.html \
 		$(if $(wildcard $(DATA)/operator-token),$(WATCHED)) $(if $(wildcard $(DATA)/shop.db),$(BOOKS))
 
-screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens), sheets into docs/pictures; and of the back office
+screenshots: setup ## take pictures of the waiting page in every state (OUT=report/screens), sheets into docs/pictures; and of back office and console
 	@"$(BIN)/python" -m bench.screenshots "$(OUT)" --sheets docs/pictures
 	@"$(BIN)/python" -m bench.office_screenshots "$(OUT)"
+	@"$(BIN)/python" -m bench.console_screenshots "$(OUT)" --picture docs/pictures/console.png
 
 docs: $(VENV)/.all ## write the pages that list settings, metrics, errors …, boards, alerts and runbooks, from the code
 	@"$(BIN)/python" -m tests.house.reference

@@ -45,11 +45,13 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A running demo: where staff come to, where its API is, and the API's secret."""
+    """A running demo: where staff come to, where its API is, and the API's secret; and the operators' page likewise."""
 
     site: str
     api: str
     token: str
+    control: str
+    operator_token: str
 
     def paid(self) -> int:
         """Count the orders of the evening that were paid in the last hour."""
@@ -62,12 +64,12 @@ class Office:
 
 
 @contextmanager
-def selling(fans: int, paid: int) -> Iterator[Office]:
-    """Run a demo until the block ends, which begins when so many orders are paid."""
-    with tempfile.TemporaryDirectory() as name:
-        folder, (port, operator, shop) = Path(name), (free_port() for _ in range(3))
+def selling(fans: int, paid: int, per_minute: int = PER_MINUTE) -> Iterator[Office]:
+    """Run a demo that lets in so many a minute until the block ends, which begins when so many orders are paid."""
+    with tempfile.TemporaryDirectory() as where:
+        folder, (port, operator, shop) = Path(where), (free_port() for _ in range(3))
         text = with_shop(ROOMS.read_text(encoding="utf-8"), shop)
-        text = re.sub(r"(?m)^new_users_per_minute = \d+$", f"new_users_per_minute = {PER_MINUTE}", text)
+        text = re.sub(r"(?m)^new_users_per_minute = \d+$", f"new_users_per_minute = {per_minute}", text)
         text = re.sub(r"(?m)^total_active_users = \d+$", f"total_active_users = {ACTIVE}", text)
         rooms, data = folder / "rooms.toml", folder / "demo"
         rooms.write_text(text, encoding="utf-8")
@@ -76,8 +78,9 @@ def selling(fans: int, paid: int) -> Iterator[Office]:
         command += ["--crowd", str(fans)]
         ready = f"http://127.0.0.1:{operator}/health/ready"
         with running(command, ready=ready, log=folder / "demo.log"):
-            token = data / "organiser-token"
-            office = Office(f"http://localhost:{shop}", f"http://127.0.0.1:{shop}", token.read_text().strip())
+            tokens = [(data / f"{name}-token").read_text().strip() for name in ("organiser", "operator")]
+            shop_url, control = f"http://127.0.0.1:{shop}", f"http://127.0.0.1:{operator}"
+            office = Office(f"http://localhost:{shop}", shop_url, tokens[0], control, tokens[1])
             until = time.monotonic() + PATIENCE_S
             while office.paid() < paid:
                 if time.monotonic() > until:
