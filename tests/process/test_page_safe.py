@@ -281,7 +281,8 @@ def test_a_used_place_offers_a_new_one(fan: BrowserContext) -> None:
 def test_an_evicted_place_says_so_and_how_to_appeal(fan: BrowserContext) -> None:
     """With the number to name; given back, one press lets the same place in."""
     refusal = {"code": "place-evicted", "detail": "The organiser has taken this place out of the line."}
-    scene = waiting(serving=41, claims=[(403, refusal), (200, {"outcome": "admitted", "go": "/shop"})])
+    # The second claim is answered by the scene itself: with its cookie, so that the site behind does not send back.
+    scene = waiting(serving=41, claims=[(403, refusal)])
     with serving(scene) as (_, address):
         page = fan.new_page()
         page.goto(address + PAGE)
@@ -291,8 +292,7 @@ def test_an_evicted_place_says_so_and_how_to_appeal(fan: BrowserContext) -> None
         page.locator("#again").click()
         page.wait_for_url(address + "/shop")
 
-        assert scene.seen["join"] == 1
-        assert scene.seen["claim"] >= 2
+        assert (scene.seen["join"], scene.seen["claim"]) == (1, 2)
 
 
 def test_leaving_is_asked_twice_and_kept(fan: BrowserContext) -> None:
