@@ -1,18 +1,13 @@
 """Pages about people in real Chromium: what axe says of them, whether anything scrolls sideways, and by keyboard."""
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
-from bench import axe
-from dashboards.page import _static_files
 from dashboards.rights import Role
 from kernel.clock import ManualClock
 from kernel.store import connect
@@ -20,10 +15,10 @@ from tests.conftest import NOW_MS
 from tests.dashboards.desk import app_of, client_of, csrf_in
 from tests.dashboards.people import PASSWORD, books_of, browser_of, send, sign_in_as, someone
 from tests.dashboards.test_desk_sweep import Nobody
+from tests.process.desk_looks import HOST, faults_of, served, violations_of, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
-HOST = "http://control.test"
 LONG = "Bob with a rather long name for a person"
 
 
@@ -72,23 +67,7 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
 def pages(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Give every page."""
     folder = tmp_path_factory.mktemp("access")
-    # In a thread: the browser's own loop may run in this one.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _look(store_url, folder)).result()
-
-
-def served(pages: Mapping[str, str]) -> Callable[[Route], None]:
-    """Give what answers a browser: a page by its name, or a file."""
-    files = _static_files()
-
-    def answer(route: Route) -> None:
-        name = urlsplit(route.request.url).path.rpartition("/")[2]
-        if name in files:
-            route.fulfill(body=files[name][1], content_type=files[name][0])
-        else:
-            route.fulfill(body=pages[name], content_type="text/html; charset=utf-8")
-
-    return answer
+    return written(_look(store_url, folder))
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
@@ -96,19 +75,7 @@ def test_axe_finds_nothing_on_the_pages_about_people(
     scheme: Literal["light", "dark"], width: int, pages: Mapping[str, str], browser: Browser
 ) -> None:
     """On every page, with everything unfolded; and nothing scrolls sideways."""
-    found = {}
-    context = browser.new_context(
-        color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 1600}
-    )
-    page = context.new_page()
-    page.route("**/*", served(pages))
-    for name in pages:
-        page.goto(f"{HOST}/{name}")
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        if (wrong := axe.violations(page)) or wide:
-            found[name] = [*wrong, *(["scrolls sideways"] if wide else [])]
-    context.close()
+    found = faults_of(pages, browser, scheme, width)
 
     assert found == {}, json.dumps(found, indent=1)
 
@@ -116,11 +83,7 @@ def test_axe_finds_nothing_on_the_pages_about_people(
 def test_axe_notices_a_field_without_a_name(pages: Mapping[str, str], browser: Browser) -> None:
     """The mutant: nobody can hear that a password is wanted."""
     text = pages["login-wrong"].replace('<label for="password">Password</label>', "")
-    page = browser.new_page()
-    page.route("**/*", served({"x": text}))
-    page.goto(f"{HOST}/x")
-    wrong = axe.violations(page)
-    page.close()
+    wrong = violations_of(text, browser)
 
     assert text != pages["login-wrong"]
     assert any(line.startswith("label") for line in wrong)

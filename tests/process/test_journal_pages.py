@@ -1,23 +1,19 @@
 """The journal and whom events are told, in real Chromium: what axe says, nothing scrolls sideways, and by keys."""
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
-from bench import axe
-from dashboards.page import _static_files
 from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.conftest import NOW_MS
 from tests.dashboards.desk import app_of, csrf_in, signed_in
 from tests.dashboards.outgoing import configured, entry, parts
+from tests.process.desk_looks import HOST, faults_of, served, violations_of, written
 from waitroom.configure import Actor
 from waitroom.journal import Fault, Kind
 from waitroom.journal_watch import Verified
@@ -25,7 +21,6 @@ from waitroom.targets import Delivery, State
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
-HOST = "http://control.test"
 LONG = "a-rather-long-name-for-a-target-of-events-that-somebody-chose"
 ANN = Actor("Ann Lee")
 
@@ -71,23 +66,7 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
 def pages(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Give every page."""
     folder = tmp_path_factory.mktemp("journal")
-    # In a thread: the browser's own loop may run in this one.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _look(store_url, folder)).result()
-
-
-def served(pages: Mapping[str, str]) -> Callable[[Route], None]:
-    """Give what answers a browser: a page by its name, or a file."""
-    files = _static_files()
-
-    def answer(route: Route) -> None:
-        name = urlsplit(route.request.url).path.rpartition("/")[2]
-        if name in files:
-            route.fulfill(body=files[name][1], content_type=files[name][0])
-        else:
-            route.fulfill(body=pages[name], content_type="text/html; charset=utf-8")
-
-    return answer
+    return written(_look(store_url, folder))
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
@@ -95,19 +74,7 @@ def test_axe_finds_nothing_on_the_pages_of_the_journal(
     scheme: Literal["light", "dark"], width: int, pages: Mapping[str, str], browser: Browser
 ) -> None:
     """On every page, with everything unfolded; and nothing scrolls sideways."""
-    found = {}
-    context = browser.new_context(
-        color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 1600}
-    )
-    page = context.new_page()
-    page.route("**/*", served(pages))
-    for name in pages:
-        page.goto(f"{HOST}/{name}")
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        if (wrong := axe.violations(page)) or wide:
-            found[name] = [*wrong, *(["scrolls sideways"] if wide else [])]
-    context.close()
+    found = faults_of(pages, browser, scheme, width)
 
     assert found == {}, json.dumps(found, indent=1)
 
@@ -115,11 +82,7 @@ def test_axe_finds_nothing_on_the_pages_of_the_journal(
 def test_axe_notices_a_filter_without_a_name(pages: Mapping[str, str], browser: Browser) -> None:
     """The mutant: nobody can hear what is chosen there."""
     text = pages["journal"].replace('<label for="kind">What</label>', "")
-    page = browser.new_page()
-    page.route("**/*", served({"x": text}))
-    page.goto(f"{HOST}/x")
-    wrong = axe.violations(page)
-    page.close()
+    wrong = violations_of(text, browser)
 
     assert text != pages["journal"]
     assert any(line.startswith("select-name") for line in wrong)
