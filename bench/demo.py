@@ -82,6 +82,13 @@ class Demo:
         """Return the process ids of the shop's workers."""
         return self._of_role("shop")
 
+    def bank_pid(self) -> int:
+        """Return the process id of the sandbox, the provider that moves no money."""
+        found = self._of_role("sandbox")
+        if len(found) != 1:
+            raise ServerFailed(f"this installation has {len(found)} sandboxes")
+        return found[0]
+
     def _of_role(self, role: str) -> list[int]:
         return [pid for pid in _children(self.pid) if f"worker {role}" in _command(pid)]
 

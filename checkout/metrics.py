@@ -106,7 +106,7 @@ class Metrics:
         # Money
         self.orders = Words(
             counter("orders", "Orders by what became of them", "outcome"), "opened", "paid", "lapsed", "cancelled",
-            "refused", "failed",
+            "refused", "failed", "stray",
         )  # fmt: skip
         self.payments = Words(
             counter("payments", "Tries to pay: answered, or away where nobody could say what came of it", "outcome"),

@@ -24,7 +24,7 @@ NAMES = {
     "sale": "a crowd buys seats in an arena of 60,000",
     "wreck": "the same, while shop, store and gate are killed and the store is wiped",
     "paying": "a crowd pays while its bank is ill and the shop is killed",
-    "alarm": "the store stops, somebody is paged, and hears that it is over",
+    "alarm": "the bank stops, then the store; each time somebody is paged, and hears that it is over",
 }
 MODULES = {"flash": "window", "match": "window", "wreck": "sale"}
 

@@ -9,12 +9,15 @@ _ORDER = "One order: `/organiser/api/events/{id}/orders/{order}/timeline` says w
 SHOP_ALERTS = (
     Alert(
         name="WaitroomProviderAway",
-        expr="max by (provider) (waitroom_shop_provider_breaker) == 2",
+        expr="max by (provider) (waitroom_shop_provider_breaker) > 0\n"
+        "and on (provider) sum by (provider) "
+        '(increase(waitroom_shop_provider_calls_total{outcome=~"unclear|kept-away"}[5m])) > 0',
         lasts="30s",
         severity=Severity.PAGE,
         summary="The payment provider {{ $labels.provider }} is left alone: too many of its answers failed",
         means="The breaker is open: after several calls without an answer nobody asks for a while, then one "
-        "call tries.",
+        "call tries; until that is answered it is not closed. A breaker that stays open because nobody pays any more "
+        "is no alarm: somebody must have asked in vain within five minutes.",
         fans="A try to pay says that the payment is being made, and does not end; seats stay theirs "
         "meanwhile. Nobody is "
         "charged twice: the same key is asked again when the provider is back.",
@@ -32,19 +35,29 @@ SHOP_ALERTS = (
         ),
         escalate="Ten minutes, or the sale ends within the hour. The organiser decides whether the sale is "
         "prolonged.",
-        fires={'waitroom_shop_provider_breaker{provider="stripe"}': "2+0x30"},
-        quiet={'waitroom_shop_provider_breaker{provider="stripe"}': "1+0x30"},
+        fires={
+            'waitroom_shop_provider_breaker{provider="stripe"}': "2+0x15 1+0x15",
+            'waitroom_shop_provider_calls_total{provider="stripe",call="create",outcome="kept-away"}': "0+5x30",
+        },
+        quiet={
+            'waitroom_shop_provider_breaker{provider="stripe"}': "2+0x30",
+            'waitroom_shop_provider_calls_total{provider="stripe",call="create",outcome="unclear"}': "0+5x4 20+0x26",
+            'waitroom_shop_provider_calls_total{provider="stripe",call="create",outcome="done"}': "0+5x30",
+        },
         labels={"provider": "stripe"},
     ),
     Alert(
         name="WaitroomProviderTroubles",
         expr="sum by (provider) "
         '(rate(waitroom_shop_provider_calls_total{outcome=~"unclear|broken-off|not-now"}[5m]))\n'
-        "/ sum by (provider) (rate(waitroom_shop_provider_calls_total[5m])) > 0.1",
+        "/ sum by (provider) (rate(waitroom_shop_provider_calls_total[5m])) > 0.1\n"
+        "and on (provider) sum by (provider) "
+        '(increase(waitroom_shop_provider_calls_total{outcome=~"unclear|broken-off|not-now"}[5m])) >= 10',
         lasts="5m",
         severity=Severity.TICKET,
         summary="One in ten calls of {{ $labels.provider }} has no answer",
-        means="The provider answers, but not always or not at once. Calls are repeated under the same key.",
+        means="The provider answers, but not always or not at once: ten calls and more in five minutes. Calls are "
+        "repeated under the same key.",
         fans="Paying takes longer.",
         look=(
             "The provider's status page.",
@@ -57,8 +70,8 @@ SHOP_ALERTS = (
             'waitroom_shop_provider_calls_total{provider="stripe",call="confirm",outcome="done"}': "0+9x30",
         },
         quiet={
-            'waitroom_shop_provider_calls_total{provider="stripe",call="confirm",outcome="unclear"}': "0+0x30",
-            'waitroom_shop_provider_calls_total{provider="stripe",call="confirm",outcome="done"}': "0+9x30",
+            'waitroom_shop_provider_calls_total{provider="stripe",call="confirm",outcome="unclear"}': "0+1x30",
+            'waitroom_shop_provider_calls_total{provider="stripe",call="confirm",outcome="done"}': "0+2x30",
         },
         labels={"provider": "stripe"},
     ),
