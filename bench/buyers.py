@@ -48,7 +48,9 @@ class Buyer:
         self._client.post("/.waitroom/r/main/join").raise_for_status()
         until_s = time.monotonic() + LET_IN_S
         while time.monotonic() < until_s:
-            claim = self._client.post("/.waitroom/r/main/claim", json={"target": "/"}).raise_for_status().json()
+            claim = (
+                self._client.post("/.waitroom/r/main/claim", json={"target": "/"}).raise_for_status().json()
+            )
             if claim["outcome"] == "admitted":
                 return
             time.sleep(min(claim.get("retry_after_ms") or 250, 500) / 1000)

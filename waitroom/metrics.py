@@ -75,23 +75,23 @@ class Metrics:
         )  # fmt: skip
         self.issued = Gauge(
             "waitroom_line_issued_numbers", "Numbers given in the current run", ["room"], registry=registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.waiting = Gauge(
             "waitroom_line_waiting_visitors", "Numbers not yet called", ["room"], registry=registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.calling = Gauge(
             "waitroom_line_calling", "1 while a room calls people: it is serving, and nobody has stopped it", ["room"],
-            registry=registry, multiprocess_mode="mostrecent",
+            registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.serving = Gauge(
             "waitroom_line_serving_rank", "Threshold below which ranks are called", ["room", "lane"],
-            registry=registry, multiprocess_mode="mostrecent",
+            registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.epoch = Gauge(
             "waitroom_line_epoch", "How often the line was opened or put back", ["room"], registry=registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.age = Gauge(
             "waitroom_line_reading_age_seconds", "Age of a worker's last reading of the store, of the oldest", ["room"],
@@ -101,6 +101,14 @@ class Metrics:
             "waitroom_line_journal_age_seconds", "Time since a worker last had everything in the journal",
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
+
+    def forget(self, room: str) -> None:
+        """Show nothing of a room that was removed: what it showed last would stand there, and be alarming, for ever.
+
+        Several processes share files, from which nothing can be removed.
+        """
+        for gauge in (self.age, self.waiting, self.calling):
+            gauge.labels(room).set(0)
 
     def refuse(self, reason: Refused | Unavailable, act: str = "page") -> None:
         """Count a refusal; what is away for the moment refuses nobody, it fails."""
@@ -141,23 +149,29 @@ class EventMetrics:
             "waitroom_events_sends", "Tries to tell a target of events", ["way", "outcome"], registry=registry
         )
         self.behind = Gauge(
-            "waitroom_events_behind_entries", "Entries of the journal that a target has still before it", ["target"],
-            registry=registry, multiprocess_mode="mostrecent",
+            "waitroom_events_behind_entries", "Entries of the journal that an active target has still before it",
+            ["target"],
+            registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.state = Gauge(
             "waitroom_events_targets", "Targets by what they are doing", ["state"], registry=registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self.failed = Gauge(
+            "waitroom_events_failed_tries", "Tries in a row that an active target did not take", ["target"],
+            registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self._shown: set[str] = set()
 
-    def show(self, targets: Sequence[tuple[str, int, str]]) -> None:
-        """Show each target (name, behind, state); one that is gone has nothing before it any more."""
-        names = {name for name, _, _ in targets}
-        for name in self._shown - names:
-            # Several processes share files, from which nothing can be removed.
-            self.behind.labels(name).set(0)
+    def show(self, targets: Sequence[tuple[str, int, int, str]]) -> None:
+        """Show each target (name, behind, failed tries, state); one that is not told has nothing before it."""
+        names = {name for name, _, _, _ in targets}
+        # Several processes share files, from which nothing can be removed.
+        gone = [(name, 0, 0, "gone") for name in self._shown - names]
         self._shown = names
-        for name, behind, _ in targets:
-            self.behind.labels(name).set(max(0, behind))
+        for name, behind, failed, state in [*targets, *gone]:
+            is_told = state == "active"
+            self.behind.labels(name).set(max(0, behind) if is_told else 0)
+            self.failed.labels(name).set(failed if is_told else 0)
         for state in ("active", "paused", "dead"):
-            self.state.labels(state).set(sum(one == state for _, _, one in targets))
+            self.state.labels(state).set(sum(one == state for _, _, _, one in targets))

@@ -101,7 +101,9 @@ class TargetRound:
                 self._telling[target.name] = asyncio.create_task(
                     self._tell(target.name), name=f"target {target.name}"
                 )
-        self._metrics.show([(target.name, head - self._at(target), target.state.value) for target in targets])
+        self._metrics.show([
+            (target.name, head - self._at(target), target.tries, target.state.value) for target in targets
+        ])  # fmt: skip
 
     def _at(self, target: Target) -> int:
         """Say how far a target needs no telling, its cursor not yet moved included."""

@@ -1,4 +1,4 @@
-"""Alerts on the line, the door and the gate: what stops people from joining, being called, or getting in."""
+"""Alerts on the line, the door, the gate and events out: what stops people from joining, being called, getting in."""
 
 from dashboards.observing.shapes import Alert, Severity
 
@@ -193,5 +193,62 @@ LINE_ALERTS = (
         fires={'waitroom_bots_stale_files{file="bot-list"}': "1+0x30"},
         quiet={'waitroom_bots_stale_files{file="bot-list"}': "0+0x30"},
         labels={"file": "bot-list"},
+    ),
+    Alert(
+        name="WaitroomTargetDead",
+        expr='max by (instance) (waitroom_events_targets{state="dead"}) > 0',
+        lasts="1m",
+        severity=Severity.TICKET,
+        summary="Somebody whom {{ $labels.instance }} tells of events is told no more",
+        means="A target (webhook, chat or mail) did not take an event for some seven hours, or said 410, which is for "
+        "good. Nobody tries any more; nothing is lost, its place in the journal is kept.",
+        fans="Nothing.",
+        look=(
+            "The console's page *Events out*: which one is dead, and why.",
+            '`curl -H "$AUTH" http://127.0.0.1:8081/api/targets/NAME/deliveries`: the last hundred tries.',
+            f"{_LOGS} Words: `a target is dead`.",
+        ),
+        do=(
+            "Whoever receives is back: resume it on that page. It goes on where it was, as fast as it takes.",
+            "It is gone for good: remove it there, and this ends.",
+        ),
+        escalate="What is told runs something that a sale needs: whoever keeps the receiver.",
+        fires={'waitroom_events_targets{state="dead",instance="a:8081"}': "1+0x30"},
+        quiet={
+            'waitroom_events_targets{state="dead",instance="a:8081"}': "0+0x30",
+            'waitroom_events_targets{state="paused",instance="a:8081"}': "1+0x30",
+        },
+        labels={"instance": "a:8081"},
+    ),
+    Alert(
+        name="WaitroomTargetBehind",
+        expr="max by (instance, target) (waitroom_events_failed_tries) >= 5\n"
+        "or max by (instance, target) (min_over_time(waitroom_events_behind_entries[15m])) > 5000",
+        lasts="5m",
+        severity=Severity.TICKET,
+        summary="The target {{ $labels.target }} of {{ $labels.instance }} takes no events, or not fast enough",
+        means="Five tries in a row and more failed, which takes some minutes; or for a quarter of an hour more "
+        "than 5,000 entries of the journal were before it. What comes behind waits and is told in order; other "
+        "targets and the line do not notice.",
+        fans="Nothing.",
+        look=(
+            "The console's page *Events out*: the target's last answer, and when it is tried next.",
+            '`curl -H "$AUTH" http://127.0.0.1:8081/api/targets/NAME/deliveries`: how long each answer took.',
+            "`sum by (way, outcome) (rate(waitroom_events_sends_total[5m]))`.",
+        ),
+        do=(
+            "It fails: mend the receiver; what waits is told by itself. Each wait is twice as long as the one before; "
+            "after 16 tries it is dead.",
+            "It is slow: have it answer before it works, or name fewer kinds and rooms; most events are of single "
+            "fans.",
+            "For a known outage: pause it, and resume it afterwards.",
+        ),
+        escalate="`WaitroomTargetDead` fires.",
+        fires={'waitroom_events_failed_tries{target="shop",instance="a:8081"}': "0+1x16 16+0x14"},
+        quiet={
+            'waitroom_events_failed_tries{target="shop",instance="a:8081"}': "0 1 2 0+0x27",
+            'waitroom_events_behind_entries{target="shop",instance="a:8081"}': "9000+0x10 0+0x20",
+        },
+        labels={"instance": "a:8081", "target": "shop"},
     ),
 )

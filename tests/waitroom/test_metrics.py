@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kernel.errors import Refused, Unavailable
-from waitroom.metrics import PROMISED, Metrics
+from waitroom.metrics import PROMISED, EventMetrics, Metrics
 
 
 def failed(metrics: Metrics, act: str) -> float:
@@ -67,3 +67,23 @@ def test_what_objectives_stand_on_is_there_from_the_beginning() -> None:
 
     for act in PROMISED:
         assert registry.get_sample_value("waitroom_line_failed_total", {"act": act}) == 0
+
+
+def test_a_target_that_is_not_told_has_nothing_before_it() -> None:
+    """Paused, dead or gone, nobody waits for it: an alert that says it falls behind would never end."""
+    registry = CollectorRegistry()
+    metrics = EventMetrics(registry)
+
+    def shown(name: str) -> tuple[float | None, float | None]:
+        return (
+            registry.get_sample_value("waitroom_events_behind_entries", {"target": name}),
+            registry.get_sample_value("waitroom_events_failed_tries", {"target": name}),
+        )
+
+    metrics.show([("a", 9000, 3, "active"), ("b", 9000, 3, "paused"), ("c", 9000, 16, "dead")])
+    told = [shown(name) for name in "abc"]
+    metrics.show([("b", 9000, 3, "active")])
+
+    assert told == [(9000, 3), (0, 0), (0, 0)]
+    assert [shown(name) for name in "abc"] == [(0, 0), (9000, 3), (0, 0)]
+    assert registry.get_sample_value("waitroom_events_targets", {"state": "dead"}) == 0
