@@ -1,6 +1,7 @@
 # Waitroom as one image: `serve` by default, any other command by name.
 #   docker build -t waitroom .
 #   docker run -p 8080:8080 -v waitroom:/var/lib/waitroom -v ./rooms.toml:/etc/waitroom/rooms.toml:ro waitroom
+#   docker exec NAME waitroom doctor
 
 FROM python:3.12.12-slim-bookworm AS build
 WORKDIR /build
@@ -13,7 +14,7 @@ COPY checkout checkout
 COPY dashboards dashboards
 COPY gateway gateway
 RUN python -m venv /opt/waitroom \
-    && /opt/waitroom/bin/pip install --no-cache-dir --disable-pip-version-check ".[server,postgres]"
+    && /opt/waitroom/bin/pip install --no-cache-dir --disable-pip-version-check ".[server,postgres,otel]"
 
 FROM python:3.12.12-slim-bookworm
 RUN groupadd --system --gid 10001 waitroom \
@@ -33,7 +34,8 @@ VOLUME /var/lib/waitroom
 EXPOSE 8080 8081
 # SIGTERM drains: readiness goes away first, requests in flight finish.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/.waitroom/health/live', timeout=2)"]
+# Ready, or not: of the gate, or of a shop that runs alone, at whatever port and address its settings say.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["waitroom", "health"]
 ENTRYPOINT ["waitroom"]
 CMD ["serve"]

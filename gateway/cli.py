@@ -126,7 +126,11 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     preview.set_defaults(run=run_preview)
 
     health = commands.add_parser("health", help="ask a running installation whether it is ready")
-    health.add_argument("url", nargs="?", help="its address (http://127.0.0.1:8080)")
+    health.add_argument(
+        "url",
+        nargs="?",
+        help="its address; else the gate of this installation, or its shop where that runs alone",
+    )
     health.set_defaults(run=run_health)
 
     version = commands.add_parser("version", help="print the version")
@@ -181,9 +185,9 @@ def run_serve(args: argparse.Namespace) -> int:
 
 def _run(settings: "Settings", kind: str, *, crowd: int = 0) -> int:
     from gateway.demo import Kind, run
-    from kernel.log import configure
+    from gateway.logs import start_log
 
-    configure(settings.log_level, text=settings.log_format == "text")
+    start_log(settings)
     return run(settings, Kind(kind), crowd=crowd)
 
 
@@ -214,14 +218,21 @@ def run_health(args: argparse.Namespace) -> int:
     import json
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import urlopen
+    from urllib.request import ProxyHandler, build_opener
+
+    from gateway.settings import is_shop_alone, loopback
 
     settings = settings_of(args)
-    url = (args.url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    url = (args.url or f"http://{loopback(settings.host)}:{settings.port}").rstrip("/")
     if not url.startswith(("http://", "https://")):
         raise Misconfigured([f"{url} is not an address such as http://127.0.0.1:8080."])
+    address = f"{url}{settings.prefix}/health/ready"
+    if not args.url and is_shop_alone(settings):
+        address = f"http://{loopback(settings.shop_host)}:{settings.shop_port}/health/ready"
+    # Whoever looks at this machine goes through no proxy.
+    opener = build_opener(ProxyHandler() if args.url else ProxyHandler({}))
     try:
-        with urlopen(f"{url}{settings.prefix}/health/ready", timeout=3) as answer:  # noqa: S310 (checked above)
+        with opener.open(address, timeout=3) as answer:
             told = json.load(answer)
         if not isinstance(told, dict) or told.get("status") != "ready":
             raise ValueError("no waiting room")  # noqa: TRY301 (what is no JSON is the same)

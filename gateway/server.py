@@ -29,10 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.condition import Condition
 from gateway.files import most_connections
 from gateway.http import Broadcast, http
+from gateway.logs import start_log
 from gateway.settings import Settings
 from gateway.spans import start_tracing, stop_tracing
 from kernel.asgi import respond
-from kernel.log import configure
 from kernel.metrics import MULTIPROC, flush
 from kernel.traced import Traced
 
@@ -278,9 +278,7 @@ def main(
     ready: int | None = None,
 ) -> None:
     """Run one role on an inherited socket; write a line to ``ready`` when it serves."""
-    configure(settings.log_level, text=settings.log_format == "text")
-    for noisy in ("uvicorn.error", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    start_log(settings)
     start_tracing(settings, role)
     if (most := most_connections()) < settings.max_connections:
         log.warning("the hard limit of open files is lower than max_connections", extra={"connections": most})

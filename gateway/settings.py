@@ -285,6 +285,12 @@ def loopback(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
+def is_shop_alone(settings: Settings) -> bool:
+    """Tell whether a shop runs here without a line: it keeps a folder of its own, and no gate ever made a journal."""
+    has_journal = settings.journal_url is not None or (settings.data / "journal.db").exists()
+    return (settings.data / "shop").is_dir() and not has_journal
+
+
 def load(
     environ: Mapping[str, str] = os.environ,
     *,

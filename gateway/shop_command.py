@@ -89,10 +89,10 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
 def serve_shop(args: argparse.Namespace) -> int:
     """Run the shop alone."""
     from gateway.demo import Kind, run
-    from kernel.log import configure
+    from gateway.logs import start_log
 
     settings = settings_of(args)
-    configure(settings.log_level, text=settings.log_format == "text")
+    start_log(settings)
     return run(settings, Kind.SHOP)
 
 

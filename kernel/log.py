@@ -14,7 +14,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from kernel.redacting import is_secret, redacted
@@ -27,13 +27,18 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _OURS = frozenset({"trace_id", "span_id"})
 
 
-def configure(level: str, *, text: bool = False) -> None:
+def configure(level: str, *, text: bool = False, ours: Sequence[str] = ()) -> None:
     """Send all loggers to stderr in one form; a second call replaces the first.
 
-    Raises ``ValueError`` for an unknown level.
+    `level` is that of the loggers below `ours`. Packages of others speak from warnings on: what they tell of their work
+    (headers, frames, whole addresses) is somebody's. Raises ``ValueError`` for an unknown level.
     """
+    wanted = level.upper()
     root = logging.getLogger()
-    root.setLevel(level.upper())
+    root.setLevel(wanted)
+    root.setLevel(max(root.level, logging.WARNING))
+    for name in ours:
+        logging.getLogger(name).setLevel(wanted)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextLines() if text else JsonLines())
     for earlier in list(root.handlers):

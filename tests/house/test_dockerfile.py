@@ -34,8 +34,10 @@ def faults(text: str) -> list[str]:
     users = [value for name, value in final if name == "USER"]
     if not users or users[-1].split(":")[0] in {"root", "0"}:
         found.append("runs as root")
-    if not any(name == "HEALTHCHECK" and "/.waitroom/health/live" in value for name, value in final):
-        found.append("no health check")
+    if not any(
+        name == "HEALTHCHECK" and value.endswith('CMD ["waitroom", "health"]') for name, value in final
+    ):
+        found.append("no health check that asks whether it is ready, as its settings say")
     for name, value in final:
         if name in {"ENTRYPOINT", "CMD"} and not value.startswith("["):
             found.append(f"{name} goes through a shell, so that SIGTERM would not arrive")
@@ -52,6 +54,27 @@ def test_a_careless_image_is_found() -> None:
     careless = "FROM python:latest\nADD . /app\nENV OPERATOR_TOKEN=x\nCMD python -m gateway\n"
 
     assert len(faults(careless)) == 7
+
+
+LEFT_OUT = {
+    "test": "nobody tests in an image",
+    "bots": "large, and only for whoever trains or runs a model of their own",
+    "geoip": "whoever has such a file builds an image with it",
+}
+"""Extras that are not in the image, and why."""
+
+
+def test_each_extra_is_in_the_image_or_left_out_for_a_reason() -> None:
+    """Who sets a collector or PostgreSQL in an image finds what it takes; an extra that is new must be thought of."""
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    installed = re.findall(r'"\.\[([a-z,]+)\]"', (ROOT / "Dockerfile").read_text())
+
+    assert [set(one.split(",")) for one in installed] == [extras - LEFT_OUT.keys()]
+
+
+def test_the_makefile_checks_the_image_by_these_rules() -> None:
+    """`make docker-lint` is this file."""
+    assert "pytest -q tests/house/test_dockerfile.py" in (ROOT / "Makefile").read_text()
 
 
 def test_the_image_holds_what_pyproject_packs() -> None:

@@ -14,9 +14,12 @@ def root() -> Iterator[logging.Logger]:
     """Give the root logger and put it back as it was."""
     logger = logging.getLogger()
     handlers, level = list(logger.handlers), logger.level
+    ours = logging.getLogger("waitroom")
+    own_level = ours.level
     yield logger
     logger.handlers[:] = handlers
     logger.setLevel(level)
+    ours.setLevel(own_level)
 
 
 def record(message: str = "room opened", **fields: object) -> logging.LogRecord:
@@ -85,8 +88,8 @@ def test_configuring_twice_does_not_double_the_lines(
 ) -> None:
     """The last form counts, the level holds, other people's handlers stay."""
     before = len(root.handlers)
-    configure("warning", text=True)
-    configure("info")
+    configure("warning", text=True, ours=["waitroom"])
+    configure("info", ours=["waitroom"])
     logging.getLogger("waitroom").info("room opened", extra={"room": "main"})
     logging.getLogger("waitroom").debug("not this")
 
@@ -94,6 +97,25 @@ def test_configuring_twice_does_not_double_the_lines(
 
     assert len(root.handlers) == before + 1
     assert [json.loads(line)["room"] for line in lines] == ["main"]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_packages_of_others_speak_from_warnings_on(
+    level: str, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looking for a fault of ours, nobody wants a stranger's headers and frames; an error is told by everybody."""
+    configure(level, ours=["waitroom"])
+    number = logging.getLevelNamesMapping()[level.upper()]
+    for name in ("waitroom.service", "websockets.client"):
+        for tells in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger(name).log(tells, "> Cookie: a=b")
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = [(line["logger"].partition(".")[0], line["level"].upper()) for line in lines]
+    numbers = logging.getLevelNamesMapping()
+
+    assert min(numbers[said] for name, said in told if name == "waitroom") == number
+    assert min(numbers[said] for name, said in told if name == "websockets") == max(number, logging.WARNING)
 
 
 def test_an_unknown_level_is_refused(root: logging.Logger) -> None:
