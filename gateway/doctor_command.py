@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LINES = 2_000
 ACTS = 200
 METRICS_BYTES = 5_000_000
+STDIN = Path("-")
+OTHER_USER = "Run this as the user that the service runs as."
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,10 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
         "--bundle", type=Path, metavar="FILE.tar.gz", help="pack what support needs, without secrets"
     )
     parser.add_argument(
-        "--log", type=Path, metavar="FILE", help="log file whose last lines go into the bundle"
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="log file whose last lines go into the bundle; - reads standard input",
     )
     parser.add_argument("--lines", type=int, default=LINES, metavar="N", help=f"so many of them ({LINES})")
     parser.set_defaults(run=run_doctor)
@@ -54,7 +59,7 @@ def run_doctor(args: argparse.Namespace) -> int:
     findings, stored = look(settings)
     print(as_json(findings) if args.json else as_text(findings))
     if args.bundle is not None:
-        if args.log is not None and not args.log.is_file():
+        if args.log is not None and args.log != STDIN and not args.log.is_file():
             raise Misconfigured([f"There is no log file {args.log}."])
         try:
             pack(settings, findings, stored, args.bundle, args.log, max(0, args.lines))
@@ -66,7 +71,7 @@ def run_doctor(args: argparse.Namespace) -> int:
 
 def look(settings: "Settings") -> "tuple[list[Finding], Stored]":
     """Look at everything; one look that falls over is a finding and no end."""
-    from gateway.doctor import chosen, machine, stored
+    from gateway.doctor import chosen, machine, sites, stored
     from gateway.doctor.finding import fail, ok
 
     there = stored.Stored(settings)
@@ -80,6 +85,9 @@ def look(settings: "Settings") -> "tuple[list[Finding], Stored]":
         ("store", lambda: stored.look_at_store(there)),
         ("rooms", lambda: stored.look_at_rooms(there)),
         ("journal", lambda: stored.look_at_journal(settings, signed_by(settings))),
+        ("shop", lambda: stored.look_at_shop(settings)),
+        ("origins", lambda: sites.look_at_origins(there.rooms.values())),
+        ("tls", lambda: sites.look_at_certificates(settings, there.rooms.values())),
         ("proxies", lambda: chosen.look_at_proxies(settings)),
         ("mail", lambda: chosen.look_at_post(settings)),
         ("payments", lambda: chosen.look_at_payments(settings)),
@@ -89,6 +97,8 @@ def look(settings: "Settings") -> "tuple[list[Finding], Stored]":
     for name, one in looks:
         try:
             findings += one()
+        except PermissionError:
+            findings.append(fail(name, "This user may not look at it.", OTHER_USER))
         except Exception as error:  # noqa: BLE001 (the doctor must not fall ill with the patient)
             findings.append(
                 fail(name, f"This look itself fell over: {type(error).__name__}.", "Tell us, with a bundle.")
@@ -153,10 +163,12 @@ def pack(
     if log is None:
         made.leave_out("log lines: no --log was given")
     else:
-        with log.open(encoding="utf-8", errors="replace") as file:
+        # Descriptor 0: a shipper hands the log of a container in there.
+        with open(
+            0 if log == STDIN else log, encoding="utf-8", errors="replace", closefd=log != STDIN
+        ) as file:
             kept, foreign = bundle.log_told(file, lines)
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-        made.add("log.jsonl", f"the last {len(kept)} log lines, with harmless fields only", text)
+        made.add_lines("log.jsonl", f"the last {len(kept)} log lines, with harmless fields only", kept)
         made.leave_out(f"{foreign} lines of the log that are not ours; what exceptions said; other fields")
     made.leave_out("everything of the shop's database, all key files, all addresses of fans")
     made.add("made.json", "when this was made", {"at_ms": time.time_ns() // 1_000_000})
@@ -200,13 +212,13 @@ def acts(settings: "Settings") -> dict[str, object]:
 def metrics_text(settings: "Settings") -> str:
     """Ask the operator's port for its metrics; '' where it does not tell them."""
     from http.client import HTTPException
-    from urllib.request import urlopen
 
+    from gateway.doctor.machine import PATIENCE_S, directly
     from gateway.settings import loopback
 
     url = f"http://{loopback(settings.operator_host)}:{settings.operator_port}/metrics"
     try:
-        with urlopen(url, timeout=3) as answer:
+        with directly.open(url, timeout=PATIENCE_S) as answer:
             octets: bytes = answer.read(METRICS_BYTES)
     except (OSError, HTTPException):
         return ""

@@ -22,8 +22,14 @@ SECRET_WORDS = frozenset(
 """A field whose name has one of these words holds a secret, whatever its value looks like."""
 
 _FORMS = (
-    # user:password@ of an address of a server
-    (re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"), SECRET),
+    # user:password@ of an address of a server, up to the last @; and a password that stands behind its name
+    (re.compile(r"(?<=://)[^/\s@:]*:[^/\s]+(?=@)"), SECRET),
+    (
+        re.compile(
+            r"(?i)(?<![A-Za-z0-9])((?:[a-z]{1,16}[_-])?(?:password|passwd|pwd|secret|token|apikey|api[_-]key)=)[^\s&;\"',]+"
+        ),
+        rf"\1{SECRET}",
+    ),
     (
         re.compile(
             r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+(?:'[A-Za-z0-9._%+-]+){0,3}(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"

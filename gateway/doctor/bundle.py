@@ -18,16 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from re import compile as form
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from gateway.doctor.chosen import post_settings
 from gateway.doctor.machine import secret_files
+from gateway.logs import OWN_LOGGERS
 from gateway.settings import Settings
 from kernel.redacting import SECRET, Known, is_secret, redacted
 from kernel.settings import describe
 
 LEFT_OUT = "[left out]"
+LEAST_LETTERS = 8
+"""A secret that is shorter may be a word of any sentence."""
+
 MODE = 0o600
-OWN_LOGGERS = ("admission", "botguard", "checkout", "dashboards", "gateway", "kernel", "waitroom")
 LOG_FIELDS = frozenset({
     "time", "level", "logger", "trace_id", "span_id", "room", "lane", "run", "code", "status", "outcome", "act",
     "attempt", "tries", "pause_ms", "pause_s", "drain_s", "channel", "provider", "state", "task", "child", "count",
@@ -59,6 +63,14 @@ class Bundle:
         text = clean if isinstance(clean, str) else json.dumps(clean, indent=1, ensure_ascii=False) + "\n"
         self.files[name], self.told[name] = text, what
 
+    def add_lines(self, name: str, what: str, lines: Iterable[object]) -> None:
+        """Put a file in that has one JSON document in a line; each is cleaned before it is written, not after.
+
+        A quotation mark in a secret is written with a backslash, and would not be found any more.
+        """
+        self.files[name] = "".join(json.dumps(self._clean(line), ensure_ascii=False) + "\n" for line in lines)
+        self.told[name] = what
+
     def leave_out(self, what: str) -> None:
         """Say what is not in it, and why."""
         self.left_out.append(what)
@@ -89,10 +101,12 @@ class Bundle:
 def secrets_of(settings: Settings) -> Known:
     """Collect the secrets of an installation by their values: those set, and those in its files."""
     found: set[str] = set()
-    for row in describe(Settings):
-        value = getattr(settings, row.name)
-        if isinstance(value, str):
-            found |= {value} if row.secret else _passwords(value)
+    post = post_settings(settings)
+    for kind, given in ((Settings, settings), *([] if post is None else [(type(post), post)])):
+        for row in describe(kind):
+            value = getattr(given, row.name)
+            if isinstance(value, str):
+                found |= {value} if row.secret else _passwords(value)
     for path in secret_files(settings).values():
         try:
             text = path.read_text(encoding="utf-8")
@@ -102,17 +116,18 @@ def secrets_of(settings: Settings) -> Known:
             found |= set(_strings(json.loads(text)))
         except ValueError:
             found |= {line.strip() for line in text.splitlines()}
-    named = dict.fromkeys((value for value in found if len(value) >= 12), SECRET)
+    named = dict.fromkeys((value for value in found if len(value) >= LEAST_LETTERS), SECRET)
     return Known({**named, str(Path.home()): "~"})
 
 
 def _passwords(address: str) -> set[str]:
     """Find the password in an address, as a database's has one."""
     try:
-        given = urlsplit(address).password
+        parts = urlsplit(address)
+        given = {parts.password, *(value for name, value in parse_qsl(parts.query) if is_secret(name))}
     except ValueError:
         return set()
-    return {given, unquote(given)} if given else set()
+    return {text for one in given if one for text in (one, unquote(one))}
 
 
 def _strings(document: object) -> Iterable[str]:
@@ -138,7 +153,7 @@ def settings_told(settings: Settings) -> dict[str, object]:
             told[row.env] = value if not row.secret else None
             continue
         text = ",".join(value) if isinstance(value, tuple) else str(value)
-        hidden = row.secret or redacted(text) != text
+        hidden = row.secret or redacted(text) != text or bool(_passwords(text))
         told[row.env] = "is set, and left out" if hidden else text
     return told
 
@@ -182,7 +197,7 @@ def _line_told(fields: Mapping[str, object]) -> dict[str, object]:
         elif name == "exception":
             told[name] = frames(str(value))
         elif isinstance(value, int | float) or value is None:
-            told[name] = value
+            told[name] = LEFT_OUT if is_secret(name) else value
         else:
             told[name] = value if name in LOG_FIELDS and _is_word(str(value)) else LEFT_OUT
     return told

@@ -5,12 +5,16 @@ mostly a mistake.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from gateway.doctor.finding import Finding, fail, note, ok, warn
+from gateway.doctor.finding import Finding, counted, fail, note, ok, warn
 from gateway.settings import Settings
 from gateway.spans import ELSEWHERE, endpoint_of
 from kernel.errors import Misconfigured
 from kernel.settings import env
+
+if TYPE_CHECKING:
+    from checkout.notifications.settings import NotificationSettings
 
 WIDE_BITS = {4: 8, 6: 16}
 """A network of our own proxies that is wider than this is none."""
@@ -36,9 +40,19 @@ def look_at_proxies(settings: Settings) -> Iterator[Finding]:
             f"Set {name}: without it every fan seems to come from one address, and limits count them as one.",
         )  # fmt: skip
     else:
-        yield ok(what, f"{len(settings.networks)} networks of proxies are trusted.")
+        yield ok(what, f"Trusted: {counted(len(settings.networks), 'network')} of proxies.")
     if settings.public_url is None:
         yield note("proxies.public_url", f"{env('public_url')} is not set: cookies are not for TLS only.")
+
+
+def post_settings(settings: Settings) -> "NotificationSettings | None":
+    """Read the settings of mails and webhooks; None where they are wrong."""
+    from gateway.shop_post import chosen  # noqa: PLC0415 (the shop's: loaded where it is looked at)
+
+    try:
+        return chosen(settings)
+    except Misconfigured:
+        return None
 
 
 def look_at_post(settings: Settings) -> Iterator[Finding]:
@@ -61,7 +75,7 @@ def look_at_post(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("mail", "A server or folder for mails is set.")
-    yield ok("webhooks", f"{len(own.webhook_urls)} webhooks are set.")
+    yield ok("webhooks", f"Set: {counted(len(own.webhook_urls), 'webhook')}.")
 
 
 def look_at_payments(settings: Settings) -> Iterator[Finding]:

@@ -60,6 +60,15 @@ def skip(what: str, why: str) -> Finding:
     return Finding(what, Mark.SKIP, why)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Count things as people say it.
+
+    >>> counted(1, "room"), counted(2, "room"), counted(1000, "entry", "entries")
+    ('1 room', '2 rooms', '1,000 entries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def status_of(findings: Iterable[Finding]) -> int:
     """Give the exit status."""
     return WRONG_STATUS if any(one.mark is Mark.FAIL for one in findings) else WELL_STATUS

@@ -5,6 +5,7 @@ the doctor's own process. Not here: the store and the journal (``stored``), what
 """
 
 import http.client
+import os
 import platform
 import shutil
 import stat
@@ -13,12 +14,13 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from re import split
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from gateway.doctor.finding import Finding, fail, note, ok, skip, warn
 from gateway.files import most_connections
-from gateway.settings import Settings, loopback
+from gateway.settings import Settings, is_shop_alone, loopback
 from kernel.errors import Misconfigured
 from kernel.settings import env
 
@@ -26,8 +28,12 @@ LEAST_PYTHON = (3, 11)
 DISK_WARN_BYTES, DISK_FAIL_BYTES = 2_000_000_000, 200_000_000
 OLD_KEY_MS = 400 * 86_400_000
 PATIENCE_S = 3.0
-ALONE = "shop"
-"""A folder in the data folder of a shop that runs alone, without a line."""
+SECRETS = Path("/run/secrets")
+"""Where Docker and Podman hand secrets in: with the mode of the file outside, readable in this container alone."""
+
+directly = build_opener(ProxyHandler({}))
+"""Asks this machine, whatever proxy is set for the world outside."""
+
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -42,13 +48,17 @@ def versions() -> dict[str, str]:
     for line in wanted:
         if "extra == 'test'" in line or 'extra == "test"' in line:
             continue
-        name = line.partition(";")[0].partition("[")[0].strip()
-        name = next((name[:at] for at, letter in enumerate(name) if letter in "<>=!~ "), name)
+        name = _name_of(line)
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = ""
     return found
+
+
+def _name_of(requirement: str) -> str:
+    """Take a package's name out of a line such as ``redis[hiredis]>=8; extra == "server"``."""
+    return split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
 
 
 def look_at_versions(_settings: Settings) -> Iterator[Finding]:
@@ -59,8 +69,8 @@ def look_at_versions(_settings: Settings) -> Iterator[Finding]:
         yield ok("versions.python", platform.python_version())
     found = versions()
     for line in requires("waitroom") or [] if found["waitroom"] else []:
-        name = next((known for known in found if line.startswith(known) and not found[known]), None)
-        if name is not None and "extra == 'server'" in line.replace('"', "'"):
+        name = _name_of(line)
+        if "extra == 'server'" in line.replace('"', "'") and not found[name]:
             yield fail("versions.packages", f"{name} is missing.", "pip install 'waitroom[server]'")
     yield ok("versions.waitroom", found["waitroom"] or "not installed as a package")
 
@@ -94,6 +104,12 @@ def look_at_files(settings: Settings) -> Iterator[Finding]:
             f"Make it, or set {env('data')} to where it is; nothing was started here.",
         )
         return
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        yield fail("files.data", "The data folder can only be read.", READ_ONLY)
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield fail("files.data", "This user may not write to the data folder.", OTHER_OWNER)
+    else:
+        yield ok("files.data", "The data folder can be written to.")
     free = shutil.disk_usage(folder).free
     seen = f"{free // 1_000_000:,} MB are free."
     if free < DISK_FAIL_BYTES:
@@ -102,6 +118,12 @@ def look_at_files(settings: Settings) -> Iterator[Finding]:
         yield warn("files.disk", seen, "Make room before the sale: journal and shop grow with it.")
     else:
         yield ok("files.disk", seen)
+
+
+READ_ONLY = (
+    "Mount it for writing; a disk with faults is made read-only by the system: look at its log (dmesg)."
+)
+OTHER_OWNER = "Give it to the user that the service runs as, and run this as that user."
 
 
 def secret_files(settings: Settings) -> dict[str, Path]:
@@ -129,7 +151,9 @@ def look_at_keys(settings: Settings) -> Iterator[Finding]:
                 )
             continue
         mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & OTHERS:
+        if path.is_relative_to(SECRETS):
+            yield ok(what, "It was handed in to this container.")
+        elif mode & OTHERS:
             yield fail(what, f"Others may read or write it (mode {mode:03o}).", f"chmod 600 {path}")
         else:
             yield ok(what, f"Only its owner may read it (mode {mode:03o}).")
@@ -171,7 +195,7 @@ def look_at_ports(settings: Settings) -> Iterator[Finding]:
     gate = f"http://{loopback(settings.host)}:{settings.port}{settings.prefix}/health/ready"
     operator = f"http://{loopback(settings.operator_host)}:{settings.operator_port}/health/ready"
     shop = f"http://{loopback(settings.shop_host)}:{settings.shop_port}/health/ready"
-    is_line = not (settings.data / ALONE).is_dir()
+    is_line = not is_shop_alone(settings)
     for name, url, is_needed in (
         ("gate", gate, is_line),
         ("operator", operator, is_line),
@@ -203,7 +227,7 @@ def look_at_ports(settings: Settings) -> Iterator[Finding]:
 def answer_of(url: str) -> str:
     """Ask an address of this machine; returns the status, or in one word why there is none."""
     try:
-        with urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310 (made from the settings)
+        with directly.open(url, timeout=PATIENCE_S) as answer:
             return str(answer.status)
     except HTTPError as error:
         error.close()

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.doctor.finding import Finding, fail, note, ok, skip, warn
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy.exc import SQLAlchemyError
+
+from checkout import migrations as shop
+from gateway.doctor.finding import Finding, counted, fail, note, ok, skip, warn
 from gateway.settings import Settings
 from kernel.database import address, close, engine
 from kernel.errors import Misconfigured, Unavailable
@@ -57,8 +62,12 @@ class Stored:
             return
         try:
             asyncio.run(self._read(url))
-        except (Misconfigured, Unavailable) as error:
-            self.why = error.faults[0] if isinstance(error, Misconfigured) else error.public
+        except Misconfigured as error:
+            self.why = error.faults[0]
+        except Unavailable as error:
+            self.why = _why(error.__cause__)
+        except OSError as error:
+            self.why = f"Its address cannot be reached ({type(error).__name__})."
 
     async def _read(self, url: str) -> None:
         client = connect(url, max_connections=4)
@@ -94,6 +103,24 @@ class Stored:
             since_ms = int(oldest[0][0].partition(b"-")[0]) if oldest else 0
             age_ms = max(0, int(time.time() * 1000) - since_ms) if oldest else 0
             self.waiting[name] = (int(count), age_ms)
+
+
+def _why(cause: BaseException | None) -> str:
+    """Say in a sentence why a store did not answer; what it said itself may quote anything."""
+    if any(isinstance(one, AuthenticationError | NoPermissionError) for one in _causes(cause)):
+        return "It refuses our name and password, or forbids a command."
+    if isinstance(cause, ResponseError):
+        return f"It refuses a command ({type(cause).__name__})."
+    if isinstance(cause, TimeoutError | RedisTimeoutError):
+        return "It does not answer in time: it is stopped or overrun, or something on the way is."
+    return f"Nobody answers at its address ({type(cause).__name__})."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Go from what was raised to what it was raised for."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def look_at_store(stored: Stored) -> Iterator[Finding]:
@@ -160,21 +187,30 @@ def look_at_rooms(stored: Stored) -> Iterator[Finding]:
     if not stored.info:
         yield skip("rooms", "The store cannot be asked.")
         return
+    if stored.why:
+        yield fail("rooms", f"They could not be read. {stored.why}", "Look at the store and its log.")
+        return
     for name, faults in stored.faults.items():
         for fault in faults:
             yield fail(
                 f"rooms.{name}", fault, "waitroom check rooms FILE, or the control page, says it in full."
             )
     good = [name for name in stored.rooms if not stored.faults.get(name)]
-    yield ok("rooms", f"{len(good)} rooms without a fault.") if good else note("rooms", "There are no rooms.")
+    if good:
+        yield ok("rooms", f"{counted(len(good), 'room')} without a fault.")
+    elif not stored.faults:
+        yield note("rooms", "There are no rooms.", "waitroom apply FILE, or the control page, makes one.")
     count = sum(number for number, _ in stored.waiting.values())
     age_ms = max((age for _, age in stored.waiting.values()), default=0)
     if not count or age_ms <= BEHIND_WARN_MS:
-        yield ok("journal.behind", f"{count} acts wait to be written, none for long.")
+        yield ok(
+            "journal.behind",
+            f"Waiting to be written: {counted(count, 'act')}" + (", none for long." if count else "."),
+        )
     else:
         word = fail if age_ms > BEHIND_FAIL_MS else warn
         yield word(
-            "journal.behind", f"{count} acts wait to be written, the oldest for {age_ms // 1000} s.",
+            "journal.behind", f"Waiting to be written: {counted(count, 'act')}, the oldest for {age_ms // 1000} s.",
             "Is the journal's database reachable and a gate running? What waits is lost with the store.",
         )  # fmt: skip
 
@@ -192,17 +228,7 @@ def look_at_journal(
                 f"It is made at the first start; else set {env('journal_url')}.",
             )
             return
-        match _stands(settings):
-            case "older":
-                yield warn(
-                    "journal.version",
-                    "It is of an older version.",
-                    "It is brought up to date at the next start.",
-                )
-            case "newer":
-                yield fail("journal.version", "It was written by a newer version.", FOREIGN)
-            case _:
-                yield ok("journal.version", "It is of this version.")
+        yield _version("journal", _stands(settings.journal_address, "journal", FOLDER, VERSION_TABLE))
         found = journal.check((), is_ours)
         if found.fault is not None:
             yield fail(
@@ -210,7 +236,10 @@ def look_at_journal(
                 "Keep the file as it is and its copies; docs/recovery.md says what follows.",
             )  # fmt: skip
         else:
-            yield ok("journal.chain", f"Whole: {found.entries} entries, {found.heads} signed heads.")
+            yield ok(
+                "journal.chain",
+                f"Whole: {counted(found.entries, 'entry', 'entries')}, {counted(found.heads, 'signed head')}.",
+            )
     except Unavailable as error:
         yield fail("journal", error.public, f"Reach the database of {env('journal_url')}.")
     except Misconfigured as error:
@@ -219,10 +248,44 @@ def look_at_journal(
         journal.close()
 
 
-def _stands(settings: Settings) -> str:
-    made = engine(address(settings.journal_address, "journal"), "journal")
+def look_at_shop(settings: Settings) -> Iterator[Finding]:
+    """Whether the shop's database is there, and of this version; an installation without a shop has none."""
+    url = settings.shop_database_url or f"sqlite:///{(settings.data / 'shop.db').resolve()}"
+    if settings.shop_database_url is None and not (settings.data / "shop.db").is_file():
+        yield skip("shop", "There is no database of a shop; not every installation has one.")
+        return
+    try:
+        found = _stands(url, "shop", Path(shop.__file__).parent, shop.VERSION_TABLE)
+    except Misconfigured as error:
+        yield fail("shop", error.faults[0], f"Mend {env('shop_database_url')}.")
+    except SQLAlchemyError as error:
+        yield fail(
+            "shop", f"Its database cannot be asked ({type(error).__name__}).",
+            f"Reach the database of {env('shop_database_url')}: is it there, with our name and password?",
+        )  # fmt: skip
+    else:
+        if found == "empty":
+            yield warn("shop", "Its database is empty.", "Its tables are made at the first start.")
+        else:
+            yield _version("shop", found)
+
+
+def _version(name: str, found: str) -> Finding:
+    """Say how a database stands to this version."""
+    what = f"{name}.version"
+    match found:
+        case "older":
+            return warn(what, "It is of an older version.", "It is brought up to date at the next start.")
+        case "newer":
+            return fail(what, "It was written by a newer version.", FOREIGN)
+        case _:
+            return ok(what, "It is of this version.")
+
+
+def _stands(url: str, name: str, folder: Path, table: str) -> str:
+    made = engine(address(url, name), name)
     try:
         with made.connect() as connection:
-            return stands(connection, FOLDER, VERSION_TABLE)
+            return stands(connection, folder, table)
     finally:
         close(made)

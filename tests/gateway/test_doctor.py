@@ -3,6 +3,8 @@
 import json
 import logging
 import sqlite3
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from admission.keyring import KeyRing
 from gateway import cli, doctor_command
 from gateway.doctor import bundle, chosen, machine
 from gateway.doctor.finding import Finding, Mark, as_json, as_text, fail, note, ok, status_of, warn
@@ -22,6 +25,7 @@ from gateway.settings import Settings, load
 from kernel import redacting
 from kernel.log import JsonLines
 from kernel.settings import env
+from kernel.signing import b64url
 from waitroom.journal import Kind, NewEntry
 from waitroom.journal_store import JournalStore
 from waitroom.rooms_toml import parse_toml
@@ -131,9 +135,71 @@ def test_who_answers_at_a_port(status: int, mark: str, settings: Settings) -> No
 
 def test_a_shop_alone_has_no_gate(settings: Settings) -> None:
     """Then it is the shop that is missed."""
-    (settings.data / machine.ALONE).mkdir()
+    (settings.data / "shop").mkdir()
     found = marks(machine.look_at_ports(settings))
     assert found == {"ports.gate": "skip", "ports.operator": "skip", "ports.shop": "fail"}
+
+
+def test_what_is_behind_a_proxy_of_the_world_is_not_this_machine(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that is set for what is outside answers for nobody here."""
+    server = HTTPServer(("127.0.0.1", 0), type("Here", (Answers,), {"status": 502}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    try:
+        found = marks(machine.look_at_ports(settings))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert found["ports.gate"] == "fail"
+
+
+def test_a_secret_that_a_container_was_handed_is_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the mode of the file outside, and nobody else is in there."""
+    settings.operator_token_path.write_text("s" * 32)
+    settings.operator_token_path.chmod(0o644)
+    before = marks(machine.look_at_keys(settings))["keys.operator-token"]
+    monkeypatch.setattr(machine, "SECRETS", settings.data)
+
+    assert (before, marks(machine.look_at_keys(settings))["keys.operator-token"]) == ("fail", "ok")
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounted to be read only, or another user's."""
+    flags, may = [0, machine.os.ST_RDONLY, 0], [True, True, False]
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=10**10))
+    monkeypatch.setattr(machine.os, "statvfs", lambda _folder: SimpleNamespace(f_flag=flags.pop(0)))
+    monkeypatch.setattr(machine.os, "access", lambda _folder, _mode: may[2 - len(flags)])
+
+    assert [marks(machine.look_at_files(settings))["files.data"] for _ in range(3)] == ["ok", "fail", "fail"]
+
+
+def test_each_package_of_the_server_that_is_missing_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its whole name: `redis` is there, and `redis-more` is not."""
+    lines = [
+        "redis[x]>=8; extra == 'server'",
+        "redis-more>=1; extra == 'server'",
+        "scikit>=1; extra == 'bots'",
+    ]
+    monkeypatch.setattr(machine, "requires", lambda _name: lines)
+
+    def version(name: str) -> str:
+        if name in {"waitroom", "redis"}:
+            return "1.0"
+        raise machine.PackageNotFoundError
+
+    monkeypatch.setattr(machine, "version", version)
+    found = [one.seen for one in machine.look_at_versions(settings) if one.mark is Mark.FAIL]
+    assert found == ["redis-more is missing."]
 
 
 # ------------------------------------------------------------------------------ chosen
@@ -221,6 +287,45 @@ def test_a_real_store_is_read(settings: Settings, store_url: str) -> None:
     assert there.skew_ms == 0
 
 
+@pytest.mark.parametrize("about", ["?password=wrong-one", "?username=ann&password=wrong-one"])
+def test_a_store_that_refuses_us_says_so(about: str, settings: Settings, store_url: str) -> None:
+    """A real one, which never heard of that password; the password is not told."""
+    away = Stored(replace(settings, store_url=store_url + about))
+    away.read()
+    (found,) = look_at_store(away)
+
+    assert (found.mark, "refuses" in found.seen, "wrong-one" in found.seen) == (Mark.FAIL, True, False)
+
+
+def test_rooms_that_cannot_be_read_are_no_empty_installation(settings: Settings) -> None:
+    """The store said who it is and then no more."""
+    there = Stored(settings)
+    there.info, there.why = GOOD, "It does not answer in time."
+    assert marks(look_at_rooms(there)) == {"rooms": "fail"}
+
+
+@pytest.mark.parametrize(
+    ("rooms", "faults", "seen"),
+    [
+        (("a",), {}, "1 room without a fault."),
+        (("a", "b"), {}, "2 rooms without a fault."),
+        ((), {}, "There are no rooms."),
+        (("a", "b"), {"b": ["It leads nowhere."]}, "1 room without a fault."),
+    ],
+)
+def test_rooms_are_counted_as_people_count(
+    rooms: tuple[str, ...], faults: dict[str, list[str]], seen: str, settings: Settings
+) -> None:
+    """One room, two rooms, none; one with a fault is told by its name."""
+    there = Stored(settings)
+    there.info, there.faults = GOOD, faults
+    there.rooms = dict.fromkeys(rooms, next(iter(parse_toml(ROOMS))))
+    found = {one.what: one.seen for one in look_at_rooms(there)}
+
+    assert found["rooms"] == seen
+    assert {f"rooms.{name}" for name in faults} <= found.keys()
+
+
 @pytest.mark.parametrize(("age_ms", "mark"), [(5_000, "ok"), (5_001, "warn"), (60_001, "fail")])
 def test_a_journal_that_falls_behind_is_found(age_ms: int, mark: str, settings: Settings) -> None:
     """What waits in the store is lost with it."""
@@ -250,12 +355,50 @@ def test_a_whole_journal_is_told_and_a_broken_one_found(settings: Settings) -> N
     database.execute("UPDATE journal_entries SET body = replace(body, 'asked', 'asker') WHERE seq = 2")
     database.commit()
     found = list(look_at_journal(settings))
-    database.execute("UPDATE journal_version SET version_num = '9999'")
-    database.commit()
+    told = []
+    for version in ("9999", "0001"):
+        database.execute("UPDATE journal_version SET version_num = ?", (version,))
+        database.commit()
+        told.append(marks(look_at_journal(settings))["journal.version"])
     database.close()
     assert marks(iter(found))["journal.chain"] == "fail"
     assert "entry 2" in as_text(found)
-    assert marks(look_at_journal(settings))["journal.version"] == "fail"
+    assert told == ["fail", "warn"]
+
+
+def test_a_journal_that_another_key_signed_is_found(settings: Settings) -> None:
+    """A key ring that was made anew, or another installation's: nobody could show any more that it is ours."""
+    written(settings).close()
+    ring, _ = (KeyRing.open(settings.data / name, 1) for name in ("keyring.json", "other.json"))
+
+    def sign(message: bytes) -> str:
+        kid, signature = ring.documents().sign(message)
+        return f"{kid}.{b64url(signature)}"
+
+    journal = JournalStore(settings.journal_address, sign)
+    journal.open()
+    journal.seal(4)
+    journal.close()
+    told = []
+    for name in ("keyring.json", "other.json"):
+        given = replace(settings, keyring=settings.data / name)
+        told.append(marks(look_at_journal(given, doctor_command.signed_by(given)))["journal.chain"])
+
+    assert told == ["ok", "fail"]
+
+
+def test_what_this_user_may_not_look_at_is_no_fault_of_the_doctor(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mostly it is run as somebody else."""
+
+    def shut(_settings: Settings) -> Iterator[Finding]:
+        raise PermissionError
+
+    monkeypatch.setattr(machine, "look_at_keys", shut)
+    findings, _ = doctor_command.look(settings)
+    (found,) = [one for one in findings if one.what == "keys"]
+    assert (found.mark, found.do) == (Mark.FAIL, doctor_command.OTHER_USER)
 
 
 # ------------------------------------------------------------------------------ the bundle
@@ -268,7 +411,8 @@ SECRETS = {
 }
 PEOPLE = (
     "Ann Example", "ann@fans.example", "ann%40fans.example", "+49 170 1234567", "+491701234567", "203.0.113.77",
-    "2001:db8:1:2::77", "hunter2hunter2", "ring-secret-value-0001", "postgres-password",
+    "2001:db8:1:2::77", "hunter2hunter2", "ring-secret-value-0001", "postgres-password", "query-pw",
+    'mail "quoted" password',
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", "sk_live_abcdefghijkl", *SECRETS.values(),
 )  # fmt: skip
 
@@ -279,8 +423,10 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
     journal = f"sqlite:///{data / 'journal.db'}"
     given = replace(
         settings, **SECRETS, journal_url=journal, shop_database_url="postgresql://shop:postgres-password@db/shop",
+        shop_reading_url="postgresql://db/shop?user=shop&password=query-pw", notifications=data / "post.toml",
         open_paths=("/tickets/", "/ann@fans.example/"),
     )  # fmt: skip
+    (data / "post.toml").write_text("mail_password = 'mail \"quoted\" password'\n")
     given.keyring_path.write_text(json.dumps({"keys": [{"secret": "ring-secret-value-0001"}]}))
     given.operator_token_path.write_text("hunter2hunter2\n")
     there = Stored(given)
@@ -297,6 +443,7 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
         lines.append(
             json.dumps({"logger": "someone.else", "message": text, "run": text, "code": f"c {text}"})
         )
+        lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {PEOPLE[10]}", "pin": 20458871}))
         trace = f'Traceback\n  File "/srv/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
         lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {text}"[:3], "exception": trace}))
     log.write_text("\n".join(lines) + "\n")
@@ -319,7 +466,9 @@ def packed(settings: Settings, path: Path) -> dict[str, str]:
 def found_in(files: dict[str, str]) -> set[str]:
     """Give what was planted and stands in the files."""
     everything = "".join(files.values())
-    return {text for text in PEOPLE if text in everything or json.dumps(text)[1:-1] in everything}
+    return {
+        text for text in (*PEOPLE, "20458871") if text in everything or json.dumps(text)[1:-1] in everything
+    }
 
 
 def test_nobody_and_no_secret_is_in_a_bundle(settings: Settings, tmp_path: Path) -> None:
@@ -395,6 +544,21 @@ def test_the_command_tells_and_packs(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run([*words, "--bundle", str(path)], capsys)[0] == 2
     assert run([*words, "--bundle", str(tmp_path / "c"), "--log", str(tmp_path / "none")], capsys)[0] == 2
     assert run([*words, "--bundle", str(tmp_path / "no" / "folder")], capsys)[0] == 2
+
+
+def test_the_log_of_a_container_comes_through_a_pipe(tmp_path: Path) -> None:
+    """`docker logs NAME 2>&1 | docker exec -i NAME waitroom doctor --bundle FILE --log -`."""
+    path = tmp_path / "b.tar.gz"
+    command = Path(sys.executable).parent / "waitroom"
+    words = [command, "doctor", "--data", tmp_path, "--bundle", path, "--log", "-", "--port", "1"]
+    line = json.dumps({"logger": "gateway.gate", "message": "draining"})
+    done = subprocess.run(words, input=f"{line}\n", text=True, capture_output=True, check=False)
+
+    assert done.returncode == 1, done.stderr
+    with tarfile.open(path) as archive:
+        file = archive.extractfile("waitroom-support/log.jsonl")
+        assert file is not None
+        assert json.loads(file.read())["message"] == "draining"
 
 
 @pytest.mark.parametrize(

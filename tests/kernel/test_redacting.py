@@ -95,6 +95,22 @@ def test_each_form_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     forms = redacting._FORMS
     for number in range(len(forms)):
         monkeypatch.setattr(redacting, "_FORMS", (*forms[:number], *forms[number + 1 :]))
-        texts = [*(text for text, _ in PERSONAL), "redis://u:pass@h"]
-        wanted = [*(instead for _, instead in PERSONAL), "redis://[secret]@h"]
+        texts = [*(text for text, _ in PERSONAL), "redis://u:pass@h", "password=x"]
+        wanted = [*(instead for _, instead in PERSONAL), "redis://[secret]@h", "password=[secret]"]
         assert [redacted(text) for text in texts] != wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("postgresql://u:p@ss@db/shop", "postgresql://[secret]@db/shop"),
+        ("postgresql://db/shop?user=u&password=geheim1&sslmode=require", "postgresql://db/shop?user=u&password=[secret]&sslmode=require"),
+        ("redis://h/0?PASSWORD=x", "redis://h/0?PASSWORD=[secret]"),
+        ("host=db password=geheim1 dbname=shop", "host=db password=[secret] dbname=shop"),
+        ("https://x.example/?access_token=abc", "https://x.example/?access_token=[secret]"),
+        ("passwordless=yes and a key=value", "passwordless=yes and a key=value"),
+    ],
+)  # fmt: skip
+def test_a_password_that_stands_behind_its_name(text: str, left: str) -> None:
+    """As databases are named; an @ in a password ends nothing."""
+    assert redacted(text) == left
