@@ -15,6 +15,7 @@ from kernel.errors import Misconfigured
 
 NAMES = {
     "join": "joins a second, against a bare Starlette hello",
+    "join-traced": "joins a second while traces are recorded, against the same server that records none",
     "status": "status documents a second, against a bare raw-ASGI answer; and the origin's rate behind nginx",
     "claim": "claims a second, against a bare Starlette hello",
     "gate-proxy": "requests a second through the gate, against the same origin direct",

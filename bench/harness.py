@@ -192,9 +192,18 @@ def store(folder: Path) -> Iterator[EmbeddedStore]:
 
 @contextmanager
 def our_server(
-    bench: Bench, rooms_toml: str, *, name: str = "ours", ready_room: str = "bench", workers: int = 1
+    bench: Bench,
+    rooms_toml: str,
+    *,
+    name: str = "ours",
+    ready_room: str = "bench",
+    workers: int = 1,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Ours]:
-    """Run what ships, `waitroom serve`, with one worker or more on the server's core; wait until the room is open."""
+    """Run what ships, `waitroom serve`, with one worker or more on the server's core; wait until the room is open.
+
+    `more` are further settings.
+    """
     folder = bench.folder / name
     with store(folder / "store") as valkey:
         rooms = folder / "rooms.toml"
@@ -213,6 +222,7 @@ def our_server(
             "WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN,
             "WAITROOM_LOG_LEVEL": "warning",
             "WAITROOM_DRAIN_S": "0",
+            **(more or {}),
         }
         with running(command, ready=ready, log=folder / "server.log", env=env) as child:
             ours = Ours(url, operator_url, valkey.url, child.pid, valkey.pid)

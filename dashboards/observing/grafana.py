@@ -66,7 +66,10 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
         "description": panel.told,
         "datasource": SOURCE,
         "gridPos": place,
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "fieldConfig": {
+            "defaults": {"unit": panel.unit, **({} if panel.is_signed else {"min": 0})},
+            "overrides": [],
+        },
         "options": {} if panel.is_number else {"legend": {"displayMode": "list", "placement": "bottom"}},
         "targets": [
             {

@@ -39,6 +39,8 @@ class Panel:
     queries: tuple[Query, ...]
     is_number: bool = False
     """Shown as one number and not as a curve."""
+    is_signed: bool = False
+    """It may fall below zero, and must be seen there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
-"""Observing for real: Prometheus reads the demo while seats are sold, Alertmanager pages when its store stops.
+"""Observing for real: Prometheus reads the demo while seats are sold, Alertmanager pages when bank or store stop.
 
 One installation, one Prometheus and one Alertmanager for all tests; they build on each other in this order.
 """
 
+import json
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.buyers import buyers, paying
 from bench.watching import Refusal, Watched, watched
 from dashboards.observing.boards import BOARDS
 from dashboards.observing.objectives import OBJECTIVES, WINDOWS, ratio
@@ -26,6 +29,8 @@ from tests.process.test_demo import START_S, Demo, demo, let_in, wait_until
 pytestmark = pytest.mark.process
 
 PATIENCE_S = 60.0
+LONGEST_S = 120.0
+"""A breaker leaves a bank alone for a minute at most, and then asks."""
 EVENT = "/api/events/northern-lights"
 OWN = {"sec-fetch-site": "same-origin"}
 PASSED = 'gateway_decisions_total{decision="pass"}'
@@ -210,6 +215,52 @@ def hits(ready: str, join: str) -> bool:
     return answer.status_code == 200 and "joins" in answer.json()["shedding"]
 
 
+def examined(installation: Demo) -> dict[str, tuple[str, str]]:
+    """Have the doctor look; give mark and sentence of each finding that is no doubt about the machine."""
+    ports = {
+        "WAITROOM_PORT": installation.site, "WAITROOM_OPERATOR_PORT": installation.control,
+    }  # fmt: skip
+    told = subprocess.run(
+        [Path(sys.executable).parent / "waitroom", "doctor", "--json", "--data", str(installation.data)],
+        env={**os.environ, **{name: url.rpartition(":")[2] for name, url in ports.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    findings = json.loads(told.stdout)["findings"]
+    return {
+        one["what"]: (one["mark"], one["seen"]) for one in findings if not one["what"].startswith("files.")
+    }
+
+
+def test_the_doctor_finds_nothing_wrong_with_what_is_well(installation: Demo) -> None:
+    """Gate, operator's port, store, journal, shop's database, the site behind: all of them are there."""
+    found = examined(installation)
+
+    assert {what: seen for what, (mark, seen) in found.items() if mark == "fail"} == {}
+    assert found["rooms"] == ("ok", "1 room without a fault.")
+    assert {what for what, (mark, _) in found.items() if mark == "ok"} >= {
+        "ports.gate", "ports.operator", "store.policy", "store.clock", "journal.version", "journal.chain",
+        "shop.version", "origins",
+    }  # fmt: skip
+
+
+def test_a_bank_that_stops_pages_somebody_and_its_return_ends_the_page(
+    installation: Demo, watch: Watched
+) -> None:
+    """People pay meanwhile: whom nobody asks nobody misses. `make drill NAME=alarm` does it with the samples' times."""
+    alert, pager = "WaitroomProviderAway", watch.pager
+    (bank,) = [pid for pid, command in installation.family.items() if "worker sandbox" in command]
+    with buyers(installation.site, 12) as people, paying(people) as pay:
+        os.kill(bank, signal.SIGSTOP)
+        try:
+            pay()
+            wait_until("a page", lambda: ("first", "firing", alert) in pager.heard, PATIENCE_S)
+        finally:
+            os.kill(bank, signal.SIGCONT)
+        wait_until("its end", lambda: ("first", "resolved", alert) in pager.heard, LONGEST_S)
+
+
 def test_a_store_that_stops_pages_somebody_and_its_return_ends_the_page(
     installation: Demo, watch: Watched
 ) -> None:
@@ -226,6 +277,7 @@ def test_a_store_that_stops_pages_somebody_and_its_return_ends_the_page(
         wait_until("a page", lambda: ("first", "firing", alert) in pager.heard, PATIENCE_S)
         wait_until("the second hears", lambda: ("second", "firing", alert) in pager.heard, PATIENCE_S)
         told = httpx.get(gate, timeout=PATIENCE_S), httpx.get(operator, timeout=PATIENCE_S)
+        found = examined(installation)
     finally:
         os.kill(store, signal.SIGCONT)
     wait_until("its end", lambda: ("first", "resolved", alert) in pager.heard, PATIENCE_S)
@@ -235,6 +287,9 @@ def test_a_store_that_stops_pages_somebody_and_its_return_ends_the_page(
         PATIENCE_S,
     )
 
+    assert found["store"][0] == "fail"
+    assert "does not answer in time" in found["store"][1]
+    assert (found["ports.gate"][0], found["ports.operator"][0], found["rooms"][0]) == ("ok", "fail", "skip")
     assert [answer.status_code for answer in told] == [200, 503]
     assert "store-or-journal-away" in told[0].json()["warnings"]
     assert told[1].json() == {"status": "not-ready", "faults": ["store-away"]}

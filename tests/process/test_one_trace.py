@@ -30,7 +30,8 @@ PHONE = "+491701234567"
 PAY = "POST /api/events/*/orders/*/pay"
 ROLES = "waitroom-gate", "waitroom-shop"
 SERVER, CLIENT, CONSUMER = 2, 3, 5
-INFO = {"WAITROOM_LOG_LEVEL": "info", "WAITROOM_LOG_FORMAT": "json"}
+ALL = {"WAITROOM_LOG_LEVEL": "debug", "WAITROOM_LOG_FORMAT": "json"}
+"""Whoever looks for a fault has everything told: nobody stands in that, either."""
 
 
 @dataclass
@@ -101,7 +102,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             f'webhook_urls = ["{own.url}/hook"]\nwebhook_secret = "whsec_{"a" * 43}="\n'
         )
         environ = {
-            **INFO, "WAITROOM_NOTIFICATIONS": str(post), "WAITROOM_OTLP_ENDPOINT": own.url, "WAITROOM_TRACE_RATIO": "1",
+            **ALL, "WAITROOM_NOTIFICATIONS": str(post), "WAITROOM_OTLP_ENDPOINT": own.url, "WAITROOM_TRACE_RATIO": "1",
         }  # fmt: skip
         with demo(folder / "data", environ=environ) as running:
             order = bought(running, known)
