@@ -1,7 +1,7 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
 from collections import Counter as Tallied
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -43,6 +43,7 @@ class Metrics:
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )
         self._refusals: Tallied[str] = Tallied()
+        self._shown: set[str] = set()
         self.failed = Counter(
             "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
             registry=registry,
@@ -102,13 +103,15 @@ class Metrics:
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-    def forget(self, room: str) -> None:
+    def forget_others(self, rooms: Set[str]) -> None:
         """Show nothing of a room that was removed: what it showed last would stand there, and be alarming, for ever.
 
         Several processes share files, from which nothing can be removed.
         """
-        for gauge in (self.age, self.waiting, self.calling):
-            gauge.labels(room).set(0)
+        for room in self._shown - rooms:
+            for gauge in (self.age, self.waiting, self.calling):
+                gauge.labels(room).set(0)
+        self._shown = set(rooms)
 
     def refuse(self, reason: Refused | Unavailable, act: str = "page") -> None:
         """Count a refusal; what is away for the moment refuses nobody, it fails."""

@@ -61,7 +61,6 @@ class Waitroom:
         self.signer = signer
         self.clock = clock
         self.readings: dict[str, Reading] = {}
-        self._shown: set[str] = set()
         self.documents = documents
         self.metrics = metrics
         self.counting = Counting(store)
@@ -181,9 +180,7 @@ class Waitroom:
     def observe(self) -> None:
         """Set the gauges from the last readings."""
         now_ms = self.clock.now_ms()
-        for room in self._shown - self.readings.keys():
-            self.metrics.forget(room)
-        self._shown = set(self.readings)
+        self.metrics.forget_others(self.readings.keys())
         for room, reading in self.readings.items():
             self.metrics.age.labels(room).set((now_ms - reading.read_ms) / 1000)
             if (line := reading.line) is not None:

@@ -141,8 +141,8 @@ SHOP_ALERTS = (
         lasts="1m",
         severity=Severity.PAGE,
         summary="Holds at {{ $labels.place }} are not in SQL for more than ten seconds",
-        means="The shop's database does not take the notes of holds, or nobody brings them: no background "
-        "worker runs.",
+        means="The shop's database does not take the notes of holds, or too slowly. Where no background worker runs at "
+        "all nobody looks, and this is silent: then `WaitroomLogUnsealed` fires.",
         fans="Nothing yet. Who reserves needs the same database, and waits.",
         look=(
             "The database of `WAITROOM_SHOP_DATABASE_URL`: does it answer, is its disk full, is a lock held?",
@@ -151,7 +151,7 @@ SHOP_ALERTS = (
         ),
         do=(
             "Bring the database back. Notes are kept for twenty minutes.",
-            "If no process has the role `background`: start one (`WAITROOM_SHOP_ROLES`).",
+            "Too slow: SQLite on a disk that others use? The writing is what counts, not its size.",
         ),
         escalate="Fifteen minutes: from twenty on notes are given up.",
         fires={'waitroom_shop_journal_lag_seconds{place="main"}': "0+5x30"},
@@ -164,10 +164,12 @@ SHOP_ALERTS = (
         lasts="1m",
         severity=Severity.TICKET,
         summary="What was sold at {{ $labels.place }} has not been sealed for two minutes",
-        means="The blocks that seal the log of sales do not follow. What was sold stands in the log all the same.",
+        means="The blocks that seal the log of sales do not follow; what was sold stands in the log all the same. Or "
+        "no background worker runs: then nobody settles payments or frees holds either.",
         fans="Nothing.",
         look=(f"{_LOGS} Words: `the log could not be sealed`.", "`waitroom shop log verify`."),
         do=(
+            "If no process has the role `background`, start one (`WAITROOM_SHOP_ROLES`): fans wait for what it does.",
             "Restart the background worker. If it stays, keep the log and the database as they are, and report it.",
         ),
         escalate="`waitroom shop log verify` says that the log is not as it was written.",

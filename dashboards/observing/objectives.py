@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from dashboards.observing.shapes import Alert, Objective, Severity
 
 LEAST = 10
+_NO_PLACE = "room-full|room-not-open|room-over|room-sold-out|too-many-joins"
+"""Refusals that only a join gets; without them the few that failed were all, once a room is full."""
 
 OBJECTIVES = (
     Objective(
@@ -20,7 +22,9 @@ OBJECTIVES = (
         target=0.999,
         told="Whoever asks for a place gets a number, or hears why not.",
         bad='sum(rate(waitroom_line_failed_total{act="join"}[$w]))',
-        total='(sum(rate(waitroom_line_joined_total[$w])) + sum(rate(waitroom_line_failed_total{act="join"}[$w])))',
+        total="(sum(rate(waitroom_line_joined_total[$w]))"
+        f' + (sum(rate(waitroom_line_refused_total{{code=~"{_NO_PLACE}"}}[$w])) or vector(0))'
+        ' + sum(rate(waitroom_line_failed_total{act="join"}[$w])))',
         failing=('waitroom_line_failed_total{act="join"}',),
         going=("waitroom_line_joined_total",),
         look="the store: `waitroom_line_reading_age_seconds`, then its own log and memory",

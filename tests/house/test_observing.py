@@ -16,12 +16,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from admission import metrics as door
+from checkout import metrics as shop
 from dashboards.observing import prometheus
 from dashboards.observing.boards import BOARDS
 from dashboards.observing.objectives import OBJECTIVES, ratio
 from dashboards.observing.prometheus import ALERTS
 from tests.house import observing, reference
 from tests.house.tree import ROOT
+from waitroom import metrics as line
 
 METRIC = re.compile(r"\b(?:waitroom|gateway)_[a-z_]+\b")
 RECORDED = re.compile(r"\bwaitroom:[a-z_:]+[0-9a-z]*\b")
@@ -227,6 +230,81 @@ def test_alertmanager_accepts_its_sample_and_a_page_goes_to_three_in_turn() -> N
     assert status == 0, said
     assert routes["page"].splitlines()[0] == "first-on-call,second-on-call,lead"
     assert routes["ticket"].splitlines()[0] == "tickets"
+
+
+def counted_from_zero() -> set[str]:
+    """Return the series that stand there before anything has happened, as a new process tells them."""
+    registry = CollectorRegistry()
+    for kind in (line.Metrics, door.Metrics, shop.Metrics):
+        kind(registry)
+    return {
+        row.rpartition(" ")[0] for row in generate_latest(registry).decode().splitlines() if row[0] != "#"
+    }
+
+
+def unseen(there: set[str]) -> set[str]:
+    """Return the counters that an alert or an objective looks for by one word, and whose first count nobody sees."""
+    named = {
+        name
+        for expr in queries().values()
+        for name in re.findall(r'increase\((\w+_total\{\w+="[^"]+"\})\[|(\w+_total\{act="\w+"\})', expr)
+        for name in name
+        if name
+    }
+    assert len(named) > 3
+    return named - there
+
+
+def test_what_an_alert_counts_by_one_word_stands_at_zero_from_the_beginning() -> None:
+    """Prometheus sees no increase in a series that begins with one: the first of all would alarm nobody."""
+    there = counted_from_zero()
+
+    assert unseen(there) == set()
+    assert unseen(there - {'waitroom_shop_orders_total{outcome="stray"}'}) == {
+        'waitroom_shop_orders_total{outcome="stray"}'
+    }
+
+
+def test_what_hides_others_and_what_is_hidden_is_there() -> None:
+    """A name that was changed would hide nothing, and two people were called for one cause."""
+    sample = (ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text()
+    named = set(re.findall(r'alertname=~?"(\w+)', sample))
+    objectives = {slo for words in re.findall(r'slo=~?"([\w|-]+)"', sample) for slo in words.split("|")}
+
+    assert {name for name in named if not any(alert.name.startswith(name) for alert in ALERTS)} == set()
+    assert objectives
+    assert objectives <= {one.slo for one in OBJECTIVES}
+
+
+def test_a_full_room_burns_no_budget(tmp_path: Path) -> None:
+    """Twelve that failed beside thousands that were refused are few; beside nobody they were all."""
+    for name in ("recording", "alerts"):
+        shutil.copy(ROOT / "deploy" / "prometheus" / f"{name}.yml", tmp_path)
+    told = []
+    for refused in ("0+1000x120", "0+0x120"):
+        (tmp_path / "t.yml").write_text(
+            "rule_files: [recording.yml, alerts.yml]\nevaluation_interval: 5m\ntests:\n- interval: 1m\n"
+            "  input_series:\n"
+            "  - {series: 'waitroom_line_joined_total', values: '0+0x120'}\n"
+            "  - {series: 'waitroom_line_failed_total{act=\"join\"}', values: '0+1x120'}\n"
+            f"  - {{series: 'waitroom_line_refused_total{{code=\"room-full\"}}', values: '{refused}'}}\n"
+            "  alert_rule_test:\n  - {eval_time: 75m, alertname: WaitroomBudgetBurnsFast}\n"
+        )
+        told.append(judged("promtool", "test", "rules", "t.yml", folder=tmp_path)[0])
+
+    assert told == [0, 1]
+
+
+def test_a_budget_that_is_overspent_is_seen_below_zero() -> None:
+    """What cannot be negative begins at zero; the rest of a budget can, and that is when it matters."""
+    panels = [
+        panel
+        for board in BOARDS
+        for panel in json.loads((ROOT / "deploy" / "grafana" / f"{board.name}.json").read_text())["panels"]
+    ]
+    below = [one["title"] for one in panels if "min" not in one["fieldConfig"]["defaults"]]
+
+    assert below == ["Left of the month, if the last three days are all that failed"]
 
 
 def test_the_log_sample_hangs_together() -> None:

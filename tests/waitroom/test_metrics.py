@@ -1,11 +1,15 @@
 """What the line counts: a refusal is an answer, a failure is not, and each stands by what was asked."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
+from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
+from tests.waitroom.house import ROOM, house
 from waitroom.metrics import PROMISED, EventMetrics, Metrics
 
 
@@ -87,3 +91,25 @@ def test_a_target_that_is_not_told_has_nothing_before_it() -> None:
     assert told == [(9000, 3), (0, 0), (0, 0)]
     assert [shown(name) for name in "abc"] == [(0, 0), (9000, 3), (0, 0)]
     assert registry.get_sample_value("waitroom_events_targets", {"state": "dead"}) == 0
+
+
+async def test_a_room_that_was_removed_alarms_nobody(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Its last figures would say for ever that people wait and nobody is called, or that the store is away."""
+    async with house(store, clock, tmp_path) as here:
+        await here.set_up()
+        await here.join()
+        await here.waitroom.refresh_room(ROOM)
+        clock.advance(20_000)
+        metrics = here.waitroom.metrics
+        gauges = (metrics.age, metrics.waiting, metrics.calling)
+        shown = []
+        for _ in range(2):
+            here.waitroom.observe()
+            shown.append([gauge.labels(ROOM)._value.get() for gauge in gauges])
+            here.waitroom.readings.clear()
+
+        assert shown[0][:2] == [20.0, 1.0]
+        assert shown[1] == [0.0, 0.0, 0.0]
+    await store.aclose()

@@ -127,28 +127,6 @@ async def test_joins_are_counted_that_got_a_number(store: Redis, clock: ManualCl
     await store.aclose()
 
 
-async def test_a_room_that_was_removed_alarms_nobody(
-    store: Redis, clock: ManualClock, tmp_path: Path
-) -> None:
-    """Its last figures would say for ever that people wait and nobody is called, or that the store is away."""
-    async with house(store, clock, tmp_path) as here:
-        await here.set_up()
-        await here.join()
-        await here.waitroom.refresh_room(ROOM)
-        clock.advance(20_000)
-        metrics = here.waitroom.metrics
-        gauges = (metrics.age, metrics.waiting, metrics.calling)
-        shown = []
-        for _ in range(2):
-            here.waitroom.observe()
-            shown.append([gauge.labels(ROOM)._value.get() for gauge in gauges])
-            here.waitroom.readings.clear()
-
-        assert shown[0][:2] == [20.0, 1.0]
-        assert shown[1] == [0.0, 0.0, 0.0]
-    await store.aclose()
-
-
 async def test_a_full_room_refuses_and_costs_nobody_a_place(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
