@@ -1,7 +1,8 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
 from collections import Counter as Tallied
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -98,16 +99,24 @@ class Metrics:
             "waitroom_line_reading_age_seconds", "Age of a worker's last reading of the store, of the oldest", ["room"],
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
+        # With a label, because one without stands at 0 in the files of every process that never sets it.
+        self.beat = Gauge(
+            "waitroom_line_beat_timestamp_seconds",
+            "When a worker last looked round its rooms, of the one that did so longest ago", ["role"],
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
         self.journal_age = Gauge(
             "waitroom_line_journal_age_seconds", "Time since a worker last had everything in the journal",
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-    def forget_others(self, rooms: Set[str]) -> None:
-        """Show nothing of a room that was removed: what it showed last would stand there, and be alarming, for ever.
+    def look(self, rooms: AbstractSet[str], now_ms: int) -> None:
+        """Say that a worker looks round these rooms; of one that was removed nothing is shown any more.
 
-        Several processes share files, from which nothing can be removed.
+        What it showed last would stand there, and be alarming, for ever: several processes share files, from which
+        nothing can be removed.
         """
+        self.beat.labels("gate").set(now_ms / 1000)
         for room in self._shown - rooms:
             for gauge in (self.age, self.waiting, self.calling):
                 gauge.labels(room).set(0)

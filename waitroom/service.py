@@ -180,7 +180,7 @@ class Waitroom:
     def observe(self) -> None:
         """Set the gauges from the last readings."""
         now_ms = self.clock.now_ms()
-        self.metrics.forget_others(self.readings.keys())
+        self.metrics.look(self.readings.keys(), now_ms)
         for room, reading in self.readings.items():
             self.metrics.age.labels(room).set((now_ms - reading.read_ms) / 1000)
             if (line := reading.line) is not None:

@@ -62,6 +62,32 @@ LINE_ALERTS = (
         labels={"job": "waitroom", "instance": "a:8081"},
     ),
     Alert(
+        name="WaitroomWorkerHangs",
+        expr="time() - min by (instance) (waitroom_line_beat_timestamp_seconds) > 30",
+        lasts="30s",
+        severity=Severity.PAGE,
+        summary="A gate's worker at {{ $labels.instance }} has not looked round for half a minute",
+        means="A worker lives and does nothing: its event loop is blocked, it was stopped, or its machine starves. "
+        "It looks round four times a second, also while store and journal are away. Its figures stand where they "
+        "were, so no other alert sees it.",
+        fans="Whose connection it holds gets no answer; where it is the only worker, nobody does.",
+        look=(
+            _READY,
+            "`ps -eo pid,stat,pcpu,etime,args | grep 'worker gate'`: `T` was stopped, `D` waits for a disk, and 100 % "
+            "of a core is a loop.",
+            f"{_LOGS} What is its last line?",
+        ),
+        do=(
+            "Before you end it, if you can: `py-spy dump --pid PID` says where it stands. Keep that.",
+            "`kill -9 PID` of that worker: the supervisor starts another within a second. Every place is kept.",
+            "All of them at once: the machine. Look at its load, memory and disks.",
+        ),
+        escalate="It comes back within the hour: with the dump, to whoever keeps the product.",
+        fires={'waitroom_line_beat_timestamp_seconds{role="gate",instance="a:8081"}': "0+60x5 300+0x25"},
+        quiet={'waitroom_line_beat_timestamp_seconds{role="gate",instance="a:8081"}': "0+60x30"},
+        labels={"instance": "a:8081"},
+    ),
+    Alert(
         name="WaitroomStoreAway",
         expr="max by (instance) (waitroom_line_reading_age_seconds) > 10",
         lasts="30s",

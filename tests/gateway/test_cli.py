@@ -238,6 +238,46 @@ def test_health_says_when_nobody_is_there(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.startswith("away: ")
 
 
+def test_health_asks_this_machine_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The gate at the port that is set; the shop where that runs alone; and never by a proxy for the world outside."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Be ready."""
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status":"ready"}')
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        port = str(server.server_port)
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("WAITROOM_DATA", str(tmp_path))
+        monkeypatch.setenv("WAITROOM_HOST", "0.0.0.0")
+        monkeypatch.setenv("WAITROOM_PORT", port)
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        told = [main(["health"])]
+        (tmp_path / "shop").mkdir()
+        monkeypatch.setenv("WAITROOM_PORT", "9")
+        monkeypatch.setenv("WAITROOM_SHOP_PORT", port)
+        told.append(main(["health"]))
+        (tmp_path / "journal.db").touch()
+        told.append(main(["health"]))
+        server.shutdown()
+        answering.join()
+
+    assert told == [0, 0, 1]
+    assert asked == ["/.waitroom/health/ready", "/health/ready"]
+    assert capsys.readouterr().out.startswith("ready\nready\naway: ")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "exit_status", "said"),
     [

@@ -443,7 +443,11 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
         lines.append(
             json.dumps({"logger": "someone.else", "message": text, "run": text, "code": f"c {text}"})
         )
-        lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {PEOPLE[10]}", "pin": 20458871}))
+        lines.append(
+            json.dumps(
+                {"logger": "gateway.gate", "message": f"of {PEOPLE[10]}: {PEOPLE[11]}", "pin": 20458871}
+            )
+        )
         trace = f'Traceback\n  File "/srv/x/y.py", line 3, in f\n    raise ValueError\nValueError: {text}'
         lines.append(json.dumps({"logger": "gateway.gate", "message": f"of {text}"[:3], "exception": trace}))
     log.write_text("\n".join(lines) + "\n")
@@ -496,6 +500,12 @@ MUTANTS = {
     "the fields of log lines": lambda patch: patch.setattr(bundle, "_line_told", dict),
     "what exceptions say": lambda patch: patch.setattr(bundle, "frames", lambda text: [text]),
     "the texts of rooms": lambda patch: patch.setattr(bundle, "room_told", lambda document: document),
+    "numbers that are secret": lambda patch: patch.setattr(bundle, "is_secret", lambda _name: False),
+    "a line before it is written": lambda patch: patch.setattr(
+        bundle.Bundle,
+        "add_lines",
+        lambda made, name, what, lines: made.add(name, what, "".join(map(json.dumps, lines))),
+    ),
     "the bodies of acts": lambda patch: patch.setattr(
         bundle, "acts_told", lambda entries: [dict(one.body) for one in entries]
     ),

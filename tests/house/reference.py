@@ -42,6 +42,7 @@ METRIC_MODULES = (
     "checkout.metrics",
 )
 LABELS = {
+    "role": "gate",
     "room": "name of a room; empty where no room covers the address",
     "limit": "connections, joins, bot-checks, map, streams",
     "step": "held, reserved, ordered, paid, abandoned",

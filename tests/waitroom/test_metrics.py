@@ -110,6 +110,7 @@ async def test_a_room_that_was_removed_alarms_nobody(
             shown.append([gauge.labels(ROOM)._value.get() for gauge in gauges])
             here.waitroom.readings.clear()
 
+        assert metrics.beat.labels("gate")._value.get() == clock.now_ms() / 1000
         assert shown[0][:2] == [20.0, 1.0]
         assert shown[1] == [0.0, 0.0, 0.0]
     await store.aclose()
