@@ -206,6 +206,11 @@ def test_readiness_says_which_limit_is_hit(installation: Demo, watch: Watched) -
             PATIENCE_S,
         )
         changed(operator, "PATCH", "/api/rooms/main", "", many)
+        wait_until(
+            "joins are let in again",
+            lambda: httpx.post(join, timeout=PATIENCE_S).status_code != 429,
+            PATIENCE_S,
+        )
 
 
 def hits(ready: str, join: str) -> bool:
