@@ -40,7 +40,10 @@ def look_at_proxies(settings: Settings) -> Iterator[Finding]:
             f"Set {name}: without it every fan seems to come from one address, and limits count them as one.",
         )  # fmt: skip
     else:
-        yield ok(what, f"Trusted: {counted(len(settings.networks), 'network')} of proxies.")
+        count = len(settings.networks)
+        yield ok(
+            what, f"Trusted: {counted(count, 'network')} of proxies." if count else "Fans come directly."
+        )
     if settings.public_url is None:
         yield note("proxies.public_url", f"{env('public_url')} is not set: cookies are not for TLS only.")
 
@@ -75,7 +78,8 @@ def look_at_post(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("mail", "A server or folder for mails is set.")
-    yield ok("webhooks", f"Set: {counted(len(own.webhook_urls), 'webhook')}.")
+    count = len(own.webhook_urls)
+    yield ok("webhooks", f"Set: {counted(count, 'webhook')}.") if count else note("webhooks", "None is set.")
 
 
 def look_at_payments(settings: Settings) -> Iterator[Finding]:

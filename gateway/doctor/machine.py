@@ -131,6 +131,7 @@ def secret_files(settings: Settings) -> dict[str, Path]:
     return {
         "keyring": settings.keyring_path,
         "people-keys": settings.people_keys_path(settings.data),
+        "push-keys": settings.push_keys_path(settings.data),
         "ticket-keys": settings.ticket_keys_path,
         "operator-token": settings.operator_token_path,
         "organiser-token": settings.organiser_token_path,

@@ -412,7 +412,7 @@ SECRETS = {
 PEOPLE = (
     "Ann Example", "ann@fans.example", "ann%40fans.example", "+49 170 1234567", "+491701234567", "203.0.113.77",
     "2001:db8:1:2::77", "hunter2hunter2", "ring-secret-value-0001", "postgres-password", "query-pw",
-    'mail "quoted" password',
+    'mail "quoted" password', "push-secret-value-0001",
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", "sk_live_abcdefghijkl", *SECRETS.values(),
 )  # fmt: skip
 
@@ -429,6 +429,7 @@ def planted(settings: Settings) -> tuple[Settings, Stored, Path]:
     (data / "post.toml").write_text("mail_password = 'mail \"quoted\" password'\n")
     given.keyring_path.write_text(json.dumps({"keys": [{"secret": "ring-secret-value-0001"}]}))
     given.operator_token_path.write_text("hunter2hunter2\n")
+    given.push_keys_path(data).write_text(json.dumps({"keys": ["push-secret-value-0001"]}))
     there = Stored(given)
     there.info = {**GOOD, "os": "Ann Example", "redis_version": "hunter2hunter2"}
     there.rooms = {room.name: room for room in parse_toml(ROOMS)}
