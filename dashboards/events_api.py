@@ -59,7 +59,7 @@ class EventsApi:
         streams = STREAM in request.headers.get("accept", "")
         after = await self._after(request, streams=streams)
         if streams:
-            return self._stream(sought, after)
+            return self._stream(sought, after, head=request.method == "HEAD")
         limit = _whole(request, "limit", LIMIT, 1, LIMIT_MOST)
         portion = await asyncio.to_thread(self._reader.after, after, sought, limit)
         asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
@@ -78,10 +78,12 @@ class EventsApi:
             return await asyncio.to_thread(self._reader.head)
         return _whole(request, "after", 0, 0, SEQ_MOST)
 
-    def _stream(self, sought: Sought, after: int) -> Response:
+    def _stream(self, sought: Sought, after: int, *, head: bool) -> Response:
         if self._streams >= STREAMS_MOST:
             raise Refused("feed-full", "As many read along as can.", 503, 10)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if head:
+            return Response(None, 200, headers, f"{STREAM}; charset=utf-8")
         return StreamingResponse(self._told(sought, after), 200, headers, f"{STREAM}; charset=utf-8")
 
     async def _told(self, sought: Sought, at: int) -> AsyncIterator[bytes]:

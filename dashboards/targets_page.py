@@ -97,7 +97,8 @@ class TargetsPage:
             return "", ""
         _, secret = await self._desk.act(name, Act(act), {"from": _number(form.get("from", ""))}, actor)
         if act == Act.TEST:
-            last = (await self._desk.deliveries(name))[0]
+            # What it was told beside may have come in between.
+            last = next(one for one in await self._desk.deliveries(name) if one.first_seq == 0)
             return "", TESTED["sent"] if last.outcome == "sent" else TESTED[""] + (
                 last.why or last.outcome
             ) + "."

@@ -1,7 +1,8 @@
 """Webhook: a body of JSON to an address that somebody has set, once.
 
-Status 2xx is taken, 410 is for good, everything else is another time. No redirection is followed: it would carry what
-was signed to an address that nobody has set. Not here: its signature (``webhook_signing``), what is told, which
+Status 2xx is taken, 410 is for good, everything else is another time; of 429 and 503 not before ``Retry-After`` says.
+No redirection is followed: it would carry what was signed to an address that nobody has set. Of an answer the body is
+not read, so its length and its end do not matter. Not here: its signature (``webhook_signing``), what is told, which
 addresses may be set, when it is tried again.
 """
 
@@ -11,10 +12,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from kernel.backoff import LONGEST_MS, asked_s
 from kernel.connecting import NotAllowed, connector
 from kernel.sending import Outcome, Result
 
 GONE = 410
+BUSY = frozenset({429, 503})
+LATER_MOST_S = LONGEST_MS // 1000
+"""No receiver keeps us waiting for longer than a failure would."""
+
 NOT_ALLOWED = "address not allowed"
 
 
@@ -30,8 +36,8 @@ class Hooks:
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Result:
-        """Post a body of JSON, once."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], now_ms: int) -> Result:
+        """Post a body of JSON, once; a ``Retry-After`` that is a date counts from `now_ms`."""
         # An address that is written as numbers is asked of no resolver.
         host = urlsplit(url).hostname or ""
         if self._may_reach is not None and _is_literal(host) and not self._may_reach(host, host):
@@ -52,7 +58,7 @@ class Hooks:
                     allow_redirects=False,
                 ) as answer,
             ):
-                status = answer.status
+                status, later = answer.status, answer.headers.get("retry-after")
         except TimeoutError:
             return Result(Outcome.AWAY, "no answer in time")
         except aiohttp.ClientConnectorError as error:
@@ -63,7 +69,10 @@ class Hooks:
             return Result(Outcome.AWAY, type(error).__name__)
         if 200 <= status < 300:
             return Result(Outcome.SENT)
-        return Result(Outcome.NEVER if status == GONE else Outcome.LATER, str(status))
+        if status == GONE:
+            return Result(Outcome.NEVER, str(status))
+        wait_s = asked_s(later, now_ms, LATER_MOST_S) if status in BUSY else None
+        return Result(Outcome.LATER, str(status), wait_s or 0)
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -13,8 +13,6 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING
 import orjson
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kernel.backoff import asked_s
 from kernel.clock import Clock
 from kernel.connecting import connector
 from kernel.errors import Misconfigured, Refused
@@ -324,29 +323,13 @@ def judged(status: int, later: str | None, now_ms: int) -> Answer:
     if status == 413:
         return Answer(Outcome.TOO_LARGE, str(status))
     if status == 429 or status >= 500:
-        return Answer(Outcome.AGAIN, str(status), _seconds(later, now_ms))
+        return Answer(Outcome.AGAIN, str(status), asked_s(later, now_ms, RETRY_MOST_S))
     return Answer(Outcome.REFUSED, str(status))
 
 
 def _load() -> None:
     import py_vapid  # noqa: F401, PLC0415
     import pywebpush  # noqa: F401, PLC0415
-
-
-def _seconds(later: str | None, now_ms: int) -> int | None:
-    """Read Retry-After: seconds, or a date (RFC 9110, section 10.2.3); what is neither says nothing."""
-    if later is None:
-        return None
-    if later.isascii() and later.isdecimal() and len(later) <= 9:
-        return min(int(later), RETRY_MOST_S)
-    try:
-        at = parsedate_to_datetime(later)
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    wait = (at - datetime.fromtimestamp(now_ms / 1000, UTC)).total_seconds()
-    return min(max(0, round(wait)), RETRY_MOST_S)
 
 
 def _is_point(text: str) -> bool:

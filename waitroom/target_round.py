@@ -25,7 +25,7 @@ from waitroom.events import STEERING
 from waitroom.journal import Kind, kind_of
 from waitroom.journal_reader import JournalReader, Portion, Sought
 from waitroom.metrics import EventMetrics
-from waitroom.target_store import TargetStore
+from waitroom.target_store import TargetStore, waits_until
 from waitroom.target_ways import BURST_MS, MOST, TargetWays
 from waitroom.targets import Delivery, State, Target, Way
 
@@ -89,13 +89,17 @@ class TargetRound:
                 await self.look()
             except Unavailable:
                 log.warning("targets cannot be told: the journal is away")
+            except Exception:
+                log.exception("targets could not be looked at")
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
         """Begin to tell every target that is due and not being told; show how far each is behind."""
         targets = await asyncio.to_thread(self._store.all)
         head = await asyncio.to_thread(self._reader.head)
+        names = {target.name for target in targets}
         self._telling = {name: task for name, task in self._telling.items() if not task.done()}
+        self._passed = {name: passed for name, passed in self._passed.items() if name in names}
         for target in targets:
             if target.name not in self._telling and await asyncio.to_thread(self._is_due, target, head):
                 self._telling[target.name] = asyncio.create_task(
@@ -116,7 +120,7 @@ class TargetRound:
         A sale writes all the time: a cursor that moved with every entry would write as often as the sale.
         """
         now_ms, at = self._clock.now_ms(), self._at(target)
-        if target.state is not State.ACTIVE or target.next_ms > now_ms or at >= head:
+        if target.state is not State.ACTIVE or waits_until(target.next_ms, now_ms) or at >= head:
             return False
         portion = self._reader.after(at, sought_by(target), MOST[target.way])
         if portion.told:
@@ -133,6 +137,8 @@ class TargetRound:
             await self.tell(name)
         except Unavailable:
             log.warning("a target waits for the journal", extra={"target": name})
+        except Exception:
+            log.exception("a target could not be told", extra={"target": name})
 
     async def tell(self, name: str) -> None:
         """Tell one target what it has not heard, as far as it takes it."""
@@ -189,7 +195,7 @@ class TargetRound:
         if result.outcome is Outcome.NEVER or is_last(tries, self._tries):
             log.error("a target is dead", extra={"target": target.name, "why": result.why})
             return replace(target, tries=tries, state=State.DEAD, why=result.why)
-        later = again_ms(tries, self._chance(), now_ms)
+        later = max(again_ms(tries, self._chance(), now_ms), now_ms + result.later_s * 1000)
         return replace(target, tries=tries, next_ms=later, why=result.why)
 
     async def _move(self, target: Target, delivery: Delivery | None) -> bool:

@@ -4,6 +4,9 @@ Two processes never tell one target at once: whoever tells it holds its lease, a
 it is. A lease that was lost shows in the write, which then changes nothing; what was sent meanwhile is sent again by
 the other, under the same name.
 
+Leases and waits are times of somebody's clock. One that reaches further ahead than anybody writes it was written by a
+clock that was wrong, and is not believed: else a target would be told nothing until that time has come.
+
 Synchronous, as the journal's store. Database errors become ``Unavailable`` here. Not here: what may be a target
 (``targets``), when one is told (``target_round``).
 """
@@ -17,12 +20,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from kernel.backoff import LONGEST_MS
 from kernel.database import address, begin_writing, close, engine, take_turn
 from kernel.errors import Refused
 from waitroom.journal_tables import ENTRIES, LOCK, octets_of, translated
 from waitroom.targets import TARGETS_MOST, Delivery, State, Target, Way
 
 DELIVERIES_KEPT = 100
+WAIT_MOST_MS = LONGEST_MS + 60_000
+"""Nobody makes a target wait for longer; the minute is for clocks that do not quite agree."""
 
 META = sa.MetaData()
 TARGETS = sa.Table(
@@ -132,8 +138,12 @@ class TargetStore:
         own = sa.and_(
             TARGETS.c.name == name,
             TARGETS.c.state == State.ACTIVE.value,
-            TARGETS.c.next_ms <= now_ms,
-            sa.or_(TARGETS.c.lease_ms <= now_ms, TARGETS.c.holder == holder),
+            sa.or_(TARGETS.c.next_ms <= now_ms, TARGETS.c.next_ms > now_ms + WAIT_MOST_MS),
+            sa.or_(
+                TARGETS.c.lease_ms <= now_ms,
+                TARGETS.c.lease_ms > now_ms + 2 * (until_ms - now_ms),
+                TARGETS.c.holder == holder,
+            ),
         )
         with self._writing() as connection:
             changed = connection.execute(
@@ -183,6 +193,11 @@ class TargetStore:
             with connection.begin():
                 take_turn(connection, LOCK)
                 yield connection
+
+
+def waits_until(next_ms: int, now_ms: int) -> bool:
+    """Tell whether a target still has to wait; a time that no clock that is right has written does not count."""
+    return now_ms < next_ms <= now_ms + WAIT_MOST_MS
 
 
 def _known(connection: Connection, name: str) -> Target:

@@ -82,13 +82,12 @@ class TargetWays:
             await self._mail[1].close()
 
     async def _hook(self, target: Target, name: str, body: bytes) -> Result:
-        now_s = self._clock.now_ms() // 1000
-        return await self._hooks.post(
-            target.address, body, signed(self._secrets_of(target), name, now_s, body)
-        )
+        now_ms = self._clock.now_ms()
+        headers = signed(self._secrets_of(target), name, now_ms // 1000, body)
+        return await self._hooks.post(target.address, body, headers, now_ms)
 
     async def _chat(self, target: Target, text: str) -> Result:
-        return await self._hooks.post(target.address, orjson.dumps({"text": text}), {})
+        return await self._hooks.post(target.address, orjson.dumps({"text": text}), {}, self._clock.now_ms())
 
     async def _letter(self, target: Target, name: str, subject: str, text: str) -> Result:
         if self._mail is None:

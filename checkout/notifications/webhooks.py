@@ -56,9 +56,9 @@ class Webhook:
         if self._kinds and message.kind.value not in self._kinds:
             return Result(Outcome.SKIPPED, "not-wanted")
         body = body_of(message)
-        now_s = self._clock.now_ms() // 1000
+        now_ms = self._clock.now_ms()
         return await self._hooks.post(
-            self._url, body, {**signed([self._secret], message.id, now_s, body), **onward()}
+            self._url, body, {**signed([self._secret], message.id, now_ms // 1000, body), **onward()}, now_ms
         )
 
     async def close(self) -> None:

@@ -235,3 +235,14 @@ async def test_without_a_token_there_is_no_feed(made: Parts, store: Redis, clock
             assert (await stranger.get(path)).status_code == 401
     async with program(app_of(store, clock)) as api:
         assert (await api.get("/api/events")).status_code == 404
+
+
+async def test_whoever_asks_for_the_head_of_a_stream_takes_no_place_in_it(made: Parts) -> None:
+    """The answer is over at once; a stream to somebody who reads no body would last ten minutes."""
+    async with asking(made, OWNER) as api:
+        answer = await api.head("/api/events", headers={"accept": "text/event-stream"})
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (
+        200,
+        "text/event-stream; charset=utf-8",
+        b"",
+    )

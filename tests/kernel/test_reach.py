@@ -117,7 +117,7 @@ async def test_what_a_name_stands_for_is_looked_at_with_every_connection(
         ):
             monkeypatch.setattr(Turning, "told", ["127.0.0.1"], raising=False)
             hooks = Hooks(10, reach.may_reach)
-            result = await hooks.post(f"http://turning.example:{port}/hook", b"{}", {})
+            result = await hooks.post(f"http://turning.example:{port}/hook", b"{}", {}, 0)
             await hooks.close()
             assert (result.outcome, len(receiver.heard)) == (outcome, heard)
             assert (result.why == NOT_ALLOWED) is (outcome is Outcome.LATER)
@@ -130,7 +130,7 @@ async def test_this_machine_is_not_reached_however_it_is_written(host: str) -> N
     """Numbers that only the system's resolver reads as an address are read by it, and looked at then."""
     async with receiving() as receiver:
         hooks = Hooks(10, Reach().may_reach)
-        result = await hooks.post(f"http://{host}:{receiver.url.rpartition(':')[2]}/hook", b"{}", {})
+        result = await hooks.post(f"http://{host}:{receiver.url.rpartition(':')[2]}/hook", b"{}", {}, 0)
         await hooks.close()
     assert (result.outcome in {Outcome.LATER, Outcome.AWAY}, receiver.heard) == (True, [])
 
@@ -140,6 +140,6 @@ async def test_a_redirection_is_not_followed() -> None:
     async with receiving() as receiver:
         receiver.statuses = [307]
         hooks = Hooks(10)
-        result = await hooks.post(f"{receiver.url}/hook", b"{}", {})
+        result = await hooks.post(f"{receiver.url}/hook", b"{}", {}, 0)
         await hooks.close()
     assert (result.outcome, result.why, len(receiver.heard)) == (Outcome.LATER, "307", 1)

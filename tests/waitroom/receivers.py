@@ -15,15 +15,21 @@ TOLERANCE_S = 300
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` in turn, then 204; a status 0 is no answer at all, until `over`."""
+    """Answers with `statuses` in turn, then 204; a status 0 is no answer at all, until `over`.
+
+    `more` are headers of every answer; `body` follows it again and again until whoever asked goes away.
+    """
 
     statuses: list[int] = field(default_factory=list)
     heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
+    more: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    sent: int = 0
 
-    async def hear(self, request: web.Request) -> web.Response:
+    async def hear(self, request: web.Request) -> web.StreamResponse:
         """Take a message in."""
         head = {name.lower(): value for name, value in request.headers.items()}
         self.heard.append((head, await request.read()))
@@ -33,7 +39,19 @@ class Receiver:
             await self.over.wait()
             status = 204
         headers = {"location": f"{self.url}/elsewhere"} if 300 <= status < 400 else {}
-        return web.Response(status=status, headers=headers)
+        if self.body:
+            return await self._endless(request, status)
+        return web.Response(status=status, headers=headers | self.more)
+
+    async def _endless(self, request: web.Request, status: int) -> web.StreamResponse:
+        answer = web.StreamResponse(status=status, headers=self.more)
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(self.body)
+                self.sent += len(self.body)
+        except ConnectionError:
+            return answer
 
     @property
     def ids(self) -> list[str]:
