@@ -226,6 +226,8 @@ def _of_journal() -> dict[str, Schema]:
     way: Schema = {"enum": [one.value for one in Way]}
     target: dict[str, Schema] = {
         "name": name,
+        "tag": TEXT
+        | {"description": "What it is, its whole address included; changes only where that does."},
         "way": way,
         "address": TEXT | {"description": "Of a webhook and a chat without its path, which may be secret."},
         "rooms": rooms,
@@ -236,6 +238,12 @@ def _of_journal() -> dict[str, Schema]:
         "why": TEXT,
         "next_at": nullable(time),
         "told_at": nullable(time),
+    }
+    wanted: dict[str, Schema] = {
+        "way": way,
+        "address": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MOST},
+        "rooms": rooms,
+        "kinds": kinds,
     }
     secret = TEXT | {"description": "Of a webhook, when it is new: it is told this once. Otherwise empty."}
     delivery = {
@@ -272,13 +280,11 @@ def _of_journal() -> dict[str, Schema]:
                 "next": TEXT,
             }
         ),
+        "TargetDocument": plain(wanted, ("way", "address")),
         "NewTarget": plain(
             {
                 "name": name,
-                "way": way,
-                "address": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MOST},
-                "rooms": rooms,
-                "kinds": kinds,
+                **wanted,
                 "after": nullable({"type": "integer", "minimum": 0, "maximum": (1 << 53) - 1}),
             },
             ("name", "way", "address"),

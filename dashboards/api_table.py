@@ -245,8 +245,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", _TARGETS, "Have events told to somebody; for owners", "TargetAndSecret", 201, "NewTarget",
         (*BODY, "settings-invalid", "target-exists", "targets-full", "journal-away"), located=True, who=True,
     ),
-    Operation("GET", _TARGET, "Somebody whom events are told", "Target", codes=(*JOURNAL, "target-unknown")),
-    Operation("DELETE", _TARGET, "Tell them no more", "", 204, codes=(*JOURNAL, "target-unknown"), who=True),
+    Operation("GET", _TARGET, "Somebody whom events are told", "Target", codes=(*JOURNAL, "target-unknown"), etag=True),
+    Operation(
+        "PUT", _TARGET, "Give a target another way, address, rooms and kinds; it goes on where it was", "Target", 200,
+        "TargetDocument", (*JOURNAL, *BODY, *MATCH, "settings-invalid", "target-unknown"), match=True, etag=True, who=True,
+    ),
+    Operation(
+        "DELETE", _TARGET, "Tell them no more", "", 204,
+        codes=(*JOURNAL, "target-unknown", "if-match-invalid", "settings-stale"), who=True, headers=("If-Match",),
+    ),
     Operation(
         "GET", f"{_TARGET}/deliveries", "The last tries, newest first", "Deliveries", codes=(*JOURNAL, "target-unknown")
     ),

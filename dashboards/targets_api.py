@@ -4,6 +4,7 @@ A webhook's secret is in the answer that makes the target, and in that which giv
 Not here: what may be a target (``waitroom.targets``), the page (``targets_page``).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from waitroom.target_desk import Act, TargetDesk
 from waitroom.targets import Delivery, Target, shown_address
 
 
+_TAG = re.compile(r'"([0-9a-f]{32})"')
+
+
 class TargetsApi:
     """The endpoints below ``/api/targets``."""
 
@@ -32,7 +36,7 @@ class TargetsApi:
         one = "/targets/{target}"
         return [
             resource("/targets", GET=self.all, POST=self.make),
-            resource(one, GET=self.get, DELETE=self.remove),
+            resource(one, GET=self.get, PUT=self.put, DELETE=self.remove),
             resource(f"{one}/deliveries", GET=self.deliveries),
             resource(f"{one}/{{step}}", POST=self.act),
         ]
@@ -53,12 +57,20 @@ class TargetsApi:
     async def get(self, request: Request) -> Response:
         """GET /targets/{target}."""
         _owner(request)
-        return _json(target_document(await self._desk.get(request.path_params["target"])))
+        return _tagged(await self._desk.get(request.path_params["target"]))
+
+    async def put(self, request: Request) -> Response:
+        """PUT /targets/{target}: make another of it; it goes on where it was."""
+        _owner(request)
+        given = await read_document(request, JSON_TYPES)
+        tag = expected_tag(request, needed=True)
+        return _tagged(await self._desk.put(request.path_params["target"], given, tag, actor_of(request)))
 
     async def remove(self, request: Request) -> Response:
         """DELETE /targets/{target}."""
         _owner(request)
-        await self._desk.remove(request.path_params["target"], actor_of(request))
+        tag = expected_tag(request, needed=False)
+        await self._desk.remove(request.path_params["target"], actor_of(request), tag)
         return Response(status_code=204)
 
     async def deliveries(self, request: Request) -> Response:
@@ -83,6 +95,7 @@ def target_document(target: Target) -> dict[str, Any]:
     """Write a target as the API shows it: without what is secret of a chat's address."""
     return {
         "name": target.name,
+        "tag": target.tag,
         "way": target.way.value,
         "address": shown_address(target),
         "rooms": list(target.rooms),
@@ -106,6 +119,23 @@ def delivery_document(delivery: Delivery) -> dict[str, Any]:
         "why": delivery.why,
         "took_ms": delivery.took_ms,
     }
+
+
+def expected_tag(request: Request, *, needed: bool) -> str | None:
+    """Read If-Match; None for ``*``, and where it is missing and not `needed`. Raises ``Refused``."""
+    given = request.headers.get("if-match", "" if needed else "*").strip()
+    if given == "*":
+        return None
+    if not given:
+        raise Refused("if-match-missing", "Name the tag of the target that you change in If-Match.", 428)
+    found = _TAG.fullmatch(given)
+    if found is None:
+        raise Refused("if-match-invalid", "If-Match must be the ETag of a target, or *.")
+    return found[1]
+
+
+def _tagged(target: Target) -> Response:
+    return _json(target_document(target), headers={"etag": f'"{target.tag}"'})
 
 
 def _owner(request: Request) -> None:

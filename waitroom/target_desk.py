@@ -106,9 +106,22 @@ class TargetDesk:
         await self._record("made the target", made.name, actor)
         return made, self._told_secret(made)
 
-    async def remove(self, name: str, actor: Actor) -> None:
-        """Forget a target. Raises ``Refused``."""
-        await asyncio.to_thread(self._store.remove, name)
+    async def put(self, name: str, given: Mapping[str, Any], tag: str | None, actor: Actor) -> Target:
+        """Make another of a target: way, address, rooms, kinds. It goes on where it was, and keeps its secret.
+
+        `tag`: what it has to be until then. Raises ``Misconfigured`` and ``Refused``.
+        """
+        faults = [f"{one}: there is no such field" for one in ("name", "after") if one in given]
+        if faults:
+            raise Misconfigured(faults)
+        wanted, _ = read_target({**given, "name": name}, self._reach, mails=self.mails)
+        put = await asyncio.to_thread(self._store.redefine, wanted, tag)
+        await self._record("changed the target", name, actor)
+        return put
+
+    async def remove(self, name: str, actor: Actor, tag: str | None = None) -> None:
+        """Forget a target, where it is still what `tag` says. Raises ``Refused``."""
+        await asyncio.to_thread(self._store.remove, name, tag)
         await self._record("removed the target", name, actor)
 
     async def act(self, name: str, act: Act, given: Mapping[str, Any], actor: Actor) -> tuple[Target, str]:

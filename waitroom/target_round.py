@@ -68,7 +68,7 @@ class TargetRound:
         self._tries = tries
         self._me = secrets.token_hex(8)
         self._telling: dict[str, asyncio.Task[None]] = {}
-        self._passed: dict[str, tuple[tuple[bytes, int], int]] = {}
+        self._passed: dict[str, tuple[tuple[bytes, str, int], int]] = {}
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -111,8 +111,8 @@ class TargetRound:
 
     def _at(self, target: Target) -> int:
         """Say how far a target needs no telling, its cursor not yet moved included."""
-        known, at = self._passed.get(target.name, ((b"", -1), 0))
-        return at if known == (target.salt, target.cursor) else target.cursor
+        known, at = self._passed.get(target.name, ((b"", "", -1), 0))
+        return at if known == (target.salt, target.tag, target.cursor) else target.cursor
 
     def _is_due(self, target: Target, head: int) -> bool:
         """Tell whether there is something to tell a target now; what does not concern it is passed over in mind.
@@ -125,7 +125,7 @@ class TargetRound:
         portion = self._reader.after(at, sought_by(target), MOST[target.way])
         if portion.told:
             return not _waits(target, portion, now_ms)
-        self._passed[target.name] = ((target.salt, target.cursor), portion.at)
+        self._passed[target.name] = ((target.salt, target.tag, target.cursor), portion.at)
         return portion.at - target.cursor > PASSED_MOST
 
     async def told(self) -> None:

@@ -102,10 +102,28 @@ class TargetStore:
             connection.execute(sa.insert(TARGETS).values(**_row(kept), holder="", lease_ms=0))
             return kept
 
-    def remove(self, name: str) -> None:
-        """Forget a target and its deliveries. Raises ``Refused``."""
+    def redefine(self, target: Target, tag: str | None) -> Target:
+        """Give a target another way, address, rooms and kinds; how far it has heard stays. Raises ``Refused``.
+
+        `tag`: what it has to be until then; None: whatever it is. One that is dead is tried again.
+        """
         with self._writing() as connection:
-            _known(connection, name)
+            known = _expected(connection, target.name, tag)
+            row = _row(target)
+            values = {name: row[name] for name in ("way", "address", "rooms", "kinds")}
+            state = State.ACTIVE if known.state is State.DEAD else known.state
+            own = sa.update(TARGETS).where(TARGETS.c.name == target.name)
+            connection.execute(
+                own.values(
+                    **values, state=state.value, tries=0, next_ms=0, why="", holder="", lease_ms=0,
+                )
+            )  # fmt: skip
+            return _known(connection, target.name)
+
+    def remove(self, name: str, tag: str | None = None) -> None:
+        """Forget a target and its deliveries, where it is still what `tag` says. Raises ``Refused``."""
+        with self._writing() as connection:
+            _expected(connection, name, tag)
             connection.execute(sa.delete(TARGETS).where(TARGETS.c.name == name))
             connection.execute(sa.delete(DELIVERIES).where(DELIVERIES.c.target == name))
 
@@ -205,6 +223,13 @@ def _known(connection: Connection, name: str) -> Target:
     if row is None:
         raise Refused("target-unknown", "There is no such target.", 404)
     return _target(row)
+
+
+def _expected(connection: Connection, name: str, tag: str | None) -> Target:
+    known = _known(connection, name)
+    if tag is not None and known.tag != tag:
+        raise Refused("settings-stale", "Somebody has changed this target in the meantime.", 412)
+    return known
 
 
 def _log(connection: Connection, name: str, delivery: Delivery) -> None:

@@ -9,8 +9,10 @@ Which addresses may be called: ``kernel.reach``. Pure. Not here: where they are 
 (``target_store``), how they are told (``target_ways``), when (``target_round``).
 """
 
+import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -67,6 +69,11 @@ class Target:
     why: str = ""
     told_ms: int = 0
 
+    @property
+    def tag(self) -> str:
+        """What it is; how far it has heard and what it is doing are not part of that."""
+        return tag_of(self.name, self.way.value, self.address, self.rooms, self.kinds)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -89,10 +96,16 @@ def address_fault(way: Way, address: str, reach: Reach, *, mails: bool) -> str:
     return "" if _MAILBOX.fullmatch(address) else "must be a mail address"
 
 
-def read_target(given: Mapping[str, Any], reach: Reach, *, mails: bool) -> tuple[Target, int | None]:
+def tag_of(name: str, way: str, address: str, rooms: Iterable[str], kinds: Iterable[str]) -> str:
+    """Name what a target is by 32 hex digits: who knows the whole address can compare it with one that is not shown."""
+    said = json.dumps([name, way, address, sorted(set(rooms)), sorted(set(kinds))])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def read_target(given: Mapping[str, Any], reach: Reach | None, *, mails: bool) -> tuple[Target, int | None]:
     """Read a target that somebody wants to make, and after which ``seq`` it is told; None: from now on.
 
-    Raises ``Misconfigured`` with every fault.
+    `reach` None: whether its address may be called is not known here. Raises ``Misconfigured`` with every fault.
     """
     faults = [f"{name}: there is no such field" for name in sorted(map(str, given.keys() - FIELDS))]
     name, way, address = given.get("name"), given.get("way"), given.get("address")
@@ -102,7 +115,7 @@ def read_target(given: Mapping[str, Any], reach: Reach, *, mails: bool) -> tuple
         faults.append("way: must be webhook, chat or mail")
     if not isinstance(address, str) or not 0 < len(address) <= ADDRESS_MOST:
         faults.append(f"address: must be a text of 1 to {ADDRESS_MOST} characters")
-    elif way in list(Way) and (fault := address_fault(Way(str(way)), address, reach, mails=mails)):
+    elif reach and way in list(Way) and (fault := address_fault(Way(str(way)), address, reach, mails=mails)):
         faults.append(f"address: {fault}")
     rooms, kinds = given.get("rooms", []), given.get("kinds", [])
     if not _is_list(rooms) or not all(NAME.fullmatch(room) for room in rooms):
