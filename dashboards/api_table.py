@@ -248,7 +248,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", _TARGET, "Somebody whom events are told", "Target", codes=(*JOURNAL, "target-unknown"), etag=True),
     Operation(
         "PUT", _TARGET, "Give a target another way, address, rooms and kinds; it goes on where it was", "Target", 200,
-        "TargetDocument", (*JOURNAL, *BODY, *MATCH, "settings-invalid", "target-unknown"), match=True, etag=True, who=True,
+        "TargetDocument", (*JOURNAL, *BODY, *MATCH, "settings-invalid", "target-unknown"),
+        match=True, etag=True, who=True,
     ),
     Operation(
         "DELETE", _TARGET, "Tell them no more", "", 204,

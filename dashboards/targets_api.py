@@ -20,7 +20,6 @@ from waitroom.events import moment
 from waitroom.target_desk import Act, TargetDesk
 from waitroom.targets import Delivery, Target, shown_address
 
-
 _TAG = re.compile(r'"([0-9a-f]{32})"')
 
 

@@ -1,4 +1,4 @@
-"""Apply command: ``waitroom plan``, ``apply`` and ``export``: the rooms of a running installation as a TOML file.
+"""Apply command: ``waitroom plan``, ``apply`` and ``export``: the rooms and targets of an installation as a TOML file.
 
 All three ask the operator's API and nothing else, so they may do what their token may, and what they do stands in the
 journal as anybody's. Exit statuses: 0 done or nothing to do, 1 a fault or a refusal; of ``plan`` 2 means that there is
@@ -6,7 +6,8 @@ something to do.
 
 Every fault of the file is told before anything is asked. A change names the version that it was planned on. The first
 step that fails ends the work; what is done, what is not and what nobody knows is said, and a repetition finishes.
-Not here: what a plan is (``waitroom.rooms_plan``), how is asked (``operator_client``).
+A file that says nothing of targets is none of their business: they are not asked for, as only owners may see them.
+Not here: what a plan is (``waitroom.rooms_plan``, ``targets_plan``), how is asked (``operator_client``).
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from gateway.apply_targets import keep_secret, targets_of
 from gateway.operator_client import Answer, NoAnswer, OperatorClient, token_of
 from gateway.options import NO
 from kernel.errors import Misconfigured
@@ -27,6 +29,7 @@ from kernel.errors import Misconfigured
 if TYPE_CHECKING:
     from waitroom.rooms import Room
     from waitroom.rooms_plan import Step
+    from waitroom.targets import Target
 
 CHANGES = 2
 """Exit status of ``plan`` where there is something to do."""
@@ -80,9 +83,14 @@ def add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     for one in (plan, apply):
         one.add_argument("file", type=Path, help="TOML file with rooms")
-        one.add_argument("--prune", action="store_true", help="remove the rooms that the file does not have")
+        one.add_argument(
+            "--prune", action="store_true", help="remove the rooms (and targets) that the file does not have"
+        )
         one.add_argument("--json", action="store_true", help="answer in JSON")
     apply.add_argument("--yes", action="store_true", help="do not ask whether to go on")
+    apply.add_argument(
+        "--secrets", type=Path, metavar="FOLDER", help="write the secrets of new webhooks there"
+    )
     apply.add_argument("--who", help="who does it, for the journal (the name of the user)")
     apply.add_argument("--why", help="why, for the journal (the file's name)")
     export = commands.add_parser(
@@ -123,19 +131,19 @@ def _told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namesp
 
 def run_plan(args: argparse.Namespace) -> int:
     """Show what there is to do."""
-    rooms, named = _file(args)
-    steps = _plan(args, client_of(args), rooms, named)
+    rooms, named, targets = _file(args)
+    steps = _plan(args, client_of(args), rooms, named, targets)
     print(_as_json(steps) if args.json else "\n".join(told(steps)))
     return CHANGES if _doing(steps) else 0
 
 
 def run_apply(args: argparse.Namespace) -> int:
     """Show what there is to do, ask, and do it."""
-    rooms, named = _file(args)
+    rooms, named, targets = _file(args)
     if not args.yes and (args.json or not sys.stdin.isatty()):
         raise Misconfigured(["There is nobody to ask whether to go on: look at the plan, then use --yes."])
     asker = client_of(args)
-    steps = _plan(args, asker, rooms, named)
+    steps = _plan(args, asker, rooms, named, targets)
     doing = _doing(steps)
     if not args.json:
         print("\n".join(told(steps)))
@@ -148,7 +156,7 @@ def run_apply(args: argparse.Namespace) -> int:
         return NO
     who = args.who if args.who is not None else _user()
     why = args.why if args.why is not None else f"waitroom apply {args.file.name}"
-    results = apply(asker, doing, who, why)
+    results = apply(asker, doing, who, why, args.secrets)
     print(_as_json(steps, results) if args.json else "\n".join(told_results(results)))
     return 0 if all(result.outcome is Outcome.DONE for result in results) else NO
 
@@ -158,7 +166,8 @@ def run_export(args: argparse.Namespace) -> int:
     from waitroom.rooms import read_kept
     from waitroom.rooms_export import to_toml
 
-    documents = fetched(client_of(args))
+    asker = client_of(args)
+    documents = fetched(asker)
     known = {str(document.get("name")): document for document in documents}
     if faults := [f"There is no room {name}." for name in args.room if name not in known]:
         raise Misconfigured(faults)
@@ -174,59 +183,79 @@ def run_export(args: argparse.Namespace) -> int:
             rooms.append(room)
     if faults:
         raise Misconfigured(faults)
-    print(to_toml(rooms), end="")
+    targets = "" if args.room else _exported_targets(asker)
+    print("\n".join(filter(None, (to_toml(rooms), targets))), end="")
     return 0
 
 
-def apply(asker: Asker, steps: Sequence["Step"], who: str, why: str) -> list[Result]:
-    """Do the steps in their order until one fails."""
+def _exported_targets(asker: Asker) -> str:
+    from waitroom.targets_plan import targets_to_toml
+
+    answer = asker.ask("GET", "/api/targets")
+    if answer.status == 200:
+        return targets_to_toml(answer.document["targets"])
+    print(f"waitroom: the targets are not in it: {answer.told}", file=sys.stderr)
+    return ""
+
+
+def apply(
+    asker: Asker, steps: Sequence["Step"], who: str, why: str, secrets: Path | None = None
+) -> list[Result]:
+    """Do the steps in their order until one fails; the secrets of new webhooks go to the folder `secrets`."""
     results: list[Result] = []
     for step in steps:
         if results and results[-1].outcome is not Outcome.DONE:
             results.append(Result(step, Outcome.NOT_TRIED))
         else:
-            results.append(_do(asker, step, {"Waitroom-Who": quote(who), "Waitroom-Why": quote(why)}))
+            sent = {"Waitroom-Who": quote(who), "Waitroom-Why": quote(why)}
+            results.append(_do(asker, step, sent, secrets))
     return results
 
 
-def _do(asker: Asker, step: "Step", headers: Mapping[str, str]) -> Result:
-    path = f"/api/rooms/{step.room}"
+def _do(asker: Asker, step: "Step", headers: Mapping[str, str], secrets: Path | None) -> Result:
+    of_rooms = step.of == "rooms"
+    body: Mapping[str, Any] | None = None
+    plain, match = {"Content-Type": "application/json"}, {"If-Match": f'"{step.tag or step.version}"'}
     try:
-        match step.act.value:
-            case "make":
-                sent = {**headers, "If-None-Match": "*", "Content-Type": "application/json"}
-                answer = asker.ask("PUT", path, step.body, sent)
-            case "change":
-                sent = {
-                    **headers,
-                    "If-Match": f'"{step.version}"',
-                    "Content-Type": "application/merge-patch+json",
-                }
-                answer = asker.ask("PATCH", path, step.body, sent)
+        match step.act.value, of_rooms:
+            case "make", True:
+                answer = asker.ask("PUT", step.path, step.body, {**headers, **plain, "If-None-Match": "*"})
+            case "make", False:
+                body = {**(step.body or {}), "name": step.room}
+                answer = asker.ask("POST", f"/api/{step.of}", body, {**headers, **plain})
+            case "change", True:
+                kind = {"Content-Type": "application/merge-patch+json"}
+                answer = asker.ask("PATCH", step.path, step.body, {**headers, **match, **kind})
+            case "change", False:
+                answer = asker.ask("PUT", step.path, step.body, {**headers, **match, **plain})
             case _:
-                answer = asker.ask("DELETE", path, None, {**headers, "If-Match": f'"{step.version}"'})
+                answer = asker.ask("DELETE", step.path, None, {**headers, **match})
     except (NoAnswer, KeyboardInterrupt) as error:
         return _look(asker, step, str(error) or "Interrupted.")
     if answer.status < 300:
-        return Result(step, Outcome.DONE)
+        return Result(step, Outcome.DONE, keep_secret(secrets, step.room, answer.document))
     if answer.status >= SERVER_FAULT:
         return _look(asker, step, answer.told)
-    if answer.document.get("code") == "settings-stale" or (answer.status == GONE and step.version):
-        return Result(step, Outcome.REFUSED, "somebody changed this room since it was planned; plan again")
+    gone = answer.status == GONE and (step.version or step.tag)
+    if gone or answer.document.get("code") in {"settings-stale", "target-exists"}:
+        what = step.of.removesuffix("s")
+        return Result(step, Outcome.REFUSED, f"somebody changed this {what} since it was planned; plan again")
     return Result(step, Outcome.REFUSED, answer.told)
 
 
 def _look(asker: Asker, step: "Step", why: str) -> Result:
     """Find out whether a step was done whose answer was lost."""
     from waitroom.rooms_plan import settled
+    from waitroom.targets_plan import target_settled
 
     try:
-        answer = asker.ask("GET", f"/api/rooms/{step.room}")
+        answer = asker.ask("GET", step.path)
     except NoAnswer:
         return Result(step, Outcome.UNKNOWN, f"{why} Whether it was done is not known; plan again")
     done = None
     if answer.status in {200, GONE}:
-        done = settled(step, answer.document if answer.status != GONE else None)
+        judge = settled if step.of == "rooms" else target_settled
+        done = judge(step, answer.document if answer.status != GONE else None)
     match done:
         case True:
             return Result(step, Outcome.DONE, why)
@@ -235,15 +264,15 @@ def _look(asker: Asker, step: "Step", why: str) -> Result:
     return Result(step, Outcome.UNKNOWN, f"{why} Whether it was done is not known; plan again")
 
 
-def fetched(asker: Asker) -> list[Mapping[str, Any]]:
-    """Ask for all rooms. Raises ``Misconfigured`` for a refusal and ``NoAnswer``."""
-    answer = asker.ask("GET", "/api/rooms")
-    rooms = answer.document.get("rooms")
+def fetched(asker: Asker, of: str = "rooms") -> list[Mapping[str, Any]]:
+    """Ask for all rooms, or targets. Raises ``Misconfigured`` for a refusal and ``NoAnswer``."""
+    answer = asker.ask("GET", f"/api/{of}")
+    found = answer.document.get(of)
     if answer.status != 200:
         raise Misconfigured([answer.told])
-    if not isinstance(rooms, list):
-        raise NoAnswer("It answers something else than rooms.")
-    return rooms
+    if not isinstance(found, list):
+        raise NoAnswer(f"It answers something else than {of}.")
+    return found
 
 
 def client_of(args: argparse.Namespace) -> Asker:
@@ -253,22 +282,29 @@ def client_of(args: argparse.Namespace) -> Asker:
     )
 
 
-def _file(args: argparse.Namespace) -> tuple[list["Room"], dict[str, frozenset[str]]]:
+def _file(
+    args: argparse.Namespace,
+) -> tuple[list["Room"], dict[str, frozenset[str]], "list[Target] | None"]:
     from gateway.checking import rooms_in
     from waitroom.rooms_toml import named_in
 
     text, rooms = rooms_in(args.file)
     if args.prune and not rooms:
         raise Misconfigured([f"The file {args.file} has no rooms: --prune would remove every room."])
-    return rooms, named_in(text)
+    return rooms, named_in(text), targets_of(text, args.file)
 
 
 def _plan(
-    args: argparse.Namespace, asker: Asker, rooms: Sequence["Room"], named: Mapping[str, frozenset[str]]
-) -> list["Step"]:
+    args: argparse.Namespace, asker: Asker, rooms: Sequence["Room"], named: Mapping[str, frozenset[str]],
+    targets: "Sequence[Target] | None",
+) -> list["Step"]:  # fmt: skip
     from waitroom.rooms_plan import planned
+    from waitroom.targets_plan import targets_planned
 
-    return planned(rooms, named, fetched(asker), prune=args.prune)
+    steps = planned(rooms, named, fetched(asker), prune=args.prune)
+    if targets is None:
+        return steps
+    return steps + targets_planned(targets, fetched(asker, "targets"), prune=args.prune)
 
 
 def _doing(steps: Sequence["Step"]) -> list["Step"]:
@@ -310,7 +346,7 @@ def told(steps: Sequence["Step"]) -> list[str]:
     }  # fmt: skip
     lines = []
     for step in steps:
-        lines.append(f"{SIGNS[step.act]} {step.room} {after[step.act]}")
+        lines.append(f"{SIGNS[step.act]} {step.label} {after[step.act]}")
         for field, old, new in step.what:
             change = shortened(new) if step.act.value == "make" else f"{shortened(old)} -> {shortened(new)}"
             lines.append(f"    {field}: {change}")
@@ -329,7 +365,7 @@ def told_results(results: Sequence[Result]) -> list[str]:
         Outcome.NOT_TRIED: "not tried",
     }
     lines = [
-        f"{SIGNS[result.step.act]} {result.step.room}: {words[result.outcome]}"
+        f"{SIGNS[result.step.act]} {result.step.label}: {words[result.outcome]}"
         + (f": {result.why}" if result.why else "")
         for result in results
     ]
@@ -338,14 +374,14 @@ def told_results(results: Sequence[Result]) -> list[str]:
 
 
 def _as_json(steps: Sequence["Step"], results: Sequence[Result] = ()) -> str:
-    became = {result.step.room: result for result in results}
-    rooms = []
+    became = {result.step.label: result for result in results}
+    rows: dict[str, list[dict[str, Any]]] = {"rooms": []}
     for step in steps:
         row: dict[str, Any] = {
-            "room": step.room, "act": str(step.act), "version": step.version,
+            step.of.removesuffix("s"): step.room, "act": str(step.act), "version": step.version,
             "what": [{"field": field, "old": old, "new": new} for field, old, new in step.what],
         }  # fmt: skip
-        if (result := became.get(step.room)) is not None:
+        if (result := became.get(step.label)) is not None:
             row |= {"outcome": str(result.outcome), "why": result.why}
-        rooms.append(row)
-    return json.dumps({"changes": len(_doing(steps)), "rooms": rooms}, indent=2, ensure_ascii=False)
+        rows.setdefault(step.of, []).append(row)
+    return json.dumps({"changes": len(_doing(steps)), **rows}, indent=2, ensure_ascii=False)

@@ -122,6 +122,7 @@ def rooms_in(file: Path) -> "tuple[str, list[Room]]":
     """Read a file with rooms: its text, and what it says. Raises ``Misconfigured`` with every fault."""
     from waitroom.rooms import page_faults
     from waitroom.rooms_toml import parse_toml
+    from waitroom.targets_plan import TABLE
     from waitroom.view import custom_page_faults, theme_faults
 
     try:
@@ -130,7 +131,7 @@ def rooms_in(file: Path) -> "tuple[str, list[Room]]":
         raise Misconfigured([f"The file {file} cannot be read: {error.strerror}."]) from error
     except UnicodeDecodeError as error:
         raise Misconfigured([f"The file {file} is not UTF-8 text."]) from error
-    rooms = parse_toml(text)
+    rooms = parse_toml(text, beside=(TABLE,))
     faults = [
         fault
         for room in rooms

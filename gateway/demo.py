@@ -40,6 +40,7 @@ from kernel.metrics import MULTIPROC
 from kernel.settings import env
 from waitroom.rooms import Room
 from waitroom.rooms_toml import parse_toml
+from waitroom.targets_plan import TABLE as TARGETS
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def check_rooms(path: Path | None) -> list[Room]:
     if path is None:
         return []
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"), beside=(TARGETS,))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Misconfigured([f"The rooms file {path} cannot be read: {why}."]) from error

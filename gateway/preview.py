@@ -20,6 +20,7 @@ from waitroom.rooms import Room, merged, page_faults
 from waitroom.rooms_toml import parse_toml
 from waitroom.schedule import wanted
 from waitroom.shells import Page, Pages
+from waitroom.targets_plan import TABLE as TARGETS
 from waitroom.view import custom_page_faults, theme_faults
 from waitroom.words import negotiate
 
@@ -92,7 +93,7 @@ class Preview:
 
     def _rooms(self) -> dict[str, Room]:
         try:
-            rooms = parse_toml(self._file.read_text(encoding="utf-8"))
+            rooms = parse_toml(self._file.read_text(encoding="utf-8"), beside=(TARGETS,))
         except (OSError, UnicodeDecodeError) as error:
             raise Misconfigured([f"it cannot be read: {error}"]) from error
         faults = [

@@ -92,6 +92,7 @@ from waitroom.seeds import CommittedSecret
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.store import LineStore
+from waitroom.targets_plan import TABLE as TARGETS
 from waitroom.web import LineWeb, WebSettings
 
 log = logging.getLogger(__name__)
@@ -300,7 +301,7 @@ class GateProcess:
         rooms = self._parts.settings.rooms
         await self._keeper.restore()
         if rooms is not None:
-            await self._parts.configurations.apply_toml(parse_toml(_text(rooms)))
+            await self._parts.configurations.apply_toml(parse_toml(_text(rooms), beside=(TARGETS,)))
         await self._keeper.start()
         self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
         self._reminders.start()

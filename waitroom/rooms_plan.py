@@ -40,7 +40,7 @@ DOING = (Act.MAKE, Act.CHANGE, Act.REMOVE)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is planned for one room.
+    """What is planned for one room, or for what else ``of`` names (``targets_plan``), which has a ``tag``.
 
     ``version`` is the one that it was planned on (0: there was none). ``body`` is the document of a new room, or the
     merge patch of a change. ``what`` is (field, old, new); None stands for nothing.
@@ -51,6 +51,18 @@ class Step:
     version: int = 0
     body: Document | None = None
     what: tuple[tuple[str, Any, Any], ...] = ()
+    of: str = "rooms"
+    tag: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/api/{self.of}/{self.room}"
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.room if self.of == "rooms" else f"{self.of.removesuffix('s')} {self.room}"
 
 
 def planned(
