@@ -6,6 +6,8 @@ Only sales of which there are minutes can be chosen, and only those of rooms tha
 answered like one that is not there. Complete without JavaScript, as the history page is.
 """
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -84,37 +86,44 @@ class ComparePage:
         )
 
     async def _shown(self, one: Recorded, other: Recorded) -> dict[str, Any]:
-        rows: list[list[Minute]] = []
-        told = []
-        for sale in (one, other):
-            found = await self._histories.minutes(sale.room, sale.first - 1, sale.last + 1)
-            before = [each for each in found if each.minute < sale.first]
-            rows.append([each for each in found if each.minute >= sale.first])
-            start = start_of(rows[-1])
-            of = totals([*before, *rows[-1]], sale.first, sale.last + 1)
-            told.append((sale, when(start * MINUTE_MS), sums(of)))
-        longest = max(len(found) and found[-1].minute - found[0].minute + 1 for found in rows)
-        step = STEPS[step_for(0, longest * MINUTE_MS, ROWS_SHOWN)]
-        mine, theirs = side_by_side(rows[0], rows[1], step, COMPARED)
-        times = mine["t"]
-        of_both = compared_plots(mine, theirs, step)
-        return {
-            "sides": [
-                {
-                    "name": sale.sale,
-                    "room": sale.room,
-                    "start": start,
-                    "query": urlencode({"sale": sale.sale}),
-                }
-                for sale, start, _ in told
-            ],
-            "sums": [
-                (label, value, other_value, note)
-                for (label, value, note), (_, other_value, _) in zip(told[0][2], told[1][2], strict=True)
-            ],
-            "plots": of_both,
-            "table": compared_table(times, mine, theirs),
-            "drawn": Markup(  # noqa: S704 - JSON without < and &
-                drawn([float(at) for at in times if at is not None], of_both, relative=True)
-            ),
-        }
+        rows = [
+            await self._histories.minutes(sale.room, sale.first - 1, sale.last + 1) for sale in (one, other)
+        ]
+        return await asyncio.to_thread(_laid_out, (one, other), rows)
+
+
+def _laid_out(sales: tuple[Recorded, Recorded], minutes: Sequence[Sequence[Minute]]) -> dict[str, Any]:
+    """Lay two sales out as the page shows them. Of months this takes a second: not in the event loop."""
+    rows: list[list[Minute]] = []
+    told = []
+    for sale, found in zip(sales, minutes, strict=True):
+        before = [each for each in found if each.minute < sale.first]
+        rows.append([each for each in found if each.minute >= sale.first])
+        start = start_of(rows[-1])
+        of = totals([*before, *rows[-1]], sale.first, sale.last + 1)
+        told.append((sale, when(start * MINUTE_MS), sums(of)))
+    longest = max(len(found) and found[-1].minute - found[0].minute + 1 for found in rows)
+    step = STEPS[step_for(0, longest * MINUTE_MS, ROWS_SHOWN)]
+    mine, theirs = side_by_side(rows[0], rows[1], step, COMPARED)
+    times = mine["t"]
+    of_both = compared_plots(mine, theirs, step)
+    return {
+        "sides": [
+            {
+                "name": sale.sale,
+                "room": sale.room,
+                "start": start,
+                "query": urlencode({"sale": sale.sale}),
+            }
+            for sale, start, _ in told
+        ],
+        "sums": [
+            (label, value, other_value, note)
+            for (label, value, note), (_, other_value, _) in zip(told[0][2], told[1][2], strict=True)
+        ],
+        "plots": of_both,
+        "table": compared_table(times, mine, theirs),
+        "drawn": Markup(  # noqa: S704 - JSON without < and &
+            drawn([float(at) for at in times if at is not None], of_both, relative=True)
+        ),
+    }

@@ -26,8 +26,15 @@ KEPT = (
     "plan_per_minute", "wait_low_s", "wait_high_s", "lane_verified", "lane_standard", "lane_suspect", "slowed",
     "stock_left", "origin_per_minute", "origin_p95_ms", "origin_failure_ratio", "looks",
 )  # fmt: skip
-COUNTED = MappingProxyType({"joined": "issued", "calls": "called_in_all", "admitted": "admitted"})
+COUNTED = MappingProxyType(
+    {
+        "joined": "issued", "calls": "called_in_all", "admitted": "admitted", "refused": "refused", "shed": "shed",
+    }
+)  # fmt: skip
 """What happens in a step, and the counter that tells it."""
+
+OF_RUN = frozenset({"issued", "called_in_all"})
+"""Counters that begin anew with each run; the others count since the room was made."""
 
 FIELDS = (*KEPT, *COUNTED, "admitted_in_all", "no_shows_ratio", "sold")
 
@@ -133,7 +140,7 @@ def _difference(
 def _grown(name: str, one: Minute, other: Minute) -> int | None:
     """Return by how much a counter grew from one row to another; those of the line begin anew with each run."""
     was, now = getattr(one, name), getattr(other, name)
-    if name in {"issued", "called_in_all"} and one.run != other.run:
+    if name in OF_RUN and one.run != other.run:
         was = 0
     return None if was is None or now is None else int(now - was)
 
@@ -155,6 +162,8 @@ class Totals:
     sold: int | None
     known: int
     minutes: int
+    refused: int | None = None
+    shed: int | None = None
 
 
 def totals(minutes: Sequence[Minute], since: int, until: int) -> Totals:
@@ -177,6 +186,7 @@ def totals(minutes: Sequence[Minute], since: int, until: int) -> Totals:
         max(_known(inside, "waiting_most"), default=None),
         max(_known(inside, "wait_high_s"), default=None),
         _emptied_s(inside), _sold(before + inside), len(inside), until - since,
+        _sum("refused", before, inside), _sum("shed", before, inside),
     )  # fmt: skip
 
 
@@ -185,7 +195,7 @@ def _sum(name: str, before: Sequence[Minute], inside: Sequence[Minute]) -> int |
     if not inside:
         return None
     first = inside[0]
-    own = name != "admitted" and first.opening is not None and first.opening == first.sale
+    own = name in OF_RUN and first.opening is not None and first.opening == first.sale
     base = () if own and (not before or before[0].run != first.run) else before
     start = getattr(first, name)
     total = int(start) if start is not None and own and not base else 0

@@ -7,6 +7,8 @@ Complete without JavaScript: sums, acts, the table and the exports are the serve
 numbers that stand in the page. Not here: the exports (``history_web``), two sales (``compare_page``).
 """
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +27,8 @@ from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages
 from dashboards.ports import Deps
 from kernel.errors import Refused, Unavailable
-from waitroom.minutes import MINUTE_MS
+from waitroom.history_book import Act
+from waitroom.minutes import MINUTE_MS, Minute
 
 INPUT = "%Y-%m-%dT%H:%M"
 HOUR_MS = 3_600_000
@@ -100,28 +103,8 @@ class HistoryPage:
         )
 
     async def _shown(self, room: str, what: Asked) -> dict[str, Any]:
-        over = what.over
         minutes, acts = await self._histories.read(room, what)
-        laid = columns(minutes, over, SHOWN)
-        of = plots(laid, over.step)
-        starts_ms, numbered = over.starts_ms(), acts_told(acts)
-        marks = [(act.at_ms / 1000, told.number) for act, told in zip(acts, numbered, strict=True)]
-        since_ms, until_ms = over.since * MINUTE_MS, over.until * MINUTE_MS
-        asked = {"from": since_ms, "to": until_ms, "every": what.every}
-        return {
-            "sale": what.sale,
-            "every": what.every,
-            "since": when(since_ms, INPUT),
-            "until": when(until_ms, INPUT),
-            "stretch": f"{when(since_ms)} – {when(until_ms)} UTC",
-            "export": urlencode(asked),
-            "known": known_any(laid),
-            "sums": sums(totals(minutes, over.since, over.until)),
-            "plots": of,
-            "table": table(laid, starts_ms),
-            "acts": numbered,
-            "drawn": Markup(drawn([at_ms / 1000 for at_ms in starts_ms], of, marks)),  # noqa: S704 - JSON without < and &
-        }
+        return await asyncio.to_thread(_laid_out, what, minutes, acts)
 
     def _spans(self) -> list[tuple[str, str]]:
         now_ms = -(-self._deps.clock.now_ms() // MINUTE_MS) * MINUTE_MS
@@ -131,3 +114,28 @@ class HistoryPage:
 
     def _away(self, session: Session, error: Unavailable) -> Response:
         return self._pages.render("away.html", 503, {"retry-after": "2"}, session=session, told=error.public)
+
+
+def _laid_out(what: Asked, minutes: Sequence[Minute], acts: Sequence[Act]) -> dict[str, Any]:
+    """Lay a stretch out as the page shows it. Of months this takes a second: not in the event loop."""
+    over = what.over
+    laid = columns(minutes, over, SHOWN)
+    of = plots(laid, over.step)
+    starts_ms, numbered = over.starts_ms(), acts_told(acts)
+    marks = [(act.at_ms / 1000, told.number) for act, told in zip(acts, numbered, strict=True)]
+    since_ms, until_ms = over.since * MINUTE_MS, over.until * MINUTE_MS
+    asked = {"from": since_ms, "to": until_ms, "every": what.every}
+    return {
+        "sale": what.sale,
+        "every": what.every,
+        "since": when(since_ms, INPUT),
+        "until": when(until_ms, INPUT),
+        "stretch": f"{when(since_ms)} – {when(until_ms)} UTC",
+        "export": urlencode(asked),
+        "known": known_any(laid),
+        "sums": sums(totals(minutes, over.since, over.until)),
+        "plots": of,
+        "table": table(laid, starts_ms),
+        "acts": numbered,
+        "drawn": Markup(drawn([at_ms / 1000 for at_ms in starts_ms], of, marks)),  # noqa: S704 - JSON without < and &
+    }

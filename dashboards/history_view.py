@@ -20,11 +20,11 @@ from waitroom.schedule import Phase
 
 SHOWN = (
     "phase", "waiting", "joined", "admitted", "rate", "active_sessions", "cap", "wait_low_s", "wait_high_s",
-    "no_shows_ratio", "stock_left",
+    "no_shows_ratio", "stock_left", "refused", "shed",
 )  # fmt: skip
 """The columns that the history page needs."""
 
-COMPARED = ("waiting", "admitted", "active_sessions", "wait_high_s")
+COMPARED = ("waiting", "admitted", "active_sessions", "wait_high_s", "refused", "shed")
 ACT_CHANGES_SHOWN = 6
 
 
@@ -186,6 +186,8 @@ _TABLE: Mapping[str, Cell] = {
     "Wait told": wait_told,
     "No-shows": _missing,
     "Left to sell": number("stock_left"),
+    "Refused": number("refused"),
+    "Shed": number("shed"),
 }
 
 
@@ -207,6 +209,8 @@ def compared_table(times: Sequence[Value], one: Columns, other: Columns) -> Tabl
         "let in": number("admitted"),
         "inside": number("active_sessions"),
         "wait told at most": _at_most,
+        "refused": number("refused"),
+        "shed": number("shed"),
     }
     head = [f"{side} {name}" for name in cells for side in "AB"]
     rows = []
@@ -234,6 +238,8 @@ def sums(of: Totals) -> list[tuple[str, str, str]]:
         ("Longest wait told", _minutes(of.wait_most_s), "to a newcomer, at most"),
         ("Until nobody waited", _minutes(of.emptied_s), "from the start, after the fullest moment"),
         ("Sold", count(of.sold), "by what the shop said is left"),
+        ("Refused", count(of.refused), "joins without a number, for what they were"),
+        ("Shed", count(of.shed), "joins without a number, because of a limit or a failure here"),
         ("Minutes seen", f"{of.known:,} of {of.minutes:,}", "the others are unknown, not zero"),
     ]
 

@@ -19,6 +19,7 @@ show_ratio               part of the called who come, as observed
 lane_verified, lane_standard, lane_suspect  numbers of this run in each lane
 slowed                   places that were slowed, or asked for a check, and have not got out of it
 origin_per_minute, origin_failure_ratio, origin_p95_ms  how the origin answers, of late (ADR 0042)
+refused, shed            joins that got no number since the room was made: for what they are, or because we were busy
 store_age_ms             age of these figures, where the store is away
 ======================== =====================================================================
 

@@ -5,6 +5,10 @@ of them failed, the time to the first byte that 95 of 100 kept. The console's on
 (ADR 0042). Not the metrics' files: those are on the gate's machine, which need not be the console's, and reading them
 all costs more than the whole look.
 
+In the same trip it adds up how many joins of a room were refused, and how many shed, for the history. A process that
+dies takes along what it had not written, five seconds' worth at most, and so does a write that the store did not take;
+nothing is added twice. The counts of a room in which nobody was turned away for ``TURNED_KEPT_MS`` are forgotten.
+
 A failure is an answer of 500 and above, or none; a visitor who stops sending is no failure of the origin.
 """
 
@@ -12,7 +16,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil, log
@@ -27,8 +31,12 @@ from kernel.tasks import is_ending
 EVERY_S = 5.0
 FRESH_MS = 15_000
 KEPT_MS = 60_000
+TURNED_KEPT_MS = 30 * 86_400_000
+TURNED = ("refused", "shed")
 _STEP = 1.25
 """Times are counted in steps of a quarter: a figure for people need not be more exact."""
+
+Turned = Mapping[str, tuple[int, int]]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +44,11 @@ logger = logging.getLogger(__name__)
 def origin_key(room: str) -> str:
     """Name the hash of a room: process by what it saw."""
     return f"wr:{{{room}}}:origin"
+
+
+def turned_key(room: str) -> str:
+    """Name the hash of a room with the joins that were turned away since it was made."""
+    return f"wr:{{{room}}}:turned"
 
 
 @dataclass(slots=True)
@@ -59,8 +72,12 @@ class Seen:
 class Origins:
     """Counts answers, and writes what was counted."""
 
-    def __init__(self, client: Redis, clock: Clock) -> None:
-        """Write to the store of `client`, under a name of this process's own."""
+    def __init__(self, client: Redis, clock: Clock, turned: Callable[[], Turned] = dict) -> None:
+        """Write to the store of `client`, under a name of this process's own.
+
+        `turned` returns by room how many joins were refused and shed since it was asked last.
+        """
+        self._turned = turned
         self._client = client
         self._clock = clock
         self._me = secrets.token_hex(4)
@@ -85,8 +102,9 @@ class Origins:
         """Write what was seen since the last time, in one trip. Raises ``Unavailable``; what it held is then lost."""
         now_ms = self._clock.now_ms()
         seen, self._seen = self._seen, {}
+        turned = self._turned()
         span_ms, self._since_ms = max(1, now_ms - self._since_ms), now_ms
-        if not seen:
+        if not seen and not turned:
             return
         with translated():
             pipe = self._client.pipeline(transaction=False)
@@ -94,6 +112,10 @@ class Origins:
                 text = f"{now_ms} {span_ms} {one.requests} {one.failures} {one.p95_ms()}"
                 pipe.hset(origin_key(room), self._me, text)
                 pipe.pexpire(origin_key(room), KEPT_MS)
+            for room, counts in turned.items():
+                for name, count in zip(TURNED, counts, strict=True):
+                    pipe.hincrby(turned_key(room), name, count)
+                pipe.pexpire(turned_key(room), TURNED_KEPT_MS)
             await pipe.execute()
 
     def start(self) -> None:
@@ -133,3 +155,8 @@ def health_of(kept: Mapping[bytes, bytes], now_ms: int) -> dict[str, object]:
         "origin_failure_ratio": failures / requests if requests else None,
         "origin_p95_ms": p95_ms or None,
     }
+
+
+def turned_of(kept: Sequence[bytes | None]) -> dict[str, object]:
+    """Return how many joins were refused and shed since the room was made, of the fields that ``TURNED`` names."""
+    return {name: int(count or 0) for name, count in zip(TURNED, kept, strict=True)}

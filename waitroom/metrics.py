@@ -1,7 +1,7 @@
 """Metrics of the line. Labels come from closed sets; rooms are few and set by the operator."""
 
 from collections import Counter as Tallied
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -17,6 +17,12 @@ Key = TypeVar("Key", bound=tuple[str, str])
 
 PROMISED = ("join", "status", "ticket")
 """Acts whose failures are counted from 0 on, because objectives stand on them."""
+
+
+JOIN = "join"
+BUSY = frozenset({429, 503})
+QUESTIONS = frozenset({"identity-needed"})
+"""Refusals that are a step on the way to a place."""
 
 
 class Metrics:
@@ -44,7 +50,8 @@ class Metrics:
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )
         self._refusals: Tallied[str] = Tallied()
-        self._shown: set[str] = set()
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
         self.failed = Counter(
             "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
             registry=registry,
@@ -110,20 +117,8 @@ class Metrics:
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-    def look(self, rooms: AbstractSet[str], now_ms: int) -> None:
-        """Say that a worker looks round these rooms; of one that was removed nothing is shown any more.
-
-        What it showed last would stand there, and be alarming, for ever: several processes share files, from which
-        nothing can be removed.
-        """
-        self.beat.labels("gate").set(now_ms / 1000)
-        for room in self._shown - rooms:
-            for gauge in (self.age, self.waiting, self.calling):
-                gauge.labels(room).set(0)
-        self._shown = set(rooms)
-
-    def refuse(self, reason: Refused | Unavailable, act: str = "page") -> None:
-        """Count a refusal; what is away for the moment refuses nobody, it fails."""
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
         if isinstance(reason, Refused):
             self.refused.labels(reason.code).inc()
             self._refusals[reason.code] += 1
@@ -134,6 +129,17 @@ class Metrics:
         """Tell how often this process has refused somebody so."""
         return self._refusals[code]
 
+    def _turn_away(self, room: str, reason: Exception) -> None:
+        """Count a join without a number: it was refused for what it is, or shed because we are busy or broken."""
+        if room in self.rooms and not (isinstance(reason, Refused) and reason.code in QUESTIONS):
+            was_refused = isinstance(reason, Refused) and reason.status not in BUSY
+            self._turned[room, was_refused] += 1
+
+    def turned(self) -> dict[str, tuple[int, int]]:
+        """Return by room how many joins were refused and how many shed since this was asked last."""
+        turned, self._turned = self._turned, Tallied()
+        return {room: (turned[room, True], turned[room, False]) for room in {room for room, _ in turned}}
+
     def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
         """Return the same handlers; each counts what it refuses."""
         return {key: self._watched(handler, key[1] or "page") for key, handler in routes.items()}
@@ -143,10 +149,12 @@ class Metrics:
             try:
                 await handler(scope, receive, send, name)
             except Refused as reason:
-                self.refuse(reason)
+                self.refuse(reason, act, name)
                 raise
-            except Exception:
+            except Exception as fault:
                 self.failed.labels(act).inc()
+                if act == JOIN:
+                    self._turn_away(name, fault)
                 raise
 
         return watch

@@ -1,8 +1,9 @@
 """Minute: what was seen of a room in one minute, as it is kept for months.
 
 A row has the last known value of each number in that minute, and the most that waited. What happens *in* a minute is
-not kept: ``admitted``, ``issued`` and ``called_in_all`` are counters, and their differences say it. So a row that was
-written twice counts nobody twice, and what happened while nobody looked is missing from one minute but not from a sum.
+not kept: ``admitted``, ``issued``, ``called_in_all``, ``refused`` and ``shed`` are counters, and their differences say
+it. So a row that was written twice counts nobody twice, and what happened while nobody looked is missing from one
+minute but not from a sum.
 
 None is unknown, never 0; a minute in which nobody looked has no row. Pure. Not here: the table (``history_book``), who
 looks (``dashboards.recording``), differences and sums (``dashboards.history``).
@@ -55,6 +56,9 @@ class Minute:
     origin_p95_ms: int | None = None
     show_ratio: float | None = None
     origin_failure_ratio: float | None = None
+    refused: int | None = None
+    shed: int | None = None
+    """Joins that got no number since the room was made."""
 
 
 COLUMNS = tuple(field.name for field in fields(Minute))

@@ -63,6 +63,7 @@ class Waitroom:
         self.readings: dict[str, Reading] = {}
         self.documents = documents
         self.metrics = metrics
+        metrics.rooms = self.readings
         self.counting = Counting(store)
         self.drain: Callable[[str], Awaitable[None]] | None = None
         self._seeds = seeds

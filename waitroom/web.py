@@ -225,7 +225,7 @@ class LineWeb:
             except (Refused, Unavailable) as reason:
                 if not form:
                     raise
-                self._waitroom.metrics.refuse(reason, "join")
+                self._waitroom.metrics.refuse(reason, "join", room)
                 language, target = language_of(scope, reading, fields), fields.get("target", ["/"])[0]
                 page = self._pages.refused(reading, target, reason, language, given)
                 await show(scope, send, reason.status, page, _NO_STORE)

@@ -26,6 +26,7 @@ def sale(room: str, name: str, start: int, minutes: int, crowd: int, rate: int =
     """Play a sale that begins to serve at the minute `start`.
 
     `crowd` gather in ten minutes, as many again join in the first hour; `rate` are called a minute, nine in ten come.
+    Three joins a minute are refused, one is shed.
     """
     joined = called = admitted = 0
     rows = []
@@ -48,7 +49,7 @@ def sale(room: str, name: str, start: int, minutes: int, crowd: int, rate: int =
                 plan_per_minute=rate, wait_low_s=None if since < 0 else waiting * 50 // rate,
                 wait_high_s=None if since < 0 else waiting * 75 // rate, issued=joined, called_in_all=called,
                 admitted=admitted, lane_verified=0, lane_standard=joined, lane_suspect=0, slowed=0,
-                stock_left=20_000 - admitted, show_ratio=0.9,
+                stock_left=20_000 - admitted, show_ratio=0.9, refused=3 * (since + GATHER), shed=since + GATHER,
             )
         )  # fmt: skip
     return rows

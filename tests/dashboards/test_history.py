@@ -43,7 +43,7 @@ def test_sums_are_what_was_played() -> None:
     """Six thousand gather, six thousand join within an hour; nine of ten that are called come."""
     assert totals(PLAYED, FIRST, LAST + 1) == Totals(
         joined=12_000, calls=12_000, admitted=10_800, no_shows=1_200, waiting_most=6_000, wait_most_s=3_737,
-        emptied_s=99 * 60, sold=10_800, known=190, minutes=190,
+        emptied_s=99 * 60, sold=10_800, known=190, minutes=190, refused=189 * 3, shed=189,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from dashboards import compare_page, history_page
 from dashboards.access import Session
 from dashboards.history import FIELDS, ROWS_MOST
 from dashboards.history_view import Plot, drawn
@@ -346,10 +348,14 @@ async def test_pages_are_whole_without_scripts(store: Redis, clock: ManualClock,
         "41–63 min",
         "10 %",
         "19,784",
+        "3",
+        "1",
     ]
     assert "=HYPERLINK" in page.text
     assert f"/rooms/main/history.csv?from={(START - GATHER) * 60_000}&amp;to=" in page.text
     assert cells_of(both, "Let in<") == ["10,800", "1,080"]
+    assert cells_of(both, "Refused<")[0] == "567"
+    assert cells_of(both, "Shed<")[0] == "189"
     assert cells_of(both, "Joined<") == ["12,000", "1,200"]
     assert cells_of(both, "Until nobody waited<") == ["1 h 39 min", "5 min"]
     assert cells_of(both, "−10 min")[:2] == ["600", "60"]
@@ -389,3 +395,23 @@ async def test_a_database_that_is_away_is_told(
             answer = await client.get(path)
             assert answer.status_code == 503
             assert "cannot reach its journal" in answer.text
+
+
+@pytest.mark.parametrize("page", [history_page, compare_page])
+async def test_months_are_laid_out_beside_the_event_loop(
+    store: Redis, clock: ManualClock, book: HistoryBook, monkeypatch: pytest.MonkeyPatch, page: Any
+) -> None:
+    """Ninety days take a second: in the loop every open console would stand still for it."""
+    app, threads = await app_with(store, clock, book), []
+    real = page.totals
+
+    def totals(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return real(*given)
+
+    monkeypatch.setattr(page, "totals", totals)
+    path = "/rooms/main/history" if page is history_page else "/compare?a=main/autumn&b=other/spring"
+    async with signed_in(app) as ann:
+        assert (await ann.get(path)).status_code == 200
+    assert threads
+    assert threading.main_thread() not in threads

@@ -7,9 +7,21 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from gateway.origins import FRESH_MS, KEPT_MS, Origins, Seen, health_of, origin_key
+from gateway.origins import (
+    FRESH_MS,
+    KEPT_MS,
+    TURNED,
+    TURNED_KEPT_MS,
+    Origins,
+    Seen,
+    health_of,
+    origin_key,
+    turned_key,
+    turned_of,
+)
 from gateway.proxy import Deadlines
 from kernel.clock import ManualClock
+from kernel.errors import Unavailable
 from tests.gateway.serving import Origin, admitted, gate_before, raw
 
 UNKNOWN = {"origin_per_minute": None, "origin_failure_ratio": None, "origin_p95_ms": None}
@@ -104,3 +116,24 @@ async def test_the_gate_counts_an_origin_that_does_not_answer_and_no_client_that
 
     seen = origins._seen["main"]
     assert (seen.requests, seen.failures, sum(seen.steps.values())) == (1, 1, 0)
+
+
+async def test_joins_that_were_turned_away_are_added_up_once(store: Redis, clock: ManualClock) -> None:
+    """Of two gates, over rounds; a write that the store did not take is lost and not doubled; the count has an end."""
+    counted = [{"main": (2, 1)}, {"main": (3, 0), "side": (0, 4)}, {}, {"main": (1, 1)}]
+    gates = [Origins(store, clock, lambda: counted.pop(0)) for _ in range(2)]
+    for gate in (*gates, gates[0]):
+        await gate.write()
+
+    async def kept(room: str) -> dict[str, object]:
+        return turned_of(await store.hmget(turned_key(room), *TURNED))
+
+    assert await kept("main") == {"refused": 5, "shed": 1}
+    assert await kept("side") == {"refused": 0, "shed": 4}
+    assert await kept("none") == {"refused": 0, "shed": 0}
+    assert 0 < await store.pttl(turned_key("main")) <= TURNED_KEPT_MS
+    away = Origins(Redis(port=1), clock, lambda: counted.pop(0))
+    with pytest.raises(Unavailable):
+        await away.write()
+    await away._client.aclose()
+    assert (await kept("main"), counted) == ({"refused": 5, "shed": 1}, [])

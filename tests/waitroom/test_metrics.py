@@ -114,3 +114,27 @@ async def test_a_room_that_was_removed_alarms_nobody(
         assert shown[0][:2] == [20.0, 1.0]
         assert shown[1] == [0.0, 0.0, 0.0]
     await store.aclose()
+
+
+async def test_joins_without_a_number_are_counted_by_room() -> None:
+    """Refused for what they are, or shed because of us; not the step on the way, no other act, no made-up room."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.rooms = {"main"}
+    faults: list[Exception] = [
+        Refused("room-full", "Full.", 403), Refused("run-over", "Over.", 410), Refused("too-many-joins", "Later.", 429),
+        Unavailable("store-away", "Away."), RuntimeError("a fault of ours"), Refused("identity-needed", "Who?", 403),
+    ]  # fmt: skip
+
+    async def fails(*_: Any) -> None:
+        raise fault
+
+    for act in ("join", "status", ""):
+        handler = metrics.watched({("POST", act): fails})["POST", act]
+        for fault in faults:
+            for room in ("main", "made-up"):
+                with pytest.raises(type(fault)):
+                    await handler({}, None, None, room)  # type: ignore[arg-type]
+    metrics.refuse(Refused("room-full", "Full.", 403), "join", "main")
+
+    assert metrics.turned() == {"main": (3, 3)}
+    assert metrics.turned() == {}
