@@ -198,3 +198,22 @@ def test_the_table_has_a_column_for_each_field_of_a_minute(book: HistoryBook, jo
         engine.dispose()
     assert found == set(COLUMNS)
     assert journal_url.startswith(engine.url.drivername.partition("+")[0])
+
+
+def test_minutes_from_before_joins_turned_away_were_counted_are_kept(journal_url: str) -> None:
+    """What they do not say is unknown, and never 0."""
+    with closing(JournalStore(journal_url)) as journal, closing(HistoryBook(journal_url)) as book:
+        journal.open()
+        book.write([row(waiting=7)])
+        with book._engine.begin() as connection:
+            for name in ("refused", "shed"):
+                connection.execute(sa.text(f"ALTER TABLE {MINUTES.name} DROP COLUMN {name}"))
+            version = sa.table(VERSION_TABLE, sa.column("version_num"))
+            connection.execute(sa.update(version).values(version_num="0005"))
+        journal.open()
+
+        (kept,) = book.minutes("main", FIRST, FIRST + 1)
+        assert (kept.waiting, kept.refused, kept.shed) == (7, None, None)
+        book.write([row(refused=4, shed=0)])
+        (kept,) = book.minutes("main", FIRST, FIRST + 1)
+        assert (kept.waiting, kept.refused, kept.shed) == (7, 4, 0)
