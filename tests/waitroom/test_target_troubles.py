@@ -1,7 +1,7 @@
 """Targets in trouble: receivers that are busy, endless or huge, owners who act meanwhile, clocks that jump."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
@@ -15,9 +15,11 @@ from kernel.sending import Outcome
 from kernel.webhook import LATER_MOST_S, Hooks
 from tests.dashboards.outgoing import Parts, entry, parts
 from tests.waitroom.receivers import Receiver, receiving
-from waitroom import target_round, target_store
+from waitroom import journal_reader, target_round, target_store
 from waitroom.configure import Actor
 from waitroom.journal import Kind
+from waitroom.journal_reader import JournalReader, Portion, Sought
+from waitroom.journal_tables import ENTRIES
 from waitroom.target_desk import Act
 from waitroom.target_round import LEASE_MS, TargetRound
 from waitroom.target_store import TARGETS, WAIT_MOST_MS
@@ -293,3 +295,50 @@ async def test_a_fault_in_a_look_does_not_end_all_looks(
             await receiver.asked.wait()
             await made.round.stop()
     assert "targets could not be looked at" in caplog.text
+
+
+# -------------------------------------------------------------------------- while others write
+
+
+class LooksFirst(JournalReader):
+    """The mutant: it looks what there is, and then how far there is."""
+
+    def after(self, seq: int, sought: Sought, limit: int = 100) -> Portion:
+        """Read on, the wrong way round."""
+        with self._engine.connect() as connection:
+            query = journal_reader._query(seq, 1 << 53, sought).order_by(ENTRIES.c.seq)
+            found = journal_reader._found(connection, query, limit)
+        at = found[-1].seq if len(found) == limit else self.head()
+        with self._engine.connect() as connection:
+            return Portion(journal_reader._told(connection, found), at, more=False)
+
+
+@pytest.mark.parametrize(
+    ("reader", "look"), [(JournalReader, "_head"), (JournalReader, "_found"), (LooksFirst, "_found")]
+)
+async def test_a_target_hears_what_is_written_in_the_middle_of_a_read(
+    lite: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, reader: type[JournalReader], look: str
+) -> None:
+    """After each look of a read that finds nothing somebody writes; each event is told, in order. The mutant misses."""
+    with parts(lite, clock) as made, closing(reader(lite)) as read:
+        rounds = TargetRound(made.store, read, made.ways, clock, made.metrics, chance=lambda: 0.0)
+        async with hooked(made) as receiver:
+            real, left = getattr(journal_reader, look), 12
+
+            def looked(*given: Any) -> Any:
+                nonlocal left
+                result = real(*given)
+                if left and (look == "_head" or not result):
+                    left -= 1
+                    made.journal.append([entry(Kind.PHASE, clock.now_ms(), phase="serving", n=f"w{left}")])
+                return result
+
+            monkeypatch.setattr(journal_reader, look, looked)
+            while left:
+                # Of no concern to the target: so a read finds nothing, and goes on to where it has looked.
+                made.journal.append([entry(Kind.ADMITTED, number="1")])
+                await told(made, rounds)
+            monkeypatch.undo()
+            await told(made, rounds)
+        wanted = [f"shop.{one.seq}" for one in made.journal.entries() if one.kind is not Kind.ADMITTED]
+        assert (receiver.ids == wanted) is (reader is JournalReader)
