@@ -193,8 +193,12 @@ class Sessions:
             fingerprint = paper["token"]
         except (BadSignature, ValueError, KeyError, TypeError):
             return None
-        over = self._clock.now_ms() >= session.until_ms or session.sid in self._ended
-        return None if over or not (session.account or fingerprint == self._fingerprint) else session
+        known = session.account or fingerprint == self._fingerprint
+        return session if known and self.lasts(session) else None
+
+    def lasts(self, session: Session) -> bool:
+        """Tell whether a session that was read before is neither over nor ended here."""
+        return self._clock.now_ms() < session.until_ms and session.sid not in self._ended
 
     def cookie(self, session: Session) -> bytes:
         """Write the Set-Cookie header's value for a session."""

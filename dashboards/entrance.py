@@ -10,7 +10,7 @@ provider (``provider_door``), what somebody may do (``rights``), how a session i
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -95,34 +95,50 @@ class Entrance:
     # ---------------------------------------------------------------------------- for pages
 
     async def recognise(self, request: Request) -> Session | None:
-        """Look up who asks. Raises ``Unavailable``.
-
-        While the book is away, who was looked up a short time ago goes on: a pause must not wait for a database.
-        """
-        session, now_ms = self._sessions.read(request), self._deps.clock.now_ms()
+        """Look up who asks. Raises ``Unavailable``."""
+        session = self._sessions.read(request)
         if session is None:
             return None
         try:
-            found = await self._looked_up(session)
+            return (await self._looked_up([session])).get(session.sid)
         except Unavailable:
-            at_ms, found = self._seen.get(session.sid, (now_ms - GRACE_MS, None))
-            if now_ms - at_ms >= GRACE_MS:
+            if not self._lately(session):
                 raise
-            return found
-        self._seen.pop(session.sid, None)
-        self._seen[session.sid] = now_ms, found
+            return self._seen[session.sid][1]
+
+    async def standing(self, sessions: Collection[Session]) -> dict[str, Session]:
+        """Return which of these still hold, by id, with what each may do now: the book is asked once for them all.
+
+        For answers that go on while people sign out or their rights change. Of a book that is away: as ``recognise``.
+        """
+        lasting = [session for session in sessions if self._sessions.lasts(session)]
+        try:
+            return await self._looked_up(lasting)
+        except Unavailable:
+            known = {session.sid: self._seen[session.sid][1] for session in lasting if self._lately(session)}
+            return {sid: found for sid, found in known.items() if found is not None}
+
+    async def _looked_up(self, sessions: Collection[Session]) -> dict[str, Session]:
+        books, found = self._deps.access, {}
+        by_token = [session for session in sessions if not session.account]
+        if by_token and await self._token_opens():
+            found = {session.sid: session for session in by_token}
+        by_account = {session.sid: session for session in sessions if session.account}
+        if by_account and books is not None:
+            for sid, person in (await asyncio.to_thread(books.sessions.whose, by_account)).items():
+                until_ms = by_account[sid].until_ms
+                found[sid] = Session(sid, person.name, until_ms, person.role, person.rooms, account=True)
+        for session in sessions:
+            self._seen.pop(session.sid, None)
+            self._seen[session.sid] = self._deps.clock.now_ms(), found.get(session.sid)
         while len(self._seen) > SEEN_MOST:
             self._seen.pop(next(iter(self._seen)))
         return found
 
-    async def _looked_up(self, session: Session) -> Session | None:
-        books = self._deps.access
-        if not session.account:
-            return session if await self._token_opens() else None
-        person = None if books is None else await asyncio.to_thread(books.sessions.who, session.sid)
-        if person is None:
-            return None
-        return Session(session.sid, person.name, session.until_ms, person.role, person.rooms, account=True)
+    def _lately(self, session: Session) -> bool:
+        """Tell whether a session was looked up a short time ago: a pause must not wait for a database."""
+        seen = self._seen.get(session.sid)
+        return seen is not None and self._deps.clock.now_ms() - seen[0] < GRACE_MS
 
     def session(self, request: Request) -> Session | None:
         """Return the session of a person who signed in; None for none. Raises ``Unavailable``."""
@@ -130,10 +146,6 @@ class Entrance:
         if isinstance(found, Unavailable):
             raise found
         return found if isinstance(found, Session) else None
-
-    async def again(self, request: Request) -> Session | None:
-        """Look up anew who asks, for an answer that goes on while they sign out or their rights change."""
-        return await self.recognise(request)
 
     def csrf(self, session: Session) -> str:
         """Return the paper that a form of this session carries as its field ``csrf``."""

@@ -18,7 +18,9 @@ Not here: what is shown (``board``), when there is something new (``sampling``).
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import orjson
 from starlette.requests import Request
@@ -31,6 +33,7 @@ from dashboards.entrance import Entrance
 from dashboards.operator_api import resource
 from dashboards.page import SAFE
 from dashboards.rights import Person
+from dashboards.sampling import Sampler
 from kernel.asgi import Receive, Scope, Send
 from kernel.errors import Refused, Unavailable
 from kernel.tasks import is_ending
@@ -123,7 +126,6 @@ class Channels:
         """Make them from `board`."""
         self._board = board
         self._open: dict[tuple[object, ...], Channel] = {}
-        self.streams = 0
 
     def of(self, person: Person, name: str) -> Channel:
         """Return the channel of a room for everybody with the rights of `person`."""
@@ -136,6 +138,43 @@ class Channels:
         return channel
 
 
+class Followers:
+    """Whose sessions follow. Whether each still holds, and with which rights, is asked once a round for all."""
+
+    def __init__(self, entrance: Entrance, sampler: Sampler) -> None:
+        """Ask `entrance`, once for each round of `sampler`."""
+        self._entrance = entrance
+        self._sampler = sampler
+        self._streams: Counter[Session] = Counter()
+        self._asked: frozenset[Session] = frozenset()
+        self._of = -1
+        self._answer: asyncio.Task[dict[str, Session]] | None = None
+
+    def __len__(self) -> int:
+        """Count the streams."""
+        return self._streams.total()
+
+    @contextmanager
+    def follows(self, session: Session) -> Iterator[None]:
+        """Be one stream of a session."""
+        self._streams[session] += 1
+        try:
+            yield
+        finally:
+            self._streams[session] -= 1
+            self._streams += Counter()  # drops who follows no more
+
+    async def person(self, session: Session) -> Person | None:
+        """Return who follows, as they may act now; None where the session is over, or nobody can tell."""
+        number = self._sampler.number
+        if self._answer is None or self._of != number or session not in self._asked:
+            self._of, self._asked = number, frozenset(self._streams)
+            self._answer = asyncio.create_task(self._entrance.standing(self._asked), name="who follows")
+        # One stream that is cut off must not take the answer from the others.
+        found = (await asyncio.shield(self._answer)).get(session.sid)
+        return None if found is None else found.person
+
+
 class Events:
     """The two addresses."""
 
@@ -145,8 +184,7 @@ class Events:
         self._board = board
         self._channels = Channels(board)
         self._most = most
-        self._persons: dict[str, Person | None] = {}
-        self._persons_of = -1
+        self._followers = Followers(entrance, board.sampler)
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
@@ -160,19 +198,15 @@ class Events:
         sampler = self._board.sampler
         await sampler.fresh()
         self._demand(session, name)
-        if self._channels.streams >= self._most or sampler.ending:
+        if len(self._followers) >= self._most or sampler.ending:
             raise Unavailable("streams-many", "Too many consoles are open. This page asks by itself instead.")
         if request.method == "HEAD":
             return Response(headers=dict(_HEADERS))
-        person = session.person
-        channel = self._channels.of(person, name)
-        last_id = request.headers.get("last-event-id", "")
-
-        async def holds() -> bool:
-            return await self._person(request) == person
+        channel = self._channels.of(session.person, name)
+        since = channel.since(request.headers.get("last-event-id", ""))
 
         async def tell(send: Callable[[bytes], Awaitable[None]]) -> None:
-            await self._tell(channel, channel.since(last_id), holds, send)
+            await self._tell(channel, since, session, send)
 
         return Stream(tell)
 
@@ -180,17 +214,16 @@ class Events:
         self,
         channel: Channel,
         since: int,
-        holds: Callable[[], Awaitable[bool]],
+        session: Session,
         send: Callable[[bytes], Awaitable[None]],
     ) -> None:
         """Tell what is new until the session ends, the room is gone, or the process goes."""
-        sampler = self._board.sampler
-        self._channels.streams += 1
+        sampler, followers, person = self._board.sampler, self._followers, session.person
         channel.followers += 1
         try:
-            with sampler.followed():
+            with sampler.followed(), followers.follows(session):
                 await send(b"retry: %d\n\n" % RETRY_MS)
-                while not is_ending() and not sampler.ending and await holds():
+                while not is_ending() and not sampler.ending and await followers.person(session) == person:
                     number = sampler.number
                     octets = await channel.message(since)
                     if octets is None:
@@ -201,22 +234,7 @@ class Events:
                     while not await sampler.next(number, PATIENCE_S):
                         await send(BEAT)
         finally:
-            self._channels.streams -= 1
             channel.followers -= 1
-
-    async def _person(self, request: Request) -> Person | None:
-        """Look up who asks, once a round for each cookie; None where nobody does, or nobody can tell."""
-        number = self._board.sampler.number
-        if number != self._persons_of:
-            self._persons, self._persons_of = {}, number
-        known, cookie = self._persons, request.headers.get("cookie", "")
-        if cookie not in known:
-            try:
-                session = await self._entrance.again(request)
-            except Unavailable:
-                session = None
-            known[cookie] = None if session is None else session.person
-        return known[cookie]
 
     async def series(self, request: Request) -> Response:
         """GET /series: the last half hour of a room."""

@@ -6,7 +6,7 @@ network (an address without its last part), how, and what came of it, for ``KEPT
 nothing is kept: people type passwords into the wrong field.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -76,14 +76,17 @@ class SessionBook:
 
     def who(self, sid: str) -> Person | None:
         """Return whose session it is, and what they may do now; None for one that is over."""
-        alive = sa.and_(SESSIONS.c.digest == digest_of(sid), SESSIONS.c.until_ms > self._clock.now_ms())
+        return self.whose([sid]).get(sid)
+
+    def whose(self, sids: Collection[str]) -> dict[str, Person]:
+        """Return whose sessions these are, by id and what they may do now, in one query; none that are over."""
+        digests = {digest_of(sid): sid for sid in sids}
+        alive = sa.and_(SESSIONS.c.digest.in_(digests), SESSIONS.c.until_ms > self._clock.now_ms())
+        columns = (SESSIONS.c.digest, ACCOUNTS.c.name, ACCOUNTS.c.role, ACCOUNTS.c.rooms)
         joined = SESSIONS.join(ACCOUNTS, SESSIONS.c.key == ACCOUNTS.c.key)
-        wanted = (
-            sa.select(ACCOUNTS.c.name, ACCOUNTS.c.role, ACCOUNTS.c.rooms).select_from(joined).where(alive)
-        )
         with self._database.reading() as connection:
-            row = connection.execute(wanted).one_or_none()
-        return None if row is None else Person(row.name, Role(row.role), rooms_of(row.rooms))
+            rows = connection.execute(sa.select(*columns).select_from(joined).where(alive)).all()
+        return {digests[row.digest]: Person(row.name, Role(row.role), rooms_of(row.rooms)) for row in rows}
 
     def of(self, name: str) -> list[Stay]:
         """Return a person's sessions, the newest first."""

@@ -1,7 +1,7 @@
 """Events: what consoles are told, what they are told again, who is told nothing, and what it costs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from dashboards.access import Session
 from dashboards.board import Board
+from dashboards.entrance import Entrance
 from dashboards.events import Channel, Channels, Events
 from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
@@ -329,3 +330,31 @@ async def test_fifty_consoles_cost_one_look_and_one_rendering_a_round(
 
     assert glances.looked.count("alpha") == 3
     assert rendered == ["alpha"] * 3
+
+
+async def test_all_who_follow_are_looked_up_at_once_each_round(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty streams of three people wake together: one question about the three, and none for each stream."""
+    asked: list[set[str]] = []
+    original = Entrance.standing
+
+    async def standing(self: Entrance, sessions: Collection[Session]) -> dict[str, Session]:
+        asked.append({session.who for session in sessions})
+        await asyncio.sleep(0)
+        return await original(self, sessions)
+
+    sampler = sampler_of(Glances("alpha"), store, clock)
+    app = app_with(sampler, store, clock)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(signed_in(app, who)) for who in ("Ann", "Ben", "Cem")]
+        seen = [
+            await stack.enter_async_context(console(app, clients[number % 3], "room=alpha"))
+            for number in range(50)
+        ]
+        await asyncio.gather(*(one.event() for one in seen))
+        monkeypatch.setattr(Entrance, "standing", standing)
+        for _ in range(3):
+            await sampler.look()
+            await asyncio.gather(*(one.event() for one in seen))
+    assert asked == [{"Ann", "Ben", "Cem"}] * 3
