@@ -10,9 +10,11 @@ Not here: HTTP (``control``, ``events``), who asks (``entrance``).
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dashboards import acts
+from dashboards.numbers import Figure
 from dashboards.page import Pages
 from dashboards.ports import Deps
 from dashboards.rights import Person, Role
@@ -25,6 +27,9 @@ from waitroom.schedule import wanted
 ROOM_PARTS = ("rooms", "state", "told", "strip", "switch", "table", "levers", "record")
 SEEN_PARTS = tuple(part for part in ROOM_PARTS if part not in {"switch", "levers"})
 """What is told of a room to those who may not steer it."""
+
+
+NUMBERS_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Board:
         self._pages = pages
         self._views: dict[str, RoomView] = {}
         self._views_of = (-1, -1)
+        self._number = lru_cache(NUMBERS_KEPT)(self._render_number)
+        """Most numbers are what they were a second ago."""
 
     def names(self, person: Person) -> list[str]:
         """Name the rooms that somebody sees."""
@@ -113,8 +120,11 @@ class Board:
         names = ROOM_PARTS if person.may(Role.OPERATOR, name) else SEEN_PARTS
         parts = {part: self._pages.text(f"{part}.html", context) for part in names}
         for figure in (*view.figures, *view.more):
-            parts[f"n-{figure.key}"] = self._pages.part("number.html", "value", figure)
+            parts[f"n-{figure.key}"] = self._number(figure)
         return context["title"], parts
+
+    def _render_number(self, figure: Figure) -> str:
+        return self._pages.part("number.html", "value", figure)
 
     def point(self, name: str) -> Mapping[str, float | None]:
         """Return the newest numbers of a room, for its plots."""

@@ -4,8 +4,7 @@
   event ``now``: ``{"title": …, "parts": {name: html}, "point": {…}, "order": […]}`` with the parts of the page that
   changed, the newest numbers for the plots, and for the overview all parts in their order. ``id`` is
   ``channel.sequence``; a browser that comes back with ``Last-Event-ID`` gets what changed since, or everything where
-  that is not known any more. ``gone``: the room is no more. A comment every fifteen seconds keeps the connection open
-  while nothing is new.
+  that is not known any more. ``gone``: the room is no more. A comment keeps the connection open while a round hangs.
 * ``GET /series?room=NAME``: the last half hour for the plots, thinned to four seconds.
 
 A **channel** is one room for one set of rights. It renders once a round for all its consoles, whatever their number,
@@ -39,7 +38,6 @@ from kernel.errors import Refused, Unavailable
 from kernel.tasks import is_ending
 
 STREAMS_MOST = 200
-PATIENCE_S = 15.0
 RETRY_MS = 2_000
 SERIES_STEP_MS = 4_000
 IDLE_CHANNELS_MOST = 64
@@ -231,7 +229,7 @@ class Events:
                         return
                     since = channel.sequence
                     await send(octets)
-                    while not await sampler.next(number, PATIENCE_S):
+                    while not await sampler.next(number):
                         await send(BEAT)
         finally:
             channel.followers -= 1

@@ -57,7 +57,11 @@ class Pages:
         """Read templates and static files once; `without` names pages that there are not, so that none leads there."""
         self._static = _static_files()
         self._environment = Environment(
-            loader=FileSystemLoader(HERE / "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+            loader=FileSystemLoader(HERE / "pages"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,  # else every part of every page asks the disk whether it has changed
         )
         self._environment.globals["static"] = {
             f"{path.stem.rpartition('.')[0]}{path.suffix}": f"/static/{path}"

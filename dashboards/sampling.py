@@ -29,6 +29,9 @@ EVERY_S = 1.0
 OLD_S = 2.5
 """What a running loop saw may be so old before a page looks by itself."""
 
+BEAT_S = 15.0
+"""A round that takes longer is waited for no longer in silence: whoever follows is woken to say so."""
+
 NAMES_EVERY = 5
 CHANGES_SHOWN = 8
 
@@ -67,18 +70,26 @@ class Sampler:
     """Looks at all rooms once a second."""
 
     def __init__(
-        self, looks: Looks, configurations: Configurations, clock: Clock, *, every_s: float = EVERY_S
+        self,
+        looks: Looks,
+        configurations: Configurations,
+        clock: Clock,
+        *,
+        every_s: float = EVERY_S,
+        beat_s: float = BEAT_S,
     ) -> None:
-        """Look with `looks`; the last changes of a room come from `configurations`."""
+        """Look with `looks` each `every_s`; the last changes of a room come from `configurations`."""
         self._looks = looks
         self._configurations = configurations
         self._clock = clock
         self._every_s = every_s
+        self._beat_s = beat_s
         self._listeners: list[Listener] = []
         self._rooms: dict[str, Sample] = {}
         self._lock = asyncio.Lock()
         self._bell = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._beat: asyncio.Task[None] | None = None
         self._looked_s = -1e9
         self._followers = 0
         self._kept_up = False
@@ -181,21 +192,22 @@ class Sampler:
 
     def _ring(self) -> None:
         self.number += 1
+        self._wake()
+
+    def _wake(self) -> None:
         bell, self._bell = self._bell, asyncio.Event()
         bell.set()
 
     # ----------------------------------------------------------------------------- following
 
-    async def next(self, number: int, patience_s: float) -> bool:
-        """Wait until there is more than round `number`, or an end; False when it took longer than `patience_s`."""
-        if self.number > number or self.ending:
-            return True
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._bell.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def next(self, number: int) -> bool:
+        """Wait for more than round `number`, or an end; False where a beat passed without either."""
+        if not self._is_over(number):
+            await self._bell.wait()
+        return self._is_over(number)
+
+    def _is_over(self, number: int) -> bool:
+        return self.number > number or self.ending
 
     @contextmanager
     def followed(self) -> Iterator[None]:
@@ -220,14 +232,25 @@ class Sampler:
     async def stop(self) -> None:
         """Look no more."""
         self.end()
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+        for task in (self._loop, self._beat):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     def _run(self) -> None:
         if self._loop is None or self._loop.done():
             self._loop = asyncio.create_task(self._keep_looking(), name="sampler")
+        if self._beat is None or self._beat.done():
+            self._beat = asyncio.create_task(self._keep_beating(), name="sampler's beat")
+
+    async def _keep_beating(self) -> None:
+        """Wake whoever follows while a round hangs: one clock for all of them, and none for each."""
+        while not self.ending and (self._kept_up or self._followers):
+            number = self.number
+            await asyncio.sleep(self._beat_s)
+            if number == self.number:
+                self._wake()
 
     async def _keep_looking(self) -> None:
         while not is_ending() and (self._kept_up or self._followers):

@@ -45,7 +45,7 @@ async def test_a_running_loop_looks_by_itself_and_asks_for_names_rarely(
     glances.rooms["beta"], glances.figures["beta"] = replace(glances.rooms["alpha"], name="beta"), {}
     async with asyncio.timeout(PATIENCE_S):
         while "beta" not in sampler.rooms() or sampler.number < 30:
-            assert await sampler.next(sampler.number, PATIENCE_S)
+            assert await sampler.next(sampler.number)
     await sampler.stop()
 
     rounds = sampler.number
@@ -131,13 +131,15 @@ async def test_changes_are_asked_for_once_for_each_version(store: Redis, clock: 
 
 
 async def test_whoever_follows_is_told_or_hears_that_nothing_came(store: Redis, clock: ManualClock) -> None:
-    """No round: False after the patience; a round: True at once, also for whoever comes late."""
-    sampler = sampler_of(Glances("alpha"), store, clock)
-    assert not await sampler.next(0, 0.0)
-    waiting = asyncio.create_task(sampler.next(0, PATIENCE_S))
+    """A round: True at once, also for whoever comes late; none for a beat: False, for all who wait."""
+    sampler = Sampler(Glances("alpha"), Configurations(store, clock), clock, every_s=3600, beat_s=0.001)
+    waiting = asyncio.create_task(sampler.next(0))
     await asyncio.sleep(0)
     await sampler.look()
     assert await waiting
-    assert await sampler.next(0, 0.0)
+    assert await sampler.next(0)
+    with sampler.followed():
+        assert await asyncio.gather(*(sampler.next(sampler.number) for _ in range(3))) == [False] * 3
     sampler.end()
-    assert await sampler.next(99, 0.0)
+    assert await sampler.next(99)
+    await sampler.stop()
