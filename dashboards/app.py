@@ -48,7 +48,10 @@ def create_app(deps: Deps, sampler: Sampler | None = None) -> Starlette:
     hidden = [] if deps.access is not None else ["/people", "/account"]
     hidden += [] if deps.outgoing is not None else ["/journal", "/targets"]
     hidden += [] if deps.history is not None else ["/history", "/compare"]
-    pages = Pages(without=hidden)
+    hidden += [] if deps.guests is not None else ["guests"]
+    hidden += [] if deps.bypassing is not None else ["bypass"]
+    hidden += [] if deps.codes is not None else ["codes"]
+    pages = Pages(hidden, deps.waiting_page)
     if sampler is None:
         looks = ConfiguredLooks(deps.configurations, deps.figures)
         sampler = Sampler(looks, deps.configurations, deps.clock)

@@ -97,10 +97,6 @@ class Board:
             "acts": acts.acts_view(view.room, now_ms) if view is not None else None,
             "stop": acts.ASKS[Lever.PAUSE],
             "stop_fans": acts.fans_see(Lever.PAUSE),
-            "waiting_page": self._deps.waiting_page,
-            "guests_page": self._deps.guests is not None,
-            "bypass_page": self._deps.bypassing is not None,
-            "codes_page": self._deps.codes is not None,
         }
 
     async def parts(self, person: Person, name: str) -> tuple[str, dict[str, str]]:

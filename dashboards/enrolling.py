@@ -15,7 +15,7 @@ from kernel import totp
 from kernel.clock import Clock
 from kernel.signing import BadSignature, PaperSigner
 
-ISSUER = "Waitroom control"
+ISSUER = "Waitroom console"
 LASTS_MS = 3_600_000
 
 

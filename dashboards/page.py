@@ -46,6 +46,9 @@ WAYS: tuple[tuple[str, str, Role], ...] = (
 )
 """The pages that every page leads to: address, words, the role that it takes."""
 
+IN_ROOM = (("guests", "Guests"), ("bypass", "Bypass tokens"), ("codes", "Priority codes"))
+"""The pages below a room's own: the last step of the address, words."""
+
 FOR_ALL = frozenset({"/", "/history", "/compare", "/journal", "/account"})
 """Pages that are for those, too, who are limited to some rooms."""
 
@@ -53,8 +56,11 @@ FOR_ALL = frozenset({"/", "/history", "/compare", "/journal", "/account"})
 class Pages:
     """Renders templates and serves the files that they name."""
 
-    def __init__(self, without: Collection[str] = ()) -> None:
-        """Read templates and static files once; `without` names pages that there are not, so that none leads there."""
+    def __init__(self, without: Collection[str] = (), waiting_page: str = "") -> None:
+        """Read templates and static files once; `without` names pages that there are not, so that none leads there.
+
+        `waiting_page` is the public address before a room's name; '' where none is known.
+        """
         self._static = _static_files()
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "pages"),
@@ -70,7 +76,10 @@ class Pages:
         self._environment.globals["ways"] = lambda person: [
             way for way in ways(person) if way[0] not in without
         ]
-        self._environment.globals |= {"rooms_told": rooms_told, "moment": moment}
+        self._environment.globals["ways_in_room"] = lambda name: [
+            (f"/rooms/{name}/{step}", words) for step, words in IN_ROOM if step not in without
+        ]
+        self._environment.globals |= {"rooms_told": rooms_told, "moment": moment, "waiting_page": waiting_page}
 
     def render(
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any

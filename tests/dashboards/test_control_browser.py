@@ -83,7 +83,7 @@ async def test_the_page_follows_the_room_and_leaves_typing_alone(store: Redis, c
         await rooms.act("main", Lever.PAUSE, None, None, BOB)
         await expect(page.locator(".figures")).to_contain_text("4,321")
         await expect(page.locator("#switch-button")).to_have_text("Resume")
-        await expect(page).to_have_title("1 paused · Waitroom control")
+        await expect(page).to_have_title("1 paused · Waitroom console")
         await expect(page.locator(".changes li").first).to_contain_text("Bob")
         await expect(page.locator("#rate")).to_have_value("777")
 

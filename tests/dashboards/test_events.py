@@ -299,7 +299,7 @@ async def test_only_so_many_streams_at_a_time(
             async with console(app, ann) as three:
                 assert (three.status, three.headers["retry-after"]) == (503, "2")
         async with console(app, ann) as again:
-            assert (await again.event())["title"] == "Waitroom control"
+            assert (await again.event())["title"] == "Waitroom console"
 
 
 async def test_fifty_consoles_cost_one_look_and_one_rendering_a_round(

@@ -224,8 +224,8 @@ def test_the_title_counts_what_stands_still() -> None:
     plan = Wanted("always", Phase.SERVING)
     views = [view.room_view(replace(ROOM, paused=paused), plan, {}, NOW_MS) for paused in (True, False)]
 
-    assert view.overview(views) == "1 paused · Waitroom control"
-    assert view.overview(views[1:]) == "Waitroom control"
+    assert view.overview(views) == "1 paused · Waitroom console"
+    assert view.overview(views[1:]) == "Waitroom console"
 
 
 def history(*waiting: int | None) -> Track:
