@@ -261,7 +261,7 @@ def _trouble(figures: Mapping[str, object] | None) -> str:
 def overview(rooms: Sequence[RoomView]) -> str:
     """Say in a few words what all rooms do: the page's title."""
     paused = sum(view.room.paused for view in rooms)
-    return f"{paused} paused · Waitroom console" if paused else "Waitroom control"
+    return f"{paused} paused · Waitroom console" if paused else "Waitroom console"
 
 
 def in_order(rooms: Sequence[RoomView]) -> list[RoomView]:
