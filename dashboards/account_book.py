@@ -6,6 +6,9 @@ Whoever is invited by a mail address may come by the provider instead; the first
 is written down, and from then on only that counts. A code of the device counts once, over all processes: the
 transaction that accepts one writes down which.
 
+Whatever is done to an account is in the journal, together with the change or not at all; what people do to their own is
+there by their name.
+
 Time and chance of a guess: an unknown name costs as long as a known one. Not here: how often somebody may try
 (``access``), sessions (``session_book``), tokens (``token_book``).
 """
@@ -28,14 +31,18 @@ from dashboards.account_tables import (
     AccountDatabase,
     digest_of,
     key_of,
+    record,
     rooms_of,
     rooms_text,
+    rooms_told,
 )
 from dashboards.rights import Role
 from kernel import oidc, totp
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.sealing import CannotOpen, Vault, Where
+from waitroom.access_acts import AccessAct
+from waitroom.configure import Actor
 
 INVITED_MS = 24 * 3_600_000
 EMAIL_MS = 7 * 24 * 3_600_000
@@ -125,7 +132,7 @@ class AccountBook:
     # --------------------------------------------------------------------------------- deciding
 
     def invite(
-        self, name: str, role: Role, rooms: frozenset[str] | None, by: str, email: str = ""
+        self, name: str, role: Role, rooms: frozenset[str] | None, by: Actor, email: str = ""
     ) -> tuple[Told, str]:
         """Make an account that nobody can use yet; returns the invitation's code, '' where nothing was made."""
         key, mail = key_of(name), _mail(email)
@@ -144,12 +151,16 @@ class AccountBook:
                 "key": key, "name": name, "role": role.value, "rooms": rooms_text(rooms), "password": "",
                 "device": "", "counter": 0, "recovery": "", "email": index,
                 "email_until_ms": now_ms + EMAIL_MS if mail else 0, "subject": None, "invite": digest_of(code),
-                "invite_until_ms": now_ms + INVITED_MS, "made_ms": now_ms, "made_by": by,
+                "invite_until_ms": now_ms + INVITED_MS, "made_ms": now_ms, "made_by": by.who,
             }  # fmt: skip
             connection.execute(sa.insert(ACCOUNTS), row)
+            given = {"role": role.value, "rooms": rooms_told(rooms_text(rooms))}
+            record(connection, AccessAct.INVITED, name, by, now_ms, **given)
         return Told.DONE, code
 
-    def change(self, name: str, role: Role, rooms: frozenset[str] | None, *, keep_owner: bool = True) -> Told:
+    def change(
+        self, name: str, role: Role, rooms: frozenset[str] | None, by: Actor, *, keep_owner: bool = True
+    ) -> Told:
         """Give a person another role or other rooms, at once; one owner of everything must stay (`keep_owner`)."""
         with self._database.writing() as connection:
             row = connection.execute(_own(name)).one_or_none()
@@ -158,26 +169,35 @@ class AccountBook:
             stays = role is Role.OWNER and rooms is None
             if keep_owner and not stays and _is_last_owner(connection, row):
                 return Told.LAST_OWNER
-            _set(connection, name, role=role.value, rooms=rooms_text(rooms))
+            now = {"role": role.value, "rooms": rooms_text(rooms)}
+            if (row.role, row.rooms) != (now["role"], now["rooms"]):
+                _set(connection, name, **now)
+                told = {
+                    "role": role.value, "rooms": rooms_told(now["rooms"]),
+                    "role_before": row.role, "rooms_before": rooms_told(row.rooms),
+                }  # fmt: skip
+                record(connection, AccessAct.CHANGED, row.name, by, self._clock.now_ms(), **told)
         return Told.DONE
 
-    def reset(self, name: str) -> str:
+    def reset(self, name: str, by: Actor) -> str:
         """Take password, device and sessions away and return a new invitation's code; '' for nobody.
 
         What the provider says goes on to count: it has a way of its own to reset somebody.
         """
-        code, until_ms = secrets.token_urlsafe(INVITE_BYTES), self._clock.now_ms() + INVITED_MS
+        code, now_ms = secrets.token_urlsafe(INVITE_BYTES), self._clock.now_ms()
         with self._database.writing() as connection:
-            if connection.execute(_own(name)).first() is None:
+            row = connection.execute(_own(name)).one_or_none()
+            if row is None:
                 return ""
             blank = {"password": "", "device": "", "counter": 0, "recovery": ""}
-            _set(connection, name, **blank, invite=digest_of(code), invite_until_ms=until_ms)
+            _set(connection, name, **blank, invite=digest_of(code), invite_until_ms=now_ms + INVITED_MS)
             end_sessions(connection, name)
+            record(connection, AccessAct.RESET, row.name, by, now_ms)
         return code
 
-    def remove(self, name: str, *, keep_owner: bool = True) -> Told:
+    def remove(self, name: str, by: Actor, *, keep_owner: bool = True) -> Told:
         """Take a person out, with their sessions and the tokens that they have made."""
-        key = key_of(name)
+        key, now_ms = key_of(name), self._clock.now_ms()
         with self._database.writing() as connection:
             row = connection.execute(_own(name)).one_or_none()
             if row is None:
@@ -185,10 +205,14 @@ class AccountBook:
             if keep_owner and _is_last_owner(connection, row):
                 return Told.LAST_OWNER
             connection.execute(sa.delete(ACCOUNTS).where(ACCOUNTS.c.key == key))
+            tokens = connection.scalars(sa.select(TOKENS.c.name).where(TOKENS.c.maker == key)).all()
             connection.execute(sa.delete(TOKENS).where(TOKENS.c.maker == key))
             # Whoever gets this name later has signed in from nowhere yet.
             connection.execute(sa.update(LOGINS).where(LOGINS.c.key == key).values(key=""))
             end_sessions(connection, name)
+            record(connection, AccessAct.REMOVED, row.name, by, now_ms)
+            for token in tokens:
+                record(connection, AccessAct.TOKEN_REMOVED, token, by, now_ms)
         return Told.DONE
 
     # ------------------------------------------------------------------------------- coming in
@@ -213,6 +237,7 @@ class AccountBook:
             values = {"password": kept, "device": device, "counter": counter, "recovery": _hashed(codes)}
             _set(connection, row.name, **values, invite=None, invite_until_ms=0)
             end_sessions(connection, row.name)
+            self._record_own(connection, AccessAct.ACCEPTED, row.name)
         return Told.DONE, codes
 
     def check(self, name: str, password: str, code: str) -> Told:
@@ -248,6 +273,7 @@ class AccountBook:
                 row = connection.execute(sa.select(ACCOUNTS).where(waiting)).one_or_none()
                 if row is not None:
                     _set(connection, row.name, subject=subject)
+                    self._record_own(connection, AccessAct.CAME, row.name)
                     row = connection.execute(_own(row.name)).one()
         return None if row is None else self._account(row)
 
@@ -263,6 +289,7 @@ class AccountBook:
         with self._database.writing() as connection:
             _set(connection, name, password=kept)
             end_sessions(connection, name, keep)
+            self._record_own(connection, AccessAct.PASSWORD, name)
 
     def set_device(self, name: str, secret: bytes, digits: str, keep: str) -> bool:
         """Give a person another device, if it shows `digits` now; their other sessions end."""
@@ -272,6 +299,7 @@ class AccountBook:
         with self._database.writing() as connection:
             _set(connection, name, device=self._sealed(key_of(name), secret), counter=counter)
             end_sessions(connection, name, keep)
+            self._record_own(connection, AccessAct.DEVICE, name)
         return True
 
     def renew_recovery(self, name: str) -> Sequence[str]:
@@ -279,9 +307,14 @@ class AccountBook:
         codes = _recovery()
         with self._database.writing() as connection:
             _set(connection, name, recovery=_hashed(codes))
+            self._record_own(connection, AccessAct.RECOVERY, name)
         return codes
 
     # ----------------------------------------------------------------------------------- within
+
+    def _record_own(self, connection: Connection, act: AccessAct, name: str) -> None:
+        """Record what somebody did to their own account."""
+        record(connection, act, name, Actor(name), self._clock.now_ms())
 
     def _with_password(self, name: str, password: str) -> Any:
         with self._database.reading() as connection:

@@ -27,6 +27,7 @@ from dashboards.page import SAFE, Pages
 from dashboards.passwords import LEAST_CHARS, fault
 from dashboards.ports import Deps
 from kernel.errors import Refused, Unavailable
+from waitroom.configure import Actor
 
 LOGINS_SHOWN = 20
 DONE = {
@@ -82,7 +83,9 @@ class AccountPage:
     async def _done(self, request: Request, session: Session, act: str, form: Mapping[str, str]) -> Response:
         accounts, secret = self._books.accounts, b""
         if act == "sessions":
-            await asyncio.to_thread(self._books.sessions.end_all, session.who, session.sid)
+            await asyncio.to_thread(
+                self._books.sessions.end_all, session.who, Actor(session.who), session.sid
+            )
             return _done(act)
         paper = form.get("device", "")
         if act == "password" and (wrong := fault(form.get("new", ""), session.who)):

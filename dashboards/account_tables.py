@@ -1,8 +1,9 @@
 """Tables of accounts: columns, the connection, and how rooms and secrets are written.
 
 In the journal's database, beside the chain and not in it: people can be removed, and the chain forgets nothing. The
-tables are made by ``waitroom.migrations``. Of what somebody shows (codes, tokens, session ids) a hash is kept; each is
-of at least 80 random bits, so one pass of SHA-256 is enough.
+tables are made by ``waitroom.migrations``. What is done about accounts and tokens does stand in the chain, by the
+name of whom it is about: ``record`` puts it there in the transaction that does it. Of what somebody shows (codes,
+tokens, session ids) a hash is kept; each is of at least 80 random bits, so one pass of SHA-256 is enough.
 
 Synchronous, as the journal's store. Database errors become ``Unavailable`` here.
 """
@@ -16,8 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kernel.database import address, begin_writing, close, engine, take_turn
+from waitroom.access_acts import AccessAct, access_entry
+from waitroom.configure import Actor
 from waitroom.field_readers import NAME
 from waitroom.journal_tables import LOCK, translated
+from waitroom.journal_writing import put
 
 META = sa.MetaData()
 ACCOUNTS = sa.Table(
@@ -102,6 +106,11 @@ class AccountDatabase:
                 yield connection
 
 
+def record(connection: Connection, act: AccessAct, what: str, by: Actor, now_ms: int, **more: str) -> None:
+    """Put what `by` does to the account or token `what` into the journal, in the transaction that does it."""
+    put(connection, [access_entry(act, what, by.who, by.why, now_ms, **more)])
+
+
 def key_of(name: str) -> str:
     """Give what a name is found by: two that look alike but for capitals are one."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
@@ -115,6 +124,11 @@ def digest_of(secret: str) -> str:
 def rooms_text(rooms: frozenset[str] | None) -> str | None:
     """Write rooms; None for all."""
     return None if rooms is None else ",".join(sorted(rooms))
+
+
+def rooms_told(text: str | None) -> str:
+    """Write a row's rooms for the journal."""
+    return "all" if text is None else text
 
 
 def rooms_of(text: str | None) -> frozenset[str] | None:

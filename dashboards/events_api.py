@@ -6,7 +6,8 @@ address streams (server-sent events); there ``Last-Event-ID`` counts above ``aft
 moves the reader past what does not concern it. A stream ends after ten minutes, so that a token that is worth nothing
 any more gets nothing any more; readers come back by themselves.
 
-Who is limited to rooms gets the events of these. Not here: what an event is (``waitroom.events``).
+Who is limited to rooms gets the events of these; what is for owners (``events.OF_OWNERS``) only an owner of all rooms
+gets. Not here: what an event is (``waitroom.events``).
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from dashboards.ports import Outgoing
 from dashboards.rights import Person, Role, demand
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
-from waitroom.events import event_of
+from waitroom.events import OF_OWNERS, event_of
 from waitroom.field_readers import NAME
 from waitroom.journal import Kind
 from waitroom.journal_reader import LIMIT_MOST, Portion, Sought
@@ -131,7 +132,15 @@ def sought_of(request: Request, person: Person) -> Sought:
         raise Refused("events-malformed", f"kind is none of {', '.join(Kind)}.")
     for room in rooms:
         demand(person, Role.VIEWER, room)
-    return Sought(frozenset(rooms) or person.rooms, frozenset(map(Kind, kinds)))
+    wanted = frozenset(map(Kind, kinds))
+    if wanted & OF_OWNERS:
+        demand(person, Role.OWNER)
+    return Sought(frozenset(rooms) or person.rooms, wanted or kinds_of(person))
+
+
+def kinds_of(person: Person) -> frozenset[Kind]:
+    """Return the kinds that `person` may see; none stands for all."""
+    return frozenset() if person.may(Role.OWNER) else frozenset(Kind) - OF_OWNERS
 
 
 def _whole(request: Request, name: str, usual: int, least: int, most: int) -> int:

@@ -4,8 +4,9 @@ Complete without JavaScript: filters are a form that is sent by GET, so a view h
 is paged by ``seq``, newest first; what happens meanwhile moves nothing. A request looks at a bounded part of the
 journal; where a filter finds nothing there, the page says how far it has looked and leads further.
 
-Who is limited to rooms sees these. The chain's state is what the watch in the background knows. Not here: sentences
-(``waitroom.event_words``), the feed for programs (``events_api``).
+Who is limited to rooms sees these, and nobody but an owner of all rooms what is for owners. The chain's state is what
+the watch in the background knows. Not here: sentences (``waitroom.event_words``), the feed for programs
+(``events_api``).
 """
 
 import asyncio
@@ -23,13 +24,14 @@ from starlette.routing import Route
 
 from dashboards.access import Session
 from dashboards.entrance import Entrance
+from dashboards.events_api import kinds_of
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line
 from dashboards.ports import Deps, Outgoing
-from dashboards.rights import Person
+from dashboards.rights import Person, Role
 from kernel.errors import Unavailable
 from waitroom.event_words import sentences
-from waitroom.events import STEERING, Told, changes_of, event_of, moment, who_of
+from waitroom.events import OF_OWNERS, STEERING, Told, changes_of, event_of, moment, who_of
 from waitroom.field_readers import NAME
 from waitroom.journal import Kind
 from waitroom.journal_reader import JournalReader, Portion, Sought
@@ -115,7 +117,11 @@ class JournalPage:
             session=session,
             csrf=self._entrance.csrf(session),
             asked=asked,
-            kinds=KIND_WORDS,
+            kinds={
+                word: told
+                for word, told in KIND_WORDS.items()
+                if word not in OF_OWNERS or session.person.may(Role.OWNER)
+            },
             rooms=rooms,
             faults=faults,
             rows=[row_of(told) for told in portion.told],
@@ -208,9 +214,11 @@ def sought_of(asked: Mapping[str, str], person: Person) -> tuple[Sought, list[st
             faults.append(f"The room {room} is not one of yours.")
         rooms = frozenset({room})
     kind = asked["kind"]
-    kinds: frozenset[Kind] = frozenset()
+    kinds = kinds_of(person)
     if kind == STEERED:
-        kinds = STEERING
+        kinds = kinds & STEERING if kinds else STEERING
+    elif kind in OF_OWNERS and not person.may(Role.OWNER):
+        faults.append(f"The kind {kind} is for owners.")
     elif kind in list(Kind):
         kinds = frozenset({Kind(kind)})
     elif kind != ALL:

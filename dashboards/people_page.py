@@ -8,7 +8,6 @@ can take them out.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -28,10 +27,10 @@ from dashboards.ports import Deps
 from dashboards.rights import Role
 from dashboards.token_book import MOST_DAYS
 from kernel.errors import Refused, Unavailable
-
-log = logging.getLogger(__name__)
+from waitroom.configure import Actor
 
 LOGINS_SHOWN = 60
+WHY_MOST_CHARS = 300
 ACTS = ("invite", "change", "reset", "remove", "sign-out", "token", "token-remove")
 DONE = {
     "change": "The new role and rooms count from now on.",
@@ -102,8 +101,6 @@ class PeoplePage:
             return await self._page(session, f"Nothing was changed. {fault}", 422)
         except Unavailable as error:
             return self._away(session, error)
-        name = one_line(form.get("name", ""))
-        log.info("access was changed", extra={"act": act, "whose": name, "who": session.who})
         if once is not None:
             return await self._page(session, once=once)
         return RedirectResponse("/people?" + urlencode({"done": act}), 303, SAFE)
@@ -112,28 +109,29 @@ class PeoplePage:
         """Follow a form; links begin with `own_page`. Raises ``Fault``."""
         accounts, name, told = self._books.accounts, one_line(form.get("name", "")), Told.DONE
         maker = session.who if session.account else ""
+        by = Actor(session.who, one_line(form.get("why", ""))[:WHY_MOST_CHARS])
         once: Once | None = None
         match act:
             case "invite":
                 email = form.get("email", "").strip()
-                told, code = accounts.invite(name, _role(form), _rooms(form), session.who, email)
+                told, code = accounts.invite(name, _role(form), _rooms(form), by, email)
                 once = _link(name, code, own_page)
             case "change":
-                told = accounts.change(name, _role(form), _rooms(form))
+                told = accounts.change(name, _role(form), _rooms(form), by)
             case "reset":
-                code = accounts.reset(name)
+                code = accounts.reset(name, by)
                 told, once = Told.DONE if code else Told.UNKNOWN, _link(name, code, own_page)
             case "remove":
                 if form.get("confirm") != "yes":
                     raise Fault("The box was not ticked.")
-                told = accounts.remove(name)
+                told = accounts.remove(name, by)
             case "sign-out":
-                self._books.sessions.end_all(name)
+                self._books.sessions.end_all(name, by)
             case "token":
-                told, token = self._books.tokens.add(name, _role(form), _rooms(form), _days(form), maker)
+                told, token = self._books.tokens.add(name, _role(form), _rooms(form), _days(form), by, maker)
                 once = Once(f"The token of {name}", token)
             case _:
-                told = Told.DONE if self._books.tokens.remove(name) else Told.UNKNOWN
+                told = Told.DONE if self._books.tokens.remove(name, by) else Told.UNKNOWN
         if told is not Told.DONE:
             raise Fault(FAULTS[told])
         return once

@@ -19,10 +19,13 @@ from dashboards.account_tables import (
     AccountDatabase,
     digest_of,
     key_of,
+    record,
     rooms_of,
 )
 from dashboards.rights import Person, Role
 from kernel.clock import Clock
+from waitroom.access_acts import AccessAct
+from waitroom.configure import Actor
 
 DAY_MS = 86_400_000
 KEPT_DAYS = 90
@@ -103,10 +106,15 @@ class SessionBook:
         with self._database.writing() as connection:
             connection.execute(sa.delete(SESSIONS).where(SESSIONS.c.digest == digest_of(sid)))
 
-    def end_all(self, name: str, keep: str = "") -> int:
+    def end_all(self, name: str, by: Actor, keep: str = "") -> int:
         """End a person's sessions but the one whose id is `keep`; tell how many."""
         with self._database.writing() as connection:
-            return end_sessions(connection, name, keep)
+            ended = end_sessions(connection, name, keep)
+            if ended:
+                own = sa.select(ACCOUNTS.c.name).where(ACCOUNTS.c.key == key_of(name))
+                whose = connection.scalar(own) or name
+                record(connection, AccessAct.SIGNED_OUT, whose, by, self._clock.now_ms())
+        return ended
 
     # ----------------------------------------------------------------------------------- logins
 

@@ -17,11 +17,15 @@ from dashboards.account_tables import (
     AccountDatabase,
     digest_of,
     key_of,
+    record,
     rooms_of,
     rooms_text,
+    rooms_told,
 )
 from dashboards.rights import Person, Role
 from kernel.clock import Clock
+from waitroom.access_acts import AccessAct
+from waitroom.configure import Actor
 
 PREFIX = "wrt_"
 """Of every token, so that one is known when it is found where it should not be."""
@@ -68,9 +72,9 @@ class TokenBook:
         ]  # fmt: skip
 
     def add(
-        self, name: str, role: Role, rooms: frozenset[str] | None, days: int, maker: str = ""
+        self, name: str, role: Role, rooms: frozenset[str] | None, days: int, by: Actor, maker: str = ""
     ) -> tuple[Told, str]:
-        """Make a token and return it, '' where none was made; `maker` is the account of who makes it."""
+        """Make a token and return it, '' where none was made; `maker` is the account of who makes it, if any."""
         key = key_of(name)
         if key in RESERVED or len(name) > NAME_MOST_CHARS or not name.isprintable() or name != name.strip():
             return Told.NAME_WRONG, ""
@@ -87,13 +91,22 @@ class TokenBook:
                 "until_ms": now_ms + days * DAY_MS, "used_ms": None,
             }  # fmt: skip
             connection.execute(sa.insert(TOKENS), row)
+            given = {
+                "role": role.value, "rooms": rooms_told(rooms_text(rooms)), "until_ms": str(now_ms + days * DAY_MS),
+            }  # fmt: skip
+            record(connection, AccessAct.TOKEN_MADE, name, by, now_ms, **given)
         return Told.DONE, token
 
-    def remove(self, name: str) -> bool:
-        """Let a token count no more, at once."""
+    def remove(self, name: str, by: Actor) -> bool:
+        """Let a token count no more, at once; tell whether there was one."""
+        own = TOKENS.c.key == key_of(name)
         with self._database.writing() as connection:
-            gone = connection.execute(sa.delete(TOKENS).where(TOKENS.c.key == key_of(name)))
-            return gone.rowcount == 1
+            whose = connection.scalar(sa.select(TOKENS.c.name).where(own))
+            if whose is None:
+                return False
+            connection.execute(sa.delete(TOKENS).where(own))
+            record(connection, AccessAct.TOKEN_REMOVED, whose, by, self._clock.now_ms())
+        return True
 
     def who(self, token: str) -> Person | None:
         """Return as whom a token acts; None for one that does not count."""

@@ -35,7 +35,7 @@ class EventsOut:
         self._watch = JournalWatch(journal, clock)
         self._round = TargetRound(self._store, self._reader, self._ways, clock, EventMetrics())
         self._is_over = False
-        desk = TargetDesk(self._store, journal, self._ways, keys, reach, clock, mails=mail is not None)
+        desk = TargetDesk(self._store, self._ways, keys, reach, clock, mails=mail is not None)
         self.outgoing = Outgoing(self._reader, desk, self._watch, lambda: self._is_over)
 
     def start(self) -> None:

@@ -20,9 +20,12 @@ from kernel.errors import Misconfigured
 if TYPE_CHECKING:
     from dashboards.access_books import AccessBooks
     from dashboards.account_book import Told
+    from waitroom.configure import Actor
 
 ROLES = ("viewer", "operator", "owner")
 USUAL_DAYS = 90
+WHO = "command line"
+"""What the journal calls whoever types these commands."""
 ROOMS = "names of rooms, as summer,autumn; or all"
 
 
@@ -66,6 +69,8 @@ def add_operators(parser: argparse.ArgumentParser) -> None:
     no_token = tokens_what.add_parser("remove", help="let a token count no more, at once")
     no_token.add_argument("name")
     no_token.set_defaults(run=remove_token)
+    for one in (made, role, rooms, again, gone, token, no_token):
+        one.add_argument("--why", default="", help="the reason, for the journal")
     for one in (made, listed, role, rooms, again, gone, all_tokens, token, no_token):
         one.add_argument("--data", help="folder of the installation")
         one.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings")
@@ -81,7 +86,7 @@ def add(args: argparse.Namespace) -> int:
             ["Nobody signs in by an address: WAITROOM_OPERATOR_OIDC_ISSUER names no provider."]
         )
     with _books(args) as books:
-        told, code = books.accounts.invite(args.name, Role(args.role), rooms, "command line", args.email)
+        told, code = books.accounts.invite(args.name, Role(args.role), rooms, _by(args), args.email)
     if not code:
         raise Misconfigured([_fault(told, args.name)])
     return _tell(args, code)
@@ -90,7 +95,7 @@ def add(args: argparse.Namespace) -> int:
 def reset(args: argparse.Namespace) -> int:
     """Let a person begin anew."""
     with _books(args) as books:
-        code = books.accounts.reset(args.name)
+        code = books.accounts.reset(args.name, _by(args))
     if not code:
         return _nobody(args.name)
     return _tell(args, code)
@@ -121,7 +126,7 @@ def change_role(args: argparse.Namespace) -> int:
         one = books.accounts.find(args.name)
         if one is None:
             return _nobody(args.name)
-        books.accounts.change(args.name, Role(args.role), one.rooms, keep_owner=False)
+        books.accounts.change(args.name, Role(args.role), one.rooms, _by(args), keep_owner=False)
     print(f"{one.name} is {args.role}")
     return 0
 
@@ -133,7 +138,7 @@ def change_rooms(args: argparse.Namespace) -> int:
         one = books.accounts.find(args.name)
         if one is None:
             return _nobody(args.name)
-        books.accounts.change(args.name, one.role, rooms, keep_owner=False)
+        books.accounts.change(args.name, one.role, rooms, _by(args), keep_owner=False)
     print(f"{one.name}: {_rooms_told(rooms)}")
     return 0
 
@@ -143,7 +148,7 @@ def remove(args: argparse.Namespace) -> int:
     from dashboards.account_book import Told
 
     with _books(args) as books:
-        if books.accounts.remove(args.name, keep_owner=False) is Told.UNKNOWN:
+        if books.accounts.remove(args.name, _by(args), keep_owner=False) is Told.UNKNOWN:
             return _nobody(args.name)
         has_owner = books.accounts.has_owner()
     print(f"{args.name} is removed")
@@ -177,7 +182,7 @@ def add_token(args: argparse.Namespace) -> int:
     if not 1 <= args.days <= MOST_DAYS:
         raise Misconfigured([f"--days must be 1 to {MOST_DAYS}, not {args.days}."])
     with _books(args) as books:
-        told, token = books.tokens.add(args.name, Role(args.role), rooms, args.days)
+        told, token = books.tokens.add(args.name, Role(args.role), rooms, args.days, _by(args))
     if not token:
         raise Misconfigured([_fault(told, args.name)])
     print(f"{args.name} is {args.role}, {_rooms_told(rooms)}; the token is not told again:", file=sys.stderr)
@@ -188,7 +193,7 @@ def add_token(args: argparse.Namespace) -> int:
 def remove_token(args: argparse.Namespace) -> int:
     """Let a token count no more."""
     with _books(args) as books:
-        if not books.tokens.remove(args.name):
+        if not books.tokens.remove(args.name, _by(args)):
             print(f"There is no token {args.name}.", file=sys.stderr)
             return NO
     print(f"the token {args.name} is removed")
@@ -214,6 +219,13 @@ def _books(args: argparse.Namespace) -> "Iterator[AccessBooks]":
     ):
         journal.open()
         yield books
+
+
+def _by(args: argparse.Namespace) -> "Actor":
+    from dashboards.page import one_line
+    from waitroom.configure import Actor
+
+    return Actor(WHO, one_line(args.why))
 
 
 def _tell(args: argparse.Namespace, code: str) -> int:

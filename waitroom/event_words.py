@@ -10,7 +10,9 @@ The words are English, as the operator's pages are. Pure. Not here: what program
 from collections.abc import Mapping
 from enum import StrEnum
 
+from waitroom.access_acts import ACCESS_WORDS
 from waitroom.events import Change, Told, changes_of, who_of
+from waitroom.events import moment as written
 from waitroom.journal import Entry, Kind
 
 
@@ -55,6 +57,8 @@ class Moment(StrEnum):
     REINSTATED = "reinstated"
     LEAVES = "leaves"
     OPERATOR = "operator"
+    ACCESS = "access"
+    TARGET = "target"
     UNKNOWN = "unknown"
 
 
@@ -97,6 +101,8 @@ WORDS: Mapping[Moment, str] = {
     Moment.REINSTATED: "{who} gave number {number} its place back.",
     Moment.LEAVES: "{count} places from number {start} on were recorded.",
     Moment.OPERATOR: "{who}: {act} {what}",
+    Moment.ACCESS: "{who} changed who may come in: {act} {what}",
+    Moment.TARGET: "{who} {act} {what}.",
     Moment.UNKNOWN: "Something that this version has no words for: {kind}.",
 }
 """One sentence for each; ``sentences`` puts the room before it and the reason behind it."""
@@ -133,6 +139,8 @@ _OF_KIND: Mapping[Kind, Moment] = {
     Kind.LEAVES: Moment.LEAVES,
     Kind.VOIDED: Moment.DOUBT,
     Kind.OPERATOR: Moment.OPERATOR,
+    Kind.ACCESS: Moment.ACCESS,
+    Kind.TARGET: Moment.TARGET,
 }
 _SWITCHES: Mapping[tuple[str, str], Moment] = {
     ("paused", "true"): Moment.PAUSED,
@@ -216,8 +224,26 @@ def _said(entry: Entry, moment: Moment, change: Change) -> str:
         name: _number(entry.body.get(name, ""))
         for name in ("frozen", "issued", "number", "count", "start", "after")
     }
-    said = WORDS[moment].format_map(values).strip()
+    if moment is Moment.ACCESS:
+        values |= _access_values(entry.body)
+    words = ACCESS_WORDS.get(entry.body.get("act", "")) if moment is Moment.ACCESS else None
+    said = (words or WORDS[moment]).format_map(values).strip()
     return said if said.endswith(".") else f"{said}."
+
+
+def _access_values(body: Mapping[str, str]) -> Mapping[str, str]:
+    until = body.get("until_ms", "")
+    return {
+        "role": _plain(body.get("role", "")) or "?",
+        "role_before": _plain(body.get("role_before", "")) or "?",
+        "rooms": _rooms(body.get("rooms", "")),
+        "rooms_before": _rooms(body.get("rooms_before", "")),
+        "until": written(int(until))[:10] if until.isascii() and until.isdecimal() else "?",
+    }
+
+
+def _rooms(text: str) -> str:
+    return "all rooms" if text == "all" else _plain(text.replace(",", ", ")) or "no room"
 
 
 def _number(text: str) -> str:

@@ -25,7 +25,7 @@ CHANGES_MOST = 100
 _NUMBERS = frozenset(
     {
         "epoch", "version", "number", "rank", "issued", "frozen", "until_ms", "verified", "standard", "suspect",
-        "start", "count",
+        "start", "count", "from",
     }
 )  # fmt: skip
 
@@ -53,6 +53,8 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.LEAVES: ("start", "count", "sha256"),
     Kind.VOIDED: ("epoch", "issued", "void"),
     Kind.OPERATOR: ("act", "what", "batch", "size", "lane", "label", "which", "name", "role"),
+    Kind.ACCESS: ("act", "what", "role", "rooms", "role_before", "rooms_before", "until_ms"),
+    Kind.TARGET: ("act", "what", "from"),
     Kind.OTHER: ("kind",),
 }
 """What of an entry's body others see, by its kind; who and why stand beside the body."""
@@ -67,6 +69,9 @@ OF_FANS = frozenset(
 
 STEERING = frozenset(Kind) - OF_FANS
 """The others: what people and the schedule do with a room."""
+
+OF_OWNERS = frozenset({Kind.ACCESS, Kind.TARGET})
+"""Who may come to the operator's pages, and whom events are told: for owners of all rooms, as the pages about it."""
 
 Change = tuple[str, str, str]
 

@@ -62,6 +62,8 @@ class Kind(StrEnum):
     LEAVES = "leaves"
     VOIDED = "voided"
     OPERATOR = "operator"
+    ACCESS = "access"
+    TARGET = "target"
     OTHER = "other"
     """A word that this version does not know (a newer worker wrote it); kept in the body as ``kind``."""
 

@@ -26,7 +26,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from kernel.database import address, begin_writing, close, engine, insert_many, into_wal_mode, take_turn
+from kernel.database import address, begin_writing, close, engine, into_wal_mode, take_turn
 from kernel.errors import Misconfigured, Unavailable
 from kernel.migrating import NewerSchema
 from waitroom.journal import (
@@ -39,7 +39,6 @@ from waitroom.journal import (
     Leaves,
     NewEntry,
     blocks,
-    chain,
     first_fault,
     head_message,
     leaves_entry,
@@ -52,9 +51,9 @@ from waitroom.journal_tables import (
     LOCK,
     entry_of,
     octets_of,
-    row_of,
     translated,
 )
+from waitroom.journal_writing import end_of, put
 from waitroom.migrations import upgrade
 from waitroom.recovery import OF_SESSIONS, RecoveryState, fold
 
@@ -186,8 +185,7 @@ class JournalStore:
             extents[where] = extent
         if not fresh:
             return Appended((), 0)
-        placed = chain(fresh, *_end(connection))
-        insert_many(connection, sa.insert(ENTRIES), [row_of(entry) for entry in placed])
+        placed = put(connection, fresh)
         if rows:
             connection.execute(sa.insert(LEAVES), rows)
         self._seal(connection, max(entry.at_ms for entry in placed), at_once=False)
@@ -210,7 +208,7 @@ class JournalStore:
     def _seal(self, connection: Connection, now_ms: int, *, at_once: bool) -> Head | None:
         if self._sign_head is None:
             return None
-        seq, digest = _end(connection)
+        seq, digest = end_of(connection)
         last = connection.execute(sa.select(HEADS).order_by(HEADS.c.seq.desc()).limit(1)).first()
         if seq == (last.seq if last is not None else 0):
             return None
@@ -244,7 +242,7 @@ class JournalStore:
     def end(self) -> int:
         """Return the number of the last entry, 0 before the first."""
         with translated(), self._engine.connect() as connection:
-            return _end(connection)[0]
+            return end_of(connection)[0]
 
     def heads(self) -> list[Head]:
         """Return all signed heads, oldest first."""
@@ -420,13 +418,6 @@ def _of_kinds(
         return (entry_of(row) for row in rows)
     rows = connection.execute(query.order_by(ENTRIES.c.seq.desc()).limit(newest))
     return (entry_of(row) for row in rows.all()[::-1])
-
-
-def _end(connection: Connection) -> tuple[int, bytes]:
-    last = connection.execute(
-        sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)
-    ).first()
-    return (last.seq, octets_of(last.hash)) if last is not None else (0, GENESIS)
 
 
 def _extent(connection: Connection, room: str, run: str) -> int:

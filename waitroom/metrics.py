@@ -50,8 +50,10 @@ class Metrics:
             "waitroom_line_refused", "Requests refused, by the problem's code", ["code"], registry=registry
         )
         self._refusals: Tallied[str] = Tallied()
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+        self._shown: set[str] = set()
+        self.rooms: Container[str] = ()
+        """The rooms that there are: whoever makes up names of others must not make us count them."""
+        self._turned: Tallied[tuple[str, bool]] = Tallied()
         self.failed = Counter(
             "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
             registry=registry,
@@ -117,8 +119,22 @@ from collections.abc import Set as AbstractSet
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+    def look(self, rooms: AbstractSet[str], now_ms: int) -> None:
+        """Say that a worker looks round these rooms; of one that was removed nothing is shown any more.
+
+        What it showed last would stand there, and be alarming, for ever: several processes share files, from which
+        nothing can be removed.
+        """
+        self.beat.labels("gate").set(now_ms / 1000)
+        for room in self._shown - rooms:
+            for gauge in (self.age, self.waiting, self.calling):
+                gauge.labels(room).set(0)
+        self._shown = set(rooms)
+
+    def refuse(self, reason: Refused | Unavailable, act: str = "page", room: str = "") -> None:
+        """Count a refusal; what is away for the moment refuses nobody, it fails. `room`: where a join was asked for."""
+        if act == JOIN:
+            self._turn_away(room, reason)
         if isinstance(reason, Refused):
             self.refused.labels(reason.code).inc()
             self._refusals[reason.code] += 1

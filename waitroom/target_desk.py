@@ -1,8 +1,8 @@
 """Target desk: what owners do with targets: make, remove, pause, resume, test, replay, give a new secret.
 
-Each act goes into the journal with who and why. A target's secret is kept nowhere: it follows from the key ring, the
-target's salt and its generation, and is told when the target is made and when it gets a new one. From then on both
-secrets sign for a day, so a receiver changes over without losing an event.
+Each act goes into the journal with who and why, in the transaction that does it. A target's secret is kept nowhere:
+it follows from the key ring, the target's salt and its generation, and is told when the target is made and when it
+gets a new one. From then on both secrets sign for a day, so a receiver changes over without losing an event.
 
 Not here: who is an owner (``dashboards``), how targets are told (``target_round``).
 """
@@ -22,7 +22,6 @@ from kernel.sending import Result
 from kernel.webhook_signing import secret_text
 from waitroom.configure import Actor
 from waitroom.journal import Kind, NewEntry
-from waitroom.journal_store import JournalStore
 from waitroom.target_store import TargetStore
 from waitroom.target_ways import TargetWays
 from waitroom.targets import Delivery, State, Target, Way, address_fault, read_target
@@ -40,6 +39,14 @@ class Act(StrEnum):
     RESUME = "resume"
     REPLAY = "replay"
     ROTATE = "rotate"
+
+
+SAID: Mapping[Act, str] = {
+    Act.PAUSE: "paused the target",
+    Act.RESUME: "resumed the target",
+    Act.REPLAY: "replays events to the target",
+    Act.ROTATE: "gave a new secret to the target",
+}
 
 
 class Secrets:
@@ -68,7 +75,6 @@ class TargetDesk:
     def __init__(
         self,
         store: TargetStore,
-        journal: JournalStore,
         ways: TargetWays,
         keys: Secrets,
         reach: Reach,
@@ -78,7 +84,6 @@ class TargetDesk:
     ) -> None:
         """Join the parts."""
         self._store = store
-        self._journal = journal
         self._ways = ways
         self._keys = keys
         self._clock = clock
@@ -102,8 +107,9 @@ class TargetDesk:
         """Make a target; return it and its secret, told this once. Raises ``Misconfigured`` and ``Refused``."""
         target, after = read_target(given, self._reach, mails=self.mails)
         fresh = replace(target, salt=secrets.token_bytes(SALT_BYTES), made_ms=self._clock.now_ms())
-        made = await asyncio.to_thread(self._store.make, fresh, after)
-        await self._record("made the target", made.name, actor)
+        made = await asyncio.to_thread(
+            self._store.make, fresh, after, self._record("made the target", fresh.name, actor)
+        )
         return made, self._told_secret(made)
 
     async def put(self, name: str, given: Mapping[str, Any], tag: str | None, actor: Actor) -> Target:
@@ -115,39 +121,39 @@ class TargetDesk:
         if faults:
             raise Misconfigured(faults)
         wanted, _ = read_target({**given, "name": name}, self._reach, mails=self.mails)
-        put = await asyncio.to_thread(self._store.redefine, wanted, tag)
-        await self._record("changed the target", name, actor)
-        return put
+        record = self._record("changed the target", name, actor)
+        return await asyncio.to_thread(self._store.redefine, wanted, tag, record)
 
     async def remove(self, name: str, actor: Actor, tag: str | None = None) -> None:
         """Forget a target, where it is still what `tag` says. Raises ``Refused``."""
-        await asyncio.to_thread(self._store.remove, name, tag)
-        await self._record("removed the target", name, actor)
+        await asyncio.to_thread(
+            self._store.remove, name, tag, self._record("removed the target", name, actor)
+        )
 
     async def act(self, name: str, act: Act, given: Mapping[str, Any], actor: Actor) -> tuple[Target, str]:
         """Do something with a target; return it, and a new secret or ''. Raises ``Refused``, ``Misconfigured``."""
         target = await self.get(name)
+        more: dict[str, str] = {}
+        values: dict[str, Any]
         match act:
             case Act.TEST:
                 await self._test(target)
                 return await self.get(name), ""
             case Act.PAUSE:
-                changed = await self._change(name, state=State.PAUSED.value)
+                values = {"state": State.PAUSED.value}
             case Act.RESUME:
-                changed = await self._change(name, state=State.ACTIVE.value, tries=0, next_ms=0, why="")
+                values = {"state": State.ACTIVE.value, "tries": 0, "next_ms": 0, "why": ""}
             case Act.REPLAY:
-                changed = await self._change(name, cursor=_first(given) - 1, tries=0, next_ms=0, why="")
-            case Act.ROTATE:
-                changed = await self._change(
-                    name, generation=target.generation + 1, old_until_ms=self._clock.now_ms() + BOTH_MS
+                first = _first(given)
+                values, more = (
+                    {"cursor": first - 1, "tries": 0, "next_ms": 0, "why": ""},
+                    {"from": str(first)},
                 )
-        said = {
-            Act.PAUSE: "paused the target",
-            Act.RESUME: "resumed the target",
-            Act.REPLAY: "replays events to the target",
-            Act.ROTATE: "gave a new secret to the target",
-        }
-        await self._record(said[act], name, actor)
+            case Act.ROTATE:
+                until_ms = self._clock.now_ms() + BOTH_MS
+                values = {"generation": target.generation + 1, "old_until_ms": until_ms}
+        record = self._record(SAID[act], name, actor, **more)
+        changed = await asyncio.to_thread(lambda: self._store.change(name, record, **values))
         return changed, self._told_secret(changed) if act is Act.ROTATE else ""
 
     def _told_secret(self, target: Target) -> str:
@@ -163,13 +169,9 @@ class TargetDesk:
         await asyncio.to_thread(self._store.log, target.name, delivery)
         return result
 
-    async def _change(self, name: str, **values: Any) -> Target:
-        return await asyncio.to_thread(lambda: self._store.change(name, **values))
-
-    async def _record(self, act: str, name: str, actor: Actor) -> None:
-        body = {"act": act, "what": name, "who": actor.who, "why": actor.why}
-        entry = NewEntry(self._clock.now_ms(), "", "", Kind.OPERATOR, body)
-        await asyncio.to_thread(self._journal.append, [entry])
+    def _record(self, act: str, name: str, actor: Actor, **more: str) -> NewEntry:
+        body = {"act": act, "what": name, "who": actor.who, "why": actor.why} | more
+        return NewEntry(self._clock.now_ms(), "", "", Kind.TARGET, body)
 
 
 def _first(given: Mapping[str, Any]) -> int:

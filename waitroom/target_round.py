@@ -204,8 +204,8 @@ class TargetRound:
 
 
 def sought_by(target: Target) -> Sought:
-    """Say what a target wants to hear of; who names no kinds hears nothing of single fans."""
-    kinds: frozenset[Kind] = frozenset(map(kind_of, target.kinds)) or STEERING
+    """Say what a target wants to hear of; who names no kinds hears nothing of single fans and of who may come in."""
+    kinds: frozenset[Kind] = frozenset(map(kind_of, target.kinds)) or STEERING - {Kind.ACCESS}
     return Sought(target.rooms or None, kinds)
 
 

@@ -23,7 +23,9 @@ from sqlalchemy.engine import Connection, Row
 from kernel.backoff import LONGEST_MS
 from kernel.database import address, begin_writing, close, engine, take_turn
 from kernel.errors import Refused
+from waitroom.journal import NewEntry
 from waitroom.journal_tables import ENTRIES, LOCK, octets_of, translated
+from waitroom.journal_writing import put
 from waitroom.targets import TARGETS_MOST, Delivery, State, Target, Way
 
 DELIVERIES_KEPT = 100
@@ -89,8 +91,11 @@ class TargetStore:
         with translated(), self._engine.connect() as connection:
             return _known(connection, name)
 
-    def make(self, target: Target, after: int | None) -> Target:
-        """Keep a new target that is told what comes after `after`; None: from now on. Raises ``Refused``."""
+    def make(self, target: Target, after: int | None, record: NewEntry) -> Target:
+        """Keep a new target that is told what comes after `after`; None: from now on. Raises ``Refused``.
+
+        As all that owners do, it is there together with its `record` in the journal, or not at all.
+        """
         with self._writing() as connection:
             names = set(connection.scalars(sa.select(TARGETS.c.name)))
             if target.name in names:
@@ -100,9 +105,10 @@ class TargetStore:
             head = int(connection.scalar(sa.select(sa.func.max(ENTRIES.c.seq))) or 0)
             kept = replace(target, cursor=head if after is None else min(after, head))
             connection.execute(sa.insert(TARGETS).values(**_row(kept), holder="", lease_ms=0))
+            put(connection, [record])
             return kept
 
-    def redefine(self, target: Target, tag: str | None) -> Target:
+    def redefine(self, target: Target, tag: str | None, record: NewEntry) -> Target:
         """Give a target another way, address, rooms and kinds; how far it has heard stays. Raises ``Refused``.
 
         `tag`: what it has to be until then; None: whatever it is. One that is dead is tried again.
@@ -118,21 +124,24 @@ class TargetStore:
                     **values, state=state.value, tries=0, next_ms=0, why="", holder="", lease_ms=0,
                 )
             )  # fmt: skip
+            put(connection, [record])
             return _known(connection, target.name)
 
-    def remove(self, name: str, tag: str | None = None) -> None:
+    def remove(self, name: str, tag: str | None, record: NewEntry) -> None:
         """Forget a target and its deliveries, where it is still what `tag` says. Raises ``Refused``."""
         with self._writing() as connection:
             _expected(connection, name, tag)
             connection.execute(sa.delete(TARGETS).where(TARGETS.c.name == name))
             connection.execute(sa.delete(DELIVERIES).where(DELIVERIES.c.target == name))
+            put(connection, [record])
 
-    def change(self, name: str, **values: Any) -> Target:
+    def change(self, name: str, record: NewEntry, **values: Any) -> Target:
         """Change what an owner may: state, cursor, generation; whoever tells it now loses the lease."""
         with self._writing() as connection:
             _known(connection, name)
             own = sa.update(TARGETS).where(TARGETS.c.name == name)
             connection.execute(own.values(**values, holder="", lease_ms=0))
+            put(connection, [record])
             return _known(connection, name)
 
     def deliveries(self, name: str) -> list[Delivery]:

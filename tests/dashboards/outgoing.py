@@ -82,7 +82,7 @@ def parts(
     made = Parts(
         journal, reader, targets, ways,
         rounds(targets, reader, ways, clock, metrics, chance=lambda: 0.0, tries=tries),
-        TargetDesk(targets, journal, ways, keys, reach, clock, mails=mail is not None),
+        TargetDesk(targets, ways, keys, reach, clock, mails=mail is not None),
         JournalWatch(journal, clock), keys, clock, metrics,
     )  # fmt: skip
     try:

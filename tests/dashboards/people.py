@@ -17,12 +17,15 @@ from dashboards.rights import Role
 from kernel.clock import ManualClock
 from kernel.totp import STEP_MS, code_at
 from tests.dashboards.desk import client_of, csrf_in
+from waitroom.configure import Actor
 from waitroom.journal_store import JournalStore
 
 CHEAP = Cost(2, 1, 1)
 """A password that is looked at in no time; ``test_passwords`` looks at the real cost once."""
 PASSWORD = "a few plain words"
 KEY = b"k" * 32
+BY = Actor("test")
+"""Who does what a test only needs to have been done."""
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def someone(
     rooms: frozenset[str] | None = None,
 ) -> Someone:
     """Invite somebody, who accepts; their device's next code counts from the next half minute on."""
-    told, code = books.accounts.invite(name, role, rooms, "test")
+    told, code = books.accounts.invite(name, role, rooms, BY)
     assert told is Told.DONE
     one = Someone(name, name.encode().ljust(20, b"."), [])
     told, recovery = books.accounts.accept(code, PASSWORD, one.secret, one.digits(clock))

@@ -17,7 +17,7 @@ from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from kernel.oidc import Person
 from kernel.totp import STEP_MS
-from tests.dashboards.people import CHEAP, PASSWORD, Someone, books_of, someone
+from tests.dashboards.people import BY, CHEAP, PASSWORD, Someone, books_of, someone
 
 SOMEBODY = Someone("Ann Lee", b"a secret of 20 bytes", [])
 
@@ -31,7 +31,7 @@ def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
 
 def invite(books: AccessBooks, name: str = "Ann Lee", role: Role = Role.OWNER, **more: Any) -> str:
     """Invite somebody; returns the code."""
-    told, code = books.accounts.invite(name, role, more.pop("rooms", None), "test", **more)
+    told, code = books.accounts.invite(name, role, more.pop("rooms", None), BY, **more)
     assert told is Told.DONE
     return code
 
@@ -118,9 +118,9 @@ def test_an_invitation_needs_the_device_to_show_its_code(books: AccessBooks, clo
 def test_what_cannot_be_invited(books: AccessBooks, name: str, email: str, told: Told) -> None:
     """A name that is none, or somebody's or something's already, and an address that is none or somebody's."""
     invite(books, "Bob", email="bob@example.org")
-    books.tokens.add("Deploy", Role.VIEWER, None, 1)
+    books.tokens.add("Deploy", Role.VIEWER, None, 1, by=BY)
 
-    assert books.accounts.invite(name, Role.VIEWER, None, "test", email) == (told, "")
+    assert books.accounts.invite(name, Role.VIEWER, None, BY, email) == (told, "")
     assert [one.name for one in books.accounts.all()] == ["Bob"]
 
 
@@ -217,7 +217,7 @@ def test_nothing_that_is_shown_stands_in_the_database(
     """Neither password nor recovery code, invitation, token, session or address; a device is sealed to its row."""
     code = invite(books, "Bob", email="bob@example.org")
     ann = someone(books, clock)
-    _, token = books.tokens.add("deploy", Role.VIEWER, None, 1, ann.name)
+    _, token = books.tokens.add("deploy", Role.VIEWER, None, 1, BY, ann.name)
     books.sessions.begin(ann.name, "the-session-id", clock.now_ms() + 1, "", "password")
     with sqlite3.connect(tmp_path / "journal.db") as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -241,15 +241,15 @@ def test_a_reset_takes_everything_away_and_invites_anew(books: AccessBooks, cloc
     """Password, device, recovery codes and sessions; an invitation that was open counts no more."""
     ann = someone(books, clock)
     books.sessions.begin(ann.name, "sid", clock.now_ms() + 1000, "", "password")
-    first = books.accounts.reset(ann.name)
-    second = books.accounts.reset(ann.name)
+    first = books.accounts.reset(ann.name, by=BY)
+    second = books.accounts.reset(ann.name, by=BY)
 
     assert books.accounts.check(ann.name, PASSWORD, ann.digits(clock)) is Told.PASSWORD_WRONG
     assert books.accounts.check(ann.name, PASSWORD, ann.recovery[0]) is Told.PASSWORD_WRONG
     assert books.sessions.who("sid") is None
     assert accept(books, first, clock) is Told.GONE
     assert accept(books, second, clock) is Told.DONE
-    assert books.accounts.reset("Nobody") == ""
+    assert books.accounts.reset("Nobody", by=BY) == ""
 
 
 def test_the_last_owner_stays_unless_the_command_line_says_so(books: AccessBooks, clock: ManualClock) -> None:
@@ -258,19 +258,19 @@ def test_the_last_owner_stays_unless_the_command_line_says_so(books: AccessBooks
     invite(books, "Bob")
     someone(books, clock, "Cleo", Role.OWNER, frozenset({"main"}))
 
-    assert books.accounts.remove(ann.name) is Told.LAST_OWNER
-    assert books.accounts.change(ann.name, Role.VIEWER, None) is Told.LAST_OWNER
-    assert books.accounts.change(ann.name, Role.OWNER, frozenset({"main"})) is Told.LAST_OWNER
-    assert books.accounts.change(ann.name, Role.OWNER, None) is Told.DONE
-    assert books.accounts.remove("Cleo") is Told.DONE
-    assert books.accounts.remove("Bob") is Told.DONE
+    assert books.accounts.remove(ann.name, by=BY) is Told.LAST_OWNER
+    assert books.accounts.change(ann.name, Role.VIEWER, None, by=BY) is Told.LAST_OWNER
+    assert books.accounts.change(ann.name, Role.OWNER, frozenset({"main"}), by=BY) is Told.LAST_OWNER
+    assert books.accounts.change(ann.name, Role.OWNER, None, by=BY) is Told.DONE
+    assert books.accounts.remove("Cleo", by=BY) is Told.DONE
+    assert books.accounts.remove("Bob", by=BY) is Told.DONE
     someone(books, clock, "Dan")
-    assert books.accounts.remove(ann.name) is Told.DONE
+    assert books.accounts.remove(ann.name, by=BY) is Told.DONE
     assert books.accounts.has_owner()
-    assert books.accounts.remove("Dan", keep_owner=False) is Told.DONE
+    assert books.accounts.remove("Dan", keep_owner=False, by=BY) is Told.DONE
     assert not books.accounts.has_owner()
-    assert books.accounts.remove("Dan") is Told.UNKNOWN
-    assert books.accounts.change("Dan", Role.VIEWER, None) is Told.UNKNOWN
+    assert books.accounts.remove("Dan", by=BY) is Told.UNKNOWN
+    assert books.accounts.change("Dan", Role.VIEWER, None, by=BY) is Told.UNKNOWN
 
 
 def test_another_password_or_device_ends_the_other_sessions(books: AccessBooks, clock: ManualClock) -> None:

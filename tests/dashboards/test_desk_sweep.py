@@ -23,7 +23,7 @@ from dashboards.rights import Role
 from gateway.accounts import session_route
 from kernel.clock import ManualClock
 from tests.dashboards.desk import MAIN, TOKEN, app_of, client_of, csrf_in, program
-from tests.dashboards.people import books_of, browser_of, someone
+from tests.dashboards.people import BY, books_of, browser_of, someone
 from waitroom.configure import Actor, Configurations
 
 VIEWER, OPERATOR, OWNER = Role.VIEWER, Role.OPERATOR, Role.OWNER
@@ -250,7 +250,7 @@ async def sweep(
     for who in askers:
         role, limits = ASKERS[who]
         person = someone(books, clock, who, role, limits)
-        _, token = books.tokens.add(f"token of {who}"[:40], role, limits, 30)
+        _, token = books.tokens.add(f"token of {who}"[:40], role, limits, 30, by=BY)
         async with browser_of(app, person, clock) as browser, program(app, token) as api:
             for address in swept:
                 csrf = "" if is_api(address) else csrf_in(await browser.get("/account"))
@@ -288,7 +288,7 @@ async def test_a_session_is_no_token_and_a_token_no_session(
 ) -> None:
     """So a page of another site cannot use somebody's session at the API, and no token opens a page."""
     app, ann = desk(store, clock, books), someone(books, clock)
-    _, token = books.tokens.add("deploy", OWNER, None, 1)
+    _, token = books.tokens.add("deploy", OWNER, None, 1, by=BY)
     async with (
         browser_of(app, ann, clock) as browser,
         program(app, token) as api,

@@ -16,7 +16,7 @@ from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from kernel.totp import STEP_MS
 from tests.dashboards.desk import MAIN, TOKEN, app_of, client_of, csrf_in, program, sign_in, signed_in
-from tests.dashboards.people import PASSWORD, books_of, browser_of, send, sign_in_as, someone
+from tests.dashboards.people import BY, PASSWORD, books_of, browser_of, send, sign_in_as, someone
 from waitroom.configure import Actor, Configurations
 
 
@@ -35,7 +35,7 @@ async def test_the_operator_token_signs_in_until_an_owner_has_an_account(
 ) -> None:
     """An invitation that waits, or an owner of some rooms, changes nothing; then its sessions end, too."""
     app = app_of(store, clock, access=books)
-    books.accounts.invite("Bob", Role.OWNER, None, "test")
+    books.accounts.invite("Bob", Role.OWNER, None, BY)
     someone(books, clock, "Cleo", Role.OWNER, frozenset({"main"}))
     async with signed_in(app, "Dan") as browser, client_of(app) as other:
         assert (await browser.get("/")).status_code == 200
@@ -48,7 +48,7 @@ async def test_the_operator_token_signs_in_until_an_owner_has_an_account(
         assert (late.status_code, "for programs" in late.text) == (403, True)
         async with program(app) as api:
             assert (await api.get("/api/rooms")).status_code == 200
-        books.accounts.remove(ann.name, keep_owner=False)
+        books.accounts.remove(ann.name, keep_owner=False, by=BY)
         assert (await browser.get("/")).status_code == 200
 
     allowed = app_of(store, clock, access=books, token_login=True)
@@ -245,7 +245,7 @@ async def test_another_role_counts_with_the_next_click(
         assert {"/rooms/main/pause", "/rooms/main/rate", "/rooms/main/bypass-on"} <= _actions(page.text)
         assert "room=late" in page.text
         csrf = csrf_in(page)
-        books.accounts.change(ann.name, Role.VIEWER, frozenset({"main"}), keep_owner=False)
+        books.accounts.change(ann.name, Role.VIEWER, frozenset({"main"}), keep_owner=False, by=BY)
 
         for path in ("/", "/live"):
             seen = await browser.get(path, params={"room": "main"})
@@ -255,13 +255,13 @@ async def test_another_role_counts_with_the_next_click(
         answer = await browser.post("/rooms/main/pause", data={"csrf": csrf})
         assert (answer.status_code, "look at this room only" in answer.text) == (403, True)
         assert not (await rooms.get("main")).paused
-        books.accounts.change(ann.name, Role.OPERATOR, frozenset({"main"}), keep_owner=False)
+        books.accounts.change(ann.name, Role.OPERATOR, frozenset({"main"}), keep_owner=False, by=BY)
         assert (await browser.post("/rooms/late/pause", data={"csrf": csrf})).status_code == 403
         assert (
             await browser.post("/rooms/main/pause", data={"csrf": csrf, "confirm": "yes"})
         ).status_code == 303
         assert (await rooms.changes("main", 1))[0]["who"] == "Ann Lee"
-        books.accounts.remove(ann.name, keep_owner=False)
+        books.accounts.remove(ann.name, keep_owner=False, by=BY)
         assert (await browser.get("/")).headers["location"] == "/login"
 
 
@@ -343,7 +343,7 @@ async def test_without_the_book_nobody_comes_in_who_was_not_there(
     ann, real = someone(books, clock), books.sessions.who
     async with client_of(app) as fresh, browser_of(app, ann, clock) as over:
         await sign_in_as(fresh, ann, clock)
-        books.sessions.end_all(ann.name)
+        books.sessions.end_all(ann.name, BY)
         assert (await over.get("/")).headers["location"] == "/login"
         monkeypatch.setattr(books.sessions, "who", away)
         assert (await fresh.get("/")).status_code == 503

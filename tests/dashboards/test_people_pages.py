@@ -19,6 +19,7 @@ from kernel.errors import Unavailable
 from kernel.totp import STEP_MS, code_at
 from tests.dashboards.desk import app_of, client_of, csrf_in, program, signed_in
 from tests.dashboards.people import (
+    BY,
     PASSWORD,
     Someone,
     books_of,
@@ -41,7 +42,7 @@ def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
 
 def invited(books: AccessBooks, name: str = "Ann Lee") -> str:
     """Invite somebody."""
-    told, code = books.accounts.invite(name, Role.OPERATOR, frozenset({"main"}), "test")
+    told, code = books.accounts.invite(name, Role.OPERATOR, frozenset({"main"}), BY)
     assert told is Told.DONE
     return code
 
@@ -387,17 +388,21 @@ async def test_people_are_for_owners_of_all_rooms(
 ) -> None:
     """Others see neither the page nor the way to it, and none of its forms does anything."""
     app = app_of(store, clock, access=books)
-    someone(books, clock, "Bob")
+    someone(books, clock, "Bob Stone")
     ann = someone(books, clock, "Ann Lee", role, rooms)
     async with browser_of(app, ann, clock) as browser:
         own = await browser.get("/account")
         assert 'href="/people"' not in own.text
         page = await browser.get("/people")
-        assert (page.status_code, "takes another role" in page.text, "Bob" in page.text) == (403, True, False)
+        assert (page.status_code, "takes another role" in page.text, "Bob Stone" in page.text) == (
+            403,
+            True,
+            False,
+        )
         for act in ACTS:
             answer = await browser.post(f"/people/{act}", data={"csrf": csrf_in(own)} | FINE)
             assert answer.status_code == 403
-    assert books.accounts.find("Bob") is not None
+    assert books.accounts.find("Bob Stone") is not None
     assert books.tokens.all() == []
 
 

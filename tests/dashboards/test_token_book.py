@@ -14,7 +14,7 @@ from dashboards.rights import Person, Role
 from dashboards.session_book import DAY_MS, IN, WRONG
 from dashboards.token_book import USED_EVERY_MS
 from kernel.clock import ManualClock
-from tests.dashboards.people import books_of, someone
+from tests.dashboards.people import BY, books_of, someone
 
 MAIN, BOTH = frozenset({"main"}), frozenset({"main", "late"})
 
@@ -28,7 +28,7 @@ def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
 
 def test_a_token_acts_by_its_name_until_its_end(books: AccessBooks, clock: ManualClock) -> None:
     """With its role and rooms; the last millisecond is the one before its end."""
-    _, token = books.tokens.add("deploy", Role.OPERATOR, MAIN, 1)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, MAIN, 1, by=BY)
 
     assert books.tokens.who(token) == Person("deploy", Role.OPERATOR, MAIN)
     for wrong in ("", "wrt_", token[:-1], f"{token}x", token.upper(), "\udcff"):
@@ -41,9 +41,9 @@ def test_a_token_acts_by_its_name_until_its_end(books: AccessBooks, clock: Manua
 
 def test_a_token_that_is_removed_counts_no_more(books: AccessBooks) -> None:
     """A second time there is none."""
-    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, by=BY)
 
-    assert (books.tokens.remove("DEPLOY"), books.tokens.remove("deploy")) == (True, False)
+    assert (books.tokens.remove("DEPLOY", by=BY), books.tokens.remove("deploy", by=BY)) == (True, False)
     assert books.tokens.who(token) is None
 
 
@@ -61,8 +61,8 @@ def test_a_token_never_may_more_than_its_maker(
 ) -> None:
     """Who is given a lower role, or fewer rooms, takes their tokens along."""
     ann = someone(books, clock)
-    _, token = books.tokens.add("deploy", Role.OPERATOR, BOTH, 1, ann.name)
-    books.accounts.change(ann.name, role, rooms, keep_owner=False)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, BOTH, 1, BY, ann.name)
+    books.accounts.change(ann.name, role, rooms, keep_owner=False, by=BY)
 
     assert books.tokens.who(token) == acts
 
@@ -70,8 +70,8 @@ def test_a_token_never_may_more_than_its_maker(
 def test_the_tokens_of_a_removed_person_are_gone(books: AccessBooks, clock: ManualClock) -> None:
     """Also for somebody who gets the same name later."""
     ann = someone(books, clock)
-    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, ann.name)
-    books.accounts.remove(ann.name, keep_owner=False)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, BY, ann.name)
+    books.accounts.remove(ann.name, keep_owner=False, by=BY)
     assert books.tokens.who(token) is None
 
     someone(books, clock)
@@ -82,7 +82,7 @@ def test_the_tokens_of_a_removed_person_are_gone(books: AccessBooks, clock: Manu
 def test_a_token_without_its_maker_counts_for_nobody(books: AccessBooks, clock: ManualClock) -> None:
     """The second lock: had the token stayed, its maker's account would be missing."""
     ann = someone(books, clock)
-    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, ann.name)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, BY, ann.name)
     with books.tokens._database.writing() as connection:
         connection.execute(sa.delete(ACCOUNTS))
 
@@ -96,15 +96,15 @@ def test_a_token_of_a_removed_person_that_counts_is_noticed(
     """The mutant: nobody writes down who made it."""
     ann = someone(books, clock)
     monkeypatch.setattr(token_book, "key_of", lambda name: "" if name == ann.name else name)
-    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, ann.name)
-    books.accounts.remove(ann.name, keep_owner=False)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, BY, ann.name)
+    books.accounts.remove(ann.name, keep_owner=False, by=BY)
 
     assert books.tokens.who(token) is not None
 
 
 def test_when_a_token_was_used_is_written_down_once_a_minute(books: AccessBooks, clock: ManualClock) -> None:
     """A look at a token must not cost a write each time."""
-    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1)
+    _, token = books.tokens.add("deploy", Role.OPERATOR, None, 1, by=BY)
 
     def used_ms() -> int | None:
         books.tokens.who(token)
@@ -123,9 +123,9 @@ def test_when_a_token_was_used_is_written_down_once_a_minute(books: AccessBooks,
 def test_a_token_needs_a_name_of_its_own(books: AccessBooks, clock: ManualClock, name: str) -> None:
     """Neither a person's nor another token's: the journal must tell them apart."""
     someone(books, clock)
-    books.tokens.add("other", Role.VIEWER, None, 1)
+    books.tokens.add("other", Role.VIEWER, None, 1, by=BY)
 
-    told, token = books.tokens.add(name, Role.VIEWER, None, 1)
+    told, token = books.tokens.add(name, Role.VIEWER, None, 1, by=BY)
     assert (told in {Told.NAME_WRONG, Told.NAME_TAKEN}, token) == (True, "")
 
 
@@ -133,7 +133,7 @@ def test_a_token_needs_a_name_of_its_own(books: AccessBooks, clock: ManualClock,
 def test_a_token_has_an_end(books: AccessBooks, days: int) -> None:
     """From a day to ten years."""
     with pytest.raises(ValueError, match="1 to 3650 days"):
-        books.tokens.add("deploy", Role.VIEWER, None, days)
+        books.tokens.add("deploy", Role.VIEWER, None, days, by=BY)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_session_knows_its_person_as_they_are_now(books: AccessBooks, clock: M
 
     assert books.sessions.who("sid") == Person("Ann Lee", Role.OWNER)
     assert books.sessions.who("other") is None
-    books.accounts.change(ann.name, Role.VIEWER, MAIN, keep_owner=False)
+    books.accounts.change(ann.name, Role.VIEWER, MAIN, keep_owner=False, by=BY)
     assert books.sessions.who("sid") == Person("Ann Lee", Role.VIEWER, MAIN)
     clock.advance(999)
     assert len(books.sessions.of(ann.name)) == 1
@@ -184,10 +184,10 @@ def test_ending_sessions_leaves_the_one_that_asks(books: AccessBooks, clock: Man
     for name, sid in ((ann.name, "a"), (ann.name, "b"), (ann.name, "c"), (bob.name, "d")):
         books.sessions.begin(name, sid, clock.now_ms() + 1000, "", "password")
 
-    assert books.sessions.end_all(ann.name, "a") == 2
+    assert books.sessions.end_all(ann.name, BY, "a") == 2
     assert [books.sessions.who(sid) is None for sid in "abcd"] == [False, True, True, False]
-    assert books.sessions.end_all(ann.name) == 1
-    books.accounts.remove(bob.name, keep_owner=False)
+    assert books.sessions.end_all(ann.name, BY) == 1
+    books.accounts.remove(bob.name, keep_owner=False, by=BY)
     assert books.sessions.who("d") is None
 
 
@@ -229,6 +229,6 @@ def test_a_network_is_known_where_somebody_signed_in(books: AccessBooks, clock: 
     assert not books.sessions.is_known(ann.name, "198.51.100.0/24")
     assert not books.sessions.is_known(bob.name, "192.0.2.0/24")
     assert not books.sessions.is_known("", "203.0.113.0/24")
-    books.accounts.remove(ann.name)
+    books.accounts.remove(ann.name, by=BY)
     someone(books, clock)
     assert not books.sessions.is_known(ann.name, "192.0.2.0/24")

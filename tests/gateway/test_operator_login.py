@@ -19,7 +19,7 @@ from dashboards.session_book import IN, STRANGER, WRONG
 from gateway.oidc_requests import OidcRequests
 from kernel.clock import Clock, ManualClock, SystemClock
 from tests.dashboards.desk import BASE, app_of, client_of
-from tests.dashboards.people import books_of
+from tests.dashboards.people import BY, books_of
 from tests.gateway.oidc_front import CLIENT, SECRET, Provider, mock_provider, provider
 
 BACK = f"{BASE}/login/callback"
@@ -47,7 +47,7 @@ class Door:
 
     def invite(self, email: str = "ann@example.org", name: str = "Ann Lee") -> None:
         """Invite somebody by address."""
-        assert self.books.accounts.invite(name, Role.OWNER, None, "test", email)[0] is Told.DONE
+        assert self.books.accounts.invite(name, Role.OWNER, None, BY, email)[0] is Told.DONE
 
     def last(self) -> tuple[str, str, str]:
         """Read the last login off the list."""
@@ -230,7 +230,7 @@ async def test_an_operator_signs_in_at_a_real_provider(
     manual = ManualClock(clock.now_ms())
     with books_of(tmp_path, manual) as books:
         app = app_of(store, manual, access=books, identity=identity)
-        books.accounts.invite("Ann Lee", Role.OWNER, None, "test", "ann@example.com")
+        books.accounts.invite("Ann Lee", Role.OWNER, None, BY, "ann@example.com")
         outcomes = []
         async with httpx.AsyncClient(timeout=20) as there:
             for subject in ("ann", "eve"):

@@ -14,7 +14,7 @@ from dashboards.access_books import AccessBooks
 from dashboards.rights import Role
 from gateway.accounts import session_route
 from kernel.clock import ManualClock
-from tests.dashboards.people import books_of
+from tests.dashboards.people import BY, books_of
 
 BACKEND = "throwaway-backend-token"
 ADDRESS = "/api/rooms/main/sessions/{}/finish"
@@ -53,12 +53,12 @@ async def test_a_token_acts_on_sessions_within_its_rights(
     books: AccessBooks, role: Role, rooms: frozenset[str] | None, answer: tuple[int, str]
 ) -> None:
     """As an operator of the room."""
-    _, token = books.tokens.add("shop", role, rooms, 1)
+    _, token = books.tokens.add("shop", role, rooms, 1, by=BY)
 
     assert await asked(books, f"Bearer {token}") == answer
     assert await asked(books, f"bearer  {token} ") == answer
     assert await asked(books, f"Basic {token}") == (401, "token-missing")
-    books.tokens.remove("shop")
+    books.tokens.remove("shop", by=BY)
     assert await asked(books, f"Bearer {token}") == (403, "token-wrong")
 
 

@@ -13,7 +13,7 @@ from kernel.clock import ManualClock
 from kernel.store import connect
 from tests.conftest import NOW_MS
 from tests.dashboards.desk import app_of, client_of, csrf_in
-from tests.dashboards.people import PASSWORD, books_of, browser_of, send, sign_in_as, someone
+from tests.dashboards.people import BY, PASSWORD, books_of, browser_of, send, sign_in_as, someone
 from tests.dashboards.test_desk_sweep import Nobody
 from tests.process.desk_looks import HOST, faults_of, served, violations_of, written
 
@@ -43,7 +43,7 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
                     Role.VIEWER,
                     frozenset({"main", "late-show"}),
                 )
-                _, code = books.accounts.invite("Cleo", Role.OPERATOR, None, ann.name)
+                _, code = books.accounts.invite("Cleo", Role.OPERATOR, None, BY)
                 found["login-wrong"] = (await sign_in_as(stranger, ann, clock, password="x")).text
                 found["welcome"] = (await stranger.get("/welcome", params={"code": code})).text
                 found["welcome-gone"] = (await stranger.get("/welcome?code=x")).text
@@ -55,7 +55,7 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
                 found["account"] = (await browser.get("/account")).text
                 found["device"] = (await browser.get("/account?device=new")).text
                 found["codes"] = (await send(browser, "/account/recovery", password=PASSWORD)).text
-                books.accounts.change(ann.name, Role.VIEWER, None, keep_owner=False)
+                books.accounts.change(ann.name, Role.VIEWER, None, keep_owner=False, by=BY)
                 found["not-yours"] = (await browser.get("/people")).text
                 assert csrf_in(await browser.get("/account"))
     finally:

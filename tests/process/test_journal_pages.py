@@ -51,7 +51,8 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
                     given = {"name": name, "way": way, "address": f"http://127.0.0.1/{name}"}
                     await made.desk.make(given, ANN)
                 made.store.log(LONG, Delivery(NOW_MS, 1, 1, "later", "no answer in time", 10_000))
-                made.store.change("team", state=State.DEAD.value, tries=16, why="no answer in time")
+                dead = {"state": State.DEAD.value, "tries": 16, "why": "no answer in time"}
+                made.store.change("team", entry(Kind.TARGET, NOW_MS, ""), **dead)
                 page = await browser.get("/targets")
                 found["targets"] = page.text
                 form = {"csrf": csrf_in(page), "name": LONG}

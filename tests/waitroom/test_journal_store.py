@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from kernel import database
 from kernel.database import Busy, address, engine, into_wal_mode
 from kernel.errors import Misconfigured, Unavailable
-from waitroom import journal_store
+from waitroom import journal_store, journal_writing
 from waitroom.journal import LEAF_BYTES, Kind, Leaves, NewEntry
 from waitroom.journal_store import JournalStore, check
 from waitroom.migrations import VERSION_TABLE
@@ -407,7 +407,7 @@ def test_a_writer_that_takes_no_turn_breaks_nothing(
     """
     monkeypatch.setattr(journal_store, "take_turn", lambda _connection, _lock: None)
     monkeypatch.setattr(journal_store, "begin_writing", lambda _connection: None)
-    real, meanwhile = journal_store._end, [True]
+    real, meanwhile = journal_writing.end_of, [True]
 
     def slow(connection: sa.Connection) -> tuple[int, bytes]:
         end = real(connection)
@@ -417,7 +417,7 @@ def test_a_writer_that_takes_no_turn_breaks_nothing(
                 other.append([_new(7)])
         return end
 
-    monkeypatch.setattr(journal_store, "_end", slow)
+    monkeypatch.setattr(journal_writing, "end_of", slow)
     with _opened(journal_url) as journal:
         if journal_url.startswith("sqlite"):
             with pytest.raises(Unavailable):
@@ -434,7 +434,7 @@ def test_a_chain_that_cannot_be_continued_is_unavailable(
     """A writer gives up after some tries instead of trying for ever."""
     with _opened(journal_url) as journal:
         journal.append([_new(1)])
-        monkeypatch.setattr(journal_store, "_end", lambda _connection: (0, bytes(32)))
+        monkeypatch.setattr(journal_writing, "end_of", lambda _connection: (0, bytes(32)))
         with pytest.raises(Unavailable):
             journal.append([_new(2)])
 

@@ -86,7 +86,7 @@ async def test_everything_is_told_once_in_order_and_signed(made: Parts) -> None:
         assert all(is_right(head, body, secret, now_s) for head, body in receiver.heard)
         assert not any(is_right(head, body + b" ", secret, now_s) for head, body in receiver.heard)
         assert not any(is_right(head, body, b"x" * 32, now_s) for head, body in receiver.heard)
-    assert [one["type"] for one in bodies] == ["waitroom.phase"] * 3 + ["waitroom.operator"]
+    assert [one["type"] for one in bodies] == ["waitroom.phase"] * 3 + ["waitroom.target"]
     assert [one["data"]["seq"] for one in bodies] == [1, 2, 3, 4]
     assert {one["data"]["schema"] for one in bodies} == {"waitroom.event.v1"}
     assert (bodies[3]["data"]["who"], bodies[3]["data"]["why"]) == ("Ann", "try")
