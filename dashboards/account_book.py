@@ -39,7 +39,7 @@ from dashboards.account_tables import (
 from dashboards.rights import Role
 from kernel import oidc, totp
 from kernel.clock import Clock
-from kernel.errors import Unavailable
+from kernel.errors import Refused, Unavailable
 from kernel.sealing import CannotOpen, Vault, Where
 from waitroom.access_acts import AccessAct
 from waitroom.configure import Actor
@@ -114,6 +114,13 @@ class AccountBook:
         with self._database.reading() as connection:
             row = connection.execute(_own(name)).one_or_none()
         return None if row is None else self._account(row)
+
+    def is_free(self, name: str) -> bool:
+        """Tell whether nobody else goes by a name: no person, no program, and nothing that the journal calls so."""
+        key = key_of(name)
+        with self._database.reading() as connection:
+            taken = connection.execute(_own(name)).first() is not None or _has_token(connection, key)
+        return key not in RESERVED and not taken
 
     def has_owner(self) -> bool:
         """Tell whether an owner of everything can sign in with an account."""
@@ -243,11 +250,10 @@ class AccountBook:
     def check(self, name: str, password: str, code: str) -> Told:
         """Look at password and code together; a code that counted is used up. DONE or PASSWORD_WRONG."""
         row = self._with_password(name, password)
-        if row is None:
-            return Told.PASSWORD_WRONG
+        # A wrong password goes on to the same transaction, so that time does not tell which of the two was wrong.
         with self._database.writing() as connection:
             now = connection.execute(_own(name)).one_or_none()
-            if now is None or now.password != row.password:
+            if row is None or now is None or now.password != row.password:
                 return Told.PASSWORD_WRONG
             values = self._counted(now, code)
             if values is None:
@@ -284,28 +290,31 @@ class AccountBook:
         return self._with_password(name, password) is not None
 
     def set_password(self, name: str, password: str, keep: str) -> None:
-        """Give a person another password; all their sessions end but the one whose id is `keep`."""
+        """Give a person another password; all their sessions end but the one whose id is `keep`. Raises ``Refused``."""
         kept = passwords.kept_of(password, self._cost)
         with self._database.writing() as connection:
+            _must_be_open(connection, name)
             _set(connection, name, password=kept)
             end_sessions(connection, name, keep)
             self._record_own(connection, AccessAct.PASSWORD, name)
 
     def set_device(self, name: str, secret: bytes, digits: str, keep: str) -> bool:
-        """Give a person another device, if it shows `digits` now; their other sessions end."""
+        """Give a person another device, if it shows `digits` now; their other sessions end. Raises ``Refused``."""
         counter = totp.matching(secret, digits, 0, self._clock.now_ms())
         if counter is None:
             return False
         with self._database.writing() as connection:
+            _must_be_open(connection, name)
             _set(connection, name, device=self._sealed(key_of(name), secret), counter=counter)
             end_sessions(connection, name, keep)
             self._record_own(connection, AccessAct.DEVICE, name)
         return True
 
     def renew_recovery(self, name: str) -> Sequence[str]:
-        """Give a person new recovery codes; the old ones count no more."""
+        """Give a person new recovery codes; the old ones count no more. Raises ``Refused``."""
         codes = _recovery()
         with self._database.writing() as connection:
+            _must_be_open(connection, name)
             _set(connection, name, recovery=_hashed(codes))
             self._record_own(connection, AccessAct.RECOVERY, name)
         return codes
@@ -370,6 +379,15 @@ def _set(connection: Connection, name: str, **values: Any) -> None:
     connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.key == key_of(name)).values(**values))
 
 
+def _must_be_open(connection: Connection, name: str) -> None:
+    """Refuse what somebody does to their own account after it was reset or taken out meanwhile."""
+    row = connection.execute(_own(name)).one_or_none()
+    if row is None or not row.password:
+        raise Refused(
+            "account-gone", "This account was reset or removed meanwhile. Nothing was changed.", 409
+        )
+
+
 def _has_token(connection: Connection, key: str) -> bool:
     return connection.execute(sa.select(TOKENS.c.key).where(TOKENS.c.key == key)).first() is not None
 
@@ -388,8 +406,12 @@ def _is_last_owner(connection: Connection, row: Any) -> bool:
 
 
 def _mail(text: str) -> str:
-    """Write an address as it is compared; '' for what is none."""
-    own = text.strip().casefold()
+    """Write an address as it is compared; '' for what is none.
+
+    Capitals are folded in ASCII only: a Kelvin sign must not become the k of somebody else's address.
+    """
+    own = text.strip()
+    own = own.lower() if own.isascii() else own
     name, at, host = own.rpartition("@")
     return (
         own if at and name and "." in host and own.isprintable() and " " not in own and len(own) < 255 else ""

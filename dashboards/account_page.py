@@ -75,6 +75,8 @@ class AccountPage:
             return await self._page(session, "You have signed in without an account.", 403)
         try:
             return await self._done(request, session, act, form)
+        except Refused as error:
+            return await self._page(session, error.public, error.status)
         except Unavailable as error:
             return self._pages.render(
                 "away.html", 503, {"retry-after": "2"}, session=session, told=error.public

@@ -295,8 +295,8 @@ class Entrance:
         if not who:
             told = "Please say who you are: it goes into the journal."
             return await self.login_page(session, told, 422)
-        if books is not None and await asyncio.to_thread(books.accounts.find, who) is not None:
-            told = "There is an account of this name. Please sign in with it, or under another name."
+        if books is not None and not await asyncio.to_thread(books.accounts.is_free, who):
+            told = "Somebody else goes by this name. Please sign in with your account, or under another name."
             return await self.login_page(session, told, 422)
         self._attempts.succeeded(address)
         if books is not None:

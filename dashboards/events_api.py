@@ -3,15 +3,15 @@
 ``after`` is the cursor, an event's ``seq``: whoever goes on after the last one that they saw misses nothing and gets
 nothing twice, however long they were away; the journal keeps everything. With ``Accept: text/event-stream`` the same
 address streams (server-sent events); there ``Last-Event-ID`` counts above ``after``, and now and then an ``id`` alone
-moves the reader past what does not concern it. A stream ends after ten minutes, so that a token that is worth nothing
-any more gets nothing any more; readers come back by themselves.
+moves the reader past what does not concern it. A stream ends after ten minutes, and within ``AGAIN_MS`` when its
+token is worth less than it was; readers come back by themselves.
 
 Who is limited to rooms gets the events of these; what is for owners (``events.OF_OWNERS``) only an owner of all rooms
 gets. Not here: what an event is (``waitroom.events``).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,6 +35,8 @@ STREAMS_MOST = 100
 LOOK_S = 0.5
 QUIET_MS = 15_000
 STREAM_MS = 600_000
+AGAIN_MS = 5_000
+"""So often a stream asks whether its token still counts as it did."""
 RETRY_MS = 2_000
 SEQ_MOST = 1 << 53
 STREAM = "text/event-stream"
@@ -60,7 +62,7 @@ class EventsApi:
         streams = STREAM in request.headers.get("accept", "")
         after = await self._after(request, streams=streams)
         if streams:
-            return self._stream(sought, after, head=request.method == "HEAD")
+            return self._stream(request, sought, after)
         limit = _whole(request, "limit", LIMIT, 1, LIMIT_MOST)
         portion = await asyncio.to_thread(self._reader.after, after, sought, limit)
         asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
@@ -79,20 +81,24 @@ class EventsApi:
             return await asyncio.to_thread(self._reader.head)
         return _whole(request, "after", 0, 0, SEQ_MOST)
 
-    def _stream(self, sought: Sought, after: int, *, head: bool) -> Response:
+    def _stream(self, request: Request, sought: Sought, after: int) -> Response:
         if self._streams >= STREAMS_MOST:
             raise Refused("feed-full", "As many read along as can.", 503, 10)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        if head:
+        if request.method == "HEAD":
             return Response(None, 200, headers, f"{STREAM}; charset=utf-8")
-        return StreamingResponse(self._told(sought, after), 200, headers, f"{STREAM}; charset=utf-8")
+        return StreamingResponse(self._told(request, sought, after), 200, headers, f"{STREAM}; charset=utf-8")
 
-    async def _told(self, sought: Sought, at: int) -> AsyncIterator[bytes]:
-        began_ms = said_ms = self._clock.now_ms()
+    async def _told(self, request: Request, sought: Sought, at: int) -> AsyncIterator[bytes]:
+        began_ms = said_ms = asked_ms = self._clock.now_ms()
         self._streams += 1
         try:
             yield b"retry: %d\n\n" % RETRY_MS
             while not self._is_over() and self._clock.now_ms() - began_ms < STREAM_MS:
+                if self._clock.now_ms() - asked_ms >= AGAIN_MS:
+                    if not await self._still(request):
+                        return
+                    asked_ms = self._clock.now_ms()
                 portion = await self._portion(at, sought)
                 if portion is None:
                     return
@@ -109,12 +115,25 @@ class EventsApi:
         finally:
             self._streams -= 1
 
+    async def _still(self, request: Request) -> bool:
+        """Tell whether the reader may go on; not where that cannot be told."""
+        try:
+            return await still_is(request, person_of(request))
+        except Unavailable:
+            return False
+
     async def _portion(self, at: int, sought: Sought) -> Portion | None:
         """Read on; None where the journal is away: the reader comes back, and goes on where it was."""
         try:
             return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
         except Unavailable:
             return None
+
+
+async def still_is(request: Request, person: Person) -> bool:
+    """Tell whether who asked may still do the same, for an answer that goes on. Raises ``Unavailable``."""
+    ask: Callable[[], Awaitable[Person | None]] = request.scope["waitroom.again"]
+    return await ask() == person
 
 
 def sought_of(request: Request, person: Person) -> Sought:

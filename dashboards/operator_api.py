@@ -42,8 +42,6 @@ JSON_TYPES = frozenset({"application/json"})
 PATCH_TYPES = frozenset({"application/merge-patch+json", "application/json"})
 
 _ETAG = re.compile(r'"([0-9]{1,18})"')
-
-
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -89,15 +87,18 @@ class BearerGuard:
             raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
         given = Request(scope).headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
-        is_owner, *is_other = [same_token(token.strip(), one) for one in self._tokens]
-        person: Person | None = None
-        if scheme.lower() == "bearer":
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        is_owner, *is_other = [same_token(token, one) for one in self._tokens]
+
+        async def ask() -> Person | None:
             if is_owner or any(is_other):
-                person = Person(API, Role.OWNER if is_owner else Role.OPERATOR)
-            elif self._deps.access is not None:
-                person = await asyncio.to_thread(self._deps.access.tokens.who, token.strip())
+                return Person(API, Role.OWNER if is_owner else Role.OPERATOR)
+            books = self._deps.access
+            return None if books is None else await asyncio.to_thread(books.tokens.who, token)
+
+        person = await ask()
         if person is not None:
-            scope["waitroom.person"] = person
+            scope["waitroom.person"], scope["waitroom.again"] = person, ask
             await self._app(scope, receive, send)
             return
         error = Refused(

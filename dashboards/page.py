@@ -79,7 +79,11 @@ class Pages:
         self._environment.globals["ways_in_room"] = lambda name: [
             (f"/rooms/{name}/{step}", words) for step, words in IN_ROOM if step not in without
         ]
-        self._environment.globals |= {"rooms_told": rooms_told, "moment": moment, "waiting_page": waiting_page}
+        self._environment.globals |= {
+            "rooms_told": rooms_told,
+            "moment": moment,
+            "waiting_page": waiting_page,
+        }
 
     def render(
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any

@@ -30,7 +30,8 @@ from waitroom.configure import Actor
 DAY_MS = 86_400_000
 KEPT_DAYS = 90
 LOGINS_MOST = 50_000
-"""Rows of the list; beyond that the oldest go first, whoever knocks."""
+"""Rows of failures under no name that is ours; beyond that the oldest go first, whoever knocks. Nobody can push out who
+really signed in, which also says from which networks somebody comes; failures of people are few: they wait."""
 IN, WRONG, STRANGER = "signed in", "refused", "not invited"
 
 
@@ -129,7 +130,10 @@ class SessionBook:
                 "how": how, "outcome": outcome,
             }  # fmt: skip
             made: Any = connection.execute(sa.insert(LOGINS), row).inserted_primary_key
-            old = sa.or_(LOGINS.c.at_ms <= now_ms - self._kept_ms, LOGINS.c.id <= made[0] - LOGINS_MOST)
+            knocked = sa.and_(
+                LOGINS.c.id <= made[0] - LOGINS_MOST, LOGINS.c.name == "", LOGINS.c.outcome != IN
+            )
+            old = sa.or_(LOGINS.c.at_ms <= now_ms - self._kept_ms, knocked)
             connection.execute(sa.delete(LOGINS).where(old))
 
     def logins(self, name: str | None = None, most: int = 100) -> Sequence[Login]:

@@ -14,7 +14,7 @@ from dashboards.passwords import kept_of
 from dashboards.rights import Role
 from kernel import totp
 from kernel.clock import ManualClock
-from kernel.errors import Unavailable
+from kernel.errors import Refused, Unavailable
 from kernel.oidc import Person
 from kernel.totp import STEP_MS
 from tests.dashboards.people import BY, CHEAP, PASSWORD, Someone, books_of, someone
@@ -334,6 +334,14 @@ def test_who_was_invited_by_address_is_bound_to_the_providers_name(
     assert books.accounts.has_owner()
 
 
+def test_an_address_that_only_folds_alike_is_another_one(books: AccessBooks) -> None:
+    """A Kelvin sign is no k: whoever has such an address at the provider is not who was invited."""
+    invite(books, email="kim@example.org")
+
+    assert books.accounts.by_provider(person(email="\u212aim@example.org")) is None
+    assert books.accounts.by_provider(person(email="KIM@example.org")) is not None
+
+
 @pytest.mark.parametrize(("after_ms", "counts"), [(EMAIL_MS - 1, True), (EMAIL_MS, False)])
 def test_an_address_waits_a_week(books: AccessBooks, clock: ManualClock, after_ms: int, counts: bool) -> None:
     """Then it must be invited again."""
@@ -341,3 +349,20 @@ def test_an_address_waits_a_week(books: AccessBooks, clock: ManualClock, after_m
     clock.advance(after_ms)
 
     assert (books.accounts.by_provider(person()) is not None) is counts
+
+
+def test_who_was_reset_meanwhile_changes_nothing_of_their_own(books: AccessBooks, clock: ManualClock) -> None:
+    """A form that was on its way with the old password would give a reset account a password again."""
+    ann = someone(books, clock)
+    someone(books, clock, "Bob", Role.OPERATOR)
+    books.accounts.reset(ann.name, BY)
+    books.accounts.remove("Bob", BY)
+    for name in (ann.name, "Bob"):
+        for change in (
+            lambda: books.accounts.set_password(name, "some other plain words", ""),  # noqa: B023 - called at once
+            lambda: books.accounts.set_device(name, ann.secret, ann.digits(clock), ""),  # noqa: B023 - the same
+            lambda: books.accounts.renew_recovery(name),  # noqa: B023 - the same
+        ):
+            with pytest.raises(Refused, match="meanwhile"):
+                change()
+    assert not books.accounts.has_owner()

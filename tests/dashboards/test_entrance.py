@@ -57,16 +57,18 @@ async def test_the_operator_token_signs_in_until_an_owner_has_an_account(
         assert (await browser.get("/")).status_code == 200
 
 
-async def test_nobody_signs_in_by_token_under_the_name_of_an_account(
-    clock: ManualClock, books: AccessBooks, store: Redis
+@pytest.mark.parametrize("name", ["EVE", "Deploy", "command line", "API"])
+async def test_nobody_signs_in_by_token_under_a_name_that_is_taken(
+    clock: ManualClock, books: AccessBooks, store: Redis, name: str
 ) -> None:
-    """Else the journal would name a person who did nothing."""
+    """Else the journal would name a person, a program or a way who did nothing."""
     app = app_of(store, clock, access=books)
     someone(books, clock, "Eve", Role.VIEWER)
+    books.tokens.add("deploy", Role.VIEWER, None, 1, BY)
     async with client_of(app) as browser:
-        answer = await sign_in(browser, "EVE")
+        answer = await sign_in(browser, name)
 
-    assert (answer.status_code, "an account of this name" in answer.text) == (422, True)
+    assert (answer.status_code, "goes by this name" in answer.text) == (422, True)
 
 
 async def test_name_password_and_code_sign_in_together(

@@ -10,15 +10,19 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Route
 
 from dashboards import events_api
-from dashboards.events_api import QUIET_MS, STREAM_MS, EventsApi
+from dashboards.events_api import AGAIN_MS, QUIET_MS, STREAM_MS, EventsApi, still_is
+from dashboards.operator_api import person_of
 from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
+from kernel.errors import Unavailable
 from kernel.problems import handlers
 from tests.dashboards.desk import app_of, client_of, program
 from tests.dashboards.outgoing import Parts, configured, entry, parts
+from tests.dashboards.people import BY, books_of
 from waitroom.journal import Kind
 
 OWNER = Person("api", Role.OWNER)
@@ -143,11 +147,16 @@ async def messages(stream: AsyncIterator[bytes], count: int) -> list[tuple[int, 
     return found
 
 
-def stream_of(made: Parts, at: int, person: Person = OWNER) -> Any:
-    """Open a stream by itself: what the server does with it is not looked at here."""
+def stream_of(made: Parts, at: int, person: Person = OWNER, now: Any = None) -> Any:
+    """Open a stream by itself; `now` asks who the token is at the moment, the same person where it is not given."""
     api = EventsApi(made.outgoing, made.clock, look_s=0.001)
     sought = events_api.Sought(person.rooms)
-    return api, api._told(sought, at)
+
+    async def ask() -> Person | None:
+        return person if now is None else now()
+
+    request = Request({"type": "http", "waitroom.person": person, "waitroom.again": ask})
+    return api, api._told(request, sought, at)
 
 
 async def test_a_stream_tells_what_was_and_what_comes(made: Parts) -> None:
@@ -187,6 +196,57 @@ async def test_a_stream_ends_with_its_time_and_with_its_process(made: Parts) -> 
             made.over = True
         assert [one async for one in stream] == []
         assert api._streams == 0
+
+
+LESS = Person(OWNER.name, Role.VIEWER)
+
+
+def _away() -> Person:
+    raise Unavailable("journal-away", "The journal is away.")
+
+
+@pytest.mark.parametrize("now", [lambda: None, lambda: LESS, _away])
+async def test_a_stream_ends_soon_after_its_token_is_worth_less(made: Parts, now: Any) -> None:
+    """Removed, of a lower role, or nobody can tell: what happens from then on is not told."""
+    _, stream = stream_of(made, 5, now=now)
+    assert await anext(stream) == b"retry: 2000\n\n"
+    made.clock.advance(AGAIN_MS)
+    made.journal.append([entry(Kind.PHASE, 6, phase="ended")])
+    assert [one async for one in stream] == []
+
+
+async def test_a_stream_that_never_asks_again_is_noticed(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: who asked at the beginning is believed for ten minutes."""
+    monkeypatch.setattr(events_api, "AGAIN_MS", STREAM_MS)
+    _, stream = stream_of(made, 5, now=lambda: None)
+    await anext(stream)
+    made.clock.advance(AGAIN_MS)
+    made.journal.append([entry(Kind.PHASE, 6, phase="ended")])
+    assert b'"ended"' in await anext(stream)
+    await stream.aclose()
+
+
+async def test_a_token_that_is_removed_is_not_the_same_any_more(
+    made: Parts, store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the guard asks it: again, and not what it knew."""
+    asked: list[Request] = []
+    real = EventsApi.events
+
+    async def events(self: EventsApi, request: Request) -> Any:
+        asked.append(request)
+        return await real(self, request)
+
+    monkeypatch.setattr(EventsApi, "events", events)
+    with books_of(tmp_path, clock) as books:
+        _, token = books.tokens.add("deploy", Role.VIEWER, None, 1, BY)
+        async with program(app_of(store, clock, outgoing=made.outgoing, access=books), token) as api:
+            assert (await api.get("/api/events")).status_code == 200
+        assert await still_is(asked[0], person_of(asked[0]))
+        books.tokens.remove("deploy", BY)
+        assert not await still_is(asked[0], person_of(asked[0]))
 
 
 async def test_there_are_so_many_streams_and_no_more(made: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

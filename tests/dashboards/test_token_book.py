@@ -210,12 +210,19 @@ def test_the_list_of_logins_goes_back_so_many_days(tmp_path: Path, clock: Manual
 def test_the_list_of_logins_is_bounded(
     books: AccessBooks, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever knocks: the oldest go first."""
+    """Whoever knocks: the oldest go first; who really came in, and who was guessed at, stays."""
     monkeypatch.setattr(session_book, "LOGINS_MOST", 3)
+    ann = someone(books, clock)
+    books.sessions.record(ann.name, "192.0.2.0/24", "password", IN)
+    books.sessions.record(ann.name, "198.51.100.0/24", "password", WRONG)
+    books.sessions.record("", "203.0.113.0/24", "operator token", IN)
     for index in range(8):
         books.sessions.record("", f"10.0.{index}.0/24", "password", WRONG)
 
-    assert [one.network for one in books.sessions.logins()] == ["10.0.7.0/24", "10.0.6.0/24", "10.0.5.0/24"]
+    assert [one.network for one in books.sessions.logins()] == [
+        "10.0.7.0/24", "10.0.6.0/24", "10.0.5.0/24", "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24",
+    ]  # fmt: skip
+    assert books.sessions.is_known(ann.name, "192.0.2.0/24")
 
 
 def test_a_network_is_known_where_somebody_signed_in(books: AccessBooks, clock: ManualClock) -> None:

@@ -123,6 +123,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "body-not-object": (GROUP, "The body is JSON, but no object.", OPERATOR),
     "form-invalid": (GROUP, "A form of the control page cannot be read.", "Load the page anew."),
     "form-unknown": (GROUP, "The page has no such form.", "Use the page's own buttons."),
+    "account-gone": (
+        GROUP,
+        "An operator's account was reset or removed while they changed something of their own.",
+        "Open the new invitation, or ask an owner.",
+    ),
     "device-unreadable": (
         GROUP,
         "The secret of an operator's device does not open: it was changed, or the key ring is another one.",
