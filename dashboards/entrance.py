@@ -40,8 +40,9 @@ from kernel.errors import Unavailable
 
 FREE_FAILURES = 5
 WHO_MAX_CHARS = 40
-AT_ONCE = 2
-"""So many passwords are looked at together: each takes 32 MiB."""
+STRANGERS_MOST = 20
+"""So many tries from networks that nobody is known to come from may wait for their turn: some ten seconds of work."""
+BUSY_MS = 10_000
 GRACE_MS = 600_000
 """So long a session goes on that was looked up before its book went away."""
 SEEN_MOST = 1000
@@ -82,7 +83,10 @@ class Entrance:
         self._attempts = Attempts(FREE_FAILURES)
         self._by_name = AccountAttempts()
         self._seen: dict[str, tuple[int, Session | None]] = {}
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        # Each password takes 32 MiB and a while. One at a time for strangers, and one for whoever is known, so that no
+        # crowd of strangers stands in the way of who comes from where they always come from.
+        self._known_turn, self._strangers_turn = asyncio.Lock(), asyncio.Lock()
+        self._strangers = 0
         self._sessions = Sessions(deps.signer, deps.operator_token, deps.clock, secure=deps.secure)
 
     def routes(self) -> list[Route]:
@@ -207,31 +211,49 @@ class Entrance:
         return answer
 
     async def at_work(self, work: Callable[..., Result], *given: Any) -> Result:
-        """Do what works on a password, a few at once. Raises ``Unavailable``."""
-        async with self._at_once:
+        """Do what works on a password, one after the other, for whoever is known. Raises ``Unavailable``."""
+        async with self._known_turn:
             return await asyncio.to_thread(work, *given)
+
+    async def _for_stranger(self, work: Callable[..., Result], *given: Any) -> Result:
+        self._strangers += 1
+        try:
+            async with self._strangers_turn:
+                return await asyncio.to_thread(work, *given)
+        finally:
+            self._strangers -= 1
 
     async def doubt(self, request: Request, session: Session, password: str) -> str:
         """Look at the password of somebody who is signed in; '' if it is theirs, else what they are told."""
         books = self._deps.access
         if books is None or not session.account:
             return "You have signed in without an account."
-        return await self._guess(request, session.who, books.accounts.knows_password, session.who, password)
+        known, work = f"session {digest_of(session.sid).hex()}", books.accounts.knows_password
+        return await self._guess(request, session.who, known, work, session.who, password)
 
-    async def _guess(self, request: Request, name: str, work: Callable[..., object], *given: str) -> str:
-        """Let somebody try, unless they have to wait; '' if they were right, else what they are told."""
+    async def _guess(
+        self, request: Request, name: str, known: str, work: Callable[..., object], *given: str
+    ) -> str:
+        """Let somebody try, unless they have to wait; '' if they were right, else what they are told.
+
+        `known` is what they are known by already; without it their network may be.
+        """
         books = self._deps.access
         if books is None:
             return "There are no accounts here."
         address, network, key = self._address(request), self.network(request), key_of(name)
-        came_before = await asyncio.to_thread(books.sessions.is_known, name, network)
-        known, now_ms = network if came_before else "", self._deps.clock.now_ms()
+        if not known and await asyncio.to_thread(books.sessions.is_known, name, network):
+            known = network
+        now_ms = self._deps.clock.now_ms()
         # Nothing is awaited between looking and counting, so that a hundred at once do not all get through.
         wait_ms = max(self._attempts.wait_ms(address, now_ms), self._by_name.wait_ms(key, known, now_ms))
+        if not known and self._strangers >= STRANGERS_MOST:
+            wait_ms = max(wait_ms, BUSY_MS)
         if wait_ms:
             return _waits(wait_ms)
         wait_ms = max(self._attempts.failed(address, now_ms), self._by_name.failed(key, known, now_ms))
-        if await self.at_work(work, *given) not in {True, Told.DONE}:
+        at_work = self.at_work if known else self._for_stranger
+        if await at_work(work, *given) not in {True, Told.DONE}:
             await asyncio.to_thread(books.sessions.record, name, network, PASSWORD, WRONG)
             return _waits(wait_ms) if wait_ms else "This did not fit together. Nothing was changed."
         self._attempts.succeeded(address)
@@ -264,7 +286,7 @@ class Entrance:
         if books is None:
             return await self.login_page(session, "There are no accounts here.", 403)
         told = await self._guess(
-            request, name, books.accounts.check, name, form.get("password", ""), form.get("code", "")
+            request, name, "", books.accounts.check, name, form.get("password", ""), form.get("code", "")
         )
         if told.startswith(WAIT):
             return await self._wait_page(session, told)
@@ -348,7 +370,7 @@ class Entrance:
         )  # fmt: skip
 
 
-WAIT = "Too many wrong tries."
+WAIT = "Too many tries."
 
 
 def _waits(wait_ms: int) -> str:

@@ -1,5 +1,7 @@
 """Entrance with accounts: ways in, who has to wait, what ends a session, and forged forms; mutants are noticed."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from redis.asyncio import Redis
 from dashboards import access, entrance
 from dashboards.access import AccountAttempts, Attempts, Sessions, network_of
 from dashboards.access_books import AccessBooks
+from dashboards.account_book import Told
 from dashboards.entrance import GRACE_MS
 from dashboards.rights import Role
 from dashboards.session_book import IN, WRONG
@@ -212,6 +215,62 @@ async def test_a_try_counts_before_it_is_looked_at(
         await sign_in_as(guesser, ann, clock)
 
     assert seen == [2]
+
+
+async def test_a_crowd_of_strangers_stands_in_nobodys_way(
+    clock: ManualClock, books: AccessBooks, store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their passwords are looked at one after the other, a few wait, and whoever is known goes past them."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    books.sessions.record(ann.name, "192.0.2.0/24", "password", IN)
+    go_on, began, real = threading.Event(), threading.Event(), books.accounts.check
+
+    def check(name: str, password: str, code: str) -> Told:
+        if name != ann.name:
+            began.set()
+            go_on.wait()
+        return real(name, password, code)
+
+    monkeypatch.setattr(books.accounts, "check", check)
+    monkeypatch.setattr(entrance, "STRANGERS_MOST", 2)
+
+    async def knock(index: int) -> int:
+        async with client_of(app, address=f"198.51.{index}.1") as stranger:
+            return (await sign_in_as(stranger, ann, clock, name=f"name {index}")).status_code
+
+    crowd = [asyncio.create_task(knock(index)) for index in range(4)]
+    try:
+        done, waiting = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+        while len(waiting) > 2:
+            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        assert await asyncio.to_thread(began.wait)
+        assert [one.result() for one in done] == [429, 429]
+        async with client_of(app) as browser:
+            assert (await sign_in_as(browser, ann, clock)).status_code == 303
+    finally:
+        go_on.set()
+    assert [await one for one in waiting] == [403, 403]
+
+
+async def test_strangers_do_not_keep_from_a_password_who_is_signed_in(
+    clock: ManualClock, books: AccessBooks, store: Redis
+) -> None:
+    """A session is known by itself, wherever its browser has moved to; its own failures count."""
+    app = app_of(store, clock, access=books)
+    ann = someone(books, clock)
+    async with browser_of(app, ann, clock) as browser:
+        for index in range(12):
+            async with client_of(app, address=f"198.51.{index}.1") as stranger:
+                await sign_in_as(stranger, ann, clock, password="x")
+        cookies = dict(browser.cookies)
+    async with client_of(app, address="203.0.113.9") as moved:
+        moved.cookies.update(cookies)
+        right = await send(moved, "/account/recovery", password=ann.password)
+        wrong = [(await send(moved, "/account/recovery", password="x")).text for _ in range(6)]
+    assert right.status_code == 200
+    assert ["Too many tries" in text for text in wrong] == [False] * 4 + [True] * 2
 
 
 # ------------------------------------------------------------------------------ what ends it
