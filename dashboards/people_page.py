@@ -30,6 +30,7 @@ from kernel.errors import Refused, Unavailable
 from waitroom.configure import Actor
 
 LOGINS_SHOWN = 60
+ROOMS_SHOWN = 30
 WHY_MOST_CHARS = 300
 ACTS = ("invite", "change", "reset", "remove", "sign-out", "token", "token-remove")
 DONE = {
@@ -148,12 +149,20 @@ class PeoplePage:
     ) -> Response:
         try:
             context = await asyncio.to_thread(self._all)
+            context["rooms"] = await self._rooms_here()
         except Unavailable as error:
             return self._away(session, error)
         return self._pages.render(
             "people.html", status, session=session, csrf=self._entrance.csrf(session), told=told, once=once,
             refused=status != 200, roles=list(Role), by_provider=self._deps.identity is not None, **context,
         )  # fmt: skip
+
+    async def _rooms_here(self) -> list[str]:
+        """Name some rooms, as a hint; none while their store is away: people can be taken out all the same."""
+        try:
+            return [room.name for room in await self._deps.configurations.list()][:ROOMS_SHOWN]
+        except Unavailable:
+            return []
 
     def _all(self) -> dict[str, Any]:
         return {

@@ -210,7 +210,10 @@ def _books(args: argparse.Namespace) -> "Iterator[AccessBooks]":
     settings, clock = settings_of(args), SystemClock()
     if not settings.keyring_path.is_file():
         raise Misconfigured(
-            [f"There is no key ring at {settings.keyring_path}. Set WAITROOM_DATA, or use --data."]
+            [
+                f"There is no key ring at {settings.keyring_path}. Set WAITROOM_DATA, or use --data; a new "
+                "installation has one once it has been started."
+            ]
         )
     ring = KeyRing.open(settings.keyring_path, clock.now_ms())
     with (

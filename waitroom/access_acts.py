@@ -35,7 +35,7 @@ ACCESS_WORDS: Mapping[str, str] = {
     AccessAct.CHANGED: "{who} changed what {what} may: {role_before}, {rooms_before} became {role}, {rooms}.",
     AccessAct.RESET: "{who} took password, device, recovery codes and sessions of {what} away, for new ones.",
     AccessAct.REMOVED: "{who} took {what} out.",
-    AccessAct.SIGNED_OUT: "{who} signed {what} out of other browsers.",
+    AccessAct.SIGNED_OUT: "{who} ended sessions of {what}.",
     AccessAct.PASSWORD: "{what} chose another password.",
     AccessAct.DEVICE: "{what} made another device.",
     AccessAct.RECOVERY: "{what} made new recovery codes.",

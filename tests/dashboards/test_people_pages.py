@@ -17,7 +17,7 @@ from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from kernel.totp import STEP_MS, code_at
-from tests.dashboards.desk import app_of, client_of, csrf_in, program, signed_in
+from tests.dashboards.desk import MAIN, app_of, client_of, csrf_in, program, signed_in
 from tests.dashboards.people import (
     BY,
     PASSWORD,
@@ -29,6 +29,7 @@ from tests.dashboards.people import (
     sign_in_as,
     someone,
 )
+from waitroom.configure import Configurations
 
 OWN_PAGE = "https://control.example"
 
@@ -212,8 +213,8 @@ async def test_a_new_device_needs_the_password_and_its_own_code(
             answer = await send(browser, "/account/device", device=paper, **fields)
             assert (answer.status_code in {403, 422}, device_in(answer)[0]) == (True, secret)
         told = [(await send(browser, "/account/recovery", password="x")).text for _ in range(5)]
-        assert ["Too many wrong tries" in text for text in told] == [False] * 4 + [True]
-        assert "Too many wrong tries" in (await send(browser, "/account/recovery", password=PASSWORD)).text
+        assert ["Too many tries" in text for text in told] == [False] * 4 + [True]
+        assert "Too many tries" in (await send(browser, "/account/recovery", password=PASSWORD)).text
     assert books.accounts.check(ann.name, PASSWORD, ann.digits(clock)) is Told.DONE
 
 
@@ -264,6 +265,19 @@ async def test_a_link_begins_as_the_owner_typed_the_page(
         answer = await send(browser, "/people/invite", name="Bob", role="viewer", rooms="all")
 
     assert f"<code>{base}/welcome?code=" in answer.text
+
+
+async def test_rooms_are_named_where_they_are_typed_and_a_room_that_is_not_there_is_told(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """A misspelt room shows on both sides: in the hint, and to whoever sees nothing because of it."""
+    await Configurations(store, clock).create(MAIN, BY)
+    app = app_of(store, clock, access=books)
+    ann, bob = someone(books, clock), someone(books, clock, "Bob", Role.OPERATOR, frozenset({"mian"}))
+    async with browser_of(app, ann, clock) as browser, browser_of(app, bob, clock) as his:
+        assert "Rooms: all, or their names (main)." in (await browser.get("/people")).text
+        page = (await his.get("/")).text
+    assert ("limited to mian" in page, "POST /api/rooms" in page) == (True, False)
 
 
 async def test_an_owner_changes_signs_out_and_takes_out(
