@@ -486,3 +486,19 @@ async def test_while_the_book_is_away_nothing_is_said_to_be_done(
         sent = [await browser.post(path, data=asked) for path in ("/people/remove", "/account/sessions")]
 
     assert {answer.status_code for answer in looked + sent} == {503}
+
+
+async def test_no_page_about_people_is_kept_or_framed(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """Neither what is shown nor what leads on: no cache keeps it, no other site puts it into a frame."""
+    app, ann = app_of(store, clock, access=books), someone(books, clock)
+    async with client_of(app) as stranger, browser_of(app, ann, clock) as browser:
+        answers = [
+            await stranger.get(path) for path in ("/login", "/welcome?code=x", "/people", "/account", "/")
+        ]
+        answers += [await browser.get(path) for path in ("/login", "/people", "/account?device=new", "/")]
+        answers.append(await send(browser, "/people/token", **FINE))
+    for answer in answers:
+        assert answer.headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
