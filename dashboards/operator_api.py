@@ -90,7 +90,7 @@ class BearerGuard:
         token = token.strip() if scheme.lower() == "bearer" else ""
         is_owner, *is_other = [same_token(token, one) for one in self._tokens]
 
-        async def ask() -> Person | None:
+        async def ask() -> "Person | None":
             if is_owner or any(is_other):
                 return Person(API, Role.OWNER if is_owner else Role.OPERATOR)
             books = self._deps.access
