@@ -4,7 +4,8 @@
 role, and whether it is a room's. An address without a line fails, whoever added it.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -16,14 +17,19 @@ from starlette.routing import Mount, Route, Router
 
 from admission.service import Admission
 from admission.web import SessionsWeb
-from dashboards import operator_api
+from dashboards import bypass_page, codes_page, guest_page, operator_api, targets_api
 from dashboards.access_books import AccessBooks
+from dashboards.entrance import Entrance
 from dashboards.operator_api import BearerGuard
 from dashboards.rights import Role
 from gateway.accounts import session_route
 from kernel.clock import ManualClock
+from kernel.errors import Refused
 from tests.dashboards.desk import MAIN, TOKEN, app_of, client_of, csrf_in, program
+from tests.dashboards.outgoing import parts
 from tests.dashboards.people import BY, books_of, browser_of, someone
+from tests.dashboards.played import book_in
+from tests.dashboards.wired import process_of
 from waitroom.configure import Actor, Configurations
 
 VIEWER, OPERATOR, OWNER = Role.VIEWER, Role.OPERATOR, Role.OWNER
@@ -60,6 +66,24 @@ ADDRESSES: dict[str, Takes] = {
     "GET /rooms/{room}/confirm/{lever}": Takes(OPERATOR, room=True),
     "GET /rooms/{room}/preview": Takes(VIEWER, room=True),
     "POST /rooms/{room}/preview": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/guests": Takes(VIEWER, room=True),
+    "POST /rooms/{room}/guests": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/guests/all": Takes(OPERATOR, room=True),
+    "POST /rooms/{room}/guests/all": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/bypass": Takes(VIEWER, room=True),
+    "POST /rooms/{room}/bypass": Takes(OPERATOR, room=True),
+    "GET /rooms/{room}/codes": Takes(VIEWER, room=True),
+    "POST /rooms/{room}/codes": Takes(OPERATOR, room=True),
+    "GET /history": Takes(VIEWER, room=True),
+    "GET /compare": Takes(VIEWER, room=True),
+    "GET /rooms/{room}/history": Takes(VIEWER, room=True),
+    "GET /rooms/{room}/history.json": Takes(VIEWER, room=True),
+    "GET /rooms/{room}/history.csv": Takes(VIEWER, room=True),
+    "GET /journal": Takes(VIEWER, room=True),
+    "GET /journal/journal.jsonl": Takes(VIEWER, room=True),
+    "GET /journal/journal.csv": Takes(VIEWER, room=True),
+    "GET /targets": Takes(OWNER),
+    "POST /targets/{act}": Takes(OWNER),
     "GET /preview/static/{name}": OPEN,
     "GET /account": Takes(VIEWER, room=True),
     "POST /account/{act}": Takes(VIEWER, room=True),
@@ -78,6 +102,25 @@ ADDRESSES: dict[str, Takes] = {
     f"POST {ROOM}/acts/{{lever}}": Takes(OPERATOR, room=True),
     f"POST {ROOM}/stock": Takes(OPERATOR, room=True),
     f"POST {ROOM}/release": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/guests": Takes(VIEWER, room=True),
+    f"POST {ROOM}/guests/revoke-all": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/guests/{{arrived}}": Takes(VIEWER, room=True),
+    f"POST {ROOM}/guests/{{arrived}}/{{act}}": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/bypass": Takes(VIEWER, room=True),
+    f"POST {ROOM}/bypass": Takes(OPERATOR, room=True),
+    f"POST {ROOM}/bypass/{{token}}/revoke": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/codes": Takes(VIEWER, room=True),
+    f"POST {ROOM}/codes": Takes(OPERATOR, room=True),
+    f"POST {ROOM}/codes/{{batch}}/revoke": Takes(OPERATOR, room=True),
+    f"GET {ROOM}/history": Takes(VIEWER, room=True),
+    f"GET {ROOM}/history.csv": Takes(VIEWER, room=True),
+    "GET /api/events": Takes(VIEWER, room=True),
+    "GET /api/targets": Takes(OWNER),
+    "POST /api/targets": Takes(OWNER),
+    "GET /api/targets/{target}": Takes(OWNER),
+    "DELETE /api/targets/{target}": Takes(OWNER),
+    "GET /api/targets/{target}/deliveries": Takes(OWNER),
+    "POST /api/targets/{target}/{step}": Takes(OWNER),
     f"POST {ROOM}/sessions/{{sid}}/{{act}}": Takes(OPERATOR, room=True),
     f"GET {ROOM}/sales": Takes(VIEWER, room=True),
     f"POST {ROOM}/sales": Takes(OPERATOR, room=True),
@@ -95,11 +138,22 @@ FOR_ALL = frozenset(
         "GET /series",
         "GET /account",
         "POST /account/{act}",
+        "GET /history",
+        "GET /compare",
+        "GET /journal",
+        "GET /journal/journal.jsonl",
+        "GET /journal/journal.csv",
+        "GET /api/events",
         "GET /api/rooms",
         "GET /api/openapi.json",
     }
 )
 """Addresses that show or change only what is the asker's: who has another room is not refused."""
+
+HIDDEN = frozenset(
+    {"GET /rooms/{room}/history", "GET /rooms/{room}/history.json", "GET /rooms/{room}/history.csv"}
+)
+"""Addresses that answer who has another room as if there were no such room."""
 
 ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
     "viewer": (VIEWER, None),
@@ -110,8 +164,10 @@ ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
     "owner of another room": (OWNER, frozenset({"late"})),
     "viewer of no room": (VIEWER, frozenset()),
 }
+ACTS = {"POST /people/{act}": "invite", "POST /targets/{act}": "test"}
 FILLED = {
     "room": "main", "sale": "first", "lever": "pause", "act": "sessions", "name": "x.css", "sid": "x",
+    "arrived": "1", "token": "x", "batch": "1", "target": "x", "step": "pause",
 }  # fmt: skip
 
 SOLD = {
@@ -135,23 +191,49 @@ class Nobody:
         raise AssertionError
 
 
+class Absent:
+    """Guests, bypass tokens and codes of rooms, of which there are none; lists are empty."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[list[Any]]]:
+        """Give an act."""
+
+        async def act(*_: object) -> list[Any]:
+            if name in {"evicted", "tokens", "batches"}:
+                return []
+            raise Refused("place-unknown", "There is none.", 404)
+
+        return act
+
+
+class Books(NamedTuple):
+    """What a desk keeps beside the store: who may come in, and the other parts, by their names in ``Deps``."""
+
+    access: AccessBooks
+    more: dict[str, Any]
+
+
 @pytest.fixture
-def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
+def books(tmp_path: Path, clock: ManualClock) -> Iterator[Books]:
     """Give the books of a fresh installation."""
-    with books_of(tmp_path, clock) as made:
-        yield made
+    with (
+        books_of(tmp_path, clock) as access,
+        book_in(tmp_path) as history,
+        parts(f"sqlite:///{tmp_path}/journal.db", clock) as journal,
+    ):
+        yield Books(access, {"history": history, "outgoing": journal.outgoing})
 
 
-def desk(store: Redis, clock: ManualClock, books: AccessBooks) -> Starlette:
+def desk(store: Redis, clock: ManualClock, books: Books) -> Starlette:
     """Make the application with everything that may be in it."""
 
     async def let_go(room: str, number: int) -> str:
         return f"{room}{number}"
 
     # Whoever is let in hears that there is no such session, before anybody is asked for it.
-    sessions = session_route(SessionsWeb(cast("Admission", None), lambda: (TOKEN, BACKEND)), books)
-    more = {"let_go": let_go, "backend_token": BACKEND, "extra_routes": [sessions]}
-    return app_of(store, clock, access=books, identity=Nobody(), **more)
+    sessions = session_route(SessionsWeb(cast("Admission", None), lambda: (TOKEN, BACKEND)), books.access)
+    more = {"let_go": let_go, "backend_token": BACKEND, "extra_routes": [sessions], **books.more}
+    more |= dict.fromkeys(("guests", "bypassing", "codes"), Absent())
+    return app_of(store, clock, access=books.access, identity=Nobody(), **more)
 
 
 def addresses(routes: Any, before: str = "") -> set[str]:
@@ -172,12 +254,23 @@ def addresses(routes: Any, before: str = "") -> set[str]:
     return found
 
 
-def test_each_address_has_a_line(store: Redis, clock: ManualClock, books: AccessBooks) -> None:
+def test_each_address_has_a_line(store: Redis, clock: ManualClock, books: Books) -> None:
     """Whoever adds an address says here what it takes."""
     assert addresses(desk(store, clock, books).routes) ^ ADDRESSES.keys() == set()
 
 
-def test_an_address_without_a_line_is_noticed(store: Redis, clock: ManualClock, books: AccessBooks) -> None:
+def test_the_swept_application_is_the_one_that_runs(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the wiring joins has no address that the sweep leaves out; only a provider is told to it by settings."""
+    process = process_of(store_url, tmp_path, monkeypatch)
+    found = addresses(cast("Starlette", process.app).routes)
+    asyncio.run(process.stop())
+
+    assert found ^ ADDRESSES.keys() == {"GET /login/provider", "GET /login/callback"}
+
+
+def test_an_address_without_a_line_is_noticed(store: Redis, clock: ManualClock, books: Books) -> None:
     """The mutant: one more, behind the guard."""
     app = desk(store, clock, books)
     mount = next(route for route in app.routes if isinstance(route, Mount))
@@ -189,7 +282,7 @@ def test_an_address_without_a_line_is_noticed(store: Redis, clock: ManualClock, 
 async def ask(client: httpx.AsyncClient, address: str, csrf: str = "") -> httpx.Response:
     """Ask an address as well as one can without changing much: papers and versions fit, bodies are empty."""
     method, path = address.split(" ")
-    path = path.format_map(FILLED)
+    path = path.format_map(FILLED | ({"act": ACTS[address]} if address in ACTS else {}))
     if path.startswith("/api/"):
         return await client.request(
             method, path, json={} if method != "GET" else None, headers={"if-match": "*"}
@@ -199,8 +292,10 @@ async def ask(client: httpx.AsyncClient, address: str, csrf: str = "") -> httpx.
     return await client.request(method, path, data=data)
 
 
-def refused(answer: httpx.Response) -> bool:
+def refused(answer: httpx.Response, address: str) -> bool:
     """Tell whether an answer keeps somebody out. Forms that could not be followed are another thing."""
+    if address in HIDDEN and answer.status_code == 404:
+        return True
     if answer.status_code == 303:
         return answer.headers["location"] == "/login"
     return answer.status_code in {401, 403}
@@ -227,7 +322,7 @@ def is_way_in(address: str) -> bool:
 
 
 async def sweep(
-    store: Redis, clock: ManualClock, books: AccessBooks, swept: Sequence[str], askers: Sequence[str]
+    store: Redis, clock: ManualClock, books: Books, swept: Sequence[str], askers: Sequence[str]
 ) -> list[str]:
     """Ask addresses as everybody; return what was answered otherwise than the table says."""
     app, wrong = desk(store, clock, books), []
@@ -238,24 +333,24 @@ async def sweep(
         for name in ("main", "late"):
             await rooms.create({**MAIN, "name": name, "sales": [SOLD]}, Actor("toml"))
 
-    someone(books, clock, "Keeper")
+    someone(books.access, clock, "Keeper")
     async with client_of(app) as stranger, program(app, "wrt_" + "x" * 43) as guesser:
         for address in swept:
             for who, client in (("nobody", stranger), ("a guesser", guesser)):
                 if is_api(address) or client is stranger:
                     answer = await ask(client, address)
-                    wrong += [] if refused(answer) else [f"{who}: {address}: {answer.status_code}"]
+                    wrong += [] if refused(answer, address) else [f"{who}: {address}: {answer.status_code}"]
                     clock.advance(10_000_000)
     await fresh()
     for who in askers:
         role, limits = ASKERS[who]
-        person = someone(books, clock, who, role, limits)
-        _, token = books.tokens.add(f"token of {who}"[:40], role, limits, 30, by=BY)
+        person = someone(books.access, clock, who, role, limits)
+        _, token = books.access.tokens.add(f"token of {who}"[:40], role, limits, 30, by=BY)
         async with browser_of(app, person, clock) as browser, program(app, token) as api:
             for address in swept:
                 csrf = "" if is_api(address) else csrf_in(await browser.get("/account"))
                 answer = await ask(api if is_api(address) else browser, address, csrf)
-                if refused(answer) is may(address, role, limits):
+                if refused(answer, address) is may(address, role, limits):
                     wrong.append(f"{who}: {address}: {answer.status_code}")
                 if answer.status_code == 204:
                     await fresh()
@@ -263,7 +358,7 @@ async def sweep(
 
 
 async def test_every_address_keeps_out_whom_the_table_keeps_out(
-    store: Redis, clock: ManualClock, books: AccessBooks
+    store: Redis, clock: ManualClock, books: Books
 ) -> None:
     """Nobody, each role, each limit; pages by session, the API by token."""
     swept = [address for address in ADDRESSES if not is_way_in(address)]
@@ -271,24 +366,91 @@ async def test_every_address_keeps_out_whom_the_table_keeps_out(
     assert await sweep(store, clock, books, swept, list(ASKERS)) == []
 
 
-async def test_a_role_that_nobody_demands_is_noticed(
-    store: Redis, clock: ManualClock, books: AccessBooks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The mutant: the API asks who it is, and not what they may."""
-    monkeypatch.setattr(operator_api, "demand", lambda *_: None)
-    swept = [f"GET {ROOM}", f"DELETE {ROOM}"]
-    wrong = await sweep(store, clock, books, swept, ["viewer", "operator of another room"])
+MUTANTS: list[tuple[Any, str, list[str]]] = [
+    (
+        operator_api,
+        "demand",
+        [
+            f"GET {ROOM}", f"DELETE {ROOM}", f"GET {ROOM}/guests", f"GET {ROOM}/guests/{{arrived}}",
+            f"POST {ROOM}/guests/revoke-all", f"POST {ROOM}/guests/{{arrived}}/{{act}}", f"GET {ROOM}/bypass",
+            f"POST {ROOM}/bypass", f"POST {ROOM}/bypass/{{token}}/revoke", f"GET {ROOM}/codes", f"POST {ROOM}/codes",
+            f"POST {ROOM}/codes/{{batch}}/revoke",
+        ],
+    ),
+    (
+        guest_page,
+        "demand",
+        [f"{method} /rooms/{{room}}/guests{end}" for method in ("GET", "POST") for end in ("", "/all")],
+    ),
+    (bypass_page, "demand", ["GET /rooms/{room}/bypass", "POST /rooms/{room}/bypass"]),
+    (codes_page, "demand", ["GET /rooms/{room}/codes", "POST /rooms/{room}/codes"]),
+    (targets_api, "demand", ["GET /api/targets", "POST /api/targets", "DELETE /api/targets/{target}"]),
+]  # fmt: skip
 
-    assert "viewer: DELETE /api/rooms/{room}: 204" in wrong
-    assert "operator of another room: GET /api/rooms/{room}: 200" in wrong
+
+@pytest.mark.parametrize(("module", "name", "swept"), MUTANTS)
+async def test_a_role_that_nobody_demands_is_noticed(
+    store: Redis,
+    clock: ManualClock,
+    books: Books,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+    swept: list[str],
+) -> None:
+    """The mutants: the API or a page asks who it is, and not what they may. Each of their addresses shows it."""
+    monkeypatch.setattr(module, name, lambda *_: None)
+    wrong = await sweep(store, clock, books, swept, ["operator of another room"])
+
+    assert {one.split(": ")[1] for one in wrong} == set(swept)
+
+
+def is_form(address: str) -> bool:
+    """Tell what is sent from a page by somebody who is signed in."""
+    return address.startswith("POST ") and not is_api(address) and not is_way_in(address)
+
+
+async def without_paper(store: Redis, clock: ManualClock, books: Books) -> list[str]:
+    """Send every form as an owner of all rooms, without its paper and with one of another; return what was taken."""
+    app, taken = desk(store, clock, books), []
+    await Configurations(store, clock).create(MAIN | {"sales": [SOLD]}, Actor("toml"))
+    ann, bob = someone(books.access, clock), someone(books.access, clock, "Bob Ray")
+    async with browser_of(app, bob, clock) as browser:
+        foreign = csrf_in(await browser.get("/account"))
+    async with browser_of(app, ann, clock) as browser:
+        for address in filter(is_form, ADDRESSES):
+            for csrf in ("", foreign):
+                answer = await ask(browser, address, csrf)
+                taken += [] if answer.status_code == 403 else [f"{address}: {answer.status_code}"]
+    return taken
+
+
+async def test_every_form_wants_its_paper(store: Redis, clock: ManualClock, books: Books) -> None:
+    """Nobody sends one from elsewhere, whatever the person may do."""
+    assert await without_paper(store, clock, books) == []
+
+
+async def test_a_form_without_its_paper_is_noticed(
+    store: Redis, clock: ManualClock, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: forms are taken as they come."""
+
+    async def form(*_: object) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(Entrance, "form", form)
+
+    assert {one.split(": ")[0] for one in await without_paper(store, clock, books)} == set(
+        filter(is_form, ADDRESSES)
+    )
 
 
 async def test_a_session_is_no_token_and_a_token_no_session(
-    store: Redis, clock: ManualClock, books: AccessBooks
+    store: Redis, clock: ManualClock, books: Books
 ) -> None:
     """So a page of another site cannot use somebody's session at the API, and no token opens a page."""
-    app, ann = desk(store, clock, books), someone(books, clock)
-    _, token = books.tokens.add("deploy", OWNER, None, 1, by=BY)
+    app, ann = desk(store, clock, books), someone(books.access, clock)
+    _, token = books.access.tokens.add("deploy", OWNER, None, 1, by=BY)
     async with (
         browser_of(app, ann, clock) as browser,
         program(app, token) as api,
