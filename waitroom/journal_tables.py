@@ -54,6 +54,17 @@ ENTRIES = sa.Table(
     sa.Column("prev", sa.LargeBinary),
     sa.Column("hash", sa.LargeBinary),
 )
+NUMBER = {
+    "sqlite": """CAST(substr(body, instr(body, '"number":"') + 10) AS INTEGER)""",
+    "postgresql": """CAST(substring(body from '"number":"([0-9]{1,15})"') AS BIGINT)""",
+}
+"""How a database reads an admission's number off its text; the index ``journal_entries_number`` is made of it.
+
+What has no number, since somebody spoilt it, reads as some other one or as none, and never as a fault.
+"""
+ADMITTED = "kind = 'admitted'"
+"""What is in that index; a query must say it in these words, and not by a parameter."""
+
 LEAVES = sa.Table(
     "journal_leaves",
     META,

@@ -1,0 +1,23 @@
+"""Guests: the admissions of a run by the fan's number, so that an operator finds one among a million.
+
+Only admissions are in the index, and its key is read off the entry's text: nothing is stored twice that could differ.
+It is read as text and not as JSON, because an entry that somebody has spoilt must stay readable for ``verify``.
+Making it reads the journal once (some seconds for a million admissions); writers wait meanwhile.
+"""
+
+from alembic import op
+
+from waitroom.journal_tables import ADMITTED, NUMBER
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the index."""
+    number = NUMBER[op.get_bind().dialect.name]
+    op.execute(
+        f"CREATE INDEX journal_entries_number ON journal_entries (room, run, ({number}), seq) WHERE {ADMITTED}"
+    )
