@@ -51,6 +51,7 @@ NAMES = {
     "seats-memory": "bytes of the store for 60,000 places with a fifth held",
     "console-cpu": "percent of a core that 50 open consoles cost while a million wait, and calls of the store a second",
     "chart-3h": "ms until four plots of a three-hour sale are painted, against SVG polylines by hand",
+    "guest-find": "ms until one guest among a million admissions is found, against reading them all",
     "bots-auc": "AUC on devices and families of bots never seen, against plain boosting on the same folds",
     "bots-ece": "how far the model's odds lie from the truth on devices never seen",
     "bots-monotone": "AUC on inner folds that bounds on single features gain the model of movements, or cost it",

@@ -39,6 +39,8 @@ from waitroom.standing import Standing
 from waitroom.ticket import Ticket
 from waitroom.words import negotiate
 
+STREAMED_AT_ONCE = 500
+
 AWAY_MS = 10_000
 """A reading older than this means that the store is away, as far as the failure stance goes."""
 
@@ -193,11 +195,18 @@ class JournalTurns:
     async def turn_of(self, room: str, run: str, number: int) -> Turn | None:
         """Find the last admission of a number."""
         wanted = {b"kind": b"admitted", b"run": run.encode(), b"number": b"%d" % number}
-        with translated():
-            acts = await self._client.xrange(self._waitroom.store.keys(room).journal)
-        for _, act in reversed(cast("list[tuple[bytes, dict[bytes, bytes]]]", acts)):
-            if wanted.items() <= act.items():
-                return Turn(act[b"sid"].decode(), int(act[b"at_ms"]), act[b"lane"].decode())
+        stream, before = self._waitroom.store.keys(room).journal, "+"
+        while True:
+            # By portions: where the drain is late, the stream is long, and the store answers nobody else meanwhile.
+            with translated():
+                read = await self._client.xrevrange(stream, before, "-", count=STREAMED_AT_ONCE)
+            acts = cast("list[tuple[bytes, dict[bytes, bytes]]]", read)
+            for _, act in acts:
+                if wanted.items() <= act.items():
+                    return Turn(act[b"sid"].decode(), int(act[b"at_ms"]), act[b"lane"].decode())
+            if len(acts) < STREAMED_AT_ONCE:
+                break
+            before = f"({acts[-1][0].decode()}"
         found = await asyncio.to_thread(self._journal.admission_of, room, run, number)
         if found is None:
             return None

@@ -1,12 +1,15 @@
 """Guests across the packages: a number's admission is found at every moment, and evictions outlive the store."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from admission.guests import By
 from admission.ports import LineKeys, Turn
 from admission.store import AdmissionStore
+from gateway import adapters
 from gateway.adapters import JournalTurns
 from kernel.clock import ManualClock
 from tests.waitroom.house import ROOM, House, house
@@ -56,6 +59,31 @@ async def test_a_turn_is_found_in_the_stream_and_in_the_journal(
     found = Turn(SID, clock.now_ms(), "standard")
     assert before == after == [found, None, None]
     assert other is None
+
+
+async def test_a_turn_is_found_in_a_stream_that_is_read_by_portions(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stands, and of two the last; no answer of the store is longer than a portion."""
+    monkeypatch.setattr(adapters, "STREAMED_AT_ONCE", 2)
+    read, portions = store.xrevrange, list[int]()
+
+    async def xrevrange(*given: Any, **more: Any) -> Any:
+        found = await read(*given, **more)
+        portions.append(len(found))
+        return found
+
+    async with house(store, clock, tmp_path) as here:
+        run, keys = await _opened(here, 9)
+        turns = JournalTurns(here.waitroom, store, here.journal)
+        await _admitted(here, keys, run, 0, "x" * 22)
+        for number in range(9):
+            await _admitted(here, keys, run, number, f"{number:022d}")
+        monkeypatch.setattr(store, "xrevrange", xrevrange)
+        found = [await turns.turn_of(ROOM, run, number) for number in range(10)]
+
+    assert [turn and turn.sid for turn in found] == [*(f"{number:022d}" for number in range(9)), None]
+    assert max(portions) == 2
 
 
 async def test_an_operators_act_stands_in_the_journal_at_once(
