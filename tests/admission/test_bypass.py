@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from admission import bypass, sessions
+from admission import bypass, keyring, sessions
 from admission.bypass import Entered, Paper
 from admission.bypass_store import SCRIPT, BypassStore
 from admission.bypassing import HOUR_MS, MOST_HOURS, TOKENS_MOST, Bypassing, Openness
@@ -190,6 +190,71 @@ async def test_a_revoked_token_is_out_at_once_and_stays_out(store: Redis) -> Non
     for later_ms in (10, FREE_MS, 10 * HOLD_MS):
         with pytest.raises(Refused, match="bypass-invalid"):
             await desk.enter(ROOM, text, NOW_MS + later_ms)
+
+
+async def revoked_in_between(store: Redis, *, ends: bool = True) -> None:
+    """Revoke a token when whoever shows it has been looked up and is not in yet."""
+    own, record, desk, _ = await _begun(store)
+    made, text = await desk.make(ROOM, "press desk", 12, BY)
+    look = record.bypasses
+
+    async def bypasses(room: str) -> list[tuple[int, str, Mapping[str, str]]]:
+        record.bypasses = look  # type: ignore[method-assign]
+        found = await look(room)
+        await desk.revoke(ROOM, made.token, BY)
+        return found
+
+    async def no_end(*_: object) -> None:
+        """Write it down, and do nothing."""
+
+    record.bypasses = bypasses  # type: ignore[method-assign]
+    if not ends:
+        own.admission.end = no_end  # type: ignore[assignment, method-assign]
+    with pytest.raises(Refused, match="bypass-invalid"):
+        await desk.enter(ROOM, text)
+    assert await store.zcard(own.store.keys(ROOM).sessions) == 0
+
+
+async def test_who_is_revoked_while_coming_in_stays_out(store: Redis) -> None:
+    """The look into the journal came first; the revoking's mark at the door is what counts."""
+    await revoked_in_between(store)
+
+
+async def test_a_revoking_that_leaves_no_mark_is_noticed(store: Redis) -> None:
+    """The mutant: the journal alone."""
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        await revoked_in_between(store, ends=False)
+
+
+async def over_a_rotation(store: Redis) -> None:
+    """Make a token, rotate every key that is rotated, show it again, and revoke it."""
+    own, record, _, clock = await _begun(store)
+    signer = own.ring.signer("cookie", "bypass")
+    desk = Bypassing(own.admission, BypassStore(store), own.line, record, signer, clock)
+    made, text = await desk.make(ROOM, "press desk", 12, BY)
+    before = own.admission.verify(ROOM, (await desk.enter(ROOM, text, NOW_MS)).token, NOW_MS)
+    for use in sorted(keyring.ROTATED):
+        own.ring.rotate(use, NOW_MS)
+
+    again = await desk.enter(ROOM, text, NOW_MS)
+    await desk.revoke(ROOM, made.token, BY)
+
+    assert again.again
+    assert isinstance(before, Claims)
+    assert before.sid in own.admission.ended(ROOM)
+    assert await own.store.live_sids(ROOM, NOW_MS) == []
+
+
+async def test_a_rotation_takes_no_token_out_of_reach(store: Redis) -> None:
+    """Its paper is read by a retired key, and its visit has the id that it had."""
+    await over_a_rotation(store)
+
+
+async def test_a_rotation_that_changes_ids_is_noticed(store: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: the key of the sessions' ids is rotated, too."""
+    monkeypatch.setattr(keyring, "ROTATED", frozenset(keyring.USES))
+    with pytest.raises(AssertionError):
+        await over_a_rotation(store)
 
 
 async def test_everybody_may_know_how_many_passed(store: Redis) -> None:

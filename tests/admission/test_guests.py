@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from admission import claim as rules
-from admission import guests, sessions
+from admission import guests, keyring, sessions
 from admission.door import Door, LineNow
 from admission.guests import Back, By, NoPlace, NotOut, Out
 from admission.ports import Turn
@@ -337,6 +337,39 @@ async def test_all_visits_of_a_room_end_and_are_counted(store: Redis) -> None:
     assert [(act["act"], act.get("count")) for act in record.acts[1:]] == [
         ("sessions-revoked", "3"), ("sessions-revoked", "0"),
     ]  # fmt: skip
+
+
+async def test_who_comes_in_while_all_visits_end_stays(store: Redis) -> None:
+    """Written down is how many were in; the one who came after the list was made is not among them."""
+    own, record, desk = await _begun(store)
+    sids = {(await _in(own, number)).sid for number in range(4)}
+    note, came = record.note, list[Claims]()
+
+    async def slow(*given: Any) -> None:
+        came.append(await _in(own, 5))
+        await note(*given)
+
+    record.note = slow  # type: ignore[method-assign]
+
+    assert await desk.revoke_all(ROOM, BY) == 4
+    await own.admission.tick(ROOM, NOW_MS)
+    assert own.admission.ended(ROOM) == sids
+    assert await own.store.live_sids(ROOM, NOW_MS) == [came[0].sid]
+
+
+async def test_a_rotation_of_keys_takes_no_visit_out_of_reach(store: Redis) -> None:
+    """A turn that is taken again is the same session, and an operator ends it by its number."""
+    own, _, desk = await _begun(store)
+    before = await _in(own, 3)
+    for use in sorted(keyring.ROTATED):
+        own.ring.rotate(use, NOW_MS)
+    again = await _in(own, 3)
+
+    await desk.revoke(ROOM, 3, BY)
+
+    assert again.sid == before.sid
+    assert own.admission.ended(ROOM) == {before.sid}
+    assert await own.store.live_sids(ROOM, NOW_MS) == []
 
 
 async def test_more_visits_than_one_portion_end_too(store: Redis) -> None:
