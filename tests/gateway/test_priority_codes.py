@@ -113,6 +113,33 @@ async def test_a_code_brings_its_holder_into_the_lane_and_is_good_for_one_place(
     assert code not in str(acts) + str(climbed)
 
 
+async def test_two_workers_take_a_code_once(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """Eight places show it in the same moment at two workers: one climbs, once."""
+    async with scene(store, clock, tmp_path) as on:
+        _, (code,) = await on.desk.make(ROOM, "a", 1, 1, BY)
+        tickets = []
+        for _ in range(8):
+            tickets.append((await on.browser.post(BASE + "/join", json={})).json()["ticket"])
+            on.browser.cookies.clear()
+        workers = [
+            Prioritising(on.here.waitroom, PriorityStore(store), on.book, Buckets(), secret=SECRET)
+            for _ in range(2)
+        ]
+        answers = await asyncio.gather(
+            *(
+                workers[at % 2].enter(ROOM, ticket, code, "192.0.2.1", clock.now_ms())
+                for at, ticket in enumerate(tickets)
+            ),
+            return_exceptions=True,
+        )
+        await on.here.drained()
+        climbed = on.here.journal.entries(ROOM, kinds=[Kind.CLIMBED])
+
+    told = sorted(one.code if isinstance(one, Refused) else type(one).__name__ for one in answers)
+    assert told == ["Lifted", *["code-used"] * 7]
+    assert len(climbed) == 1
+
+
 async def test_who_is_in_the_lane_already_uses_no_code_up(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
