@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, Router
 
 from admission.service import Admission
 from admission.web import SessionsWeb
-from dashboards import bypass_page, codes_page, guest_page, operator_api, targets_api
+from dashboards import guest_page, handed_page, operator_api, targets_api
 from dashboards.access_books import AccessBooks
 from dashboards.entrance import Entrance
 from dashboards.operator_api import BearerGuard
@@ -382,8 +382,11 @@ MUTANTS: list[tuple[Any, str, list[str]]] = [
         "demand",
         [f"{method} /rooms/{{room}}/guests{end}" for method in ("GET", "POST") for end in ("", "/all")],
     ),
-    (bypass_page, "demand", ["GET /rooms/{room}/bypass", "POST /rooms/{room}/bypass"]),
-    (codes_page, "demand", ["GET /rooms/{room}/codes", "POST /rooms/{room}/codes"]),
+    (
+        handed_page,
+        "demand",
+        [f"{method} /rooms/{{room}}/{page}" for method in ("GET", "POST") for page in ("bypass", "codes")],
+    ),
     (targets_api, "demand", ["GET /api/targets", "POST /api/targets", "DELETE /api/targets/{target}"]),
 ]  # fmt: skip
 
