@@ -180,6 +180,15 @@ class PacedLine:
         return bool(answer[0] == "called")
 
 
+class AskedLine(PacedLine):
+    """The line as it is in this moment: for operators, who name numbers that were given since the last reading."""
+
+    async def facts(self, room: str) -> LineFacts | None:
+        """Read the room, and tell. Raises Unavailable."""
+        await self._waitroom.refresh_room(room)
+        return await super().facts(room)
+
+
 class JournalTurns:
     """``admission.ports.Turns`` and ``BypassRecord``: the room's stream, then the journal into which it is drained.
 

@@ -28,6 +28,7 @@ from dashboards.recording import Recorder
 from dashboards.sampling import Sampler
 from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
+    AskedLine,
     GateAdmissions,
     GatePages,
     JournalTurns,
@@ -378,7 +379,7 @@ class OperatorProcess:
                 let_go=parts.binding.let_go,
                 outgoing=self._events.outgoing,
                 history=self._history,
-                guests=Steering(parts.admission, PacedLine(parts.waitroom), turns, parts.clock),
+                guests=Steering(parts.admission, AskedLine(parts.waitroom), turns, parts.clock),
                 bypassing=bypassing_of(parts),
                 codes=PriorityCodes(parts.book, parts.journal, secret, parts.clock),
                 waiting_page=f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}{settings.prefix}/r/",

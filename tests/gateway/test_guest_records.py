@@ -10,9 +10,9 @@ from admission.guests import By
 from admission.ports import LineKeys, Turn
 from admission.store import AdmissionStore
 from gateway import adapters
-from gateway.adapters import JournalTurns
+from gateway.adapters import AskedLine, JournalTurns, PacedLine
 from kernel.clock import ManualClock
-from tests.waitroom.house import ROOM, House, house
+from tests.waitroom.house import ROOM, House, house, worker
 from waitroom.journal import Kind
 from waitroom.restoring import Restorer
 
@@ -84,6 +84,23 @@ async def test_a_turn_is_found_in_a_stream_that_is_read_by_portions(
 
     assert [turn and turn.sid for turn in found] == [*(f"{number:022d}" for number in range(9)), None]
     assert max(portions) == 2
+
+
+async def test_a_number_that_was_just_given_is_known_to_operators(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Their process reads the room when it is asked; what it remembers (the mutant) is a beat old."""
+    async with house(store, clock, tmp_path) as here:
+        desk = worker(store, here.journal, clock)
+        await _opened(here, 1)
+        await desk.waitroom.refresh()
+        await here.join()
+        remembered = await PacedLine(desk.waitroom).facts(ROOM)
+        asked = await AskedLine(desk.waitroom).facts(ROOM)
+
+    assert remembered is not None
+    assert asked is not None
+    assert (remembered.issued, asked.issued) == (1, 2)
 
 
 async def test_an_operators_act_stands_in_the_journal_at_once(
