@@ -15,7 +15,7 @@ from typing import Any
 from dashboards.view import Change, change_of
 from dashboards.words import at
 from kernel.errors import Misconfigured, Refused
-from waitroom.canned import PREFIX, SITUATIONS, situation_of, spoken
+from waitroom.canned import PREFIX, SITUATION_WORDS, situation_of, spoken
 from waitroom.levers import LANES, Lever, coming, settled, turned, under_way
 from waitroom.revision import difference
 from waitroom.rooms import Room, merged
@@ -37,12 +37,6 @@ DONE = {
     Lever.DRAIN: "The line drains: nobody joins, nobody more is called.",
     Lever.REOPEN: "The line serves again.",
 }
-
-SITUATION_WORDS = {
-    "pause": "Short pause", "payment": "Payment trouble", "more": "More tickets soon", "last": "Nearly sold out",
-    "delay": "The start is put off", "trouble": "Technical trouble", "resumed": "It goes on",
-    "ending": "Ending soon", "order": "No need to hurry", "thanks": "Thanks for waiting",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +156,7 @@ def acts_view(room: Room, now_ms: int) -> ActsView:
         no_prolong=_refusal(room, Lever.PROLONG, now_ms),
         no_end=_refusal(room, Lever.END, now_ms),
         no_drain=_refusal(room, Lever.DRAIN, now_ms),
-        situations=tuple((key, SITUATION_WORDS[key]) for key in SITUATIONS),
+        situations=tuple(SITUATION_WORDS.items()),
         situation=situation_of(room.message),
         said=spoken(room.message, languages()[SOURCE].text),
     )

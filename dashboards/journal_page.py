@@ -62,6 +62,8 @@ class Row:
     why: str
     said: tuple[str, ...]
     changes: tuple[tuple[str, str, str], ...]
+    message: str
+    """What every waiting page says from here on, where that was changed; '' where it was not, or was taken down."""
 
 
 class JournalPage:
@@ -235,9 +237,11 @@ def sought_of(asked: Mapping[str, str], person: Person) -> tuple[Sought, list[st
 def row_of(told: Told) -> Row:
     """Write an entry for the page."""
     entry, at = told.entry, moment(told.entry.at_ms)
+    changes = tuple(changes_of(told))
     return Row(
         entry.seq, f"{at[:10]} {at[11:19]}", at, entry.room, entry.kind.value, one_line(who_of(entry)),
-        one_line(entry.body.get("why", "")), tuple(sentences(told)), tuple(changes_of(told)),
+        one_line(entry.body.get("why", "")), tuple(sentences(told)), changes,
+        next((new for name, _, new in changes if name == "message"), ""),
     )  # fmt: skip
 
 

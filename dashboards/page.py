@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.rights import Person, Role
+from dashboards.words import value_told
 from kernel.asgi import read_body
 from kernel.errors import Refused
 
@@ -82,6 +83,7 @@ class Pages:
         self._environment.globals |= {
             "rooms_told": rooms_told,
             "moment": moment,
+            "value_told": value_told,
             "waiting_page": waiting_page,
         }
 

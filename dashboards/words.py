@@ -6,6 +6,9 @@ Pure.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from waitroom.canned import called, spoken
+from waitroom.words import SOURCE, languages
+
 UNKNOWN = "–"
 
 
@@ -24,6 +27,12 @@ def whole(figures: Mapping[str, object], name: str) -> int | None:
 def count(number: int | None) -> str:
     """Write a number for people."""
     return UNKNOWN if number is None else f"{number:,}"
+
+
+def value_told(value: str) -> tuple[str, str]:
+    """Say what a setting holds: a ready message by its name, with its words in English, anything else as it is."""
+    name = called(value)
+    return (name, spoken(value, languages()[SOURCE].text)) if name else (value, "")
 
 
 def ago(at_ms: int, now_ms: int) -> str:

@@ -15,11 +15,14 @@ from waitroom import field_readers as reads
 PREFIX = "canned:"
 CHARS = 280
 
-SITUATIONS = (
-    "pause", "payment", "more", "last", "delay", "trouble", "resumed", "ending", "order", "thanks",
-)  # fmt: skip
-"""A short pause, payments do not work, more tickets soon, nearly sold out, the start is put off, technical trouble,
-it goes on, the end is near, no need to hurry, thanks for waiting."""
+SITUATION_WORDS = {
+    "pause": "Short pause", "payment": "Payment trouble", "more": "More tickets soon", "last": "Nearly sold out",
+    "delay": "The start is put off", "trouble": "Technical trouble", "resumed": "It goes on",
+    "ending": "Ending soon", "order": "No need to hurry", "thanks": "Thanks for waiting",
+}  # fmt: skip
+"""The situations of which there are texts, and what an operator calls each."""
+
+SITUATIONS = tuple(SITUATION_WORDS)
 
 
 def situation_of(message: str) -> str:
@@ -36,6 +39,11 @@ def spoken(message: str, text: Callable[[str], str]) -> str:
     """Return what a fan reads; `text` gives the text of a key in their language."""
     situation = situation_of(message)
     return text(f"canned.{situation}") if situation else message
+
+
+def called(message: str) -> str:
+    """Return what an operator calls a canned message; '' for whatever else a setting may be."""
+    return SITUATION_WORDS.get(situation_of(message), "")
 
 
 def read_message(value: object) -> str:

@@ -12,6 +12,13 @@ def closed(reading: Reading, now_ms: int) -> Refused:
     phase = reading.line.phase if reading.line else Phase.IDLE
     opens_ms = reading.wanted.opens_ms
     if phase in {Phase.DRAINING, Phase.ENDED} and not (opens_ms and opens_ms > now_ms):
+        if phase is Phase.DRAINING:
+            return Refused(
+                "room-draining",
+                "Nobody joins this line any more. Whoever was called may still come in.",
+                status=409,
+                retry_after_s=60,
+            )
         return Refused("room-over", "This sale is over. Nobody joins the line any more.", status=410)
     if phase in JOINABLE and reading.room.stock_state is StockState.SOLD_OUT:
         return Refused(

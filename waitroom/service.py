@@ -202,7 +202,7 @@ class Waitroom:
 
         `once` is the visitor's idempotency key ('' for none): the same key gives the same number for a
         quarter of an hour (``JOIN_KEPT_MS``), in the same lane and for the same holder's key: else it is another place.
-        Raises Refused (``room-not-open``, ``room-over``, ``room-full``) and Unavailable.
+        Raises Refused (``room-not-open``, ``room-draining``, ``room-over``, ``room-full``) and Unavailable.
         """
         for _ in range(2):
             # Where nobody joins any more the store still knows who did: an answer that got lost is given again.

@@ -77,7 +77,12 @@ class Catalogue(Texts):
         self.canned = {key: text for key, text in raw.items() if key.startswith("canned.") or key == EVICTED}
 
     def refused(self, code: str) -> tuple[str, str]:
-        """Return headline and sentence for the code of a refusal; a code without own words gets those of `other`."""
+        """Return headline and sentence for the code of a refusal; a code without own words gets those of `other`.
+
+        A line that drains is told in the words that its page has for that.
+        """
+        if code == "room-draining":
+            return self.text("state.closing.headline"), self.text("state.closing.detail")
         known = code if f"notice.{code}" in self.raw else "other"
         return self.text(f"notice.{known}"), self.text(f"refused.{known}")
 

@@ -125,7 +125,7 @@ class Fan(Browser):
     async def _not_yet(self, answer: Answer) -> None:
         said = members(answer)
         code = str(said.get("code", ""))
-        if code == "room-over":
+        if code in {"room-draining", "room-over"}:
             raise Ended(Outcome.OVER)
         if code != "room-not-open":
             raise Ended(Outcome.FAILED, f"a join was answered {answer.status} {code}")

@@ -7,12 +7,11 @@ import pytest
 from redis.asyncio import Redis
 
 from dashboards import act_pages, acts, control
-from dashboards.acts import DONE, SITUATION_WORDS, message_of, per_minute
+from dashboards.acts import DONE, message_of, per_minute
 from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
 from kernel.errors import Misconfigured
 from tests.dashboards.desk import MAIN, app_of, client_of, csrf_in, program, pull, query_of, signed_in
-from waitroom.canned import SITUATIONS
 from waitroom.configure import Actor, Configurations, Lever
 from waitroom.field_readers import moment_text
 from waitroom.levers import REASONED
@@ -88,7 +87,6 @@ async def test_every_lever_goes_into_the_journal_with_who_when_and_why(
 def test_all_levers_are_pulled_here() -> None:
     """None is left out of the table above, and each says what it has done."""
     assert {Lever(lever) for lever, *_ in PULLS} == set(Lever) == set(DONE)
-    assert set(SITUATION_WORDS) == set(SITUATIONS)
 
 
 @pytest.mark.parametrize("lever", sorted(REASONED))

@@ -1,6 +1,7 @@
 """View: the words, the numbers and the drawing on the control page."""
 
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import pytest
@@ -8,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards import view
+from dashboards.page import Pages
 from dashboards.track import Track
+from dashboards.words import value_told
+from waitroom.canned import SITUATION_WORDS, SITUATIONS
 from waitroom.rooms import Method, Room, Sale
 from waitroom.schedule import Phase, Wanted, wanted
+from waitroom.words import languages
 
 NOW_MS = 1_800_000_000_000
 MINUTE = 60_000
@@ -271,3 +276,18 @@ def test_what_alarms_stands_first_then_what_is_halted_then_the_names() -> None:
 
     order = [one.room.name for one in view.in_order(shown)]
     assert order == ["blind", "failing", "open", "held", "paused", "a", "b"]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_ready_message_is_told_by_its_name(situation: str) -> None:
+    """Nobody reads ``canned:delay``; its words stand on hover. Free text stays as it is, escaped."""
+    pages = Pages()
+
+    told = pages.part("change.html", "change", "Message", "<b>", f"canned:{situation}")
+
+    name, words = value_told(f"canned:{situation}")
+    assert name == SITUATION_WORDS[situation]
+    assert words == languages()["en"].text(f"canned.{situation}")
+    assert f'<span title="{escape(words, quote=False)}">{escape(name)}</span>' in told
+    assert "&lt;b&gt;" in told
+    assert "canned:" not in told

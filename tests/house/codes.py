@@ -249,6 +249,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Too many steps of checks within a minute: of one place, of the places of one address, or without a place.",
         SLEEP,
     ),
+    "room-draining": (
+        GROUPS[0],
+        "The line drains: whoever was called may still come in, and nobody joins. An operator may reopen it.",
+        SLEEP,
+    ),
     "room-over": (
         GROUPS[0],
         "The sale is over and its line takes nobody any more.",

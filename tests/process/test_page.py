@@ -478,6 +478,22 @@ def test_the_room_tells_why_it_takes_nobody(fan: BrowserContext) -> None:
         state(page, "waiting")
 
 
+@pytest.mark.parametrize(("code", "told"), [("room-draining", "closing"), ("room-over", "ended")])
+def test_a_line_that_drains_is_not_told_as_one_that_is_over(
+    fan: BrowserContext, code: str, told: str
+) -> None:
+    """Who joins before the page's document says so is told the truth, and joins once it is reopened."""
+    scene = waiting(join_problem=(409, {"code": code, "detail": "No."}))
+    with serving(scene) as (_, address):
+        page = fan.new_page()
+        page.add_init_script(NO_CHANCE)
+        page.goto(address + PAGE)
+        state(page, told)
+        scene.join_problem = None
+        page.evaluate(LOOK)
+        state(page, "waiting")
+
+
 def test_the_page_says_when_there_is_nothing_left_and_where_it_goes_on(fan: BrowserContext) -> None:
     """Sold out is said at once and keeps the place, in case something comes back; a moved sale has a link."""
     scene = waiting()

@@ -111,7 +111,7 @@ async def test_a_lost_answer_is_given_again_although_nobody_joins_any_more(
         for once in ("z" * 22, ""):
             with pytest.raises(Refused) as reason:
                 await here.join(once)
-            assert reason.value.code == ("room-sold-out" if how == "sold out" else "room-over")
+            assert reason.value.code == ("room-sold-out" if how == "sold out" else "room-draining")
         assert (await here.waitroom.refresh_room(ROOM)).line.issued == 1  # type: ignore[union-attr]
     await store.aclose()
 

@@ -291,6 +291,18 @@ def test_a_refusal_without_own_words_gets_the_general_ones() -> None:
     assert english.refused("brand-new") == ("This did not work", "Please try again later.")
 
 
+@pytest.mark.parametrize("tag", sorted(languages()))
+def test_a_line_that_drains_is_not_told_as_one_that_is_over(tag: str) -> None:
+    """In the words of the page's own state: somebody is still let in, and an operator may reopen it."""
+    words = languages()[tag]
+
+    told = words.refused("room-draining")
+
+    assert told == (words.text("state.closing.headline"), words.text("state.closing.detail"))
+    assert told[0] != words.refused("room-over")[0]
+    assert told[1] != words.refused("room-over")[1]
+
+
 def test_the_browser_gets_what_its_pages_need() -> None:
     """Pages that only the server makes cost a phone nothing."""
     catalogue = languages()["de"]

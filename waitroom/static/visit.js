@@ -269,8 +269,9 @@ export function visit(words) {
       case "room-not-open":
         show({ state: "before", ...NOWHERE }, { opensMs: answer.json.opens_ms });
         return later(pause, poll);
+      case "room-draining":
       case "room-over":
-        show({ state: "ended", ...NOWHERE });
+        show({ state: answer.json.code === "room-over" ? "ended" : "closing", ...NOWHERE });
         return later(60_000 + pause, poll);
       default:
         return answer.status >= 500 || answer.status === 429 ? trouble(answer) : refused(answer);
