@@ -6,12 +6,15 @@ answer 422. Not here: which address takes which document (``api_table``).
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
+from dashboards.history import FIELDS, STEPS, Totals
 from kernel.sending import Outcome
 from waitroom.events import SCHEMA
 from waitroom.field_readers import NAME, Reader, schema_of
 from waitroom.journal import Kind
+from waitroom.minutes import TEXTS
 from waitroom.room_fields import OVERRIDES, ROOM_FIELDS, SALE_FIELDS, StockState
 from waitroom.rooms import SALES_MAX
 from waitroom.schedule import Phase
@@ -209,12 +212,43 @@ def _of_guests() -> dict[str, Schema]:
         "NewCodeBatch": plain({"name": TEXT, "count": whole, "hours": whole}),
         "CodeBatch": plain({**batch, "codes": listed(TEXT)}, list(batch)),
         "CodeBatches": plain({"batches": listed(plain(batch))}),
+    }  # fmt: skip
+
+
+_UNITS = (
+    ("_ms", "milliseconds"), ("_s", "seconds"), ("_per_minute", "a minute"), ("rate", "a minute"),
+    ("_ratio", "a part of 1"),
+)  # fmt: skip
+"""What the numbers are in whose names end so; any other is a count."""
+
+
+def _measured(name: str) -> Schema:
+    """Write one value of the history: text, a ratio, or a whole number with its unit; null is unknown."""
+    if name in TEXTS:
+        return nullable(TEXT)
+    unit = next((unit for end, unit in _UNITS if name.endswith(end)), "a count")
+    ratio = name.endswith("_ratio")
+    return nullable(({"type": "number"} if ratio else COUNT) | {"description": f"Unit: {unit}."})
+
+
+def _of_history() -> dict[str, Schema]:
+    """Write the history: its columns are those of ``history.FIELDS``, as far as they were asked for."""
+    time: Schema = {"type": "string", "format": "date-time"}
+    sums = {field.name: _measured(field.name) for field in fields(Totals)}
+    act: dict[str, Schema] = {
+        "seq": COUNT, "at_ms": COUNT, "who": TEXT, "why": TEXT, "version": nullable(COUNT),
+        "what": listed(listed(TEXT, minItems=3, maxItems=3)),
+    }  # fmt: skip
+    return {
         "History": plain(
             {
-                "room": TEXT, "sale": nullable(TEXT), "from": TEXT, "to": TEXT, "every": TEXT,
-                "columns": {"type": "object"}, "totals": {"type": "object"}, "acts": listed({"type": "object"}),
+                "room": TEXT, "sale": nullable(TEXT), "from": time, "to": time, "every": {"enum": list(STEPS)},
+                "columns": plain(
+                    {"at_ms": listed(COUNT)} | {name: listed(_measured(name)) for name in FIELDS}, ("at_ms",)
+                ),
+                "totals": plain(sums | {"known": COUNT, "minutes": COUNT}), "acts": listed(plain(act)),
             }
-        ),
+        )
     }  # fmt: skip
 
 
@@ -301,4 +335,4 @@ def _of_journal() -> dict[str, Schema]:
     }
 
 
-DOCUMENTS: Mapping[str, Schema] = _documents() | _of_guests() | _of_journal()
+DOCUMENTS: Mapping[str, Schema] = _documents() | _of_guests() | _of_history() | _of_journal()

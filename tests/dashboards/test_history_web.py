@@ -12,13 +12,16 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 import pytest
+import schemathesis
 from redis.asyncio import Redis
+from schemathesis.core.failures import Failure
 from starlette.applications import Starlette
 
 from dashboards import compare_page, history_page
 from dashboards.access import Session
 from dashboards.history import FIELDS, ROWS_MOST
 from dashboards.history_view import Plot, drawn
+from dashboards.openapi import document
 from dashboards.rights import Person, Role
 from dashboards.sheet import cell, sheet
 from kernel.clock import ManualClock
@@ -110,6 +113,45 @@ async def test_columns_are_what_was_played(store: Redis, clock: ManualClock, boo
     )
     assert lately["to"] == "2027-01-15T08:00:00Z"
     assert len(lately["columns"]["at_ms"]) == 180
+
+
+async def test_each_column_has_the_type_and_the_unit_that_are_described(
+    store: Redis, clock: ManualClock, book: HistoryBook
+) -> None:
+    """Of everything and of some fields; the mutants are columns of another type, of another name, and no sum."""
+    described = schemathesis.openapi.from_dict(document())["/api/rooms/{room}/history"]["GET"]
+    app = await app_with(store, clock, book)
+    async with program(app) as api:
+        whole = await api.get(API + query())
+        some = await api.get(API + query(fields="phase,no_shows_ratio", every="5m"))
+
+    for answer in (whole, some):
+        described.validate_response(answer)
+    good = whole.json()
+    wrong = [
+        good | {"columns": good["columns"] | {name: values}}
+        for name, values in (
+            ("waiting", ["6"]),
+            ("waiting", [0.5]),
+            ("phase", [1]),
+            ("at_ms", [None]),
+            ("x", []),
+        )
+    ]
+    for body in (*wrong, good | {"totals": {}}):
+        answer = httpx.Response(200, json=body, request=whole.request)
+        answer.elapsed = whole.elapsed
+        with pytest.raises(Failure):
+            described.validate_response(answer)
+    columns = document()["components"]["schemas"]["History"]["properties"]["columns"]["properties"]
+    units = {
+        name: columns[name]["items"]["anyOf"][0]["description"]
+        for name in ("waiting", "rate", "wait_low_s", "origin_p95_ms", "no_shows_ratio")
+    }
+    assert units == {
+        "waiting": "Unit: a count.", "rate": "Unit: a minute.", "wait_low_s": "Unit: seconds.",
+        "origin_p95_ms": "Unit: milliseconds.", "no_shows_ratio": "Unit: a part of 1.",
+    }  # fmt: skip
 
 
 async def test_an_answer_that_is_known_is_not_sent_again(
