@@ -210,8 +210,11 @@ class PriorityCodes(Protocol):
         ...
 
 
-LetGo = Callable[[str, int], Awaitable[str]]
-"""Lets go of the key of a place, by room and number; returns the run. Raises Refused and Unavailable."""
+LetGo = Callable[[str, int, str, str], Awaitable[str]]
+"""Lets go of the key of a place, by room and number, and records who and why; returns the run.
+
+Raises Refused and Unavailable.
+"""
 
 
 async def always_ready() -> Sequence[str]:

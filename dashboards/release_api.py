@@ -4,12 +4,10 @@
 
 `arrived` is what the fan reads on their page ("you arrived as number 42", from 1); our numbers begin with 0. From then
 on whoever has the ticket has the place, as in a room that binds none; who asks for this should be known to be its fan.
-A repeat changes nothing. It is logged with the headers Waitroom-Who and Waitroom-Why.
+A repeat changes nothing. It goes into the journal with the headers Waitroom-Who and Waitroom-Why.
 
 Not here: which key counts (``waitroom.binding``).
 """
-
-import logging
 
 import orjson
 from starlette.requests import Request
@@ -19,8 +17,7 @@ from starlette.routing import Route, request_response
 from dashboards.operator_api import JSON_TYPES, BearerGuard, Whole, actor_of, read_document, steered_room
 from dashboards.ports import Deps, LetGo
 from kernel.errors import Refused
-
-log = logging.getLogger(__name__)
+from waitroom.configure import WHO_CHARS, WHY_CHARS
 
 ARRIVED_MAX = 1 << 40
 
@@ -34,12 +31,8 @@ def release_route(deps: Deps, let_go: LetGo) -> Route:
         arrived = given.get("arrived")
         if set(given) != {"arrived"} or type(arrived) is not int or not 1 <= arrived <= ARRIVED_MAX:
             raise Refused("release-malformed", "Give arrived, the number on the fan's page, from 1.", 422)
-        run = await let_go(room.name, arrived - 1)
         actor = actor_of(request)
-        log.info(
-            "a place's key was let go",
-            extra={"room": room.name, "number": arrived - 1, "who": actor.who, "why": actor.why},
-        )
+        run = await let_go(room.name, arrived - 1, actor.who[:WHO_CHARS], actor.why[:WHY_CHARS])
         body = {"room": room.name, "run": run, "number": arrived - 1, "arrived": arrived}
         return Response(orjson.dumps(body), 200, {"cache-control": "no-store"}, "application/json")
 

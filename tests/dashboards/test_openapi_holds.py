@@ -176,7 +176,7 @@ async def test_good_answers_that_take_a_line_are_as_described(
 ) -> None:
     """A key that is let go, sessions that end: there is nobody in the line of the other tests."""
 
-    async def let_go(_room: str, _number: int) -> str:
+    async def let_go(_room: str, _number: int, _who: str, _why: str) -> str:
         return "run1"
 
     described = schemathesis.openapi.from_dict(document())
@@ -207,7 +207,7 @@ async def test_another_method_is_refused_where_an_address_has_a_route_of_its_own
 ) -> None:
     """405 with Allow, and not 404 from what answers for all of /api."""
 
-    async def let_go(_room: str, _number: int) -> str:
+    async def let_go(_room: str, _number: int, _who: str, _why: str) -> str:
         return ""
 
     with books_of(tmp_path, clock) as books:

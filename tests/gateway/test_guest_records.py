@@ -10,9 +10,12 @@ from admission.guests import By
 from admission.ports import LineKeys, Turn
 from admission.store import AdmissionStore
 from gateway import adapters
-from gateway.adapters import AskedLine, JournalTurns, PacedLine
+from gateway.adapters import AskedLine, JournalTurns, LettingGo, PacedLine
 from kernel.clock import ManualClock
+from kernel.errors import Refused
 from tests.waitroom.house import ROOM, House, house, worker
+from waitroom.binding import Binding
+from waitroom.binding_store import BindingStore
 from waitroom.journal import Kind
 from waitroom.restoring import Restorer
 
@@ -115,6 +118,25 @@ async def test_an_operators_act_stands_in_the_journal_at_once(
         fault = here.journal.verify()
 
     assert (entry.body, entry.at_ms, entry.run, fault) == (act, clock.now_ms(), run, None)
+
+
+async def test_a_key_that_is_let_go_stands_in_the_journal(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Once, with who, when and why; what is refused leaves nothing."""
+    async with house(store, clock, tmp_path) as here:
+        run, _ = await _opened(here, 1)
+        turns = JournalTurns(here.waitroom, store, here.journal)
+        let_go = LettingGo(Binding(here.waitroom, BindingStore(store)), turns, clock)
+        await here.waitroom.refresh()
+
+        with pytest.raises(Refused):
+            await let_go(ROOM, 7, "Ann", "lost phone")
+        assert await let_go(ROOM, 0, "Ann", "lost phone") == run
+        (entry,) = here.journal.entries(ROOM, kinds=[Kind.OPERATOR])
+
+    assert entry.body == {"act": "key-released", "what": "place 1", "who": "Ann", "why": "lost phone"}
+    assert (entry.at_ms, entry.run) == (clock.now_ms(), run)
 
 
 async def test_evictions_come_back_after_the_store_was_wiped(
