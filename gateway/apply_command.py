@@ -238,9 +238,18 @@ def _do(asker: Asker, step: "Step", headers: Mapping[str, str], secrets: Path | 
         return _look(asker, step, answer.told)
     gone = answer.status == GONE and (step.version or step.tag)
     if gone or answer.document.get("code") in {"settings-stale", "target-exists"}:
-        what = step.of.removesuffix("s")
-        return Result(step, Outcome.REFUSED, f"somebody changed this {what} since it was planned; plan again")
+        faster = _faster(answer, step.of.removesuffix("s"))
+        return Result(step, Outcome.REFUSED, f"{faster} since it was planned; plan again")
     return Result(step, Outcome.REFUSED, answer.told)
+
+
+def _faster(answer: Answer, what: str) -> str:
+    """Say who changed what meanwhile, as far as the answer tells."""
+    found = answer.document.get("changes") or ()
+    names = dict.fromkeys(str(change.get("who") or "somebody") for change in reversed(found))
+    fields = dict.fromkeys(str(field[0]) for change in reversed(found) for field in change.get("what") or ())
+    told = f" ({', '.join(fields)})" if fields else ""
+    return f"{' and '.join(names) or 'somebody'} changed this {what}{told}"
 
 
 def _look(asker: Asker, step: "Step", why: str) -> Result:
