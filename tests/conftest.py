@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import redis
+import uvicorn.server
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
@@ -42,6 +43,28 @@ settings.register_profile(
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SHARED)
 # The same examples for everybody and every run; HYPOTHESIS_PROFILE=dev looks for new ones.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+TICK_S = 0.005
+
+
+class _Hurried:
+    """``asyncio`` as uvicorn's server sees it in tests: it looks every ``TICK_S`` whether to end.
+
+    Else each server that a test starts in its own process costs it up to 0.1 s until it hears that it shall end and
+    0.1 s more for connections to close; it still waits for each of them.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        """Sleep, but not for longer than a tick."""
+        await asyncio.sleep(min(seconds, TICK_S))
+
+
+uvicorn.server.asyncio = _Hurried()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
