@@ -53,6 +53,7 @@ class Machine(RuleBasedStateMachine):
         self.now_ms = START_MS
         self.line: Line | None = None
         self.batches = 0
+        self.runs = 0
         self.leaves: dict[int, bytes] = {}
         self.reached: dict[int, Lane] = {}
         self.slowed: dict[int, lane_change.Slowed] = {}
@@ -85,7 +86,9 @@ class Machine(RuleBasedStateMachine):
         """Open a new run over the old one, or over one that is not there any more."""
         old = self.line.run if self.line else ""
         before = old if seen else "somebody-else"
-        run = f"{int(old or RUN, 16) + 1:016x}"
+        # A run has a name that no run had before, also after a line was taken away.
+        self.runs += 1
+        run = f"{int(RUN, 16) + self.runs:016x}"
         stale = self.store.keys(ROOM).of_run(self.line.issued) if self.line else []
         self.line, expected = rules.open_run(self.line, before, run, "always", phase, commitment, self.now_ms)
         answer = self.loop.run(
@@ -256,6 +259,31 @@ class Machine(RuleBasedStateMachine):
             self.reached[number] = Lane.STANDARD
             del self.slowed[number]
 
+    @rule(
+        joins=st.sampled_from([Lane.STANDARD, Lane.STANDARD, Lane.VERIFIED, Lane.SUSPECT]),
+        says=st.sampled_from([Lane.STANDARD, Lane.STANDARD, Lane.VERIFIED]),
+        ahead=st.sampled_from([0, 1]),
+        acts=st.lists(st.sampled_from(["slow", "ask", "pass", "climb", "climb on"]), min_size=1, max_size=5),
+    )
+    def treat(self, joins: Lane, says: Lane, ahead: int, acts: list[str]) -> None:
+        """Do one thing after the other to a place that waits in a new run; its ticket says what it likes."""
+        self.open(phase=Phase.SERVING, commitment="", seen=True)
+        self.join(3, None, joins, ours=True)
+        for act in acts:
+            match act:
+                case "slow" | "ask":
+                    # An odd batch makes `slow` ask.
+                    self.batches += (self.batches % 2 == 1) is not (act == "ask")
+                    self.slow(1, says, ahead, ours=True, drawn=True, last=False)
+                case "pass":
+                    self.passes(1, ours=True, last=False)
+                case "climb":
+                    self.climb(1, Lane.SUSPECT, Lane.STANDARD, ours=True, last=False)
+                case _:
+                    self.climb(1, Lane.STANDARD, Lane.VERIFIED, ours=True, last=False)
+            self.the_store_says_what_the_rule_says()
+            self.the_store_knows_who_is_slow()
+
     @rule()
     def freeze(self) -> None:
         """Close the draw."""
@@ -392,13 +420,13 @@ def test_rule_and_lua_agree(store_url: str) -> None:
     ("name", "old", "new", "beginning"),
     [
         pytest.param(
-            "join", "max_waiting - waiting)", "max_waiting - waiting + 1)", 6, id="one joins a full room"
+            "join", "max_waiting - waiting)", "max_waiting - waiting + 1)", 0, id="one joins a full room"
         ),
         pytest.param(
-            "join", "if number == issued then", "if true then", 1, id="an answer given again costs a number"
+            "join", "if number == issued then", "if true then", 0, id="an answer given again costs a number"
         ),
         pytest.param(
-            "join", "answer[2 + i] = number", "answer[2 + i] = issued", 1, id="numbers are off by one"
+            "join", "answer[2 + i] = number", "answer[2 + i] = issued", 0, id="numbers are off by one"
         ),
         pytest.param(
             "join", "(at - chunk * CHUNK) * LEAF", "(at - chunk * CHUNK) * 15", 1, id="leaves overlap"
@@ -407,66 +435,66 @@ def test_rule_and_lua_agree(store_url: str) -> None:
             "call", "math.min(value, issued)", "value", 1, id="turns are banked past the last number"
         ),
         pytest.param(
-            "call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", 0, id="a slot counts twice"
+            "call", "if slot <= tonumber(old[3])", "if slot < tonumber(old[3])", 1, id="a slot counts twice"
         ),
-        pytest.param("freeze", "if old[3] ~= '-1' then", "if false then", 0, id="a draw is frozen twice"),
-        pytest.param("turn", "or old[2] ~= before", "", 3, id="a phase is changed by the slower worker"),
+        pytest.param("freeze", "if old[3] ~= '-1' then", "if false then", 1, id="a draw is frozen twice"),
+        pytest.param("turn", "or old[2] ~= before", "", 0, id="a phase is changed by the slower worker"),
         pytest.param(
-            "lift", "local top = math.max(issued, have)", "local top = issued", 1, id="the counter goes back"
+            "lift", "local top = math.max(issued, have)", "local top = issued", 4, id="the counter goes back"
         ),
-        pytest.param("clear", "or old[1] == run", "", 4, id="a line is taken away for itself"),
+        pytest.param("clear", "or old[1] == run", "", 1, id="a line is taken away for itself"),
         pytest.param(
             "clear", "tonumber(old[2]) >= epoch", "false", 2, id="a newer line is taken away for an older"
         ),
         pytest.param("climb", "old[1] ~= run or ", "", 1, id="a place of another run climbs"),
         pytest.param("climb", "or number >= tonumber(old[2])", "", 0, id="a number that nobody has climbs"),
-        pytest.param("climb", "and tonumber(old[4] or 0) > 0", "", 10, id="a lane holds fewer than nobody"),
+        pytest.param("climb", "and tonumber(old[4] or 0) > 0", "", 2, id="a lane holds fewer than nobody"),
         pytest.param(
-            "climb", "math.max(now_ms, tonumber(old[3]))", "now_ms", 8, id="time turns back for a climb"
+            "climb", "math.max(now_ms, tonumber(old[3]))", "now_ms", 0, id="time turns back for a climb"
         ),
         pytest.param(
             "climb",
             "redis.call('HDEL', slowed, number)",
             "local _ = number",
-            8,
+            1,
             id="who climbs is slow",
         ),
         pytest.param(
-            "climb", "known and string.match(known, '^%d')", "known", 8, id="the asked count as suspect"
+            "climb", "known and string.match(known, '^%d')", "known", 3, id="the asked count as suspect"
         ),
         pytest.param("pass", "old[1] ~= run or ", "", 1, id="a place of another run passes"),
-        pytest.param("pass", "or number >= tonumber(old[2])", "or false", 6, id="who has no place passes"),
+        pytest.param("pass", "or number >= tonumber(old[2])", "or false", 4, id="who has no place passes"),
         pytest.param(
-            "pass", "or not string.match(known, '^%l')", "", 8, id="who is slowed stays suspect and is free"
+            "pass", "or not string.match(known, '^%l')", "", 7, id="who is slowed stays suspect and is free"
         ),
         pytest.param(
-            "pass", "redis.call('HDEL', slowed, number)", "local _ = 0", 8, id="passing clears nothing"
+            "pass", "redis.call('HDEL', slowed, number)", "local _ = 0", 7, id="passing clears nothing"
         ),
-        pytest.param("pass", "in_standard, number, 1)", "in_standard, number, 0)", 11, id="asked twice"),
-        pytest.param("slow", "if way ~= '' then", "if false then", 6, id="who is asked is slowed"),
-        pytest.param("slow", "old[1] ~= run or ", "", 1, id="a place of another run is slowed"),
-        pytest.param("slow", "(old[6] or '') ~= seed or ", "", 8, id="a rank from before the draw is slowed"),
+        pytest.param("pass", "in_standard, number, 1)", "in_standard, number, 0)", 15, id="asked twice"),
+        pytest.param("slow", "if way ~= '' then", "if false then", 0, id="who is asked is slowed"),
+        pytest.param("slow", "old[1] ~= run or ", "", 4, id="a place of another run is slowed"),
+        pytest.param("slow", "(old[6] or '') ~= seed or ", "", 2, id="a rank from before the draw is slowed"),
         pytest.param("slow", "or number >= tonumber(old[2])", "", 0, id="a number that nobody has is slowed"),
-        pytest.param("slow", "if known then", "if false then", 11, id="a place is slowed twice"),
+        pytest.param("slow", "if known then", "if false then", 1, id="a place is slowed twice"),
         pytest.param(
             "slow", "if rank < tonumber(old[7] or 0) then", "if false then", 8, id="the called get worse"
         ),
-        pytest.param("slow", "rank < tonumber", "rank <= tonumber", 3, id="who is next counts as called"),
+        pytest.param("slow", "rank < tonumber", "rank <= tonumber", 1, id="who is next counts as called"),
         pytest.param(
             "slow",
             "in_standard, number) == 1",
             "in_standard, number) == 2",
-            8,
+            2,
             id="who has climbed is thrown back",
         ),
-        pytest.param("slow", "and tonumber(old[8] or 0) > 0", "", 8, id="verified holds fewer than nobody"),
+        pytest.param("slow", "and tonumber(old[8] or 0) > 0", "", 17, id="verified holds fewer than nobody"),
         pytest.param(
-            "slow", "if tonumber(old[4] or 0) < tonumber(old[2]) then", "if true then", 8, id="more than all"
+            "slow", "if tonumber(old[4] or 0) < tonumber(old[2]) then", "if true then", 3, id="more than all"
         ),
         pytest.param(
-            "slow", "math.max(now_ms, tonumber(old[3]))", "now_ms", 6, id="time turns back for the slowed"
+            "slow", "math.max(now_ms, tonumber(old[3]))", "now_ms", 0, id="time turns back for the slowed"
         ),
-        pytest.param("open", "if current ~= seen then", "if false then", 0, id="two workers open two runs"),
+        pytest.param("open", "if current ~= seen then", "if false then", 1, id="two workers open two runs"),
     ],
 )
 def test_the_machine_catches_the_mutant(
@@ -480,7 +508,7 @@ def test_the_machine_catches_the_mutant(
 
 def test_the_scripts_as_they_are_pass_what_catches_the_mutants(store_url: str) -> None:
     """The same moves find nothing in the shipped files, so it is the mutants that they find."""
-    for beginning in range(12):
+    for beginning in range(18):
         play(store_url, {}, SOME, beginning)
 
 
