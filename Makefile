@@ -67,8 +67,9 @@ demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8
 	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --operator-port "$(OPERATOR_PORT)" --shop-port "$(SHOP_PORT)" \
 		--data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
 
-test: setup ## run every test, crowds by themselves at the end (SPLIT=2 files at a time; 15 to 25 minutes on two cores)
-	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m "not alone"
+test: setup ## run every test, crowds after the others, the timed by themselves at the end (SPLIT=2 files at a time)
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m "not crowd and not alone"
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m crowd
 	@"$(BIN)/python" -m pytest -q -m alone
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product

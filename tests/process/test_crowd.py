@@ -20,7 +20,7 @@ from gateway.crowd.crowd import Hooks, Result, run_crowd
 from gateway.crowd.plan import Drill, Plan
 from gateway.crowd.verdict import State
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.crowd]
 
 START_S = 60.0
 STOP_S = 30.0

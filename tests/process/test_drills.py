@@ -13,7 +13,7 @@ import pytest
 
 from bench.drills.__main__ import NAMES
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 240
@@ -37,6 +37,7 @@ def play(name: str) -> dict[str, dict[str, Any]]:
     return lines
 
 
+@pytest.mark.crowd
 def test_a_crowd_gets_in_as_the_draw_says() -> None:
     """They gather, are drawn by a committed secret, and are admitted by rank; who came when says nothing."""
     told = play("lottery")
@@ -48,6 +49,7 @@ def test_a_crowd_gets_in_as_the_draw_says() -> None:
     assert abs(told["lottery-order"]["details"]["against_arrival"]) < 0.4
 
 
+@pytest.mark.crowd
 def test_the_flash_of_1998_gets_through() -> None:
     """A real 48-fold rise, scaled: every check is green, and everybody's day goes as the script says."""
     told = play("flash")
@@ -56,6 +58,7 @@ def test_the_flash_of_1998_gets_through() -> None:
     assert told["flash-places-lost"]["value"] == 0
 
 
+@pytest.mark.alone
 def test_a_tenfold_step_moves_neither_the_rate_nor_the_memory() -> None:
     """Admissions stay at the cap, memory stays flat, every refusal says until when, every place is kept."""
     told = play("step")
@@ -67,6 +70,7 @@ def test_a_tenfold_step_moves_neither_the_rate_nor_the_memory() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.alone
 def test_a_thousand_open_sockets_wait_for_the_start() -> None:
     """Each fan keeps a socket open; at the start nobody was admitted early, and afterwards no ticket is lost."""
     told = play("sockets")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.process.test_drills import play
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.crowd]
 
 
 def test_a_seat_is_sold_once_while_everything_is_killed() -> None:
