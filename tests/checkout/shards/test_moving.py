@@ -15,6 +15,7 @@ from checkout.holds.inventory import TABLES, Inventory, TooLate
 from checkout.orders.keys import OtherBody, once_for
 from checkout.sales.reservation import Line, Outdated, Reserved, Sale
 from checkout.sales.store import SalesStore
+from checkout.shards import moving
 from checkout.shards.hashing import Override
 from checkout.shards.moving import CLEAR_MS, SETTLE_MS, Progress, Step
 from checkout.shards.shards import VIEW_MS
@@ -299,6 +300,8 @@ async def test_a_crash_at_any_step_leaves_one_owner(
 ) -> None:
     """Whoever owns the event has every row of it; the same move goes on, a move to where it is gives up."""
     monkeypatch.setattr(rows_module, "BATCH", 25)
+    # Where it waits nothing happens between two looks, so three of them do.
+    monkeypatch.setattr(moving, "_REST_MS", SETTLE_MS // 3)
     async with fleet(shop_urls, store_urls, clock) as shop:
         a, b = shop.shards.all()
         owners: list[str] = []
