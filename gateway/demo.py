@@ -33,14 +33,13 @@ from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
 from gateway.demo_staff import has_logins, with_logins
 from gateway.open_paths import warn
+from gateway.rooms_file import rooms_in
 from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.metrics import MULTIPROC
 from kernel.settings import env
 from waitroom.rooms import Room
-from waitroom.rooms_toml import parse_toml
-from waitroom.targets_plan import TABLE as TARGETS
 
 log = logging.getLogger(__name__)
 
@@ -143,19 +142,6 @@ def with_shop(rooms: str, port: int) -> str:
     return re.sub(r'(?m)^origin = ".*"$', f'origin = "http://127.0.0.1:{port}"', rooms)
 
 
-def check_rooms(path: Path | None) -> list[Room]:
-    """Read the rooms file before anything runs on it; raises Misconfigured with all its faults."""
-    if path is None:
-        return []
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"), beside=(TARGETS,))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Misconfigured([f"The rooms file {path} cannot be read: {why}."]) from error
-    except Misconfigured as error:
-        raise Misconfigured([f"{path}: {fault}" for fault in error.faults]) from None
-
-
 def room_before(origin: str, rooms: Iterable[Room]) -> str | None:
     """Name the room that stands before an origin: the first of several."""
     return next((room.name for room in rooms if room.origin == origin), None)
@@ -209,7 +195,7 @@ class Installation:
 
     def _look_at_origins(self) -> None:
         """Tell once what a shop behind the gate needs open and the gate keeps shut; nobody waits for that."""
-        origins = [room.origin for room in check_rooms(self._settings.rooms)]
+        origins = [room.origin for room in rooms_in(self._settings.rooms)]
         origins += [self._settings.default_origin] if self._settings.default_origin else []
         Thread(target=warn, args=(origins, self._settings.open_paths), daemon=True).start()
 
@@ -232,7 +218,7 @@ class Installation:
             found["organiser_token"] = _gather(faults, lambda: organiser_token(settings, make=True))
             # Between processes that end together: nobody else needs to know it.
             found["backend_token"] = settings.backend_token or secrets.token_urlsafe(24)
-        rooms = _gather(faults, lambda: check_rooms(settings.rooms)) or []
+        rooms = _gather(faults, lambda: rooms_in(settings.rooms)) or []
         found |= _gather(faults, self._listen) or {}
         if faults:
             raise Misconfigured(faults)
@@ -243,7 +229,7 @@ class Installation:
                 with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port), encoding="utf-8"
             )
             settings = replace(settings, rooms=path)
-            rooms = check_rooms(path)
+            rooms = rooms_in(path)
         if is_demo:
             settings = replace(
                 settings.to_try_out(),

@@ -9,7 +9,6 @@ What one domain must know of another is translated in ``adapters``. Nothing is d
 
 import asyncio
 import logging
-from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -57,6 +56,7 @@ from gateway.origins import Origins
 from gateway.priority_codes import PriorityCodes
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
+from gateway.rooms_file import rooms_in
 from gateway.settings import Settings
 from gateway.settling import Settler
 from gateway.shop import ShopProcess
@@ -89,12 +89,10 @@ from waitroom.reminding import Reminding
 from waitroom.restoring import Restorer
 from waitroom.rhythm_web import RhythmWeb
 from waitroom.rooms import Room, read_kept
-from waitroom.rooms_toml import parse_toml
 from waitroom.seeds import CommittedSecret
 from waitroom.service import Waitroom
 from waitroom.shells import Pages
 from waitroom.store import LineStore
-from waitroom.targets_plan import TABLE as TARGETS
 from waitroom.web import LineWeb, WebSettings
 
 log = logging.getLogger(__name__)
@@ -300,10 +298,8 @@ class GateProcess:
     async def start(self) -> None:
         """Connect, bring in the rooms file, begin to keep the rooms."""
         await self._parts.connect()
-        rooms = self._parts.settings.rooms
         await self._keeper.restore()
-        if rooms is not None:
-            await self._parts.configurations.apply_toml(parse_toml(_text(rooms), beside=(TARGETS,)))
+        await self._parts.configurations.apply_toml(rooms_in(self._parts.settings.rooms))
         await self._keeper.start()
         self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
         self._reminders.start()
@@ -442,10 +438,3 @@ def build(settings: Settings, role: str) -> GateProcess | OperatorProcess | Shop
             return ShopProcess(settings)
         case _:
             raise Misconfigured([f"{role} is not a role: gate, operator or shop."])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured([f"The rooms file {path} cannot be read: {error}."]) from error

@@ -78,7 +78,7 @@ WORDS: Mapping[Moment, str] = {
     Moment.OPENED: "The room has opened{opening}.",
     Moment.GATHERING: "The room gathers: whoever comes now takes part in the draw.",
     Moment.SERVING: "The line moves: people are called.",
-    Moment.DRAINING: "The sale has ended. Whoever was called may still come in.",
+    Moment.DRAINING: "The line takes nobody new. Whoever was called may still come in.",
     Moment.ENDED: "The sale is over.",
     Moment.IDLE: "The room rests.",
     Moment.FROZEN: "The draw is frozen: {frozen} take part, and nobody can join it any more.",

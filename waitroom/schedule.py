@@ -191,3 +191,8 @@ def obstacle(before: Room, after: Room, now_ms: int) -> str:
     if (new.closes_ms is None) != (old.closes_ms is None):
         return f"The sale {old.opening} is {old.phase}: whether it has a draw was settled when people could join."
     return ""
+
+
+def by_way_of_draw(wanted: Phase, shuffled: bool) -> Phase:
+    """Let a line that has a draw gather first, however late it opens: a rank comes of the draw alone."""
+    return Phase.GATHERING if shuffled and wanted is Phase.SERVING else wanted

@@ -31,7 +31,7 @@ from waitroom.ports import DocumentSigner, Door, SeedSource
 from waitroom.reading import Reading, broadcast
 from waitroom.recovery import Memory, fell_back, raise_to
 from waitroom.rooms import ALWAYS, Room, merged, read_kept
-from waitroom.schedule import CHANGES, Phase, wanted
+from waitroom.schedule import CHANGES, Phase, by_way_of_draw, wanted
 from waitroom.standing import Place
 from waitroom.store import LineStore
 from waitroom.ticket import Desk, Ticket, TicketSigner
@@ -427,11 +427,6 @@ class Waitroom:
             )
             log.info("the draw is done", extra={"room": room, "entries": line.frozen})
             await self.refresh_room(room)
-
-
-def by_way_of_draw(wanted: Phase, shuffled: bool) -> Phase:
-    """Let a line that has a draw gather first, however late it opens: a rank comes of the draw alone."""
-    return Phase.GATHERING if shuffled and wanted is Phase.SERVING else wanted
 
 
 _STALE = -2

@@ -209,7 +209,7 @@ def test_minutes_from_before_joins_turned_away_were_counted_are_kept(journal_url
             for name in ("refused", "shed"):
                 connection.execute(sa.text(f"ALTER TABLE {MINUTES.name} DROP COLUMN {name}"))
             version = sa.table(VERSION_TABLE, sa.column("version_num"))
-            connection.execute(sa.update(version).values(version_num="0005"))
+            connection.execute(sa.update(version).values(version_num="0006"))
         journal.open()
 
         (kept,) = book.minutes("main", FIRST, FIRST + 1)

@@ -207,7 +207,7 @@ async def test_a_sale_gathers_freezes_draws_serves_and_ends(
         clock.set(END_MS)
         reading = await here.beat()
         assert reading.line.phase is Phase.DRAINING
-        with pytest.raises(Refused, match="over"):
+        with pytest.raises(Refused, match="Nobody joins"):
             await here.join()
         clock.set(END_MS + 60_000)
         reading = await here.beat()
