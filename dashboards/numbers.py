@@ -130,6 +130,7 @@ def more(known: Known, room: Room) -> tuple[Figure, ...]:
             "answers",
         ),
         *_lanes(known),
+        _verdicts(known),
         Figure(
             "Slowed or asked", count(whole(known, "slowed")), "and not free again",
             "Places that the bot guard put into the lane suspect or asked for a check, and that have not passed one.",
@@ -162,6 +163,20 @@ def _lanes(known: Known) -> tuple[Figure, ...]:
             Figure(f"Lane {lane}", count(places), note, f"{why} Changes of lane included.", f"lane-{lane}")
         )
     return tuple(out)
+
+
+def _verdicts(known: Known) -> Figure:
+    kept, slowed, asked, passed = (
+        whole(known, f"settled_{outcome}") for outcome in ("kept", "slowed", "asked", "passed")
+    )
+    judged = None if None in {kept, slowed, asked} else (kept or 0) + (slowed or 0) + (asked or 0)
+    return Figure(
+        "Judged", count(judged),
+        f"{count(slowed)} slowed, {count(asked)} asked, {count(passed)} passed" if judged else "before their turn",
+        "Places that the bot guard judged shortly before their turn, since the room was made: those it put into the "
+        "lane suspect, those it asked for a check, and how many checks were passed. All others kept their lane.",
+        "judged",
+    )  # fmt: skip
 
 
 def _stock(room: Room) -> tuple[str, str]:

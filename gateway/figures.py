@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from admission.store import AdmissionStore, Headcount
 from dashboards.ports import Look
-from gateway.origins import TURNED, health_of, origin_key, turned_key, turned_of
+from gateway.origins import COUNTED, counts_key, counts_of, health_of, origin_key
 from kernel.clock import Clock
 from waitroom.lanes import Lane
 from waitroom.line import Line
@@ -46,7 +46,7 @@ class RoomFigures:
             *self._doors.counting(name, now_ms),
             ("HLEN", self._waitroom.store.keys(name).slowed),
             ("HGETALL", origin_key(name)),
-            ("HMGET", turned_key(name), *TURNED),
+            ("HMGET", counts_key(name), *COUNTED),
         ]
         reading = await self._waitroom.refresh_room(name, beside)
         return None if reading is None else Look(reading.base, self._told(reading, now_ms))
@@ -60,14 +60,14 @@ class RoomFigures:
         line = reading.line
         if line is None or not reading.beside:
             return {}
-        *replies, slowed, origin, turned = reading.beside
+        *replies, slowed, origin, counts = reading.beside
         count = self._doors.counted(replies, now_ms)
         return {
             **_of_line(line),
             **_of_wait(reading, line, now_ms),
             **_of_door(count),
             **health_of(origin, now_ms),
-            **turned_of(turned),
+            **counts_of(counts),
             "slowed": slowed,
             "admitted_per_minute": self._per_minute(reading.base.name, now_ms, count.admitted),
             "store_age_ms": max(0, now_ms - reading.read_ms),

@@ -5,9 +5,10 @@ of them failed, the time to the first byte that 95 of 100 kept. The console's on
 (ADR 0042). Not the metrics' files: those are on the gate's machine, which need not be the console's, and reading them
 all costs more than the whole look.
 
-In the same trip it adds up how many joins of a room were refused, and how many shed, for the history. A process that
-dies takes along what it had not written, five seconds' worth at most, and so does a write that the store did not take;
-nothing is added twice. The counts of a room in which nobody was turned away for ``TURNED_KEPT_MS`` are forgotten.
+In the same trip it adds up what the line counted of a room: how many joins were refused, and how many shed, and what
+came of the places that the bot guard judged. A process that dies takes along what it had not written, five seconds'
+worth at most, and so does a write that the store did not take; nothing is added twice. The counts of a room in which
+nothing was counted for ``COUNTS_KEPT_MS`` are forgotten.
 
 A failure is an answer of 500 and above, or none; a visitor who stops sending is no failure of the origin.
 """
@@ -31,12 +32,14 @@ from kernel.tasks import is_ending
 EVERY_S = 5.0
 FRESH_MS = 15_000
 KEPT_MS = 60_000
-TURNED_KEPT_MS = 30 * 86_400_000
+COUNTS_KEPT_MS = 30 * 86_400_000
 TURNED = ("refused", "shed")
+SETTLED = ("kept", "slowed", "asked", "passed")
+COUNTED = (*TURNED, *SETTLED)
 _STEP = 1.25
 """Times are counted in steps of a quarter: a figure for people need not be more exact."""
 
-Turned = Mapping[str, tuple[int, int]]
+Counts = Mapping[str, Mapping[str, int]]
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +49,9 @@ def origin_key(room: str) -> str:
     return f"wr:{{{room}}}:origin"
 
 
-def turned_key(room: str) -> str:
-    """Name the hash of a room with the joins that were turned away since it was made."""
-    return f"wr:{{{room}}}:turned"
+def counts_key(room: str) -> str:
+    """Name the hash of a room with what was counted of it since it was made."""
+    return f"wr:{{{room}}}:counts"
 
 
 @dataclass(slots=True)
@@ -72,12 +75,12 @@ class Seen:
 class Origins:
     """Counts answers, and writes what was counted."""
 
-    def __init__(self, client: Redis, clock: Clock, turned: Callable[[], Turned] = dict) -> None:
+    def __init__(self, client: Redis, clock: Clock, counts: Callable[[], Counts] = dict) -> None:
         """Write to the store of `client`, under a name of this process's own.
 
-        `turned` returns by room how many joins were refused and shed since it was asked last.
+        `counts` returns by room what was counted, by the names of ``COUNTED``, since it was asked last.
         """
-        self._turned = turned
+        self._counts = counts
         self._client = client
         self._clock = clock
         self._me = secrets.token_hex(4)
@@ -102,9 +105,9 @@ class Origins:
         """Write what was seen since the last time, in one trip. Raises ``Unavailable``; what it held is then lost."""
         now_ms = self._clock.now_ms()
         seen, self._seen = self._seen, {}
-        turned = self._turned()
+        counts = self._counts()
         span_ms, self._since_ms = max(1, now_ms - self._since_ms), now_ms
-        if not seen and not turned:
+        if not seen and not counts:
             return
         with translated():
             pipe = self._client.pipeline(transaction=False)
@@ -112,10 +115,10 @@ class Origins:
                 text = f"{now_ms} {span_ms} {one.requests} {one.failures} {one.p95_ms()}"
                 pipe.hset(origin_key(room), self._me, text)
                 pipe.pexpire(origin_key(room), KEPT_MS)
-            for room, counts in turned.items():
-                for name, count in zip(TURNED, counts, strict=True):
-                    pipe.hincrby(turned_key(room), name, count)
-                pipe.pexpire(turned_key(room), TURNED_KEPT_MS)
+            for room, counted in counts.items():
+                for name in counted.keys() & set(COUNTED):
+                    pipe.hincrby(counts_key(room), name, counted[name])
+                pipe.pexpire(counts_key(room), COUNTS_KEPT_MS)
             await pipe.execute()
 
     def start(self) -> None:
@@ -157,6 +160,7 @@ def health_of(kept: Mapping[bytes, bytes], now_ms: int) -> dict[str, object]:
     }
 
 
-def turned_of(kept: Sequence[bytes | None]) -> dict[str, object]:
-    """Return how many joins were refused and shed since the room was made, of the fields that ``TURNED`` names."""
-    return {name: int(count or 0) for name, count in zip(TURNED, kept, strict=True)}
+def counts_of(kept: Sequence[bytes | None]) -> dict[str, object]:
+    """Return what was counted since the room was made, of the fields that ``COUNTED`` names."""
+    found = {name: int(count or 0) for name, count in zip(COUNTED, kept, strict=True)}
+    return {name if name in TURNED else f"settled_{name}": count for name, count in found.items()}

@@ -186,7 +186,7 @@ class GateProcess:
             Deadlines(settings.connect_s, settings.first_byte_s, settings.idle_s),
             connections=settings.origin_connections,
         )
-        self._origins = Origins(parts.client, parts.clock, waitroom.metrics.turned)
+        self._origins = Origins(parts.client, parts.clock, waitroom.metrics.counts)
         buckets, reached = Buckets(), WebSettings(settings.prefix, settings.secure, settings.networks)
         guard_secret = secret_for(parts.ring.active("sid").octets, "bot-guard")
         self._guard = guard_of(settings, parts.client, guard_secret, parts.clock, GuardMetrics())

@@ -53,7 +53,7 @@ class Metrics:
         self._shown: set[str] = set()
         self.rooms: Container[str] = ()
         """The rooms that there are: whoever makes up names of others must not make us count them."""
-        self._turned: Tallied[tuple[str, bool]] = Tallied()
+        self._counts: Tallied[tuple[str, str]] = Tallied()
         self.failed = Counter(
             "waitroom_line_failed", "Requests that the line could not answer, by what was asked", ["act"],
             registry=registry,
@@ -149,12 +149,20 @@ class Metrics:
         """Count a join without a number: it was refused for what it is, or shed because we are busy or broken."""
         if room in self.rooms and not (isinstance(reason, Refused) and reason.code in QUESTIONS):
             was_refused = isinstance(reason, Refused) and reason.status not in BUSY
-            self._turned[room, was_refused] += 1
+            self._counts[room, "refused" if was_refused else "shed"] += 1
 
-    def turned(self) -> dict[str, tuple[int, int]]:
-        """Return by room how many joins were refused and how many shed since this was asked last."""
-        turned, self._turned = self._turned, Tallied()
-        return {room: (turned[room, True], turned[room, False]) for room in {room for room, _ in turned}}
+    def settle(self, room: str, outcome: str) -> None:
+        """Count what came of a place that was judged near its turn: kept, slowed, asked, passed, or said again."""
+        self.settled.labels(outcome).inc()
+        self._counts[room, outcome] += 1
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return by room what was counted since this was asked last: joins refused and shed, places settled."""
+        counts, self._counts = self._counts, Tallied()
+        found: dict[str, dict[str, int]] = {}
+        for (room, name), count in counts.items():
+            found.setdefault(room, {})[name] = count
+        return found
 
     def watched(self, routes: Mapping[Key, Handler]) -> dict[Key, Handler]:
         """Return the same handlers; each counts what it refuses."""

@@ -70,7 +70,7 @@ class Settling:
             )
         found = await self._settler.settle(scope, reading.room, cookies, held, given, now_ms)
         if found is not None and not found.slow and not (found.asks and asks_checks(reading)):
-            self._waitroom.metrics.settled.labels("kept").inc()
+            self._waitroom.metrics.settle(room, "kept")
             return Settled(held)
         return await self._settled(reading, held, place, found)
 
@@ -79,37 +79,37 @@ class Settling:
         store, room = self._waitroom.store, reading.base.name
         if found is None:
             if asks_checks(reading) and (way := await store.asked(room, held.run, held.number)):
-                return self._asked("again", held, way)
+                return self._asked(room, "again", held, way)
             known = await store.slowed(room, held.run, held.number)
             if known is None:
                 raise Refused(
                     "rhythm-told", "This place has told its rhythm before; once is enough.", status=409
                 )
-            return self._told("again", held, *known)
+            return self._told(room, "again", held, *known)
         codes, line = ",".join(found.reasons[:REASONS_MOST]), reading.line
         rank, seed = _NO_RANK if place.rank is None else place.rank, line.seed if line else ""
         answer = await store.slow(room, held.run, seed, held.number, rank, held.lane, codes, way=found.asks)
         match answer:
             case ["slowed", since_ms]:
-                return self._told("slowed", held, int(since_ms), codes)
+                return self._told(room, "slowed", held, int(since_ms), codes)
             case ["asked", _]:
-                return self._asked("asked", held, found.asks)
+                return self._asked(room, "asked", held, found.asks)
             case ["again", _, _, way] if way:
-                return self._asked("again", held, way.decode())
+                return self._asked(room, "again", held, way.decode())
             case ["again", since_ms, told, _]:
-                return self._told("again", held, int(since_ms), told.decode())
+                return self._told(room, "again", held, int(since_ms), told.decode())
             case [word]:
-                self._waitroom.metrics.settled.labels(word).inc()
+                self._waitroom.metrics.settle(room, word)
         return Settled(held)
 
-    def _asked(self, word: str, held: Ticket, way: str) -> Settled:
+    def _asked(self, room: str, word: str, held: Ticket, way: str) -> Settled:
         """Count a place that is asked; its ticket stays."""
-        self._waitroom.metrics.settled.labels(word).inc()
+        self._waitroom.metrics.settle(room, word)
         return Settled(held, asks=way)
 
-    def _told(self, word: str, held: Ticket, since_ms: int, codes: str) -> Settled:
+    def _told(self, room: str, word: str, held: Ticket, since_ms: int, codes: str) -> Settled:
         """Write the ticket of a place that was slowed."""
-        self._waitroom.metrics.settled.labels(word).inc()
+        self._waitroom.metrics.settle(room, word)
         reasons = tuple(codes.split(",")) if codes else ()
         worse = replace(held, lane=Lane.SUSPECT, lane_since_ms=since_ms, reasons=reasons)
         return Settled(worse, tickets.write(self._waitroom.signer, worse))

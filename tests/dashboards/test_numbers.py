@@ -11,6 +11,8 @@ from waitroom.rooms import Room
 
 ROOM = Room("main", "https://shop.example.com", new_users_per_minute=200, total_active_users=500)
 
+JUDGED = {"settled_kept": 1000, "settled_slowed": 7, "settled_asked": 2, "settled_passed": 1}
+
 
 def by_key(known: dict[str, Any], room: Room = ROOM) -> dict[str, numbers.Figure]:
     """Return all figures by their keys."""
@@ -22,7 +24,7 @@ def test_nobody_knows_is_a_dash_everywhere_and_each_number_is_explained() -> Non
     figures = by_key({})
 
     assert {figure.value for figure in figures.values()} == {"–"}
-    assert len({figure.why for figure in figures.values()}) == len(figures) == 16
+    assert len({figure.why for figure in figures.values()}) == len(figures) == 17
     assert all(figure.tone == "" and figure.share is None for figure in figures.values())
 
 
@@ -51,6 +53,9 @@ def test_zero_is_zero() -> None:
 @pytest.mark.parametrize(
     ("known", "key", "value", "note"),
     [
+        ({}, "judged", "–", "before their turn"),
+        (JUDGED, "judged", "1,009", "7 slowed, 2 asked, 1 passed"),
+        (dict.fromkeys(JUDGED, 0), "judged", "0", "before their turn"),
         ({"show_ratio": 0.72}, "no-shows", "28 %", "of the last called"),
         ({"show_ratio": 1.0}, "no-shows", "0 %", "of the last called"),
         ({}, "no-shows", "–", "nobody called yet"),

@@ -88,7 +88,7 @@ async def test_the_numbers_are_those_of_line_door_and_gate(
             leaves = [bytes([number + 1]) * LEAF_BYTES for number in range(count)]
             await here.waitroom.store.join(ROOM, line.run, lane, leaves, [], str(lane), None)
         await here.waitroom.store.call(ROOM, line.run, 1, Serving(40, 40, 40), 120)
-        origins = Origins(store, clock, lambda: {ROOM: (6, 2)})
+        origins = Origins(store, clock, lambda: {ROOM: {"refused": 6, "shed": 2, "slowed": 3}})
         origins.answered(ROOM, 200, 30)
         origins.failed(ROOM)
         clock.advance(5_000)
@@ -112,7 +112,7 @@ async def test_the_numbers_are_those_of_line_door_and_gate(
         }  # fmt: skip
         assert (told["active_sessions"], told["called"], told["admitted"], told["slowed"]) == (0, 0, 0, 0)
         assert (told["origin_failure_ratio"], told["origin_per_minute"]) == (0.5, 24)
-        assert (told["refused"], told["shed"]) == (6, 2)
+        assert (told["refused"], told["shed"], told["settled_slowed"]) == (6, 2, 3)
         assert told["max_estimated_time_minutes"] == 1
         # Nobody knows these yet, and so nothing is said.
         assert told["show_ratio"] is None

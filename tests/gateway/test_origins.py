@@ -8,16 +8,16 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.origins import (
+    COUNTED,
+    COUNTS_KEPT_MS,
     FRESH_MS,
     KEPT_MS,
-    TURNED,
-    TURNED_KEPT_MS,
     Origins,
     Seen,
+    counts_key,
+    counts_of,
     health_of,
     origin_key,
-    turned_key,
-    turned_of,
 )
 from gateway.proxy import Deadlines
 from kernel.clock import ManualClock
@@ -120,20 +120,30 @@ async def test_the_gate_counts_an_origin_that_does_not_answer_and_no_client_that
 
 async def test_joins_that_were_turned_away_are_added_up_once(store: Redis, clock: ManualClock) -> None:
     """Of two gates, over rounds; a write that the store did not take is lost and not doubled; the count has an end."""
-    counted = [{"main": (2, 1)}, {"main": (3, 0), "side": (0, 4)}, {}, {"main": (1, 1)}]
+    counted = [
+        {"main": {"refused": 2, "shed": 1, "kept": 7}},
+        {
+            "main": {"refused": 3, "again": 2, "kept": 1},
+            "side": {"shed": 4, "slowed": 5, "asked": 2, "passed": 1},
+        },
+        {},
+        {"main": {"refused": 1, "shed": 1}},
+    ]
     gates = [Origins(store, clock, lambda: counted.pop(0)) for _ in range(2)]
     for gate in (*gates, gates[0]):
         await gate.write()
 
     async def kept(room: str) -> dict[str, object]:
-        return turned_of(await store.hmget(turned_key(room), *TURNED))
+        return counts_of(await store.hmget(counts_key(room), *COUNTED))
 
-    assert await kept("main") == {"refused": 5, "shed": 1}
-    assert await kept("side") == {"refused": 0, "shed": 4}
-    assert await kept("none") == {"refused": 0, "shed": 0}
-    assert 0 < await store.pttl(turned_key("main")) <= TURNED_KEPT_MS
+    names = ("refused", "shed", "settled_kept", "settled_slowed", "settled_asked", "settled_passed")
+    main = dict(zip(names, (5, 1, 8, 0, 0, 0), strict=True))
+    assert await kept("main") == main
+    assert await kept("side") == dict(zip(names, (0, 4, 0, 5, 2, 1), strict=True))
+    assert await kept("none") == dict.fromkeys(names, 0)
+    assert 0 < await store.pttl(counts_key("main")) <= COUNTS_KEPT_MS
     away = Origins(Redis(port=1), clock, lambda: counted.pop(0))
     with pytest.raises(Unavailable):
         await away.write()
     await away._client.aclose()
-    assert (await kept("main"), counted) == ({"refused": 5, "shed": 1}, [])
+    assert (await kept("main"), counted) == (main, [])

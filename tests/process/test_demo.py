@@ -186,8 +186,8 @@ def test_the_room_hears_what_is_left_in_the_shop(running: Demo) -> None:
         answer = httpx.get(f"{running.site}/.waitroom/r/main/status").json()["stock"]
         return answer["state"], answer["left"]
 
-    # Each of the two workers hears of it by itself, so one answer says it all or is not the one. On a busy machine a hall
-    # may be opened a moment after the others were counted.
+    # Each of the two workers hears of it by itself, so one answer has to say all of it. On a busy machine a hall may be
+    # opened a moment after the others were counted.
     wait_until("the stock", lambda: stock() in {("selling", 65_000), ("selling", 66_000)}, START_S)
 
 

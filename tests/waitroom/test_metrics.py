@@ -136,5 +136,6 @@ async def test_joins_without_a_number_are_counted_by_room() -> None:
                     await handler({}, None, None, room)  # type: ignore[arg-type]
     metrics.refuse(Refused("room-full", "Full.", 403), "join", "main")
 
-    assert metrics.turned() == {"main": (3, 3)}
-    assert metrics.turned() == {}
+    metrics.settle("main", "slowed")
+    assert metrics.counts() == {"main": {"refused": 3, "shed": 3, "slowed": 1}}
+    assert metrics.counts() == {}
