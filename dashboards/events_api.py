@@ -54,6 +54,8 @@ class EventsApi:
         self._clock = clock
         self._look_s = look_s
         self._streams = 0
+        self._looked_s = 0.0
+        self._looking: asyncio.Task[int] | None = None
 
     async def events(self, request: Request) -> Response:
         """GET /events."""
@@ -125,9 +127,22 @@ class EventsApi:
     async def _portion(self, at: int, sought: Sought) -> Portion | None:
         """Read on; None where the journal is away: the reader comes back, and goes on where it was."""
         try:
+            if await self._head() <= at:
+                return Portion((), at, more=False)
             return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
         except Unavailable:
             return None
+
+    async def _head(self) -> int:
+        """Return how far the journal goes, as of ``look_s`` ago at most: asked once for all who read along."""
+        now_s = asyncio.get_running_loop().time()
+        if self._looking is None or (self._looking.done() and now_s - self._looked_s >= self._look_s):
+            self._looked_s = now_s
+            self._looking = asyncio.create_task(
+                asyncio.to_thread(self._reader.head), name="the journal's head"
+            )
+        # One reader who goes must not take the answer from the others.
+        return await asyncio.shield(self._looking)
 
 
 async def still_is(request: Request, person: Person) -> bool:

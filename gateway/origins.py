@@ -51,7 +51,7 @@ def origin_key(room: str) -> str:
 
 def counts_key(room: str) -> str:
     """Name the hash of a room with what was counted of it since it was made."""
-    return f"wr:{{{room}}}:counts"
+    return f"wr:{{{room}}}:tallied"
 
 
 @dataclass(slots=True)

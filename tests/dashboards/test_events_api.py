@@ -169,6 +169,24 @@ async def test_a_stream_tells_what_was_and_what_comes(made: Parts) -> None:
     await stream.aclose()
 
 
+async def test_readers_with_nothing_new_cost_one_look_together(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asking for itself, a hundred who wait would ask the database two hundred times a second."""
+    reader, read = made.outgoing.reader, []
+    monkeypatch.setattr(reader, "after", lambda *_: read.append(1))
+    api, _ = stream_of(made, 0)
+    api._look_s = 3600.0
+    heads = await asyncio.gather(*(api._head() for _ in range(50)))
+    looking = api._looking
+    portions = await asyncio.gather(*(api._portion(5, events_api.Sought()) for _ in range(50)))
+
+    assert set(heads) == {5}
+    assert api._looking is looking
+    assert {(one.told, one.at, one.more) for one in portions if one is not None} == {((), 5, False)}
+    assert read == []
+
+
 async def test_a_stream_is_moved_past_what_does_not_concern_it(made: Parts) -> None:
     """An id alone, now and then: who comes back does not look at all of it again."""
     _, stream = stream_of(made, 0, Person("Bob", Role.VIEWER, frozenset({"none"})))
