@@ -118,6 +118,7 @@ ADDRESSES: dict[str, Takes] = {
     "GET /api/targets": Takes(OWNER),
     "POST /api/targets": Takes(OWNER),
     "GET /api/targets/{target}": Takes(OWNER),
+    "PUT /api/targets/{target}": Takes(OWNER),
     "DELETE /api/targets/{target}": Takes(OWNER),
     "GET /api/targets/{target}/deliveries": Takes(OWNER),
     "POST /api/targets/{target}/{step}": Takes(OWNER),

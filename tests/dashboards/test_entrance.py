@@ -382,7 +382,7 @@ async def test_without_the_book_who_was_there_can_still_pause(
     ann = someone(books, clock)
     async with browser_of(app, ann, clock) as browser, client_of(app) as stranger:
         csrf = csrf_in(await browser.get("/", params={"room": "main"}))
-        monkeypatch.setattr(books.sessions, "who", away)
+        monkeypatch.setattr(books.sessions, "whose", away)
         monkeypatch.setattr(books.accounts, "has_owner", away)
         assert (
             await browser.post("/rooms/main/pause", data={"csrf": csrf, "confirm": "yes"})
@@ -401,21 +401,21 @@ async def test_without_the_book_nobody_comes_in_who_was_not_there(
 ) -> None:
     """Neither a session that was not looked up yet, nor one that was over when it was; memory is bounded."""
     app = app_of(store, clock, access=books)
-    ann, real = someone(books, clock), books.sessions.who
+    ann, real = someone(books, clock), books.sessions.whose
     async with client_of(app) as fresh, browser_of(app, ann, clock) as over:
         await sign_in_as(fresh, ann, clock)
         books.sessions.end_all(ann.name, BY)
         assert (await over.get("/")).headers["location"] == "/login"
-        monkeypatch.setattr(books.sessions, "who", away)
+        monkeypatch.setattr(books.sessions, "whose", away)
         assert (await fresh.get("/")).status_code == 503
         assert (await over.get("/")).headers["location"] == "/login"
 
-    monkeypatch.setattr(books.sessions, "who", real)
+    monkeypatch.setattr(books.sessions, "whose", real)
     monkeypatch.setattr(entrance, "SEEN_MOST", 1)
     clock.advance(STEP_MS)
     async with browser_of(app, ann, clock) as one, browser_of(app, ann, clock) as other:
         assert [(await browser.get("/")).status_code for browser in (one, other)] == [200, 200]
-        monkeypatch.setattr(books.sessions, "who", away)
+        monkeypatch.setattr(books.sessions, "whose", away)
         assert [(await browser.get("/")).status_code for browser in (one, other)] == [503, 200]
 
 

@@ -108,7 +108,7 @@ async def test_what_was_passed_over_for_another_filter_is_told(
         await made.desk.make(given | {"name": "shop", "after": 0, "kinds": ["opened"]}, ann)
         await rounds.look()
         await rounds.told()
-        made.store.change("shop", state=State.DEAD.value, tries=16)
+        made.store.change("shop", entry(Kind.TARGET, what="shop"), state=State.DEAD.value, tries=16)
         await made.desk.put("shop", given | {"kinds": ["admitted"]}, None, ann)
         await rounds.look()
         await rounds.told()

@@ -24,7 +24,7 @@ from checkout.money import Money
 from checkout.payments.port import Charge
 from checkout.payments.stripe import StripeProvider
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.crowd]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.alone]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 400

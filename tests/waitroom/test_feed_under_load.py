@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from waitroom import journal_reader, journal_store
+from waitroom import journal_reader, journal_store, journal_writing
 from waitroom.journal import Kind, NewEntry
 from waitroom.journal_reader import JournalReader, Portion, Sought
 from waitroom.journal_store import JournalStore
@@ -53,7 +53,7 @@ def standing_still(
 ) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Have the writer `who` stop after its entries are in the table, and before it commits."""
     inserted, go_on = threading.Event(), threading.Event()
-    real = journal_store.insert_many
+    real = journal_writing.insert_many
 
     def insert(connection: Any, statement: Any, rows: Any) -> None:
         real(connection, statement, rows)
@@ -63,7 +63,7 @@ def standing_still(
 
     with monkeypatch.context() as patch, ExitStack() as stack:
         stack.callback(go_on.set)
-        patch.setattr(journal_store, "insert_many", insert)
+        patch.setattr(journal_writing, "insert_many", insert)
         yield inserted, go_on
 
 
@@ -124,7 +124,7 @@ def test_numbers_of_a_sequence_would_lose_an_entry(
             connection.execute(sa.text("DROP TRIGGER journal_entries_continues ON journal_entries"))
     drawn = count(0)
     monkeypatch.setattr(journal_store, "take_turn", lambda _connection, _lock: None)
-    monkeypatch.setattr(journal_store, "_end", lambda _connection: (next(drawn), b"\0" * 32))
+    monkeypatch.setattr(journal_writing, "end_of", lambda _connection: (next(drawn), b"\0" * 32))
 
     told = overtaken(postgres_journal, monkeypatch, lambda _store, thread: thread.join())
 
