@@ -109,7 +109,7 @@ async def test_who_comes_back_with_what_we_do_not_know_gets_everything(
         if last_id == "future":
             last_id = known.partition(".")[0] + ".99"
         async with console(app, ann, "room=alpha", last_id=last_id) as seen:
-            assert len((await seen.event())["parts"]) == 8 + 16
+            assert len((await seen.event())["parts"]) == 8 + 17
 
 
 @pytest.mark.parametrize("path", ["/events", "/series"])
