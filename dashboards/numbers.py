@@ -170,9 +170,9 @@ def _verdicts(known: Known) -> Figure:
         whole(known, f"settled_{outcome}") for outcome in ("kept", "slowed", "asked", "passed")
     )
     judged = None if None in {kept, slowed, asked} else (kept or 0) + (slowed or 0) + (asked or 0)
+    told = f"{count(slowed)} slowed, {count(asked)} asked, {count(passed)} passed"
     return Figure(
-        "Judged", count(judged),
-        f"{count(slowed)} slowed, {count(asked)} asked, {count(passed)} passed" if judged or passed else "before their turn",
+        "Judged", count(judged), told if judged or passed else "before their turn",
         "Places that the bot guard judged shortly before their turn, so far: those it put into the lane suspect, those "
         "it asked for a check, and how many checks were passed. All but the slowed keep their lane.",
         "judged",
