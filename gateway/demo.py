@@ -33,7 +33,7 @@ from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
 from gateway.demo_staff import has_logins, with_logins
 from gateway.open_paths import warn
-from gateway.rooms_file import rooms_in
+from gateway.rooms_file import rooms_at_start
 from gateway.settings import Settings, loopback, to_environ
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
@@ -195,7 +195,7 @@ class Installation:
 
     def _look_at_origins(self) -> None:
         """Tell once what a shop behind the gate needs open and the gate keeps shut; nobody waits for that."""
-        origins = [room.origin for room in rooms_in(self._settings.rooms)]
+        origins = [room.origin for room in rooms_at_start(self._settings.rooms)]
         origins += [self._settings.default_origin] if self._settings.default_origin else []
         Thread(target=warn, args=(origins, self._settings.open_paths), daemon=True).start()
 
@@ -218,7 +218,7 @@ class Installation:
             found["organiser_token"] = _gather(faults, lambda: organiser_token(settings, make=True))
             # Between processes that end together: nobody else needs to know it.
             found["backend_token"] = settings.backend_token or secrets.token_urlsafe(24)
-        rooms = _gather(faults, lambda: rooms_in(settings.rooms)) or []
+        rooms = _gather(faults, lambda: rooms_at_start(settings.rooms)) or []
         found |= _gather(faults, self._listen) or {}
         if faults:
             raise Misconfigured(faults)
@@ -229,7 +229,7 @@ class Installation:
                 with_shop(ROOMS.read_text(encoding="utf-8"), settings.shop_port), encoding="utf-8"
             )
             settings = replace(settings, rooms=path)
-            rooms = rooms_in(path)
+            rooms = rooms_at_start(path)
         if is_demo:
             settings = replace(
                 settings.to_try_out(),

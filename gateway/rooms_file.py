@@ -8,7 +8,7 @@ from waitroom.rooms_toml import parse_toml
 from waitroom.targets_plan import TABLE as TARGETS
 
 
-def rooms_in(path: Path | None) -> list[Room]:
+def rooms_at_start(path: Path | None) -> list[Room]:
     """Read the rooms of a file; none where there is none. Raises ``Misconfigured`` with all its faults."""
     if path is None:
         return []

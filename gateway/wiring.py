@@ -56,7 +56,7 @@ from gateway.origins import Origins
 from gateway.priority_codes import PriorityCodes
 from gateway.proxy import Deadlines, Proxy
 from gateway.reminders import ways
-from gateway.rooms_file import rooms_in
+from gateway.rooms_file import rooms_at_start
 from gateway.settings import Settings
 from gateway.settling import Settler
 from gateway.shop import ShopProcess
@@ -299,7 +299,7 @@ class GateProcess:
         """Connect, bring in the rooms file, begin to keep the rooms."""
         await self._parts.connect()
         await self._keeper.restore()
-        await self._parts.configurations.apply_toml(rooms_in(self._parts.settings.rooms))
+        await self._parts.configurations.apply_toml(rooms_at_start(self._parts.settings.rooms))
         await self._keeper.start()
         self._looking = asyncio.create_task(self._guard.run(), name="bot guard's files")
         self._reminders.start()
