@@ -13,7 +13,7 @@ store's content, so an example that needs an empty store begins with ``await sto
 import asyncio
 import inspect
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -26,14 +26,16 @@ from kernel.clock import ManualClock
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.store import connect
+from tests.hanging import no_browser_after
 
 NOW_MS = 1_800_000_000_000
 PATIENCE_S = 15.0
 """A machine that is busy with other work is no reason to fail."""
 
 TEST_TIMEOUT_S = 180
-"""A coroutine that waits forever fails with the line it waits at, before pytest-timeout ends the whole worker."""
+"""A coroutine that waits forever fails with the line it waits at."""
 
+BROWSER_TIMEOUT_S = 200
 
 # `store` is asked for once and shared by all examples; see above.
 SHARED = [HealthCheck.function_scoped_fixture]
@@ -122,6 +124,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             for client in clients:
                 runner.run(client.aclose())
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let no test wait for a browser that does not answer, and not for its page to be closed either."""
+    if item.get_closest_marker("browser") is None:
+        return (yield)
+    with no_browser_after(BROWSER_TIMEOUT_S, item.nodeid):
+        return (yield)
 
 
 def _in_loop(runner: asyncio.Runner, test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
