@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.async_api import expect as expect_async
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from bench.screenshots import CHROMIUM_ARGS
 from tests.process.looking import PATIENCE_MS, chromium
+
+for words in (expect, expect_async):
+    words.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
