@@ -243,6 +243,8 @@ def leave(door: Door, line: LineNow | None, place: Place, sid: str, now_ms: int)
             ended={**door.ended, sid: until_ms},
             ended_version=door.ended_version + 1,
         )
+    elif door.has_ended(sid, now_ms):
+        door = door.for_good(sid)
     return door, Left()
 
 

@@ -133,6 +133,13 @@ class Door:
         order = sorted((e.rank, sid) for sid, e in self.next.items() if e.recall is recall)
         return [sid for _, sid in order]
 
+    def for_good(self, sid: str) -> "Door":
+        """Let a session that an eviction has ended not come back with its place; the same door where none has."""
+        if not any(kept and kept[0] == sid for kept in self.evicted.values()):
+            return self
+        evicted = {number: None if kept and kept[0] == sid else kept for number, kept in self.evicted.items()}
+        return replace(self, evicted=evicted)
+
     def without_entry(self, sid: str) -> "Door":
         """Take a sid away from the door."""
         return replace(self, next={other: entry for other, entry in self.next.items() if other != sid})

@@ -18,7 +18,7 @@ class Keys:
 
     __slots__ = (
         "came", "claimed", "door", "ended", "evicted", "next", "next_seen", "next_who", "pace", "recall", "sessions",
-        "stays",
+        "stays", "withheld",
     )  # fmt: skip
 
     def __init__(self, room: str) -> None:
@@ -30,6 +30,7 @@ class Keys:
         self.stays = stem + "stays"
         self.ended = stem + "ended"
         self.evicted = stem + "evicted"
+        self.withheld = stem + "withheld"
         self.next = stem + "next"
         self.recall = stem + "recall"
         self.next_seen = stem + "next_seen"

@@ -71,10 +71,16 @@ class EarlierRun:
 
 
 def end(door: Door, sid: str, limits: Limits, now_ms: int) -> tuple[Door, Ended | Already]:
-    """End a session, also one that the store does not know: its token may still be about."""
+    """End a session, also one that the store does not know: its token may still be about.
+
+    Of one that an eviction has ended nothing comes back with the place any more.
+    """
     now_ms = max(now_ms, door.last_ms)
     if door.has_ended(sid, now_ms):
-        return door, Already(door.ended[sid])
+        final = door.for_good(sid)
+        if final is door:
+            return door, Already(door.ended[sid])
+        return replace(final, last_ms=now_ms), Ended(door.ended[sid])
     door = door.without_entry(sid)
     sessions, until_ms = dict(door.sessions), now_ms + limits.hold_ms
     if door.lives(sid, now_ms):

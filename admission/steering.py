@@ -7,7 +7,7 @@ their own transitions, in the same step.
 An eviction looks for the number's session before and once more after it: an admission that came between stands in the
 record by then, since no later one is possible.
 
-Revoking all takes those who are in at that moment. They are ended one transition each, a portion at a time, so that
+Revoking all takes those who are in at that moment, and those whose visit an eviction has ended: it does not come back. They are ended one transition each, a portion at a time, so that
 the store answers others in between; a repeat after a failure goes on with those who are left. Gates learn all of it
 with their next tick. Not here: HTTP (``dashboards.guest_api``), the record (``ports.Turns``).
 """
@@ -69,6 +69,7 @@ class Steering:
         self._admission.rooms.limits(room)
         facts = await self._line.facts(room)
         sids = await self._admission.store.live_sids(room, self._clock.now_ms())
+        sids += await self._admission.store.withheld(room)
         act = {"act": "sessions-revoked", "count": str(len(sids))}
         await self._note(room, facts.run if facts else "", act, by)
         count = 0

@@ -152,7 +152,7 @@ class AdmissionStore:
         keys = self.keys(place.room)
         names = [
             place.line_key, place.leaves_key, place.journal_key, keys.door, keys.chunk(place.number), keys.sessions,
-            keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who,
+            keys.ended, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.evicted, keys.withheld,
         ]  # fmt: skip
         argv: list[Scalar] = [
             place.run, place.epoch, place.number, place.leaf, place.leaf_offset, int(place.void), sid,
@@ -175,7 +175,7 @@ class AdmissionStore:
         keys = self.keys(room)
         names = [
             line.line, line.journal, keys.door, keys.sessions, keys.ended, keys.next, keys.recall, keys.next_seen,
-            keys.next_who,
+            keys.next_who, keys.evicted, keys.withheld,
         ]  # fmt: skip
         argv: list[Scalar] = [sid, why.value, limits.hold_ms, sessions.FREE_MS]
         with translated():
@@ -192,6 +192,12 @@ class AdmissionStore:
             live, ended = await pipe.execute()
         over = set(ended)
         return [sid.decode() for sid in live if sid not in over]
+
+    async def withheld(self, room: str) -> list[str]:
+        """Name the sessions that evictions have ended and that would come back with their places."""
+        with translated():
+            found = await cast("Awaitable[list[bytes]]", self._client.hkeys(self.keys(room).withheld))
+        return [sid.decode() for sid in found]
 
     async def evict(
         self, room: str, line: LineKeys, run: str, number: int, sid: str, by: By, now_ms: int | None = None
@@ -241,7 +247,7 @@ class AdmissionStore:
 
     def _guest(self, room: str, line: LineKeys) -> list[str]:
         keys = self.keys(room)
-        return [line.line, line.journal, keys.door, keys.sessions, keys.ended, keys.evicted]
+        return [line.line, line.journal, keys.door, keys.sessions, keys.ended, keys.evicted, keys.withheld]
 
     async def renew(
         self,
@@ -354,7 +360,7 @@ class AdmissionStore:
         """Name the keys that die with a run of `issued` numbers. Sessions and the rate's debt live on."""
         keys = self.keys(room)
         return [
-            *keys.chunks(issued), keys.evicted, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
+            *keys.chunks(issued), keys.evicted, keys.withheld, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
             keys.pace,
         ]  # fmt: skip
 
@@ -389,6 +395,9 @@ class AdmissionStore:
             out: dict[Any, Any] = {str(number): kept for number, kept in evicted.items() if kept}
             if out:
                 await self._client.hset(keys.evicted, mapping=out)
+            visits: dict[Any, Any] = {kept.split()[1]: number for number, kept in out.items() if " " in kept}
+            if visits:
+                await self._client.hset(keys.withheld, mapping=visits)
             if back := [str(number) for number, kept in evicted.items() if not kept]:
                 await self._client.hdel(keys.evicted, *back)
             # Not the next number: a worker may have read just that one before the loss, and would look no further.

@@ -305,6 +305,7 @@ class _Reading:
         self.claimed: set[int] = set()
         self.left: set[int] = set()
         self.evicted: dict[int, str] = {}
+        self.withheld: dict[str, int] = {}
         self.joined: dict[int, int] = {}
         self.unreadable: list[int] = []
 
@@ -321,11 +322,11 @@ class _Reading:
             case Kind.RENEWED | Kind.BYPASSED:
                 self._session(body, None)
             case Kind.ENDED:
-                self._ended(body)
+                self._ended_for_good(body)
             case Kind.LEFT:
                 if entry.run == self.run:
                     self.left.add(int(body["number"]))
-                self._ended(body)
+                self._ended_for_good(body)
             case Kind.EVICTED:
                 self._evicted(body)
             case Kind.REINSTATED:
@@ -367,14 +368,23 @@ class _Reading:
         self.sessions.pop(sid, None)
         self.ended[sid] = max(until_ms, self.ended.get(sid, 0))
 
+    def _ended_for_good(self, body: Mapping[str, str]) -> None:
+        """Read an end; a session that an eviction had taken before does not come back with its place."""
+        self._ended(body)
+        number = self.withheld.pop(body["sid"], None)
+        if number is not None:
+            self.evicted[number] = "0"
+
     def _evicted(self, body: Mapping[str, str]) -> None:
         self.evicted[int(body["number"])] = f"{int(body['until_ms'])} {body['sid']}" if body["sid"] else "0"
         if body["sid"]:
             self._ended(body)
+            self.withheld[body["sid"]] = int(body["number"])
 
     def _reinstated(self, body: Mapping[str, str]) -> None:
         number, sid, until_ms = int(body["number"]), body["sid"], int(body["until_ms"])
         self.evicted[number] = ""
+        self.withheld.pop(sid, None)
         if sid:
             self.ended.pop(sid, None)
             self.sessions[sid] = Session(number, until_ms, "")

@@ -1,9 +1,10 @@
 -- leave: give a place up; the number is never admitted again, and its session, if any, ends.
--- KEYS: line, leaves, journal, door, claimed, sessions, ended, next, recall, next_seen, next_who
+-- KEYS: line, leaves, journal, door, claimed, sessions, ended, next, recall, next_seen, next_who, evicted, withheld
 -- ARGV: run, epoch, number, leaf, leaf_offset, void, sid, free_ms
 -- RETURNS: {'left'} | {'leaf-mismatch'} | {'run-over'} | {'stale'}
 local line, leaves, journal, door, claimed, sessions = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local ended, next, recall, next_seen, next_who = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local evicted, withheld = KEYS[12], KEYS[13]
 local run, epoch, number, leaf, leaf_offset, void = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local sid, free_ms = ARGV[7], tonumber(ARGV[8])
 local CHUNK, LEAF = 65536, 16
@@ -41,14 +42,23 @@ if is_new then
   redis.call('HINCRBY', door, 'left', 1)
 end
 local held_ms = tonumber(redis.call('ZSCORE', sessions, sid) or 0)
-local is_live = held_ms > now and tonumber(redis.call('ZSCORE', ended, sid) or 0) <= now
+local ended_ms = tonumber(redis.call('ZSCORE', ended, sid) or 0)
+local is_live = held_ms > now and ended_ms <= now
 if is_live then
   redis.call('ZADD', sessions, math.min(held_ms, now + free_ms), sid)
   redis.call('ZADD', ended, held_ms, sid)
   redis.call('HINCRBY', door, 'ended_version', 1)
 end
-if is_new or is_live then
+-- what an eviction has taken does not come back to who has left
+local kept = ended_ms > now and redis.call('HGET', evicted, number)
+local is_kept = kept and string.match(kept, ' (.+)$') == sid
+if is_kept then
+  redis.call('HDEL', withheld, sid)
+  redis.call('HSET', evicted, number, '0')
+  held_ms = ended_ms
+end
+if is_new or is_live or is_kept then
   redis.call('XADD', journal, '*', 'kind', 'left', 'at_ms', now, 'run', run, 'epoch', known[2], 'number', number,
-    'sid', sid, 'until_ms', is_live and held_ms or now)
+    'sid', sid, 'until_ms', (is_live or is_kept) and held_ms or now)
 end
 return {'left'}

@@ -104,7 +104,7 @@ async def read_door(store: Redis, keys: Keys) -> Door:
     pipe.hgetall(keys.door)
     for key in (keys.next_seen, keys.next, keys.recall, keys.sessions, keys.ended):
         pipe.zrange(key, 0, -1, withscores=True)
-    for key in (keys.next_who, keys.stays, keys.came, keys.evicted):
+    for key in (keys.next_who, keys.stays, keys.came, keys.evicted, keys.withheld):
         pipe.hgetall(key)
     for index in range(2):
         pipe.bitcount(f"{keys.claimed}:{index}")
@@ -112,7 +112,7 @@ async def read_door(store: Redis, keys: Keys) -> Door:
         own = place(number)
         pipe.getrange(own.leaves_key, own.leaf_offset, own.leaf_offset + LEAF_BYTES - 1)
         pipe.getbit(keys.chunk(number), number % CHUNK)
-    state, seen, called, late, held, ended, who, stays, came, out, *rest = await pipe.execute()
+    state, seen, called, late, held, ended, who, stays, came, out, index, *rest = await pipe.execute()
     (bits, octets, claimed) = rest[:2], rest[2::2], rest[3::2]
 
     seen_ms = dict(seen)
@@ -128,6 +128,8 @@ async def read_door(store: Redis, keys: Keys) -> Door:
     assert not who, "an entry is described that stands nowhere"
     taken = frozenset(number for number, bit in zip(NUMBERS, claimed, strict=True) if bit)
     assert sum(bits) == len(taken), "a bit stands elsewhere"
+    visits = {kept.split()[1]: number for number, kept in out.items() if b" " in kept}
+    assert index == visits, "the sessions that evictions took are found by other numbers"
     numbers = {name.decode(): int(value) for name, value in state.items()}
     return Door(
         **{name: numbers.get(name, 0) for name in COUNTS},

@@ -75,6 +75,18 @@ class Both:
         await self._same(await self.here.reinstate(ROOM, KEYS, run, number, BY, now_ms), said)
         return said
 
+    async def end(self, number: int, now_ms: int) -> sessions.Ended | sessions.Already:
+        """End the session of a number, as its backend does."""
+        self.door, said = sessions.end(self.door, sid(number), LIMITS, now_ms)
+        why = sessions.Why.REVOKED
+        await self._same(await self.here.end(ROOM, KEYS, sid(number), why, LIMITS, now_ms), said)
+        return said
+
+    async def leave(self, number: int, now_ms: int) -> None:
+        """Leave."""
+        self.door, said = rules.leave(self.door, self.line, place(number), sid(number), now_ms)
+        await self._same(await self.here.leave(place(number), sid(number), now_ms), said)
+
     async def _same(self, told: object, said: object) -> None:
         assert told == said
         assert await read_door(self.store, self.here.keys(ROOM)) == self.door
@@ -150,12 +162,43 @@ async def test_a_visit_that_ended_before_does_not_come_back(store: Redis, script
     """Who was revoked, evicted and given back is still revoked."""
     both = await begun(store, scripts)
     await both.claim(3, NOW_MS)
-    both.door, _ = sessions.end(both.door, sid(3), LIMITS, NOW_MS)
-    await both.here.end(ROOM, KEYS, sid(3), sessions.Why.REVOKED, LIMITS, NOW_MS)
+    await both.end(3, NOW_MS)
 
     assert await both.evict(3, NOW_MS + 1) == Out(0, again=False)
     assert await both.reinstate(3, NOW_MS + 2) == Back(0)
     assert await both.claim(3, NOW_MS + 3) == rules.Used()
+
+
+async def test_a_visit_that_others_ended_meanwhile_does_not_come_back(store: Redis, scripts: Scripts) -> None:
+    """An eviction gives back what it took: not what the backend has revoked since, nor what the fan gave up."""
+    both = await begun(store, scripts)
+    await both.claim(3, NOW_MS)
+    await both.evict(3, NOW_MS + 1)
+
+    assert await both.end(3, NOW_MS + 2) == sessions.Ended(NOW_MS + HOLD_MS)
+    assert await both.end(3, NOW_MS + 3) == sessions.Already(NOW_MS + HOLD_MS)
+    assert await both.reinstate(3, NOW_MS + 4) == Back(0)
+    assert await both.claim(3, NOW_MS + 5) == rules.Used()
+
+    await both.begin()
+    await both.claim(3, NOW_MS)
+    await both.evict(3, NOW_MS + 1)
+    await both.leave(3, NOW_MS + 2)
+    assert await both.reinstate(3, NOW_MS + 4) == Back(0)
+    acts = [(act["kind"], act.get("why", "")) for act in await journal(both.store)]
+    assert [kind for kind, _ in acts] == ["admitted", "evicted", "left", "reinstated"]
+
+
+async def test_a_visit_that_came_back_ends_as_any_other(store: Redis, scripts: Scripts) -> None:
+    """And is nothing that an eviction withholds, until the next one."""
+    both = await begun(store, scripts)
+    await both.claim(3, NOW_MS)
+    await both.evict(3, NOW_MS + 1)
+    await both.reinstate(3, NOW_MS + 2)
+    assert await both.here.withheld(ROOM) == []
+    assert await both.end(3, NOW_MS + 3) == sessions.Ended(NOW_MS + HOLD_MS)
+    assert await both.evict(3, NOW_MS + 4) == Out(0, again=False)
+    assert await both.end(3, NOW_MS + 5) == sessions.Already(NOW_MS + HOLD_MS)
 
 
 @pytest.mark.parametrize(("number", "run"), [(10, RUN), (11, RUN), (3, "00000000000000bb")])
@@ -200,6 +243,12 @@ async def test_the_journal_keeps_both_with_who_and_why(store: Redis, scripts: Sc
         ("reinstate", "if until_ms > now then", "if until_ms >= now then"),
         ("reinstate", "redis.call('ZREM', ended, sid)", ""),
         ("reinstate", "redis.call('HINCRBY', door, 'ended_version', 1)", ""),
+        ("evict", "redis.call('HSET', withheld, sid, number)", ""),
+        ("end", "redis.call('HSET', evicted, number, '0')", ""),
+        ("end", "redis.call('HDEL', withheld, sid)", ""),
+        ("leave", "redis.call('HSET', evicted, number, '0')", ""),
+        ("leave", "redis.call('HDEL', withheld, sid)", ""),
+        ("reinstate", "redis.call('HDEL', withheld, sid)", ""),
     ],
 )
 async def test_each_guard_that_is_taken_out_is_missed(store: Redis, name: str, old: str, new: str) -> None:
@@ -212,6 +261,7 @@ async def test_each_guard_that_is_taken_out_is_missed(store: Redis, name: str, o
             test_a_visit_ends_with_the_eviction_and_comes_back_with_what_is_left_of_it,
             test_a_session_that_was_found_late_ends_all_the_same,
             test_a_visit_that_ended_before_does_not_come_back,
+            test_a_visit_that_others_ended_meanwhile_does_not_come_back,
         ):
             await move(store, mutant)
 
@@ -337,6 +387,18 @@ async def test_all_visits_of_a_room_end_and_are_counted(store: Redis) -> None:
     assert [(act["act"], act.get("count")) for act in record.acts[1:]] == [
         ("sessions-revoked", "3"), ("sessions-revoked", "0"),
     ]  # fmt: skip
+
+
+async def test_ending_all_visits_ends_those_that_evictions_hold_back(store: Redis) -> None:
+    """A place that is given back afterwards has no visit."""
+    own, record, desk = await _begun(store)
+    for number in range(2):
+        await _in(own, number)
+    await desk.evict(ROOM, 0, BY)
+
+    assert await desk.revoke_all(ROOM, BY) == 2
+    assert record.acts[-1]["count"] == "2"
+    assert (await desk.reinstate(ROOM, 0, BY)).until_ms == 0
 
 
 async def test_who_comes_in_while_all_visits_end_stays(store: Redis) -> None:

@@ -156,12 +156,15 @@ async def test_evictions_come_back_after_the_store_was_wiped(
         await doors.evict(ROOM, keys, run, 5, "", BY, now_ms)
         await here.drained()
         before = await store.hgetall(doors.keys(ROOM).evicted)
+        withheld = await store.hgetall(doors.keys(ROOM).withheld)
+        assert withheld == {SID.encode(): b"3"}
         await store.flushall()
 
         for _ in range(3):
             await here.beat()
 
         assert await store.hgetall(doors.keys(ROOM).evicted) == before
+        assert await store.hgetall(doors.keys(ROOM).withheld) == withheld
         assert await doors.evicted(ROOM) == [3, 5]
         assert await doors.live_sids(ROOM, now_ms) == ["R" * 22]
         assert await doors.guest(ROOM, 3, SID, now_ms) == (0, True)

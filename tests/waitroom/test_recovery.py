@@ -330,6 +330,9 @@ def test_evictions_are_read_and_die_with_the_run() -> None:
     assert (out.evicted, out.sessions, out.ended) == ({1: "2000 a", 2: "0", 3: ""}, {}, {"a": 2000})
     assert (back.evicted[1], back.sessions, back.ended) == ("", {"a": Session(1, 2000, "")}, {})
     assert (anew.evicted, anew.ended) == ({}, {"a": 2000})
+    for final in (Kind.ENDED, Kind.LEFT):
+        for_good = _folded(*acts, _entry(final, number="1", sid="a", until_ms="2000", why="revoked"))
+        assert (for_good.evicted, for_good.ended) == ({1: "0", 2: "0", 3: ""}, {"a": 2000})
     restoration = plan(replace(STATE, evicted={2: "0"}), [], NOW_MS)
     assert restoration is not None
     assert restoration.evicted == {2: "0"}
