@@ -58,7 +58,7 @@ def engine(url: URL, what: str, *, pool: int = POOL) -> Engine:
     folder = Path(str(url.database)).absolute().parent
     if not folder.is_dir():
         raise Misconfigured([f"The {what}'s folder {folder} does not exist."])
-    made = sa.create_engine(url, connect_args={"timeout": WAIT_S})
+    made = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": WAIT_S})
     sa.event.listen(made, "connect", _sqlite_settings)
     sa.event.listen(made, "begin", _sqlite_begin)
     return made
@@ -127,7 +127,11 @@ def into_wal_mode(made: Engine) -> None:
 def _postgresql(url: URL, what: str, pool: int) -> Engine:
     try:
         return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=pool, connect_args={"connect_timeout": CONNECT_S}
+            url,
+            hide_parameters=True,  # an error would quote what was to be written: somebody's, or secret
+            pool_pre_ping=True,
+            pool_size=pool,
+            connect_args={"connect_timeout": CONNECT_S},
         )
     except ModuleNotFoundError as error:
         raise Misconfigured(

@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -23,6 +24,8 @@ from kernel.tracing import current
 REDACTED = "[redacted]"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+_CAUSES, _FRAMES = 4, 8
 
 _OURS = frozenset({"trace_id", "span_id"})
 
@@ -45,6 +48,21 @@ def configure(level: str, *, text: bool = False, ours: Sequence[str] = ()) -> No
         if isinstance(earlier.formatter, JsonLines | TextLines):
             root.removeHandler(earlier)
     root.addHandler(handler)
+
+
+def described(error: BaseException) -> str:
+    """Say what an error is and where it came from, and nothing in its own words.
+
+    For work with secrets that have no form, such as the address of a chat: an error quotes what it fell over.
+    """
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(parts) < _CAUSES:
+        frames = traceback.extract_tb(cause.__traceback__)[-_FRAMES:]
+        places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[::-1])
+        parts.append(f"{type(cause).__name__} at {places or 'no place'}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "; from ".join(parts)
 
 
 class JsonLines(logging.Formatter):

@@ -2,11 +2,13 @@
 
 Status 2xx is taken, 410 is for good, everything else is another time; of 429 and 503 not before ``Retry-After`` says.
 No redirection is followed: it would carry what was signed to an address that nobody has set. Of an answer the body is
-not read, so its length and its end do not matter. Not here: its signature (``webhook_signing``), what is told, which
-addresses may be set, when it is tried again.
+not read, so its length and its end do not matter. An address may be a secret itself (whoever has a chat's may write
+there), so no failure is logged in its own words: it may quote the address. Not here: its signature
+(``webhook_signing``), what is told, which addresses may be set, when it is tried again.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -14,7 +16,10 @@ import aiohttp
 
 from kernel.backoff import LONGEST_MS, asked_s
 from kernel.connecting import NotAllowed, connector
+from kernel.log import described
 from kernel.sending import Outcome, Result
+
+log = logging.getLogger(__name__)
 
 GONE = 410
 BUSY = frozenset({429, 503})
@@ -67,6 +72,11 @@ class Hooks:
             return Result(Outcome.AWAY, type(error).__name__)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Result(Outcome.AWAY, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its words may quote the address
+            log.error(  # noqa: TRY400 - the same
+                "a post failed in a way that was not foreseen", extra={"fault": described(error)}
+            )
+            return Result(Outcome.LATER, type(error).__name__)
         if 200 <= status < 300:
             return Result(Outcome.SENT)
         if status == GONE:

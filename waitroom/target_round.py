@@ -7,6 +7,9 @@ What a target does not take is tried again later and longer (``kernel.backoff``)
 is kept for each target. After ``tries`` it is dead: shown, not tried any more, until an owner resumes it; the cursor
 stays, so nothing is lost then either. Targets are told side by side, so one that is slow holds up no other.
 
+A failure is logged by what it is and where it came from, never in its own words: these may quote a target's address,
+and whoever knows that of a chat may write there.
+
 Not here: what is told and how (``target_ways``), the lease (``target_store``).
 """
 
@@ -19,6 +22,7 @@ from dataclasses import replace
 from kernel.backoff import TRIES, again_ms, is_last
 from kernel.clock import Clock
 from kernel.errors import Unavailable
+from kernel.log import described
 from kernel.sending import Outcome, Result
 from kernel.tasks import is_ending
 from waitroom.events import STEERING
@@ -89,8 +93,8 @@ class TargetRound:
                 await self.look()
             except Unavailable:
                 log.warning("targets cannot be told: the journal is away")
-            except Exception:
-                log.exception("targets could not be looked at")
+            except Exception as error:  # noqa: BLE001 - told without its words
+                _log_fault("targets could not be looked at", error)
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
@@ -137,8 +141,8 @@ class TargetRound:
             await self.tell(name)
         except Unavailable:
             log.warning("a target waits for the journal", extra={"target": name})
-        except Exception:
-            log.exception("a target could not be told", extra={"target": name})
+        except Exception as error:  # noqa: BLE001 - the same
+            _log_fault("a target could not be told", error, target=name)
 
     async def tell(self, name: str) -> None:
         """Tell one target what it has not heard, as far as it takes it."""
@@ -172,9 +176,9 @@ class TargetRound:
         try:
             async with asyncio.timeout(TRY_S):
                 result = await self._ways.tell(target, told)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the same
             # A fault of ours with one event is told as any other failure: it must not spin, nor end the round.
-            log.exception("a target could not be told", extra={"target": target.name})
+            _log_fault("a target could not be told", error, target=target.name)
             result = Result(Outcome.LATER, type(error).__name__)
         now_ms = self._clock.now_ms()
         delivery = Delivery(
@@ -201,6 +205,10 @@ class TargetRound:
     async def _move(self, target: Target, delivery: Delivery | None) -> bool:
         until_ms = self._clock.now_ms() + LEASE_MS
         return await asyncio.to_thread(self._store.move, target, self._me, until_ms, delivery)
+
+
+def _log_fault(message: str, error: Exception, **fields: str) -> None:
+    log.error(message, extra={**fields, "fault": described(error)})
 
 
 def sought_by(target: Target) -> Sought:
