@@ -7,9 +7,10 @@ their own transitions, in the same step.
 An eviction looks for the number's session before and once more after it: an admission that came between stands in the
 record by then, since no later one is possible.
 
-Revoking all takes those who are in at that moment, and those whose visit an eviction has ended: it does not come back. They are ended one transition each, a portion at a time, so that
-the store answers others in between; a repeat after a failure goes on with those who are left. Gates learn all of it
-with their next tick. Not here: HTTP (``dashboards.guest_api``), the record (``ports.Turns``).
+Revoking all takes those who are in at that moment, and those whose visit an eviction has ended: it does not come back
+with the place. They are ended one transition each, a portion at a time, so that the store answers others in between; a
+repeat after a failure goes on with those who are left. Gates learn all of it with their next tick. Not here: HTTP
+(``dashboards.guest_api``), the record (``ports.Turns``).
 """
 
 import asyncio

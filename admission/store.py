@@ -360,8 +360,8 @@ class AdmissionStore:
         """Name the keys that die with a run of `issued` numbers. Sessions and the rate's debt live on."""
         keys = self.keys(room)
         return [
-            *keys.chunks(issued), keys.evicted, keys.withheld, keys.next, keys.recall, keys.next_seen, keys.next_who, keys.came,
-            keys.pace,
+            *keys.chunks(issued), keys.evicted, keys.withheld, keys.next, keys.recall, keys.next_seen, keys.next_who,
+            keys.came, keys.pace,
         ]  # fmt: skip
 
     async def restore(

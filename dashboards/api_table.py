@@ -189,7 +189,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", f"{_ONE}/release", "Let go of the key that a place is bound to", "Released", 200, "Release",
-        (*ROOM, *BODY, "place-unknown", "release-malformed", "journal-away"), who=True,
+        (*ROOM, *BODY, "place-unknown", "release-malformed"), who=True,
     ),
     Operation(
         "POST", f"{_ONE}/sessions/{{sid}}/{{act}}", "Finish, renew or revoke a session; a backend's token does, too",

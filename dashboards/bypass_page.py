@@ -19,7 +19,8 @@ class BypassPage(HandedPage):
     """The page and its forms."""
 
     path, template, field, public = "bypass", "bypass_tokens.html", "token", "bypass"
-    gone = "The token counts no more."
+    gone = "The token counts no more. Every gate knows it within two seconds."
+    once = "The token"
 
     def __init__(self, deps: Deps, passes: Passes, pages: Pages, entrance: Entrance) -> None:
         """Show and change what `passes` keep."""
@@ -30,7 +31,7 @@ class BypassPage(HandedPage):
         """Make a token."""
         name, hours = one_line(form.get("name", "")), whole(form.get("hours", ""))
         made, text = await self._passes.make(room.name, name, hours or 0, by)
-        return f"The token for {made.name} is made.", text
+        return f"The token for {made.name} is made, and counts at once.", text
 
     async def revoke(self, room: Room, given: str, by: By) -> None:
         """Revoke a token by its id."""

@@ -20,7 +20,8 @@ class CodesPage(HandedPage):
     """The page and its forms."""
 
     path, template, field, public = "codes", "priority_codes.html", "batch", "code"
-    gone = "The codes count no more."
+    gone = "The codes count no more, everywhere within two seconds. Places that used one keep the lane."
+    once = "The codes"
 
     def __init__(self, deps: Deps, codes: PriorityCodes, pages: Pages, entrance: Entrance) -> None:
         """Show and change what `codes` keep."""
@@ -34,7 +35,10 @@ class CodesPage(HandedPage):
         )
         offered(room)
         made, texts = await self._codes.make(room.name, label, count, hours, by)
-        return f"{made.size:,} codes for {made.label} are made.", texts
+        return (
+            f"{made.size:,} codes for {made.label} are made. They count everywhere within two seconds.",
+            texts,
+        )
 
     async def revoke(self, room: Room, given: str, by: By) -> None:
         """Revoke a batch by its number."""
@@ -45,6 +49,7 @@ class CodesPage(HandedPage):
         return [
             {
                 "batch": one,
+                "made": at(one.made_ms, now_ms),
                 "until": at(one.until_ms, now_ms) if one.until_ms else "",
                 "revoked": at(one.revoked_ms, now_ms) if one.revoked_ms else "",
             }

@@ -2,7 +2,8 @@
 
 On either an operator makes something that is handed to others, is told it once, and revokes it later. Complete without
 a script. What was made is shown on the answer to the form that made it: no address leads there, so it is in no
-history. Whoever may only look sees the list, and no form. Not here: what is made (``bypass_page``, ``codes_page``).
+history. It is shown whatever comes after: the list of all is read later, and may be away by then. Whoever may only look
+sees the list, and no form. Not here: what is made (``bypass_page``, ``codes_page``).
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +19,7 @@ from dashboards.access import Session
 from dashboards.entrance import Entrance
 from dashboards.guest_api import by_of
 from dashboards.operator_api import resource
-from dashboards.page import SAFE, Pages, one_line
+from dashboards.page import IN_DOUBT, SAFE, Pages, one_line
 from dashboards.ports import Deps
 from dashboards.rights import Role, demand
 from kernel.errors import Refused, Unavailable
@@ -39,6 +40,8 @@ class HandedPage(ABC):
     """Where the holder enters it, below the room's public address."""
     gone: ClassVar[str]
     """What is told after a revoking."""
+    once: ClassVar[str]
+    """What a text is that is told once."""
 
     def __init__(self, deps: Deps, pages: Pages, entrance: Entrance) -> None:
         """Serve the rooms of `deps` to whoever came through `entrance`."""
@@ -80,17 +83,18 @@ class HandedPage(ABC):
         form = await self._entrance.form(request, session)
         if form is None:
             raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        is_making = self.field not in form
         try:
             by = by_of(session.who, one_line(form.get("why", "")))
             room = await self._deps.configurations.get(name)
-            if self.field in form:
+            if not is_making:
                 await self.revoke(room, form[self.field], by)
                 return RedirectResponse(f"/rooms/{room.name}/{self.path}?done=revoke", 303, SAFE)
             notice, made = await self.make(room, form, by)
         except Refused as error:
             return await self._page(session, name, f"Nothing was changed: {error.public}", error.status)
         except Unavailable as error:
-            return self._away(session, error)
+            return self._pages.away(session, error, IN_DOUBT if is_making else "")
         return await self._page(session, name, notice, made=made)
 
     async def _page(
@@ -101,8 +105,13 @@ class HandedPage(ABC):
         try:
             room = await self._deps.configurations.get(name)
             listed = await self.listed(room, self._deps.clock.now_ms())
-        except Unavailable as error:
-            return self._away(session, error)
+        except (Refused, Unavailable) as error:
+            if not made:
+                if isinstance(error, Refused):
+                    raise
+                return self._pages.away(session, error)
+            text = made if isinstance(made, str) else "\n".join(made)
+            return self._pages.away(session, error, made=[(self.once, text)])
         where = self._deps.waiting_page
         return self._pages.render(
             self.template,
@@ -118,9 +127,6 @@ class HandedPage(ABC):
             notice=notice,
             refused=status != 200,
         )
-
-    def _away(self, session: Session, error: Unavailable) -> Response:
-        return self._pages.render("away.html", 503, {"retry-after": "2"}, session=session, told=error.public)
 
 
 def whole(text: str) -> int | None:

@@ -4,7 +4,7 @@ Not here: who may see a page (``entrance``, ``rights``), what stands on one.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from dashboards.rights import Person, Role
 from dashboards.words import value_told
 from kernel.asgi import read_body
-from kernel.errors import Refused
+from kernel.errors import Refused, Unavailable
 
 HERE = Path(__file__).parent
 BODY_MAX_BYTES = 16_384
@@ -49,6 +49,12 @@ WAYS: tuple[tuple[str, str, Role], ...] = (
 
 IN_ROOM = (("guests", "Guests"), ("bypass", "Bypass tokens"), ("codes", "Priority codes"))
 """The pages below a room's own: the last step of the address, words."""
+
+IN_DOUBT = (
+    "Whether it was made is not known: the answer was lost. If it was, nobody has seen its text: it stands in the "
+    "list, where you take it away again or make it anew."
+)
+"""What an answer says that would have told something once."""
 
 FOR_ALL = frozenset({"/", "/history", "/compare", "/journal", "/account"})
 """Pages that are for those, too, who are limited to some rooms."""
@@ -93,6 +99,17 @@ class Pages:
         """Answer with a page that no browser keeps."""
         text = self.text(template, context)
         return Response(text, status, SAFE | dict(headers or {}), "text/html; charset=utf-8")
+
+    def away(
+        self, session: object, error: Unavailable, doubt: str = "", made: Sequence[tuple[str, str]] = ()
+    ) -> Response:
+        """Say that something is away. `doubt` is what may have been done all the same; then the page stays.
+
+        `made` (what, and its text) is told this once although the rest of its page cannot be shown. The answer is then
+        a success, or a proxy might put a page of its own in its place.
+        """
+        told = {"session": session, "told": error.public, "doubt": doubt, "made": made}
+        return self.render("away.html", 200 if made else 503, {} if made else {"retry-after": "2"}, **told)
 
     def text(self, template: str, context: Mapping[str, Any]) -> str:
         """Render a template, or a part of a page."""

@@ -22,7 +22,7 @@ from dashboards.account_book import NAME_MOST_CHARS, Told
 from dashboards.account_tables import given_rooms
 from dashboards.entrance import Entrance
 from dashboards.operator_api import resource
-from dashboards.page import SAFE, Pages, one_line
+from dashboards.page import IN_DOUBT, SAFE, Pages, one_line
 from dashboards.ports import Deps
 from dashboards.rights import Role
 from dashboards.token_book import MOST_DAYS
@@ -33,6 +33,9 @@ LOGINS_SHOWN = 60
 ROOMS_SHOWN = 30
 WHY_MOST_CHARS = 300
 ACTS = ("invite", "change", "reset", "remove", "sign-out", "token", "token-remove")
+MAKING = frozenset({"invite", "reset", "token"})
+"""Acts whose answer tells something once."""
+
 DONE = {
     "change": "The new role and rooms count from now on.",
     "remove": "The person is taken out, with their sessions and tokens.",
@@ -101,7 +104,7 @@ class PeoplePage:
         except Fault as fault:
             return await self._page(session, f"Nothing was changed. {fault}", 422)
         except Unavailable as error:
-            return self._away(session, error)
+            return self._pages.away(session, error, IN_DOUBT if act in MAKING else "")
         if once is not None:
             return await self._page(session, once=once)
         return RedirectResponse("/people?" + urlencode({"done": act}), 303, SAFE)
@@ -151,7 +154,7 @@ class PeoplePage:
             context = await asyncio.to_thread(self._all)
             context["rooms"] = await self._rooms_here()
         except Unavailable as error:
-            return self._away(session, error)
+            return self._pages.away(session, error, made=[(once.what, once.text)] if once else ())
         return self._pages.render(
             "people.html", status, session=session, csrf=self._entrance.csrf(session), told=told, once=once,
             refused=status != 200, roles=list(Role), by_provider=self._deps.identity is not None, **context,
@@ -174,9 +177,6 @@ class PeoplePage:
 
     def _not_yours(self, session: Session) -> Response:
         return self._pages.render("not_yours.html", 403, session=session, csrf=self._entrance.csrf(session))
-
-    def _away(self, session: Session, error: Unavailable) -> Response:
-        return self._pages.render("away.html", 503, {"retry-after": "2"}, session=session, told=error.public)
 
 
 def _link(name: str, code: str, own_page: str) -> Once:

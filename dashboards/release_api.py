@@ -4,7 +4,8 @@
 
 `arrived` is what the fan reads on their page ("you arrived as number 42", from 1); our numbers begin with 0. From then
 on whoever has the ticket has the place, as in a room that binds none; who asks for this should be known to be its fan.
-A repeat changes nothing. It goes into the journal with the headers Waitroom-Who and Waitroom-Why.
+A repeat changes nothing. It goes into the journal with the headers Waitroom-Who and Waitroom-Why, recorded in the same
+step of the store that does it.
 
 Not here: which key counts (``waitroom.binding``).
 """

@@ -1,6 +1,7 @@
 """Targets page: whom events are told, for owners: how far each has heard, the last tries, and what can be done.
 
-Complete without JavaScript. A secret is shown on the page that answers the form which made it, and never again.
+Complete without JavaScript. A secret is shown on the page that answers the form which made it, and never again. Each
+act but a test takes a reason, which goes into the journal.
 Not here: what may be a target (``waitroom.targets``), the same for programs (``targets_api``).
 """
 
@@ -15,8 +16,9 @@ from starlette.routing import Route
 
 from dashboards.access import Session
 from dashboards.entrance import Entrance
+from dashboards.guest_api import by_of
 from dashboards.operator_api import resource
-from dashboards.page import SAFE, Pages, one_line
+from dashboards.page import IN_DOUBT, SAFE, Pages, one_line
 from dashboards.ports import Outgoing
 from dashboards.rights import Role, demand
 from dashboards.targets_api import delivery_document, target_document
@@ -73,7 +75,10 @@ class TargetsPage:
             told = "This form did not come from this page as it is now, so nothing was changed. Please try again."
             return await self._page(session, told, 403)
         try:
-            secret, told = await self._do(act, form, Actor(session.who, one_line(form.get("why", ""))))
+            why = one_line(form.get("why", ""))
+            if act != Act.TEST:
+                by_of(session.who, why)
+            secret, told = await self._do(act, form, Actor(session.who, why))
         except Misconfigured as error:
             return await self._page(
                 session, f"Nothing was changed: {'; '.join(error.faults)}.", 422, kept=form
@@ -81,7 +86,7 @@ class TargetsPage:
         except Refused as error:
             return await self._page(session, f"Nothing was changed: {error.public}", error.status, kept=form)
         except Unavailable as error:
-            return self._away(session, error)
+            return self._pages.away(session, error, IN_DOUBT if act in (MAKE, Act.ROTATE) else "")
         if secret or told:
             return await self._page(session, told, secret=secret, whose=form.get("name", ""))
         return RedirectResponse("/targets?" + urlencode({"done": act}), 303, SAFE)
@@ -123,7 +128,8 @@ class TargetsPage:
                 for target in targets
             ]
         except Unavailable as error:
-            return self._away(session, error)
+            made = [(f"The secret that signs what {whose} gets", secret)] if secret else ()
+            return self._pages.away(session, error, made=made)
         return self._pages.render(
             "targets.html",
             status,
@@ -137,9 +143,6 @@ class TargetsPage:
             secret=secret,
             whose=whose,
         )
-
-    def _away(self, session: Session, error: Unavailable) -> Response:
-        return self._pages.render("away.html", 503, {"retry-after": "2"}, session=session, told=error.public)
 
 
 def _given(form: Mapping[str, str]) -> dict[str, Any]:

@@ -243,26 +243,6 @@ class JournalTurns:
         await asyncio.to_thread(self._journal.append, [entry])
 
 
-class LettingGo:
-    """``dashboards.ports.LetGo``: the key of a place is let go, and the journal has who did it and why.
-
-    In this order: where the journal is away the answer says so, and a repeat lets go of nothing more and records it.
-    """
-
-    def __init__(self, binding: Binding, turns: JournalTurns, clock: Clock) -> None:
-        """Act by `binding`, write down by `turns`."""
-        self._binding = binding
-        self._turns = turns
-        self._clock = clock
-
-    async def __call__(self, room: str, number: int, who: str, why: str) -> str:
-        """Let go; return the run. Raises Refused and Unavailable."""
-        run = await self._binding.let_go(room, number)
-        act = {"act": "key-released", "what": f"place {number + 1}", "who": who, "why": why}
-        await self._turns.note(room, run, act, self._clock.now_ms())
-        return run
-
-
 class Routes:
     """``gateway.gate.Rooms``: which room stands before an address; the longest path wins."""
 

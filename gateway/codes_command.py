@@ -17,12 +17,12 @@ from gateway.options import NO, settings_of
 from kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from waitroom.codes import Batch
     from waitroom.identity_book import IdentityBook
     from waitroom.journal_store import JournalStore
 
 MOST = 1 << 20
 BATCH_DIGITS = 5
+BY = {"who": "command line"}
 
 
 def add_codes(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +60,7 @@ def make(args: argparse.Namespace) -> int:
         if args.room not in journal.latest_configs():
             raise Misconfigured([f"There is no room {args.room} in this installation."])
         lane = Lane(args.lane) if args.lane else None
-        batch = book.make(args.room, lane, args.label, args.count, until_ms, _now_ms())
-        _record(journal, batch, "codes-made", "")
+        batch = book.make(args.room, lane, args.label, args.count, until_ms, BY, _now_ms())
         print(f"batch {batch.batch}: {batch.size:,} codes for {batch.room}", file=sys.stderr)
         sys.stdout.writelines(f"{code}\n" for code in make_codes(batch, secret))
     return 0
@@ -87,7 +86,7 @@ def revoke(args: argparse.Namespace) -> int:
     """Let a batch or a code count no more; the answer is no for what is not ours, or was revoked before."""
     from waitroom.identifying import found_code
 
-    with _books(args) as (book, journal, secret):
+    with _books(args) as (book, _, secret):
         batches = book.batches()
         is_batch = args.what.isascii() and args.what.isdecimal() and len(args.what) <= BATCH_DIGITS
         code = None if is_batch else found_code(args.what, batches, secret)
@@ -96,10 +95,9 @@ def revoke(args: argparse.Namespace) -> int:
         if batch is None:
             print("There is no such batch or code.", file=sys.stderr)
             return NO
-        if not book.revoke(batch.batch, code.number if code else None, _now_ms()):
+        if not book.revoke(batch, code.number if code else None, BY, _now_ms()):
             print("It was revoked before.", file=sys.stderr)
             return NO
-        _record(journal, batch, "codes-revoked", str(code.number) if code else "all")
         print(
             f"batch {batch.batch}: {'one code' if code else 'all codes'} revoked; places that were taken stay"
         )
@@ -125,16 +123,6 @@ def _books(args: argparse.Namespace) -> "Iterator[tuple[IdentityBook, JournalSto
     ):
         journal.open()
         yield book, journal, secret_for(ring.active("sid").octets, "identity")
-
-
-def _record(journal: "JournalStore", batch: "Batch", act: str, which: str) -> None:
-    from waitroom.journal import Kind, NewEntry
-
-    body = {
-        "act": act, "batch": str(batch.batch), "size": str(batch.size), "lane": str(batch.lane or ""),
-        "label": batch.label, "who": "command line",
-    } | ({"which": which} if which else {})  # fmt: skip
-    journal.append([NewEntry(_now_ms(), batch.room, "", Kind.OPERATOR, body)])
 
 
 def _moment(text: str | None) -> int | None:

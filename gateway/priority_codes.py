@@ -1,12 +1,13 @@
 """Priority codes: what operators do with batches of codes that bring a waiting place into the lane verified.
 
 A batch is made in the book beside the journal (``waitroom.identity_book``), where codes of the command line are, too;
-its codes follow from the key ring and are told once. Making and revoking are recorded before they are done, without a
-code. How many were used is a count of the journal's climbs. Not here: what a code does (``waitroom.prioritising``).
+its codes follow from the key ring and are told once. Making and revoking are recorded in the transaction that does
+them. How many were used is a count of the journal's climbs. Not here: what a code does (``waitroom.prioritising``).
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from admission.guests import By
 from dashboards.ports import Codes
@@ -15,7 +16,7 @@ from kernel.errors import Refused
 from waitroom import codes
 from waitroom.codes import Batch
 from waitroom.identity_book import IdentityBook
-from waitroom.journal import Kind, NewEntry
+from waitroom.journal import Kind
 from waitroom.journal_store import JournalStore
 from waitroom.lanes import Lane
 from waitroom.priority import named
@@ -50,9 +51,7 @@ class PriorityCodes:
     def _make(self, room: str, label: str, count: int, hours: int, by: By) -> tuple[Codes, list[str]]:
         now_ms = self._clock.now_ms()
         until_ms = now_ms + hours * HOUR_MS
-        act = {"act": "codes-made", "size": str(count), "lane": str(Lane.VERIFIED), "label": label}
-        self._note(room, act | {"until_ms": str(until_ms)}, by, now_ms)
-        made = self._book.make(room, Lane.VERIFIED, label, count, until_ms, now_ms)
+        made = self._book.make(room, Lane.VERIFIED, label, count, until_ms, asdict(by), now_ms)
         key = codes.batch_key(self._secret, made)
         return _shown(made, 0, now_ms), [codes.write(key, made.batch, number) for number in range(count)]
 
@@ -64,23 +63,17 @@ class PriorityCodes:
                 if code := named(entry.body.get("why", "")):
                     used.setdefault(code[0], set()).add(code[1])
         now_ms = self._clock.now_ms()
-        own = [batch for batch in self._book.batches(room) if batch.lane is Lane.VERIFIED]
-        return [_shown(batch, len(used.get(batch.batch, ())), now_ms) for batch in own[::-1]]
+        return [_shown(batch, len(used.get(batch.batch, ())), now_ms) for batch in self._own(room)[::-1]]
 
     def _revoke(self, room: str, batch: int, by: By) -> Codes:
-        found = next((one for one in self._batches(room) if one.batch == batch), None)
+        found = next((one for one in self._own(room) if one.batch == batch), None)
         if found is None:
             raise Refused("batch-unknown", "There is no such batch of codes in this room.", status=404)
-        if not found.revoked_ms:
-            now_ms = self._clock.now_ms()
-            act = {"act": "codes-revoked", "batch": str(batch), "label": found.label, "which": "all"}
-            self._note(room, act, by, now_ms)
-            self._book.revoke(batch, None, now_ms)
+        self._book.revoke(found, None, asdict(by), self._clock.now_ms())
         return next(one for one in self._batches(room) if one.batch == batch)
 
-    def _note(self, room: str, act: dict[str, str], by: By, now_ms: int) -> None:
-        body = act | {"who": by.who, "why": by.why}
-        self._journal.append([NewEntry(now_ms, room, "", Kind.OPERATOR, body)])
+    def _own(self, room: str) -> list[Batch]:
+        return [batch for batch in self._book.batches(room) if batch.lane is Lane.VERIFIED]
 
 
 def _shown(batch: Batch, used: int, now_ms: int) -> Codes:

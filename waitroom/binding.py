@@ -65,13 +65,16 @@ class Binding:
         bound = replace(held, carried_key="" if key == held.holder_key else key)
         return tickets.write(self._waitroom.signer, bound), bound
 
-    async def let_go(self, room: str, number: int) -> str:
+    async def let_go(self, room: str, number: int, who: str, why: str) -> str:
         """Forget the key of a number of the present run, on an operator's word; return the run.
+
+        The record of who and why is made in the same step: there is no act without one.
 
         Raises Refused (``room-unknown``, ``place-unknown``) and Unavailable.
         """
         line = self._waitroom.reading(room).line
         if line is None or number >= line.issued:
             raise Refused("place-unknown", "There is no such place in the present line.", status=404)
-        await self._store.move(room, line.run, number, "")
+        act = {"act": "key-released", "what": f"place {number + 1}", "who": who, "why": why}
+        await self._store.release(room, line.run, number, act, self._waitroom.clock.now_ms())
         return line.run

@@ -4,14 +4,19 @@ A hash for each run, number to thumbprint, with a field only for places that mov
 the join costs nothing here, because the leaf holds their key. '' stands for a key that was let go. Two that write in
 the same moment: the later one counts. A loss of the store brings the keys back that the tickets name.
 
+A key that an operator lets go of stands in the room's stream in the same step, from where it goes into the journal.
+
 Redis errors become ``Unavailable``. Not here: who may write (``binding``).
 """
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from kernel.store import translated
+from waitroom.journal import Kind
+from waitroom.store import Keys
 
 KEPT_MS = 7 * 86_400_000
 """Rubbish collection: so long after the last carrying, and a ticket's cookie lasts a day."""
@@ -31,9 +36,20 @@ class BindingStore:
         return None if found is None else found.decode()
 
     async def move(self, room: str, run: str, number: int, key: str) -> None:
-        """Let another key count from now on, or ('') none."""
+        """Let another key count from now on."""
+        await self._put(room, run, number, key, {})
+
+    async def release(self, room: str, run: str, number: int, act: Mapping[str, str], now_ms: int) -> None:
+        """Let no key count any more, and record the operator's `act`: both, or neither."""
+        record = {"kind": Kind.OPERATOR.value, "at_ms": str(now_ms), "run": run, **act}
+        await self._put(room, run, number, "", record)
+
+    async def _put(self, room: str, run: str, number: int, key: str, record: Mapping[str, str]) -> None:
         with translated():
             pipe = self._client.pipeline(transaction=True)
+            if record:
+                fields: dict[Any, Any] = dict(record)
+                pipe.xadd(Keys(room).journal, fields)
             pipe.hset(_name(room, run), str(number), key)
             pipe.pexpire(_name(room, run), KEPT_MS)
             await pipe.execute()

@@ -4,12 +4,14 @@ Beside the chain and not in it, because a key must be destroyed when its sale is
 A key that was destroyed is never made again: what is left of its row says so. SQLite overwrites what it deletes
 (``secure_delete``) and empties its log; PostgreSQL does so with its next VACUUM (docs/identity.md).
 
+Making and revoking codes is recorded in the transaction that does it, without a code: both are there, or neither.
+
 Synchronous, as the journal's store. Database errors become ``Unavailable`` here.
 """
 
 import logging
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +22,9 @@ from kernel.database import address, begin_writing, close, engine, take_turn
 from kernel.errors import Refused
 from waitroom.codes import BATCH_MOST, NUMBER_MOST, SALT_BYTES, Batch
 from waitroom.identity import KEY_BYTES
+from waitroom.journal import Kind, NewEntry
 from waitroom.journal_tables import LOCK, octets_of, translated
+from waitroom.journal_writing import put
 from waitroom.lanes import Lane
 
 log = logging.getLogger(__name__)
@@ -139,9 +143,19 @@ class IdentityBook:
         ]  # fmt: skip
 
     def make(
-        self, room: str, lane: Lane | None, label: str, size: int, until_ms: int | None, now_ms: int
+        self,
+        room: str,
+        lane: Lane | None,
+        label: str,
+        size: int,
+        until_ms: int | None,
+        by: Mapping[str, str],
+        now_ms: int,
     ) -> Batch:
-        """Keep a new batch. Raises Refused ``codes-full`` when there are as many as there are numbers for."""
+        """Keep a new batch, and record `by` whom and why it was made.
+
+        Raises Refused ``codes-full`` when there are as many as there are numbers for.
+        """
         if not 0 < size <= NUMBER_MOST:
             raise ValueError("a batch has 1 to 1,048,576 codes")
         with self._writing() as connection:
@@ -153,21 +167,25 @@ class IdentityBook:
             row = made._asdict() | {"lane": str(lane or "")}
             del row["revoked"]
             connection.execute(sa.insert(BATCHES), row)
+            until = {"until_ms": str(until_ms)} if until_ms else {}
+            put(connection, [_record("codes-made", made, until, by, now_ms)])
         return made
 
-    def revoke(self, batch: int, number: int | None, now_ms: int) -> bool:
-        """Let a batch, or one code of it, count no more; tell whether anything changed."""
+    def revoke(self, batch: Batch, number: int | None, by: Mapping[str, str], now_ms: int) -> bool:
+        """Let a batch, or one code of it, count no more; tell whether anything changed, which is then recorded."""
         with self._writing() as connection:
             if number is None:
-                own = sa.and_(BATCHES.c.batch == batch, BATCHES.c.revoked_ms.is_(None))
-                return bool(
-                    connection.execute(sa.update(BATCHES).where(own).values(revoked_ms=now_ms)).rowcount
-                )
-            own = sa.and_(REVOKED.c.batch == batch, REVOKED.c.number == number)
-            if connection.execute(sa.select(REVOKED).where(own)).first() is not None:
-                return False
-            row = {"batch": batch, "number": number, "revoked_ms": now_ms}
-            connection.execute(sa.insert(REVOKED), row)
+                own = sa.and_(BATCHES.c.batch == batch.batch, BATCHES.c.revoked_ms.is_(None))
+                if not connection.execute(sa.update(BATCHES).where(own).values(revoked_ms=now_ms)).rowcount:
+                    return False
+            else:
+                own = sa.and_(REVOKED.c.batch == batch.batch, REVOKED.c.number == number)
+                if connection.execute(sa.select(REVOKED).where(own)).first() is not None:
+                    return False
+                row = {"batch": batch.batch, "number": number, "revoked_ms": now_ms}
+                connection.execute(sa.insert(REVOKED), row)
+            which = {"which": "all" if number is None else str(number)}
+            put(connection, [_record("codes-revoked", batch, which, by, now_ms)])
             return True
 
     # ----------------------------------------------------------------------------- connections
@@ -179,6 +197,15 @@ class IdentityBook:
             with connection.begin():
                 take_turn(connection, LOCK)
                 yield connection
+
+
+def _record(act: str, batch: Batch, more: Mapping[str, str], by: Mapping[str, str], now_ms: int) -> NewEntry:
+    """Write what was done to a batch, without a code."""
+    body = {
+        "act": act, "batch": str(batch.batch), "size": str(batch.size), "lane": str(batch.lane or ""),
+        "label": batch.label, **more, **by,
+    }  # fmt: skip
+    return NewEntry(now_ms, batch.room, "", Kind.OPERATOR, body)
 
 
 def _half_of(connection: Connection, room: str, run: str) -> bytes | None:

@@ -20,7 +20,7 @@ from kernel.errors import Misconfigured, Refused
 from kernel.reach import Reach
 from kernel.sending import Result
 from kernel.webhook_signing import secret_text
-from waitroom.configure import Actor
+from waitroom.configure import WHO_CHARS, WHY_CHARS, Actor
 from waitroom.journal import Kind, NewEntry
 from waitroom.target_store import TargetStore
 from waitroom.target_ways import TargetWays
@@ -170,7 +170,8 @@ class TargetDesk:
         return result
 
     def _record(self, act: str, name: str, actor: Actor, **more: str) -> NewEntry:
-        body = {"act": act, "what": name, "who": actor.who, "why": actor.why} | more
+        by = {"who": actor.who[:WHO_CHARS], "why": actor.why[:WHY_CHARS]}
+        body = {"act": act, "what": name} | by | more
         return NewEntry(self._clock.now_ms(), "", "", Kind.TARGET, body)
 
 

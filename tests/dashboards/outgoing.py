@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from dashboards.ports import Outgoing
 from kernel.clock import ManualClock
+from kernel.errors import Unavailable
 from kernel.reach import Reach
 from kernel.webhook import Hooks
 from waitroom.journal import Kind, NewEntry
@@ -90,3 +91,8 @@ def parts(
     finally:
         for one in (journal, reader, targets):
             one.close()
+
+
+def gone(*_: object, **__: object) -> Any:
+    """Be away, as a database is."""
+    raise Unavailable("journal-away", "The journal is away.")

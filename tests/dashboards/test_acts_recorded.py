@@ -35,14 +35,14 @@ PLAYED: dict[tuple[str, str], tuple[Any, str]] = {
 """Body, and the kind of the record that the store makes in the same step."""
 
 HAVE_THEIR_OWN = {
-    f"{ONE}/release": "tests/gateway/test_guest_records.py: after the key is let go",
+    f"{ONE}/release": "written with the act: tests/gateway/test_guest_records.py",
     f"{ONE}/sessions/{{sid}}/{{act}}": "a shop's act without a person: tests/admission, kinds ended and renewed",
     f"{ONE}/guests/revoke-all": "admission writes it: tests/admission/test_guests.py",
     f"{ONE}/guests/{{arrived}}/{{act}}": "admission writes it: tests/admission/test_guests.py",
     f"{ONE}/bypass": "admission writes it: tests/admission/test_bypass.py",
     f"{ONE}/bypass/{{token}}/revoke": "admission writes it: tests/admission/test_bypass.py",
-    f"{ONE}/codes": "written before the codes: tests/gateway/test_priority_codes.py",
-    f"{ONE}/codes/{{batch}}/revoke": "written before the codes: tests/gateway/test_priority_codes.py",
+    f"{ONE}/codes": "written with the codes: tests/gateway/test_priority_codes.py",
+    f"{ONE}/codes/{{batch}}/revoke": "written with the act: tests/gateway/test_priority_codes.py",
     "/api/targets": "TargetDesk writes it: tests/dashboards/test_targets.py",
     "/api/targets/{target}": "TargetDesk writes it: tests/dashboards/test_targets.py",
     "/api/targets/{target}/{step}": "TargetDesk writes it: tests/dashboards/test_targets.py",

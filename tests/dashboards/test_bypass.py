@@ -28,6 +28,8 @@ class Passes:
     made: list[Token] = field(default_factory=list)
     acts: list[tuple[str, str, By]] = field(default_factory=list)
     away: bool = False
+    goes: bool = False
+    """The journal goes away as soon as something is made."""
 
     async def make(self, room: str, name: str, hours: int, by: By) -> tuple[Token, str]:
         """Make."""
@@ -35,6 +37,7 @@ class Passes:
             raise Refused("bypass-malformed", "Give a name, and hours.", status=422)
         await self.tokens(room)
         self.made.insert(0, Token(f"{len(self.made):016x}", name, by.who, by.why, 1_000, 1 << 45))
+        self.away = self.goes
         self.acts.append(("make", name, by))
         return self.made[0], TEXT
 
@@ -247,3 +250,19 @@ async def test_a_viewer_sees_the_tokens_and_no_form(
     assert (page.text.count("<form class="), act.status_code) == (
         (0, status) if status == 403 else (2, status)
     )
+
+
+async def test_what_was_made_is_shown_although_its_page_cannot_be(store: Redis, clock: ManualClock) -> None:
+    """The journal goes away right after: what counts is told, once, by an answer that no proxy takes for a fault."""
+    passes = Passes(goes=True)
+    app = app_of(store, clock, bypassing=passes)
+    async with program(app) as api, signed_in(app) as browser:
+        await api.post("/api/rooms", json=MAIN)
+        made = await _sent(browser, name="a", hours="1", why="x")
+        doubt = await _sent(browser, name="a", hours="1", why="x")
+        later = await browser.get(PAGE)
+
+    assert (made.status_code, TEXT in made.text, "refresh" in made.text) == (200, True, False)
+    assert len(passes.made) == 1
+    assert (doubt.status_code, "not known" in doubt.text, "refresh" in doubt.text) == (503, True, False)
+    assert (later.status_code, "not known" in later.text, "refresh" in later.text) == (503, False, True)

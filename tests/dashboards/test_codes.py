@@ -29,6 +29,8 @@ class Batches:
     made: list[Codes] = field(default_factory=list)
     acts: list[tuple[str, int, By]] = field(default_factory=list)
     away: bool = False
+    goes: bool = False
+    """The journal goes away as soon as something is made."""
 
     async def make(
         self, room: str, label: str, count: int, hours: int, by: By
@@ -36,6 +38,7 @@ class Batches:
         """Make."""
         await self.batches(room)
         self.made.insert(0, Codes(len(self.made), label, count, 0, 1_000, hours * 1_000, 0, counts=True))
+        self.away = self.goes
         self.acts.append(("make", count, by))
         return self.made[0], TEXTS
 
@@ -184,6 +187,8 @@ async def test_the_page_shows_codes_once_as_links(store: Redis, clock: ManualClo
         told = await browser.get(gone.headers["location"])
 
     assert made.status_code == 200
+    assert "everywhere within two seconds" in made.text
+    assert "everywhere within two seconds" in told.text
     for text in TEXTS:
         assert f"http://room.test/.waitroom/r/main/code#code={text}" in made.text
         assert text not in later.text
@@ -242,6 +247,23 @@ async def test_who_is_not_signed_in_comes_to_the_door_and_a_journal_that_is_away
 
     assert [answer.headers.get("location") for answer in out] == ["/login"] * 2
     assert [answer.status_code for answer in away] == [503] * 2
+
+
+async def test_what_was_made_is_shown_although_its_page_cannot_be(store: Redis, clock: ManualClock) -> None:
+    """The journal goes away right after: what counts is told, once, by an answer that no proxy takes for a fault."""
+    batches = Batches(goes=True)
+    app = app_of(store, clock, codes=batches)
+    async with program(app) as api, signed_in(app) as browser:
+        await api.post("/api/rooms", json=MAIN)
+        made = await _sent(browser, name="a", count="2", hours="1", why="x")
+        doubt = await _sent(browser, name="a", count="2", hours="1", why="x")
+        later = await browser.get(PAGE)
+
+    assert (made.status_code, [text in made.text for text in TEXTS]) == (200, [True] * len(TEXTS))
+    assert "refresh" not in made.text
+    assert len(batches.made) == 1
+    assert (doubt.status_code, "not known" in doubt.text, "refresh" in doubt.text) == (503, True, False)
+    assert (later.status_code, "not known" in later.text, "refresh" in later.text) == (503, False, True)
 
 
 @pytest.mark.parametrize(("role", "forms", "status"), [(Role.VIEWER, 0, 403), (Role.OPERATOR, 2, 200)])

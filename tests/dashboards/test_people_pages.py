@@ -18,6 +18,7 @@ from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from kernel.totp import STEP_MS, code_at
 from tests.dashboards.desk import MAIN, app_of, client_of, csrf_in, program, signed_in
+from tests.dashboards.outgoing import gone
 from tests.dashboards.people import (
     BY,
     PASSWORD,
@@ -320,6 +321,25 @@ async def test_a_token_is_made_told_once_used_and_removed(
             assert (await send(browser, "/people/token-remove", name="deploy")).status_code == 303
             gone = await api.get("/api/rooms")
             assert (gone.status_code, gone.json()["code"]) == (401, "token-invalid")
+
+
+async def test_what_was_made_is_told_although_the_page_cannot_be_shown(
+    store: Redis, clock: ManualClock, books: AccessBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal goes away right after: a token counts and a link invites, so they are told, once."""
+    app, ann = app_of(store, clock, access=books), someone(books, clock)
+    async with browser_of(app, ann, clock) as browser:
+        csrf = csrf_in(await browser.get("/people"))
+        monkeypatch.setattr(books.accounts, "all", gone)
+        form = {"csrf": csrf, "name": "deploy", "role": "owner", "rooms": "all", "days": "1"}
+        token = await browser.post("/people/token", data=form)
+        link = await browser.post("/people/invite", data=form | {"name": "Bo"})
+        monkeypatch.setattr(books.tokens, "add", gone)
+        doubt = await browser.post("/people/token", data=form)
+
+    assert books.tokens.who(re.findall(r"wrt_[\w-]{43}", token.text)[0]) == Person("deploy", Role.OWNER)
+    assert (link.status_code, "/welcome?code=" in link.text) == (200, True)
+    assert (doubt.status_code, "not known" in doubt.text) == (503, True)
 
 
 async def test_a_token_that_is_of_a_removed_owner_stops(

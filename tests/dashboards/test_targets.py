@@ -12,9 +12,10 @@ from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
 from kernel.webhook_signing import secret_of
 from tests.dashboards.desk import app_of, client_of, csrf_in, program, signed_in
-from tests.dashboards.outgoing import Parts, entry, parts
+from tests.dashboards.outgoing import Parts, entry, gone, parts
 from tests.waitroom.receivers import is_right, receiving
 from waitroom import journal_reader
+from waitroom.configure import WHO_CHARS, WHY_CHARS
 from waitroom.journal import Kind
 from waitroom.targets import TARGETS_MOST
 
@@ -197,15 +198,16 @@ async def press(browser: Any, act: str, **form: str) -> Any:
 
 
 async def test_the_page_does_what_the_api_does(made: Parts, store: Redis, clock: ManualClock) -> None:
-    """A secret is shown once; what was typed stays where it is refused."""
+    """A secret is shown once; what was typed stays where it is refused; the journal has who and why of every act."""
     app = app_of(store, clock, outgoing=made.outgoing)
     async with receiving() as receiver, signed_in(app) as browser:
         address = f"{receiver.url}/hook"
-        refused = await press(browser, "make", name="shop", way="webhook", address="https://10.0.0.1/x")
+        wrong = {"name": "shop", "way": "webhook", "address": "https://10.0.0.1/x", "why": "a new shop"}
+        refused = await press(browser, "make", **wrong)
         assert (refused.status_code, "not public" in refused.text) == (422, True)
         assert 'value="https://10.0.0.1/x"' in refused.text
         kept = await press(
-            browser, "make", name="shop", way="webhook", address=address, rooms="main, side", kinds="opened"
+            browser, "make", **wrong | {"address": address, "rooms": "main, side", "kinds": "opened"}
         )
         assert "whsec_" in kept.text
         assert "whsec_" not in (await browser.get("/targets")).text
@@ -214,15 +216,70 @@ async def test_the_page_does_what_the_api_does(made: Parts, store: Redis, clock:
         assert "The test has arrived." in (await press(browser, "test", name="shop")).text
         receiver.statuses = [500]
         assert "The test was not taken: 500." in (await press(browser, "test", name="shop")).text
-        for act, words in (("pause", "Paused."), ("resume", "Resumed."), ("remove", "told no more")):
-            answer = await press(browser, act, name="shop")
+        for act, words in (
+            ("pause", "Paused."),
+            ("resume", "Resumed."),
+            ("replay", "told again"),
+            ("remove", "told no more"),
+        ):
+            answer = await press(browser, act, name="shop", why=f"to {act}", **{"from": "1"})
             assert answer.status_code == 303
             assert words in (await browser.get(answer.headers["location"])).text
-        assert (await press(browser, "pause", name="shop")).status_code == 404
+        assert (await press(browser, "pause", name="shop", why="x")).status_code == 404
         assert (await browser.post("/targets/make", data={"csrf": "x"})).status_code == 403
         assert (await browser.get("/targets/make")).status_code == 405
         assert made.store.all() == []
         await made.ways.close()
+    by = [(one.body["who"], one.body["why"]) for one in made.journal.entries(kinds=[Kind.TARGET])]
+    whys = ["a new shop", "to pause", "to resume", "to replay", "to remove"]
+    assert by == [("Ann Lee", why) for why in whys]
+
+
+@pytest.mark.parametrize("why", ["", " ", "x" * 301])
+async def test_no_act_on_a_target_goes_without_a_reason(
+    made: Parts, store: Redis, clock: ManualClock, why: str
+) -> None:
+    """On the page, where somebody can be asked; a test moves nothing and needs none."""
+    app = app_of(store, clock, outgoing=made.outgoing)
+    async with program(app) as api, signed_in(app) as browser:
+        await api.post("/api/targets", json=HOOK)
+        before, acts = made.store.get("shop"), made.journal.end()
+        for act in ("pause", "resume", "replay", "rotate", "remove", "make"):
+            answer = await press(browser, act, name="shop", why=why)
+            assert (answer.status_code, "eason" in answer.text) == (422, True)
+
+    assert (made.store.get("shop"), made.journal.end()) == (before, acts)
+
+
+async def test_a_reason_that_is_too_long_for_the_journal_is_cut(
+    made: Parts, store: Redis, clock: ManualClock
+) -> None:
+    """By the API, as for rooms."""
+    app = app_of(store, clock, outgoing=made.outgoing)
+    async with program(app, **{"waitroom-who": "m" * 999, "waitroom-why": "w" * 999}) as api:
+        assert (await api.post("/api/targets", json=HOOK)).status_code == 201
+    (made_,) = made.journal.entries()
+
+    assert (made_.body["who"], made_.body["why"]) == ("m" * WHO_CHARS, "w" * WHY_CHARS)
+
+
+async def test_a_secret_is_shown_although_its_page_cannot_be(
+    made: Parts, store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal goes away right after the target is made: its secret counts, so it is told, once."""
+    app = app_of(store, clock, outgoing=made.outgoing)
+    async with signed_in(app) as browser:
+        page = await browser.get("/targets")
+        monkeypatch.setattr(made.store, "all", gone)
+        form = HOOK | {"csrf": csrf_in(page), "why": "x"}
+        answer = await browser.post("/targets/make", data=form)
+        lost = await browser.post("/targets/rotate", data={**form, "name": "other"})
+        monkeypatch.setattr(made.store, "change", gone)
+        doubt = await browser.post("/targets/rotate", data=form)
+
+    assert (answer.status_code, "whsec_" in answer.text, "refresh" in answer.text) == (200, True, False)
+    assert (lost.status_code, "not known" in lost.text) == (503, False)
+    assert (doubt.status_code, "not known" in doubt.text, "refresh" in doubt.text) == (503, True, False)
 
 
 # ------------------------------------------------------------------------------- the journal's page

@@ -1,18 +1,21 @@
 """Guests across the packages: a number's admission is found at every moment, and evictions outlive the store."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from admission.guests import By
 from admission.ports import LineKeys, Turn
 from admission.store import AdmissionStore
 from gateway import adapters
-from gateway.adapters import AskedLine, JournalTurns, LettingGo, PacedLine
+from gateway.adapters import AskedLine, JournalTurns, PacedLine
 from kernel.clock import ManualClock
-from kernel.errors import Refused
+from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, House, house, worker
 from waitroom.binding import Binding
 from waitroom.binding_store import BindingStore
@@ -126,17 +129,75 @@ async def test_a_key_that_is_let_go_stands_in_the_journal(
     """Once, with who, when and why; what is refused leaves nothing."""
     async with house(store, clock, tmp_path) as here:
         run, _ = await _opened(here, 1)
-        turns = JournalTurns(here.waitroom, store, here.journal)
-        let_go = LettingGo(Binding(here.waitroom, BindingStore(store)), turns, clock)
+        binding = Binding(here.waitroom, BindingStore(store))
         await here.waitroom.refresh()
 
         with pytest.raises(Refused):
-            await let_go(ROOM, 7, "Ann", "lost phone")
-        assert await let_go(ROOM, 0, "Ann", "lost phone") == run
+            await binding.let_go(ROOM, 7, "Ann", "lost phone")
+        assert await binding.let_go(ROOM, 0, "Ann", "lost phone") == run
+        await here.drained()
         (entry,) = here.journal.entries(ROOM, kinds=[Kind.OPERATOR])
 
     assert entry.body == {"act": "key-released", "what": "place 1", "who": "Ann", "why": "lost phone"}
     assert (entry.at_ms, entry.run) == (clock.now_ms(), run)
+
+
+class _Dying(BindingStore):
+    """A store whose process dies after so many trips."""
+
+    trips = 0
+
+    async def _put(self, *given: Any) -> None:
+        if self.trips == 0:
+            raise Unavailable("store-away", "The process is gone.")
+        self.trips -= 1
+        await super()._put(*given)
+
+
+class _TwoSteps(_Dying):
+    """The mutant: the key first, then the record."""
+
+    async def release(self, room: str, run: str, number: int, act: Mapping[str, str], now_ms: int) -> None:
+        await self._put(room, run, number, "", {})
+        await super().release(room, run, number, act, now_ms)
+
+
+@pytest.mark.parametrize(("kind", "is_torn"), [(_Dying, False), (_TwoSteps, True)])
+async def test_no_key_is_let_go_without_a_record(
+    store: Redis, clock: ManualClock, tmp_path: Path, kind: type[_Dying], is_torn: bool
+) -> None:
+    """Whenever the process dies: both are there, or neither. The store takes them as one."""
+    async with house(store, clock, tmp_path) as here:
+        run, keys = await _opened(here, 3)
+        await here.waitroom.refresh()
+        torn = list[int]()
+        for trips in range(3):
+            dying = kind(store)
+            dying.trips, before = trips, await store.xlen(keys.journal)
+            with suppress(Unavailable):
+                await Binding(here.waitroom, dying).let_go(ROOM, trips, "Ann", "lost phone")
+            is_let_go = await dying.moved(ROOM, run, trips) == ""
+            if is_let_go != (await store.xlen(keys.journal) > before):
+                torn.append(trips)
+
+    assert torn == ([1] if is_torn else [])
+
+
+async def test_the_store_takes_a_letting_go_and_its_record_in_one_transaction(
+    store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stops in between has done neither; outside of one it may have done either."""
+    sent, execute = list[tuple[bool, list[str]]](), Pipeline.execute
+
+    async def seen(self: Pipeline, *given: Any) -> Any:
+        sent.append((self.is_transaction, [args[0] for args, _ in self.command_stack]))
+        return await execute(self, *given)
+
+    monkeypatch.setattr(Pipeline, "execute", seen)
+    await BindingStore(store).release(ROOM, "00", 1, {"act": "key-released"}, 5)
+    await store.aclose()
+
+    assert sent == [(True, ["XADD", "HSET", "PEXPIRE"])]
 
 
 async def test_evictions_come_back_after_the_store_was_wiped(

@@ -26,6 +26,7 @@ from tests.process.test_identity_page import keys
 from tests.waitroom.house import ROOM, House, house
 from tests.waitroom.test_web import BASE, Receipts
 from waitroom import codes as rules
+from waitroom import identity_book
 from waitroom.identity_book import IdentityBook
 from waitroom.journal import Kind
 from waitroom.line import Line
@@ -107,7 +108,7 @@ async def test_a_code_brings_its_holder_into_the_lane_and_is_good_for_one_place(
     assert (listed.used, listed.size, listed.counts) == (1, 2, True)
     (act,) = acts
     assert act.body == {
-        "act": "codes-made", "size": "2", "lane": "verified", "label": "fan club", "who": "Ann",
+        "act": "codes-made", "batch": "0", "size": "2", "lane": "verified", "label": "fan club", "who": "Ann",
         "why": "the fan club was promised so", "until_ms": str(clock.now_ms() + 72 * HOUR_MS),
     }  # fmt: skip
     assert code not in str(acts) + str(climbed)
@@ -224,7 +225,7 @@ async def test_codes_that_do_not_count_are_refused_and_guessing_is_limited(
         gone, (revoked,) = await on.desk.make(ROOM, "a", 1, 1, BY)
         await on.desk.revoke(ROOM, gone.batch, BY)
         _, (foreign,) = await on.desk.make("side", "a", 1, 1, BY)
-        plain = on.book.make(ROOM, None, "identities", 1, None, clock.now_ms())
+        plain = on.book.make(ROOM, None, "identities", 1, None, {}, clock.now_ms())
         laneless = rules.write(rules.batch_key(SECRET, plain), plain.batch, 0)
         _, (late,) = await on.desk.make(ROOM, "b", 1, 1, BY)
         _, (good,) = await on.desk.make(ROOM, "c", 1, 2, BY)
@@ -273,6 +274,20 @@ async def test_operators_see_what_is_used_and_revoke(
 
     assert (gone.revoked_ms, gone.counts, gone.used) == (clock.now_ms(), False, 0)
     assert acts == ["codes-made", "codes-revoked"]
+
+
+async def test_what_is_refused_leaves_no_record(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is one of what was done, and of nothing else."""
+    monkeypatch.setattr(identity_book, "BATCH_MOST", 1)
+    async with scene(store, clock, tmp_path) as on:
+        await on.desk.make(ROOM, "a", 1, 1, BY)
+        with pytest.raises(Refused, match="codes-full"):
+            await on.desk.make(ROOM, "b", 1, 1, BY)
+        acts = [entry.body["label"] for entry in on.here.journal.entries(ROOM, kinds=[Kind.OPERATOR])]
+
+    assert acts == ["a"]
 
 
 async def test_used_codes_stay_used_after_the_store_was_wiped(

@@ -55,7 +55,7 @@ async def _look(store_url: str, folder: Path) -> dict[str, str]:
                 made.store.change("team", entry(Kind.TARGET, NOW_MS, ""), **dead)
                 page = await browser.get("/targets")
                 found["targets"] = page.text
-                form = {"csrf": csrf_in(page), "name": LONG}
+                form = {"csrf": csrf_in(page), "name": LONG, "why": "the old one has leaked"}
                 found["targets-secret"] = (await browser.post("/targets/rotate", data=form)).text
                 found["targets-wrong"] = (await browser.post("/targets/make", data=form)).text
     finally:

@@ -95,7 +95,7 @@ class Scene:
         self, count: int = 1, lane: Lane | None = None, until_ms: int | None = None
     ) -> tuple[Batch, list[str]]:
         """Make a batch of codes."""
-        batch = self.book.make(ROOM, lane, "test", count, until_ms, self.here.clock.now_ms())
+        batch = self.book.make(ROOM, lane, "test", count, until_ms, {}, self.here.clock.now_ms())
         return batch, make_codes(batch, SECRET)
 
     async def number(self, browser: httpx.AsyncClient, to: str) -> tuple[str, str]:

@@ -412,7 +412,7 @@ async def test_an_operator_lets_go_of_a_lost_key(store: Redis, clock: ManualCloc
         other = (await new.post(JOIN, json={}, headers=shows(PHONE))).json()
         await at.call()
         lost = await acts(at.browser, CLAIM, None)
-        run = await at.binding.let_go(ROOM, mine["number"])
+        run = await at.binding.let_go(ROOM, mine["number"], "Ann", "lost phone")
         found = await acts(at.browser, CLAIM, None)
         still = await acts(new, CLAIM, None)
 
@@ -428,9 +428,9 @@ async def test_there_is_nothing_to_let_go_of_where_there_is_no_place(
     """Beyond the counter, and in a room that is none."""
     async with scene(store, clock, tmp_path) as at:
         with pytest.raises(Refused, match="place-unknown"):
-            await at.binding.let_go(ROOM, 0)
+            await at.binding.let_go(ROOM, 0, "Ann", "x")
         with pytest.raises(Refused, match="room-unknown"):
-            await at.binding.let_go("nowhere", 0)
+            await at.binding.let_go("nowhere", 0, "Ann", "x")
 
 
 async def test_with_the_store_gone_nobody_is_taken_for_somebody_else(

@@ -261,7 +261,7 @@ async def test_codes_that_do_not_count(store: Redis, clock: ManualClock, tmp_pat
     """Of another room, over, revoked one by one or as a batch, beyond the batch, changed by a sign."""
     async with scene(store, clock, tmp_path) as here:
         now_ms = clock.now_ms()
-        foreign = here.book.make("other", None, "", 1, None, now_ms)
+        foreign = here.book.make("other", None, "", 1, None, {}, now_ms)
         batch, own = here.codes(3)
         _, (over,) = here.codes(1, until_ms=now_ms)
         whole, (dead,) = here.codes(1)
