@@ -2,7 +2,8 @@
 
 Four times a second each worker reads the rooms, mends what the store has lost, does what the schedule asks,
 lets the pace call the next, and (beside it, because a commit waits for a disk) carries what happened into
-the journal. No worker leads: every step is a transition that happens once, whoever is first.
+the journal. No worker leads: every step is a transition that happens once, whoever is first. Whoever finds the journal
+at rest with an end that is not signed signs it: else the last entries before a pause could be changed unseen.
 
 When the store is away the beat goes on: readings grow old, are served with their age, and the first
 beat after its return mends what is missing. Not here: what each step means (``waitroom``, ``admission``).
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.25
 DRAIN_S = 0.5
 PATIENCE_S = 5.0
+REST_MS = 10_000
+"""A journal that gets no entry for so long is at rest. While entries come, appending signs them each minute."""
 
 
 class Keeper:
@@ -37,12 +40,13 @@ class Keeper:
         drain: Drain,
         pace: Callable[[str], Awaitable[None]],
         remembered: Callable[[], dict[str, Room]],
-        seal: Callable[[int], object],
+        seal: Callable[[int, int], object],
         clock: Clock,
         tell_age: Callable[[float], object] = float,
     ) -> None:
-        """`pace` ticks a room's door; `remembered` reads the journal's last settings, `seal` signs its end.
+        """`pace` ticks a room's door; `remembered` reads the journal's last settings.
 
+        `seal` signs the journal's end, if no entry came within so many milliseconds.
         `tell_age` hears at each beat how many seconds ago all was in the journal.
         """
         self._tell_age = tell_age
@@ -56,7 +60,7 @@ class Keeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._away = False
         self._behind: set[str] = set()
-        self._drained_ms = clock.now_ms()
+        self._drained_ms = self._rested_ms = clock.now_ms()
         self.ready = False
 
     @property
@@ -79,7 +83,7 @@ class Keeper:
         await self.beat()
         self._tasks = [
             asyncio.create_task(self._loop(self.beat, BEAT_S), name="beat"),
-            asyncio.create_task(self._loop(self.drain, DRAIN_S), name="drain"),
+            asyncio.create_task(self._loop(self.carry, DRAIN_S), name="drain"),
         ]
 
     async def stop(self) -> None:
@@ -92,7 +96,7 @@ class Keeper:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.drain(lease=False)
-                await asyncio.to_thread(self._seal, self._clock.now_ms())
+                await asyncio.to_thread(self._seal, self._clock.now_ms(), 0)
         except (Unavailable, TimeoutError):
             log.warning("the journal misses the last moments; the store still has them")
 
@@ -129,6 +133,14 @@ class Keeper:
     def _observe(self) -> None:
         self._waitroom.observe()
         self._tell_age(self.journal_age_ms / 1000)
+
+    async def carry(self) -> None:
+        """Drain, and now and then sign the end of a journal that is at rest."""
+        await self.drain()
+        now_ms = self._clock.now_ms()
+        if not self._rested_ms <= now_ms < self._rested_ms + REST_MS:
+            self._rested_ms = now_ms
+            await asyncio.to_thread(self._seal, now_ms, REST_MS)
 
     async def drain(self, *, lease: bool = True) -> None:
         """Carry every room's acts and leaves into the journal."""

@@ -9,6 +9,7 @@ What one domain must know of another is translated in ``adapters``. Nothing is d
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from starlette.types import ASGIApp
 
@@ -60,7 +61,7 @@ from gateway.settings import Settings
 from gateway.settling import Settler
 from gateway.shop import ShopProcess
 from kernel.clock import SystemClock
-from kernel.errors import Misconfigured
+from kernel.errors import Misconfigured, Unavailable
 from kernel.metrics import render
 from kernel.signing import b64url
 from kernel.store import check, connect
@@ -404,7 +405,7 @@ class OperatorProcess:
         self._events.drain()
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Sign the journal's end, and disconnect."""
         if self._looking is not None:
             self._looking.cancel()
         await self._events.stop()
@@ -414,6 +415,8 @@ class OperatorProcess:
         await asyncio.to_thread(self._access.close)
         await self._recorder.stop()
         await asyncio.to_thread(self._history.close)
+        with suppress(Unavailable):
+            await asyncio.to_thread(self._parts.journal.seal, self._parts.clock.now_ms())
         await self._parts.close()
 
     async def _faults(self) -> list[str]:

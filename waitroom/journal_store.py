@@ -145,8 +145,22 @@ class JournalStore:
                     return self._in_turn(entries, leaves)
             return self._in_turn(entries, leaves)
 
-    def seal(self, now_ms: int) -> Head | None:
-        """Sign the present head, if it is not signed yet; for the last words before a stop."""
+    def seal(self, now_ms: int, rest_ms: int = 0) -> Head | None:
+        """Sign the present head, if it is not signed yet and no entry came within the last `rest_ms`.
+
+        Any number of processes may ask, as often as they like: who finds nothing to do has read two rows, and takes
+        nobody's turn at writing. Of those who do find something one signs.
+        """
+        if self._sign_head is None:
+            return None
+        with translated(), self._engine.connect() as connection:
+            last = connection.execute(
+                sa.select(ENTRIES.c.seq, ENTRIES.c.at_ms).order_by(ENTRIES.c.seq.desc()).limit(1)
+            ).first()
+            if last is None or last.seq == connection.scalar(sa.select(sa.func.max(HEADS.c.seq))):
+                return None
+            if 0 <= now_ms - last.at_ms < rest_ms:
+                return None
         with translated(), self._writing() as connection:
             return self._seal(connection, now_ms, at_once=True)
 

@@ -1,11 +1,12 @@
 """A beat: what one room needs and cannot have costs no other room its turn."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from gateway.keeper import Keeper
-from kernel.clock import SystemClock
+from gateway.keeper import REST_MS, Keeper
+from kernel.clock import ManualClock, SystemClock
 from kernel.errors import Unavailable
 
 
@@ -41,9 +42,13 @@ class Rooms:
         """Set the gauges."""
 
 
+def _unsealed(now_ms: int, rest_ms: int) -> None:
+    """Sign nothing."""
+
+
 def keeper_of(rooms: Any) -> Keeper:
     """Make the heartbeat of these rooms."""
-    return Keeper(rooms, rooms, rooms, rooms.pace, dict, lambda _: None, SystemClock())
+    return Keeper(rooms, rooms, rooms, rooms.pace, dict, _unsealed, SystemClock())
 
 
 async def beat(worker: Keeper) -> str:
@@ -108,7 +113,7 @@ async def test_the_age_of_what_is_known_is_told_while_the_store_is_away(
         raise Unavailable("store-away", "The store cannot be reached.")
 
     monkeypatch.setattr(rooms, "refresh", away)
-    worker = Keeper(rooms, rooms, rooms, rooms.pace, dict, lambda _: None, SystemClock(), told.append)  # type: ignore[arg-type]
+    worker = Keeper(rooms, rooms, rooms, rooms.pace, dict, _unsealed, SystemClock(), told.append)  # type: ignore[arg-type]
     if late:
         monkeypatch.setattr(worker, "beat", lambda: _observed_late(worker))
 
@@ -120,3 +125,43 @@ async def _observed_late(worker: Keeper) -> None:
     """Beat as it was: the store first, and then the gauges."""
     await worker._waitroom.refresh()
     worker._observe()
+
+
+class Journal(Rooms):
+    """No rooms, so nothing to drain; remembers when an end was to be signed, and how long it had to rest."""
+
+    def __init__(self) -> None:
+        """Note nothing yet."""
+        super().__init__()
+        self.asked: list[tuple[int, int]] = []
+
+    def seal(self, now_ms: int, rest_ms: int) -> None:
+        """Be asked."""
+        self.asked.append((now_ms, rest_ms))
+
+
+async def test_the_end_of_a_journal_at_rest_is_signed_while_the_worker_goes_on() -> None:
+    """Now and then, also where a clock was set back; at the end of the worker without a rest."""
+    journal, clock = Journal(), ManualClock(1_000)
+    worker = Keeper(journal, journal, journal, journal.pace, dict, journal.seal, clock)  # type: ignore[arg-type]
+    for now_ms in (1_000, 1_000 + REST_MS - 1, 1_000 + REST_MS, 1_001 + REST_MS, 500):
+        clock.set(now_ms)
+        await worker.carry()
+    await worker.stop()
+
+    assert journal.asked == [(1_000 + REST_MS, REST_MS), (500, REST_MS), (500, 0)]
+
+
+async def test_a_worker_drains_and_signs_by_its_own_loop() -> None:
+    """What no loop calls is done by nobody."""
+    journal = Journal()
+    worker = Keeper(journal, journal, journal, journal.pace, dict, journal.seal, SystemClock())  # type: ignore[arg-type]
+    carried = asyncio.Event()
+
+    async def carry() -> None:
+        carried.set()
+
+    worker.carry = carry  # type: ignore[method-assign]
+    await worker.start()
+    await carried.wait()
+    await worker.stop()

@@ -5,6 +5,7 @@ import hmac
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -273,6 +274,35 @@ def test_heads_are_signed_now_and_then_and_at_the_end(
         ]
         assert sealed == journal.heads()[-1]
         assert journal.seal(160_006) is None
+        assert journal.verify(is_ours=_is_ours) is None
+
+
+def test_the_end_is_signed_once_the_journal_is_at_rest(
+    journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while entries come; by one of all who look, whoever wrote them; a time that is to come is no rest."""
+    with _opened(journal_url, _sign) as journal, _opened(journal_url, _sign) as other:
+        journal.append([_new(100_000), _new(100_001)])
+        journal.append([_new(100_002)])
+        assert [head.seq for head in journal.heads()] == [2], (
+            "what came since is signed by the next append only"
+        )
+        assert journal.seal(100_002 + 9_999, 10_000) is None
+        with ThreadPoolExecutor(4) as pool:
+            sealed = [*pool.map(lambda one: one.seal(100_002 + 10_000, 10_000), [journal, other] * 4)]
+        assert [head.seq for head in sealed if head] == [3]
+        with monkeypatch.context() as patch:
+            patch.setattr(JournalStore, "_writing", None)
+            assert journal.seal(200_000, 10_000) is None, "nothing to do takes nobody's turn at writing"
+        with journal._writing() as connection:
+            journal_writing.put(connection, [_new(900_000)])
+        assert journal.seal(200_001, 10_000) is not None
+
+        assert [(head.seq, head.at_ms) for head in journal.heads()] == [
+            (2, 100_001),
+            (3, 110_002),
+            (4, 200_001),
+        ]
         assert journal.verify(is_ours=_is_ours) is None
 
 
