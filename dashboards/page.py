@@ -101,7 +101,11 @@ class Pages:
         return Response(text, status, SAFE | dict(headers or {}), "text/html; charset=utf-8")
 
     def away(
-        self, session: object, error: Unavailable, doubt: str = "", made: Sequence[tuple[str, str]] = ()
+        self,
+        session: object,
+        error: Refused | Unavailable,
+        doubt: str = "",
+        made: Sequence[tuple[str, str]] = (),
     ) -> Response:
         """Say that something is away. `doubt` is what may have been done all the same; then the page stays.
 

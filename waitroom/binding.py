@@ -76,5 +76,6 @@ class Binding:
         if line is None or number >= line.issued:
             raise Refused("place-unknown", "There is no such place in the present line.", status=404)
         act = {"act": "key-released", "what": f"place {number + 1}", "who": who, "why": why}
-        await self._store.release(room, line.run, number, act, self._waitroom.clock.now_ms())
+        stream = self._waitroom.store.keys(room).journal
+        await self._store.release(room, line.run, number, stream, act, self._waitroom.clock.now_ms())
         return line.run

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 
 from kernel.store import translated
 from waitroom.journal import Kind
-from waitroom.store import Keys
 
 KEPT_MS = 7 * 86_400_000
 """Rubbish collection: so long after the last carrying, and a ticket's cookie lasts a day."""
@@ -39,17 +38,21 @@ class BindingStore:
         """Let another key count from now on."""
         await self._put(room, run, number, key, {})
 
-    async def release(self, room: str, run: str, number: int, act: Mapping[str, str], now_ms: int) -> None:
-        """Let no key count any more, and record the operator's `act`: both, or neither."""
+    async def release(
+        self, room: str, run: str, number: int, stream: str, act: Mapping[str, str], now_ms: int
+    ) -> None:
+        """Let no key count any more, and record the operator's `act` in the room's `stream`: both, or neither."""
         record = {"kind": Kind.OPERATOR.value, "at_ms": str(now_ms), "run": run, **act}
-        await self._put(room, run, number, "", record)
+        await self._put(room, run, number, "", record, stream)
 
-    async def _put(self, room: str, run: str, number: int, key: str, record: Mapping[str, str]) -> None:
+    async def _put(
+        self, room: str, run: str, number: int, key: str, record: Mapping[str, str], stream: str = ""
+    ) -> None:
         with translated():
             pipe = self._client.pipeline(transaction=True)
             if record:
                 fields: dict[Any, Any] = dict(record)
-                pipe.xadd(Keys(room).journal, fields)
+                pipe.xadd(stream, fields)
             pipe.hset(_name(room, run), str(number), key)
             pipe.pexpire(_name(room, run), KEPT_MS)
             await pipe.execute()

@@ -157,9 +157,11 @@ class _Dying(BindingStore):
 class _TwoSteps(_Dying):
     """The mutant: the key first, then the record."""
 
-    async def release(self, room: str, run: str, number: int, act: Mapping[str, str], now_ms: int) -> None:
+    async def release(
+        self, room: str, run: str, number: int, stream: str, act: Mapping[str, str], now_ms: int
+    ) -> None:
         await self._put(room, run, number, "", {})
-        await super().release(room, run, number, act, now_ms)
+        await super().release(room, run, number, stream, act, now_ms)
 
 
 @pytest.mark.parametrize(("kind", "is_torn"), [(_Dying, False), (_TwoSteps, True)])
@@ -194,7 +196,7 @@ async def test_the_store_takes_a_letting_go_and_its_record_in_one_transaction(
         return await execute(self, *given)
 
     monkeypatch.setattr(Pipeline, "execute", seen)
-    await BindingStore(store).release(ROOM, "00", 1, {"act": "key-released"}, 5)
+    await BindingStore(store).release(ROOM, "00", 1, f"wr:{{{ROOM}}}:journal", {"act": "key-released"}, 5)
     await store.aclose()
 
     assert sent == [(True, ["XADD", "HSET", "PEXPIRE"])]
