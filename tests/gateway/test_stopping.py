@@ -60,7 +60,7 @@ async def test_a_worker_whose_store_is_gone_stops_in_bounded_time(
     """A step that hears of no cancellation, a journal that is away: both are given up, and said."""
     monkeypatch.setattr(keeping, "PATIENCE_S", 0.1)
     gone: Any = Gone(deaf=deaf)
-    worker = Keeper(gone, gone, gone, gone.refresh, dict, lambda _: None, SystemClock())
+    worker = Keeper(gone, gone, gone, gone.refresh, dict, lambda *_: None, SystemClock())
 
     async def away(*, lease: bool) -> None:
         assert not lease
