@@ -69,8 +69,9 @@ class Steering:
         """End every session of a room; return how many were ended. Raises Refused (room-unknown) and Unavailable."""
         self._admission.rooms.limits(room)
         facts = await self._line.facts(room)
-        sids = await self._admission.store.live_sids(room, self._clock.now_ms())
-        sids += await self._admission.store.withheld(room)
+        now_ms = self._clock.now_ms()
+        sids = await self._admission.store.live_sids(room, now_ms)
+        sids += await self._admission.store.withheld(room, now_ms)
         act = {"act": "sessions-revoked", "count": str(len(sids))}
         await self._note(room, facts.run if facts else "", act, by)
         count = 0

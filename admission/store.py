@@ -193,11 +193,15 @@ class AdmissionStore:
         over = set(ended)
         return [sid.decode() for sid in live if sid not in over]
 
-    async def withheld(self, room: str) -> list[str]:
+    async def withheld(self, room: str, now_ms: int) -> list[str]:
         """Name the sessions that evictions have ended and that would come back with their places."""
+        keys = self.keys(room)
         with translated():
-            found = await cast("Awaitable[list[bytes]]", self._client.hkeys(self.keys(room).withheld))
-        return [sid.decode() for sid in found]
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hkeys(keys.withheld)
+            pipe.zrangebyscore(keys.ended, f"({now_ms}", "+inf")
+            found, ended = await pipe.execute()
+        return [sid.decode() for sid in sorted(set(found) & set(ended))]
 
     async def evict(
         self, room: str, line: LineKeys, run: str, number: int, sid: str, by: By, now_ms: int | None = None

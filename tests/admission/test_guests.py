@@ -195,10 +195,20 @@ async def test_a_visit_that_came_back_ends_as_any_other(store: Redis, scripts: S
     await both.claim(3, NOW_MS)
     await both.evict(3, NOW_MS + 1)
     await both.reinstate(3, NOW_MS + 2)
-    assert await both.here.withheld(ROOM) == []
+    assert await both.here.withheld(ROOM, NOW_MS + 2) == []
     assert await both.end(3, NOW_MS + 3) == sessions.Ended(NOW_MS + HOLD_MS)
     assert await both.evict(3, NOW_MS + 4) == Out(0, again=False)
     assert await both.end(3, NOW_MS + 5) == sessions.Already(NOW_MS + HOLD_MS)
+
+
+async def test_what_an_eviction_withholds_is_known_until_its_time_is_over(store: Redis) -> None:
+    """Then there is nothing to end any more."""
+    both = await begun(store, {})
+    await both.claim(3, NOW_MS)
+    await both.evict(3, NOW_MS + 1)
+
+    assert await both.here.withheld(ROOM, NOW_MS + HOLD_MS - 1) == [sid(3)]
+    assert await both.here.withheld(ROOM, NOW_MS + HOLD_MS) == []
 
 
 @pytest.mark.parametrize(("number", "run"), [(10, RUN), (11, RUN), (3, "00000000000000bb")])
