@@ -16,8 +16,8 @@ Time and chance of a guess: an unknown name costs as long as a known one. Not he
 import base64
 import secrets
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any, NamedTuple
+from enum import Enum, StrEnum
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -87,6 +87,15 @@ class Told(StrEnum):
     GONE = "gone"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a word, not a secret
     CODE_WRONG = "code-wrong"
+
+
+class Same(Enum):
+    """What a change leaves as it is."""
+
+    SAME = "same"
+
+
+SAME: Final = Same.SAME
 
 
 class AccountBook:
@@ -166,21 +175,33 @@ class AccountBook:
         return Told.DONE, code
 
     def change(
-        self, name: str, role: Role, rooms: frozenset[str] | None, by: Actor, *, keep_owner: bool = True
+        self,
+        name: str,
+        role: Role | Same,
+        rooms: frozenset[str] | Same | None,
+        by: Actor,
+        *,
+        keep_owner: bool = True,
     ) -> Told:
-        """Give a person another role or other rooms, at once; one owner of everything must stay (`keep_owner`)."""
+        """Give a person another role or other rooms, at once; one owner of everything must stay (`keep_owner`).
+
+        What is ``SAME`` stays as it is then, and not as somebody has read it before.
+        """
         with self._database.writing() as connection:
             row = connection.execute(_own(name)).one_or_none()
             if row is None:
                 return Told.UNKNOWN
-            stays = role is Role.OWNER and rooms is None
+            now = {
+                "role": row.role if role is SAME else role.value,
+                "rooms": row.rooms if rooms is SAME else rooms_text(rooms),
+            }
+            stays = now == {"role": Role.OWNER.value, "rooms": None}
             if keep_owner and not stays and _is_last_owner(connection, row):
                 return Told.LAST_OWNER
-            now = {"role": role.value, "rooms": rooms_text(rooms)}
             if (row.role, row.rooms) != (now["role"], now["rooms"]):
                 _set(connection, name, **now)
                 told = {
-                    "role": role.value, "rooms": rooms_told(now["rooms"]),
+                    "role": now["role"], "rooms": rooms_told(now["rooms"]),
                     "role_before": row.role, "rooms_before": rooms_told(row.rooms),
                 }  # fmt: skip
                 record(connection, AccessAct.CHANGED, row.name, by, self._clock.now_ms(), **told)

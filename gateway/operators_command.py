@@ -120,26 +120,29 @@ def show(args: argparse.Namespace) -> int:
 
 def change_role(args: argparse.Namespace) -> int:
     """Give a person another role."""
+    from dashboards.account_book import SAME
     from dashboards.rights import Role
 
     with _books(args) as books:
+        books.accounts.change(args.name, Role(args.role), SAME, _by(args), keep_owner=False)
         one = books.accounts.find(args.name)
-        if one is None:
-            return _nobody(args.name)
-        books.accounts.change(args.name, Role(args.role), one.rooms, _by(args), keep_owner=False)
-    print(f"{one.name} is {args.role}")
+    if one is None:
+        return _nobody(args.name)
+    print(f"{one.name} is {one.role.value}")
     return 0
 
 
 def change_rooms(args: argparse.Namespace) -> int:
     """Limit a person to rooms."""
+    from dashboards.account_book import SAME
+
     rooms = _rooms(args.rooms)
     with _books(args) as books:
+        books.accounts.change(args.name, SAME, rooms, _by(args), keep_owner=False)
         one = books.accounts.find(args.name)
-        if one is None:
-            return _nobody(args.name)
-        books.accounts.change(args.name, one.role, rooms, _by(args), keep_owner=False)
-    print(f"{one.name}: {_rooms_told(rooms)}")
+    if one is None:
+        return _nobody(args.name)
+    print(f"{one.name}: {_rooms_told(one.rooms)}")
     return 0
 
 

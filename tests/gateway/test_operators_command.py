@@ -10,12 +10,15 @@ import pytest
 
 from admission.keyring import KeyRing
 from dashboards.access_books import AccessBooks
+from dashboards.account_book import SAME, AccountBook, Same, Told
 from dashboards.rights import Person, Role
 from gateway.accounts import access_of
 from gateway.cli import main
 from gateway.settings import load
 from kernel.clock import SystemClock
 from kernel.totp import STEP_MS, code_at
+from tests.dashboards.people import BY
+from waitroom.configure import Actor
 
 
 @pytest.fixture
@@ -86,6 +89,51 @@ def test_roles_rooms_and_the_list(books: AccessBooks, capsys: pytest.CaptureFixt
     status, told, said = run(capsys, "remove", "Bob")
     assert (status, told, "operator token signs in again" in said) == (0, "Bob is removed\n", True)
     assert books.accounts.all() == []
+
+
+def after_two_at_once(
+    books: AccessBooks,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    role: Role | Same | None = None,
+) -> tuple[Role, frozenset[str] | None]:
+    """Have somebody make Bob a viewer just before `rooms` writes; return what he may then.
+
+    `role` is the one that the command writes, where it is not what it wants to write.
+    """
+    run(capsys, "add", "Bob", "--role", "owner")
+    real = AccountBook.change
+
+    def second(
+        own: AccountBook,
+        name: str,
+        wanted: Role | Same,
+        rooms: frozenset[str] | None,
+        by: Actor,
+        **more: bool,
+    ) -> Told:
+        real(books.accounts, "Bob", Role.VIEWER, SAME, BY, keep_owner=False)
+        return real(own, name, role or wanted, rooms, by, **more)
+
+    monkeypatch.setattr(AccountBook, "change", second)
+    assert run(capsys, "rooms", "Bob", "late")[:2] == (0, "Bob: late\n")
+    found = books.accounts.find("Bob")
+    assert found is not None
+    return found.role, found.rooms
+
+
+def test_two_who_change_a_person_at_once_lose_neither(
+    books: AccessBooks, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is given other rooms keeps the role that somebody else has just given them, and the other way round."""
+    assert after_two_at_once(books, capsys, monkeypatch) == (Role.VIEWER, frozenset({"late"}))
+
+
+def test_a_role_that_was_read_before_is_noticed(
+    books: AccessBooks, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: what stays is what the command has read, so Bob is an owner again."""
+    assert after_two_at_once(books, capsys, monkeypatch, Role.OWNER) == (Role.OWNER, frozenset({"late"}))
 
 
 def test_tokens(books: AccessBooks, capsys: pytest.CaptureFixture[str]) -> None:
