@@ -250,12 +250,12 @@ class Entrance:
         if not known and self._strangers >= STRANGERS_MOST:
             wait_ms = max(wait_ms, BUSY_MS)
         if wait_ms:
-            return _waits(wait_ms)
+            return waits(wait_ms)
         wait_ms = max(self._attempts.failed(address, now_ms), self._by_name.failed(key, known, now_ms))
         at_work = self.at_work if known else self._for_stranger
         if await at_work(work, *given) not in {True, Told.DONE}:
             await asyncio.to_thread(books.sessions.record, name, network, PASSWORD, WRONG)
-            return _waits(wait_ms) if wait_ms else "This did not fit together. Nothing was changed."
+            return waits(wait_ms) if wait_ms else "This did not fit together. Nothing was changed."
         self._attempts.succeeded(address)
         self._by_name.succeeded(key, known)
         return ""
@@ -305,14 +305,14 @@ class Entrance:
         address, now_ms, books = self._address(request), self._deps.clock.now_ms(), self._deps.access
         wait_ms = self._attempts.wait_ms(address, now_ms)
         if wait_ms:
-            return await self._wait_page(session, _waits(wait_ms))
+            return await self._wait_page(session, waits(wait_ms))
         who = one_line(form.get("who", ""))[:WHO_MAX_CHARS]
         if not same_token(form.get("token", "").strip(), self._token):
             wait_ms = self._attempts.failed(address, now_ms)
             if books is not None:
                 await asyncio.to_thread(books.sessions.record, "", network_of(address), TOKEN, WRONG)
             if wait_ms:
-                return await self._wait_page(session, _waits(wait_ms))
+                return await self._wait_page(session, waits(wait_ms))
             return await self.login_page(session, "This is not the operator token.", 403, who=who)
         if not who:
             told = "Please say who you are: it goes into the journal."
@@ -373,5 +373,6 @@ class Entrance:
 WAIT = "Too many tries."
 
 
-def _waits(wait_ms: int) -> str:
+def waits(wait_ms: int) -> str:
+    """Tell somebody that they have to wait."""
     return f"{WAIT} Please wait {-(-wait_ms // 1000)} seconds."

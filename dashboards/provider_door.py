@@ -4,36 +4,43 @@
     GET /login/callback   the provider sends the browser here
 
 What is believed of an answer ``kernel.oidc`` says; whom it is ``account_book``. A login counts once, in the browser
-that began it, within ``LOGIN_MS``. Those under way are kept in this process, few of each network. What was wrong is
-told in one sentence; the log and the list of logins say more. The provider looks after second factors.
+that began it, within ``LOGIN_MS``. What it began with stands in a signed cookie of that browser and nowhere else: to
+begin costs us nothing, so strangers who begin many keep nobody out. Whoever comes back and is not let in counts as a
+failure of their address, which has to wait after some. What was wrong is told in one sentence; the log and the list of
+logins say more. The provider looks after second factors.
 """
 
 import asyncio
 import hmac
+import json
 import logging
 import secrets
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboards.access import same_origin
+from dashboards.access import Attempts, same_origin
 from dashboards.access_books import AccessBooks
-from dashboards.account_tables import digest_of
-from dashboards.entrance import Entrance
+from dashboards.entrance import FREE_FAILURES, Entrance, waits
 from dashboards.operator_api import resource
 from dashboards.page import SAFE
 from dashboards.ports import Deps, Identity
 from dashboards.session_book import STRANGER, WRONG
+from kernel.asgi import client_address
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Unavailable
 from kernel.oidc import Begun, NotBelieved
+from kernel.signing import BadSignature
 
 log = logging.getLogger(__name__)
 
 COOKIE = "waitroom-operator-provider"
 LOGIN_MS = 600_000
-MOST, MOST_OF_NETWORK = 1000, 20
+USED_MOST = 10_000
+"""Logins that came back, kept until they are too old. Beyond that the oldest goes: the provider's codes count once."""
+PAPER = b"login at the provider\0"
 PROVIDER = "provider"
 FAILED = "That did not work. Please try again, or ask whoever invited you."
 
@@ -47,7 +54,8 @@ class ProviderDoor:
         self._books = books
         self._identity = identity
         self._entrance = entrance
-        self._under_way: dict[str, tuple[int, str, Begun]] = {}
+        self._attempts = Attempts(FREE_FAILURES)
+        self._used: dict[str, int] = {}
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
@@ -60,27 +68,30 @@ class ProviderDoor:
         """GET /login/provider: only from our own page, so that nobody is signed in by a link."""
         if not same_origin(request):
             return RedirectResponse("/login", 303, SAFE)
-        network, now_ms = self._entrance.network(request), self._deps.clock.now_ms()
-        self._under_way = {key: kept for key, kept in self._under_way.items() if now_ms < kept[0] + LOGIN_MS}
-        alike = sum(kept[1] == network for kept in self._under_way.values())
-        if len(self._under_way) >= MOST or alike >= MOST_OF_NETWORK:
-            return await self._told(request, "Too many are signing in. Please wait ten minutes.", 429)
-        browser, state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(4))
-        begun = Begun(browser, state, nonce, verifier, "/")
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        begun = Begun("", state, nonce, verifier, "/")
         try:
             address = await self._identity.login_address(begun, "en")
         except (NotBelieved, Unavailable) as error:
             return await self._away(request, error)
-        self._under_way[digest_of(browser)] = (now_ms, network, begun)
+        paper = json.dumps([self._deps.clock.now_ms() + LOGIN_MS, state, nonce, verifier])
         answer = RedirectResponse(address, 303, SAFE)
-        self._give(answer, browser, LOGIN_MS // 1000)
+        self._give(answer, self._deps.signer.sign(PAPER + paper.encode()), LOGIN_MS // 1000)
         return answer
 
     async def callback(self, request: Request) -> Response:
         """GET /login/callback."""
-        begun, asked = self._taken(request), request.query_params
-        if begun is None:
+        found, asked = self._opened(request), request.query_params
+        if found is None:
             return await self._told(request, FAILED, 400)
+        address, now_ms = client_address(request.scope, self._deps.trusted_proxies), self._deps.clock.now_ms()
+        if wait_ms := self._attempts.wait_ms(address, now_ms):
+            return await self._told(request, waits(wait_ms), 429, {"retry-after": str(-(-wait_ms // 1000))})
+        begun, until_ms = found
+        if not self._take(begun.state, until_ms):
+            return await self._told(request, FAILED, 400)
+        # Counted before the provider is asked, so that a hundred at once are no more than a hundred after each other.
+        self._attempts.failed(address, now_ms)
         network = self._entrance.network(request)
         twice = any(len(asked.getlist(name)) > 1 for name in ("code", "state", "iss", "error"))
         if twice or asked.get("iss", self._identity.issuer) != self._identity.issuer or not asked.get("code"):
@@ -94,19 +105,36 @@ class ProviderDoor:
         account = await asyncio.to_thread(self._books.accounts.by_provider, person)
         if account is None:
             return await self._refused(request, network, "not invited", STRANGER)
+        self._attempts.succeeded(address)
         answer = RedirectResponse("/", 303, SAFE)
         self._give(answer, "", 0)
         return await self._entrance.enter(request, self._books, account.name, PROVIDER, answer)
 
-    def _taken(self, request: Request) -> Begun | None:
-        """Take a login away, so that it counts once; None if there is none of this browser and state in time."""
+    def _opened(self, request: Request) -> tuple[Begun, int] | None:
+        """Return the login that this browser began, and its end; None for none of this state, and for an old one."""
         cookies = parse(request.headers.get("cookie", "").encode("latin-1"))
-        browser = cookies.get(host_name(COOKIE, self._deps.secure), "")
-        at_ms, _, begun = self._under_way.pop(digest_of(browser), (0, "", None))
-        state = request.query_params.get("state", "").encode("utf-8", "replace")
-        if begun is None or self._deps.clock.now_ms() >= at_ms + LOGIN_MS:
+        try:
+            opened = self._deps.signer.open(
+                cookies.get(host_name(COOKIE, self._deps.secure), ""), max_length=1024
+            )
+        except BadSignature:
             return None
-        return begun if hmac.compare_digest(begun.state.encode(), state) else None
+        if not opened.startswith(PAPER):
+            return None
+        until_ms, state, nonce, verifier = json.loads(opened.removeprefix(PAPER))
+        given = request.query_params.get("state", "").encode("utf-8", "replace")
+        is_own = hmac.compare_digest(state.encode(), given) and self._deps.clock.now_ms() < until_ms
+        return (Begun("", state, nonce, verifier, "/"), until_ms) if is_own else None
+
+    def _take(self, state: str, until_ms: int) -> bool:
+        """Use a login up; False if it was used before."""
+        if state in self._used:
+            return False
+        now_ms = self._deps.clock.now_ms()
+        while self._used and (len(self._used) >= USED_MOST or next(iter(self._used.values())) <= now_ms):
+            del self._used[next(iter(self._used))]
+        self._used[state] = until_ms
+        return True
 
     async def _refused(self, request: Request, network: str, why: str, outcome: str) -> Response:
         log.warning("a login of an operator was refused", extra={"why": why})
@@ -118,8 +146,10 @@ class ProviderDoor:
         log.warning("the provider of operators cannot be asked", extra={"why": why})
         return await self._told(request, "The provider cannot be asked just now.", 503)
 
-    async def _told(self, request: Request, told: str, status: int) -> Response:
-        return await self._entrance.login_page(self._entrance.stranger(request), told, status)
+    async def _told(
+        self, request: Request, told: str, status: int, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        return await self._entrance.login_page(self._entrance.stranger(request), told, status, headers)
 
     def _give(self, answer: Response, value: str, kept_s: int) -> None:
         name, secure = host_name(COOKIE, self._deps.secure), self._deps.secure

@@ -1,6 +1,7 @@
 """Operators at a provider: who was invited by a verified address comes in, and nobody else, whatever is sent back."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,19 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.responses import Response
 
-from dashboards import provider_door
+from dashboards.access import Attempts
 from dashboards.access_books import AccessBooks
 from dashboards.account_book import Told
-from dashboards.provider_door import LOGIN_MS, MOST_OF_NETWORK, PROVIDER
+from dashboards.entrance import FREE_FAILURES
+from dashboards.provider_door import COOKIE, LOGIN_MS, PROVIDER, ProviderDoor
 from dashboards.rights import Role
 from dashboards.session_book import IN, STRANGER, WRONG
 from gateway.oidc_requests import OidcRequests
 from kernel.clock import Clock, ManualClock, SystemClock
+from kernel.signing import Signer, from_b64url
 from tests.dashboards.desk import BASE, app_of, client_of
 from tests.dashboards.people import BY, books_of
 from tests.gateway.oidc_front import CLIENT, SECRET, Provider, mock_provider, provider
@@ -34,6 +39,8 @@ class Door:
     books: AccessBooks
     browser: httpx.AsyncClient
     other: httpx.AsyncClient
+    """Of the same address."""
+    far: httpx.AsyncClient
 
     async def begin(self, browser: httpx.AsyncClient | None = None) -> dict[str, str]:
         """Press the button and log in at the provider; returns what it sends the browser back with."""
@@ -63,8 +70,9 @@ async def door(store: Redis, clock: ManualClock, folder: Path) -> AsyncIterator[
         identity = OidcRequests(own.issuer, CLIENT, SECRET, BACK, clock)
         with books_of(folder, clock) as books:
             app = app_of(store, clock, access=books, identity=identity)
-            async with client_of(app) as browser, client_of(app) as other:
-                yield Door(own, books, browser, other)
+            far = client_of(app, address="198.51.100.7")
+            async with client_of(app) as browser, client_of(app) as other, far:
+                yield Door(own, books, browser, other, far)
         await identity.close()
 
 
@@ -157,49 +165,150 @@ async def test_a_login_counts_once_in_its_browser_and_its_time(
         assert (await here.other.get("/login/callback", params=late)).status_code == 400
 
 
+async def once_more(here: Door) -> int:
+    """Come in, and send the same back from another browser that has got the cookie; return the answer's status."""
+    here.invite()
+    given = await here.begin()
+    kept = here.browser.cookies[COOKIE]
+    assert (await here.browser.get("/login/callback", params=given)).status_code == 303
+    assert here.browser.cookies.get(COOKIE) is None
+    headers = {"cookie": f"{COOKIE}={kept}"}
+    return (await here.other.get("/login/callback", params=given, headers=headers)).status_code
+
+
+async def test_a_login_counts_once_whoever_has_its_cookie(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The cookie holds all of it, but what came back once is over."""
+    async with door(store, clock, tmp_path) as here:
+        assert await once_more(here) == 400
+
+
 async def test_a_login_that_counts_twice_is_noticed(
     store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mutant: what is under way is looked at, and stays; so another browser with the cookie would do."""
-
-    class Staying(dict[str, object]):
-        def pop(self, key: str, *default: object) -> object:  # type: ignore[override]
-            return self.get(key, *default)
-
+    """The mutant: nobody remembers what came back. The provider's code is used up, so the refusal is another one."""
+    monkeypatch.setattr(ProviderDoor, "_take", lambda *_: True)
     async with door(store, clock, tmp_path) as here:
-        here.invite()
-        real = provider_door.ProviderDoor._taken
-
-        def taken(self: provider_door.ProviderDoor, request: object) -> object:
-            self._under_way = Staying(self._under_way)  # type: ignore[assignment]
-            return real(self, request)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(provider_door.ProviderDoor, "_taken", taken)
-        given = await here.begin()
-        kept = dict(here.browser.cookies)
-        assert (await here.browser.get("/login/callback", params=given)).status_code == 303
-        again = await here.other.get("/login/callback", params=given, headers={"cookie": _text(kept)})
-        # The provider's code is used up; that a state counts twice shows in the other refusal.
-        assert again.status_code == 403
+        assert await once_more(here) == 403
 
 
-def _text(cookies: dict[str, str]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+async def planted(here: Door, cookie: Callable[[str], str]) -> int:
+    """Come back with what `cookie` makes of the one that was given; return the answer's status."""
+    here.invite()
+    given = await here.begin()
+    headers = {"cookie": f"{COOKIE}={cookie(here.browser.cookies[COOKIE])}"}
+    return (await here.other.get("/login/callback", params=given, headers=headers)).status_code
 
 
-async def test_a_link_from_elsewhere_begins_nothing_and_a_crowd_not_much(
+def signed_by_another(paper: str) -> str:
+    """Sign the same anew, with a key that is not ours."""
+    return Signer([("k1", b"1" * 32)], "operator").sign(from_b64url(paper.split(".")[1]))
+
+
+BAD_COOKIES: dict[str, Callable[[str], str]] = {
+    "none": lambda _: "",
+    "not signed": lambda paper: paper.split(".")[1],
+    "cut short": lambda paper: paper[:-1],
+    "by another": signed_by_another,
+    "another paper of ours": lambda _: Signer([("k1", b"0" * 32)], "operator").sign(b"csrf\0x"),
+    "long": lambda paper: paper + "A" * 2000,
+}
+
+
+@pytest.mark.parametrize("cookie", BAD_COOKIES.values(), ids=BAD_COOKIES)
+async def test_a_cookie_that_we_did_not_sign_opens_nothing(
+    store: Redis, clock: ManualClock, tmp_path: Path, cookie: Callable[[str], str]
+) -> None:
+    """Whoever can plant one must not be able to say what a login began with."""
+    async with door(store, clock, tmp_path) as here:
+        assert await planted(here, cookie) == 400
+
+
+async def test_a_cookie_that_anybody_signs_is_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: the signature is not looked at."""
+    monkeypatch.setattr(Signer, "open", lambda _own, text, **_: from_b64url(f"{text}..".split(".")[1]))
+    async with door(store, clock, tmp_path) as here:
+        assert await planted(here, signed_by_another) == 303
+
+
+async def in_a_crowd(here: Door) -> int:
+    """Let strangers of the same network begin many logins after ours has begun; return what ours comes to."""
+    here.invite()
+    given = await here.begin()
+    for _ in range(50):
+        await here.other.get("/login/provider")
+    return (await here.browser.get("/login/callback", params=given)).status_code
+
+
+async def test_a_link_from_elsewhere_begins_nothing_and_a_crowd_keeps_nobody_out(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
-    """So nobody is signed in without wanting it; one network has few logins under way."""
+    """So nobody is signed in without wanting it; and however many begin, an operator begins and comes in."""
     async with door(store, clock, tmp_path) as here:
         foreign = await here.browser.get("/login/provider", headers={"sec-fetch-site": "cross-site"})
         assert foreign.headers["location"] == "/login"
-        statuses = [
-            (await here.browser.get("/login/provider")).status_code for _ in range(MOST_OF_NETWORK + 1)
-        ]
-        assert statuses == [303] * MOST_OF_NETWORK + [429]
-        clock.advance(LOGIN_MS)
-        assert (await here.browser.get("/login/provider")).status_code == 303
+        assert await in_a_crowd(here) == 303
+        here.browser.cookies.clear()
+        assert (await here.come()).status_code == 303
+
+
+async def test_logins_that_are_kept_and_pushed_out_are_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: begun logins are kept here, a bounded number of them."""
+    begun: deque[str] = deque(maxlen=20)
+    give, opened = ProviderDoor._give, ProviderDoor._opened
+
+    def kept(own: ProviderDoor, answer: Response, value: str, kept_s: int) -> None:
+        begun.append(value)
+        give(own, answer, value, kept_s)
+
+    def found(own: ProviderDoor, request: Request) -> object:
+        return opened(own, request) if request.cookies.get(COOKIE) in begun else None
+
+    monkeypatch.setattr(ProviderDoor, "_give", kept)
+    monkeypatch.setattr(ProviderDoor, "_opened", found)
+    async with door(store, clock, tmp_path) as here:
+        assert await in_a_crowd(here) == 400
+
+
+async def after_failures(here: Door) -> tuple[list[int], httpx.Response]:
+    """Come back many times at once with codes that are none; return the answers, and a good one of that address."""
+    here.invite()
+    statuses = []
+    for _ in range(FREE_FAILURES + 3):
+        here.other.cookies.clear()
+        state = (await here.begin(here.other))["state"]
+        back = {"state": state, "code": "made-up"}
+        statuses.append((await here.other.get("/login/callback", params=back)).status_code)
+    return statuses, await here.come()
+
+
+async def test_an_address_that_fails_waits_and_others_do_not(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """So strangers make us ask the provider for little; whoever comes from elsewhere is let in all the same."""
+    async with door(store, clock, tmp_path) as here:
+        statuses, good = await after_failures(here)
+        assert statuses == [403] * FREE_FAILURES + [429] * 3
+        assert (good.status_code, good.headers["retry-after"]) == (429, "10")
+        assert here.own.asked.count("token") == FREE_FAILURES
+        given = await here.begin(here.far)
+        assert (await here.far.get("/login/callback", params=given)).status_code == 303
+        clock.advance(10_000)
+        assert (await here.come()).status_code == 303
+
+
+async def test_an_address_that_never_waits_is_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: failures are not counted."""
+    monkeypatch.setattr(Attempts, "wait_ms", lambda *_: 0)
+    async with door(store, clock, tmp_path) as here:
+        assert (await after_failures(here))[0] == [403] * (FREE_FAILURES + 3)
 
 
 async def test_a_provider_that_is_away_is_told(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
