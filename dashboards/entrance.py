@@ -31,6 +31,7 @@ from dashboards.access import (
 from dashboards.access_books import AccessBooks
 from dashboards.account_book import Told
 from dashboards.account_tables import key_of
+from dashboards.bounds import LookUps
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line, read_form
 from dashboards.ports import Deps
@@ -82,6 +83,7 @@ class Entrance:
         self._token = digest_of(deps.operator_token)
         self._attempts = Attempts(FREE_FAILURES)
         self._by_name = AccountAttempts()
+        self._look_ups = LookUps()
         self._seen: dict[str, tuple[int, Session | None]] = {}
         # Each password takes 32 MiB and a while. One at a time for strangers, and one for whoever is known, so that no
         # crowd of strangers stands in the way of who comes from where they always come from.
@@ -129,7 +131,7 @@ class Entrance:
             found = {session.sid: session for session in by_token}
         by_account = {session.sid: session for session in sessions if session.account}
         if by_account and books is not None:
-            for sid, person in (await asyncio.to_thread(books.sessions.whose, by_account)).items():
+            for sid, person in (await self._look_ups.ask(books.sessions.whose, by_account)).items():
                 until_ms = by_account[sid].until_ms
                 found[sid] = Session(sid, person.name, until_ms, person.role, person.rooms, account=True)
         for session in sessions:
@@ -342,7 +344,7 @@ class Entrance:
         books = self._deps.access
         if books is None or self._deps.token_login:
             return True
-        return not await asyncio.to_thread(books.accounts.has_owner)
+        return not await self._look_ups.ask(books.accounts.has_owner)
 
     def _address(self, request: Request) -> str:
         return client_address(request.scope, self._deps.trusted_proxies)

@@ -4,7 +4,8 @@
   event ``now``: ``{"title": …, "parts": {name: html}, "point": {…}, "order": […]}`` with the parts of the page that
   changed, the newest numbers for the plots, and for the overview all parts in their order. ``id`` is
   ``channel.sequence``; a browser that comes back with ``Last-Event-ID`` gets what changed since, or everything where
-  that is not known any more. ``gone``: the room is no more. A comment keeps the connection open while a round hangs.
+  that is not known any more. ``gone``: the room is no more. ``still``: a round hangs, what was told last is old;
+  it keeps the connection open, too.
 * ``GET /series?room=NAME``: the last half hour for the plots, thinned to four seconds.
 
 A **channel** is one room for one set of rights. It renders once a round for all its consoles, whatever their number,
@@ -28,6 +29,7 @@ from starlette.routing import Route
 
 from dashboards.access import Session
 from dashboards.board import Board
+from dashboards.bounds import Streams
 from dashboards.entrance import Entrance
 from dashboards.operator_api import resource
 from dashboards.page import SAFE
@@ -43,7 +45,7 @@ SERIES_STEP_MS = 4_000
 IDLE_CHANNELS_MOST = 64
 """Channels that nobody follows at the moment, kept for those who come back."""
 
-BEAT = b": still here\n\n"
+BEAT = b"event: still\ndata:\n\n"
 GONE = b"event: gone\ndata:\n\n"
 _ID = re.compile(r"([0-9a-f]{8})\.(\d{1,15})")
 
@@ -148,10 +150,6 @@ class Followers:
         self._of = -1
         self._answer: asyncio.Task[dict[str, Session]] | None = None
 
-    def __len__(self) -> int:
-        """Count the streams."""
-        return self._streams.total()
-
     @contextmanager
     def follows(self, session: Session) -> Iterator[None]:
         """Be one stream of a session."""
@@ -181,7 +179,7 @@ class Events:
         self._entrance = entrance
         self._board = board
         self._channels = Channels(board)
-        self._most = most
+        self._streams = Streams(most, _full)
         self._followers = Followers(entrance, board.sampler)
 
     def routes(self) -> list[Route]:
@@ -196,17 +194,18 @@ class Events:
         sampler = self._board.sampler
         await sampler.fresh()
         self._demand(session, name)
-        if len(self._followers) >= self._most or sampler.ending:
-            raise Unavailable("streams-many", "Too many consoles are open. This page asks by itself instead.")
+        if sampler.ending:
+            raise _full()
         if request.method == "HEAD":
-            return Response(headers=dict(_HEADERS))
+            with self._streams.one():
+                return Response(headers=dict(_HEADERS))
         channel = self._channels.of(session.person, name)
         since = channel.since(request.headers.get("last-event-id", ""))
 
         async def tell(send: Callable[[bytes], Awaitable[None]]) -> None:
             await self._tell(channel, since, session, send)
 
-        return Stream(tell)
+        return Stream(tell, self._streams)
 
     async def _tell(
         self,
@@ -259,14 +258,22 @@ class Events:
 class Stream(Response):
     """An answer that goes on until `tell` ends or the browser goes."""
 
-    def __init__(self, tell: Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]) -> None:
-        """Have `tell` write."""
+    def __init__(
+        self, tell: Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]], streams: Streams
+    ) -> None:
+        """Have `tell` write, as one of `streams`."""
         super().__init__()
         self._tell = tell
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Begin, tell, end; writing to a browser that has gone would not say so, hence the watch."""
+        """Answer, if there is a place. Raises ``Unavailable``."""
         del scope
+        with self._streams.one():
+            await self._answer(receive, send)
+
+    async def _answer(self, receive: Receive, send: Send) -> None:
+        """Begin, tell, end; writing to a browser that has gone would not say so, hence the watch."""
 
         async def write(octets: bytes) -> None:
             await send({"type": "http.response.body", "body": octets, "more_body": True})
@@ -283,6 +290,10 @@ class Stream(Response):
             telling.cancel()
             watch.cancel()
             await asyncio.gather(telling, watch, return_exceptions=True)
+
+
+def _full() -> Unavailable:
+    return Unavailable("streams-many", "Too many consoles are open. This page asks by itself instead.")
 
 
 async def _gone(receive: Receive) -> None:

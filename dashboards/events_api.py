@@ -19,9 +19,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from dashboards.bounds import Streams
 from dashboards.operator_api import person_of
 from dashboards.ports import Outgoing
 from dashboards.rights import Person, Role, demand
+from kernel.asgi import Receive, Scope, Send
 from kernel.clock import Clock
 from kernel.errors import Refused, Unavailable
 from waitroom.events import OF_OWNERS, event_of
@@ -37,6 +39,8 @@ QUIET_MS = 15_000
 STREAM_MS = 600_000
 AGAIN_MS = 5_000
 """So often a stream asks whether its token still counts as it did."""
+ANSWER_S = 15.0
+"""So long the journal may take to answer a stream."""
 RETRY_MS = 2_000
 SEQ_MOST = 1 << 53
 STREAM = "text/event-stream"
@@ -53,7 +57,7 @@ class EventsApi:
         self._is_over = outgoing.is_over
         self._clock = clock
         self._look_s = look_s
-        self._streams = 0
+        self._streams = Streams(STREAMS_MOST, _full)
         self._looked_s = 0.0
         self._looking: asyncio.Task[int] | None = None
 
@@ -84,53 +88,50 @@ class EventsApi:
         return _whole(request, "after", 0, 0, SEQ_MOST)
 
     def _stream(self, request: Request, sought: Sought, after: int) -> Response:
-        if self._streams >= STREAMS_MOST:
-            raise Refused("feed-full", "As many read along as can.", 503, 10)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         if request.method == "HEAD":
-            return Response(None, 200, headers, f"{STREAM}; charset=utf-8")
-        return StreamingResponse(self._told(request, sought, after), 200, headers, f"{STREAM}; charset=utf-8")
+            with self._streams.one():
+                return Response(None, 200, headers, f"{STREAM}; charset=utf-8")
+        return Feed(self._told(request, sought, after), headers, self._streams)
 
     async def _told(self, request: Request, sought: Sought, at: int) -> AsyncIterator[bytes]:
         began_ms = said_ms = asked_ms = self._clock.now_ms()
-        self._streams += 1
-        try:
-            yield b"retry: %d\n\n" % RETRY_MS
-            while not self._is_over() and self._clock.now_ms() - began_ms < STREAM_MS:
-                if self._clock.now_ms() - asked_ms >= AGAIN_MS:
-                    if not await self._still(request):
-                        return
-                    asked_ms = self._clock.now_ms()
-                portion = await self._portion(at, sought)
-                if portion is None:
+        yield b"retry: %d\n\n" % RETRY_MS
+        while not self._is_over() and self._clock.now_ms() - began_ms < STREAM_MS:
+            if self._clock.now_ms() - asked_ms >= AGAIN_MS:
+                if not await self._still(request):
                     return
-                at = portion.at
-                if portion.told:
-                    yield b"".join(_message(event_of(told)) for told in portion.told)
-                elif self._clock.now_ms() - said_ms >= QUIET_MS:
-                    yield b"id: %d\n\n" % at
-                else:
-                    if not portion.more:
-                        await asyncio.sleep(self._look_s)
-                    continue
-                said_ms = self._clock.now_ms()
-        finally:
-            self._streams -= 1
+                asked_ms = self._clock.now_ms()
+            portion = await self._portion(at, sought)
+            if portion is None:
+                return
+            at = portion.at
+            if portion.told:
+                yield b"".join(_message(event_of(told)) for told in portion.told)
+            elif self._clock.now_ms() - said_ms >= QUIET_MS:
+                yield b"id: %d\n\n" % at
+            else:
+                if not portion.more:
+                    await asyncio.sleep(self._look_s)
+                continue
+            said_ms = self._clock.now_ms()
 
     async def _still(self, request: Request) -> bool:
-        """Tell whether the reader may go on; not where that cannot be told."""
+        """Tell whether the reader may go on; not where that cannot be told in time."""
         try:
-            return await still_is(request, person_of(request))
-        except Unavailable:
+            async with asyncio.timeout(ANSWER_S):
+                return await still_is(request, person_of(request))
+        except (Unavailable, TimeoutError):
             return False
 
     async def _portion(self, at: int, sought: Sought) -> Portion | None:
-        """Read on; None where the journal is away: the reader comes back, and goes on where it was."""
+        """Read on; None where the journal is away or hangs: the reader comes back, and goes on where it was."""
         try:
-            if await self._head() <= at:
-                return Portion((), at, more=False)
-            return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
-        except Unavailable:
+            async with asyncio.timeout(ANSWER_S):
+                if await self._head() <= at:
+                    return Portion((), at, more=False)
+                return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
+        except (Unavailable, TimeoutError):
             return None
 
     async def _head(self) -> int:
@@ -143,6 +144,24 @@ class EventsApi:
             )
         # One reader who goes must not take the answer from the others.
         return await asyncio.shield(self._looking)
+
+
+class Feed(StreamingResponse):
+    """An answer that goes on; it takes a place among the streams."""
+
+    def __init__(self, told: AsyncIterator[bytes], headers: dict[str, str], streams: Streams) -> None:
+        """Answer with `told`, as one of `streams`."""
+        super().__init__(told, 200, headers, f"{STREAM}; charset=utf-8")
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, if there is a place. Raises ``Refused``."""
+        with self._streams.one():
+            await super().__call__(scope, receive, send)
+
+
+def _full() -> Refused:
+    return Refused("feed-full", "As many read along as can.", 503, 10)
 
 
 async def still_is(request: Request, person: Person) -> bool:

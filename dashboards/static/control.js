@@ -254,6 +254,8 @@ function follow() {
     plots?.add(said.point);
     say("live", "Live");
   });
+  // The server is there, and waits for its store: what is shown is old.
+  stream.addEventListener("still", () => { hush(); say("lost", "No new numbers: these are old"); });
   stream.addEventListener("gone", () => { stop(); location.assign("/"); });
   stream.addEventListener("error", () => {
     failures += 1;

@@ -58,7 +58,7 @@ def sampler_of(glances: Glances, store: Redis, clock: ManualClock) -> Sampler:
     return Sampler(glances, Configurations(store, clock), clock, every_s=3600)
 
 
-def app_with(sampler: Sampler, store: Redis, clock: ManualClock) -> Starlette:
+def app_with(sampler: Sampler, store: Redis, clock: ManualClock, **more: Any) -> Starlette:
     """Make the application around a sampler."""
     configurations = Configurations(store, clock)
     signer = Signer([("k1", b"0" * 32)], "operator")
@@ -71,7 +71,7 @@ def app_with(sampler: Sampler, store: Redis, clock: ManualClock) -> Starlette:
             raise AssertionError(room)
 
     return create_app(
-        Deps(configurations, Nothing(), operator_token=TOKEN, signer=signer, clock=clock), sampler
+        Deps(configurations, Nothing(), operator_token=TOKEN, signer=signer, clock=clock, **more), sampler
     )
 
 
@@ -98,14 +98,15 @@ class Console:
                 self.over = not message.get("more_body", False)
             self._more.notify_all()
 
-    async def _until(self, true: Callable[[], bool]) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of what came."""
         async with asyncio.timeout(PATIENCE_S), self._more:
             await self._more.wait_for(true)
 
     async def event(self) -> dict[str, Any]:
         """Return the next event ``now`` with its ``id``, or {'event': 'gone'}."""
         while True:
-            await self._until(lambda: b"\n\n" in self.octets[self._read :] or self.over)
+            await self.until(lambda: b"\n\n" in self.octets[self._read :] or self.over)
             piece, found, _ = self.octets[self._read :].partition(b"\n\n")
             assert found, "the stream is over"
             self._read += len(piece) + 2
@@ -117,7 +118,7 @@ class Console:
 
     async def end(self) -> None:
         """Wait until the stream is over."""
-        await self._until(lambda: self.over)
+        await self.until(lambda: self.over)
 
 
 @asynccontextmanager
@@ -143,7 +144,7 @@ async def console(
     seen = Console()
     running = asyncio.create_task(app(scope, receive, seen.send))
     try:
-        await seen._until(lambda: seen.status != 0)
+        await seen.until(lambda: seen.status != 0)
         yield seen
     finally:
         gone.set()

@@ -1,21 +1,28 @@
 """Events: what consoles are told, what they are told again, who is told nothing, and what it costs."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from dashboards import bounds
 from dashboards.access import Session
 from dashboards.board import Board
-from dashboards.entrance import Entrance
+from dashboards.bounds import Streams
+from dashboards.entrance import GRACE_MS, Entrance
 from dashboards.events import Channel, Channels, Events
 from dashboards.rights import Person, Role
+from dashboards.sampling import Sampler
 from kernel.clock import ManualClock
 from tests.dashboards.desk import FIGURES, client_of, csrf_in, signed_in
 from tests.dashboards.following import ROOMS, Glances, app_with, console, sampler_of
+from tests.dashboards.people import books_of, browser_of, someone
+from waitroom.configure import Configurations
 
 LIMITED = "Vera of alpha"
 
@@ -300,6 +307,73 @@ async def test_only_so_many_streams_at_a_time(
                 assert (three.status, three.headers["retry-after"]) == (503, "2")
         async with console(app, ann) as again:
             assert (await again.event())["title"] == "Waitroom console"
+
+
+async def many_at_once(store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let five consoles come at once where there are two places; return their answers."""
+    monkeypatch.setattr(Events.__init__, "__kwdefaults__", {"most": 2})
+    app = app_with(sampler_of(Glances("alpha"), store, clock), store, clock)
+    async with signed_in(app) as ann, AsyncExitStack() as stack:
+        coming = (stack.enter_async_context(console(app, ann)) for _ in range(5))
+        return sorted(seen.status for seen in await asyncio.gather(*coming))
+
+
+async def test_many_who_come_at_once_find_no_more_places(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them look before the first is told anything; they are counted before that."""
+    assert await many_at_once(store, clock, monkeypatch) == [200, 200, 503, 503, 503]
+
+
+async def test_places_that_are_not_counted_at_once_are_noticed(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: whoever looked before anybody was counted gets in."""
+    monkeypatch.setattr(Streams, "one", lambda _: nullcontext())
+    assert await many_at_once(store, clock, monkeypatch) == [200] * 5
+
+
+async def test_a_database_that_hangs_keeps_no_console_from_its_numbers(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was looked up lately goes on, for ten minutes; nobody else comes in, and no thread is waited for."""
+    let_go = threading.Event()
+    glances = Glances("alpha")
+    sampler = sampler_of(glances, store, clock)
+    with books_of(tmp_path, clock) as books:
+        app, ann = app_with(sampler, store, clock, access=books), someone(books, clock)
+        async with browser_of(app, ann, clock) as browser, console(app, browser, "room=alpha") as seen:
+            await seen.event()
+            cookies = dict(browser.cookies)
+            monkeypatch.setattr(books.sessions, "whose", lambda _: let_go.wait() and {})
+            monkeypatch.setattr(bounds, "LOOK_UP_S", 0.01)
+            monkeypatch.setattr(bounds, "AGAIN_S", 0.01)
+            try:
+                for turn in range(bounds.THREADS + 2):
+                    glances.figures["alpha"]["waiting"] = 4321 + turn
+                    clock.advance(1_000)
+                    await sampler.look()
+                    assert (await seen.event())["point"]["waiting"] == 4321 + turn
+                assert (await browser.get("/", params={"room": "alpha"})).status_code == 200
+                clock.advance(GRACE_MS)
+                await sampler.look()
+                await seen.end()
+                async with client_of(app) as again:
+                    again.cookies.update(cookies)
+                    assert (await again.get("/")).status_code == 503
+            finally:
+                let_go.set()
+
+
+async def test_what_hangs_in_the_rooms_is_told(store: Redis, clock: ManualClock) -> None:
+    """Numbers that do not come are old: the page hears so in between, and is kept."""
+    sampler = Sampler(Glances("alpha"), Configurations(store, clock), clock, every_s=3600, beat_s=0.001)
+    app = app_with(sampler, store, clock)
+    async with signed_in(app) as ann, console(app, ann, "room=alpha") as seen:
+        await seen.event()
+        await seen.until(lambda: b"event: still\n" in seen.octets)
+        await sampler.look()
+        assert (await seen.event())["point"]["waiting"] == 1200
 
 
 async def test_fifty_consoles_cost_one_look_and_one_rendering_a_round(

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,16 @@ import pytest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboards import events_api
+from dashboards.bounds import Streams
 from dashboards.events_api import AGAIN_MS, QUIET_MS, STREAM_MS, EventsApi, still_is
 from dashboards.operator_api import person_of
 from dashboards.rights import Person, Role
 from kernel.clock import ManualClock
-from kernel.errors import Unavailable
+from kernel.errors import Refused, Unavailable
 from kernel.problems import handlers
 from tests.dashboards.desk import app_of, client_of, program
 from tests.dashboards.outgoing import Parts, configured, entry, parts
@@ -203,17 +207,15 @@ async def test_a_stream_is_moved_past_what_does_not_concern_it(made: Parts) -> N
 
 
 async def test_a_stream_ends_with_its_time_and_with_its_process(made: Parts) -> None:
-    """And gives its place back."""
+    """Whichever is first."""
     for end in ("time", "process"):
-        api, stream = stream_of(made, 5)
+        _, stream = stream_of(made, 5)
         assert await anext(stream) == b"retry: 2000\n\n"
-        assert api._streams == 1
         if end == "time":
             made.clock.advance(STREAM_MS)
         else:
             made.over = True
         assert [one async for one in stream] == []
-        assert api._streams == 0
 
 
 LESS = Person(OWNER.name, Role.VIEWER)
@@ -277,6 +279,76 @@ async def test_there_are_so_many_streams_and_no_more(made: Parts, monkeypatch: p
         "feed-full",
         "10",
     )
+
+
+def late(_own: Streams) -> AbstractContextManager[None]:
+    """Let everybody in: they are counted when it is too late."""
+    return nullcontext()
+
+
+async def many_at_once(made: Parts, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Let five ask at once where there are two places, and one when they have gone; return who got in."""
+    monkeypatch.setattr(events_api, "STREAMS_MOST", 2)
+    api = EventsApi(made.outgoing, made.clock, look_s=0.001)
+
+    async def read(answers: list[Response]) -> list[bool]:
+        made.over = False
+        told: list[asyncio.Future[bool]] = [asyncio.Future() for _ in answers]
+
+        async def one(answer: Response, is_in: asyncio.Future[bool]) -> None:
+            async def send(_message: object) -> None:
+                if not is_in.done():
+                    is_in.set_result(True)
+
+            try:
+                await answer({"type": "http"}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+            except Refused as error:
+                is_in.set_result(error.code != "feed-full")
+
+        reading = [asyncio.create_task(one(*pair)) for pair in zip(answers, told, strict=True)]
+        found = list(await asyncio.gather(*told))
+        made.over = True
+        await asyncio.gather(*reading)
+        return found
+
+    def asked() -> Request:
+        headers = [(b"accept", b"text/event-stream")]
+        return Request(
+            {
+                "type": "http",
+                "method": "GET",
+                "headers": headers,
+                "query_string": b"",
+                "waitroom.person": OWNER,
+            }
+        )
+
+    return await read([await api.events(asked()) for _ in range(5)]) + await read([await api.events(asked())])
+
+
+async def test_many_who_come_at_once_find_no_more_places(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted before the first octet; whoever goes gives the place back."""
+    assert await many_at_once(made, monkeypatch) == [True, True, False, False, False, True]
+
+
+async def test_places_that_are_counted_late_are_noticed(made: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: whoever looked before anybody was counted gets in."""
+    monkeypatch.setattr(Streams, "one", late)
+    assert await many_at_once(made, monkeypatch) == [True] * 6
+
+
+async def test_a_journal_that_hangs_ends_the_stream(made: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader comes back and goes on where it was, instead of waiting in silence."""
+    let_go = threading.Event()
+    monkeypatch.setattr(made.reader, "head", lambda: let_go.wait() and 5)
+    monkeypatch.setattr(events_api, "ANSWER_S", 0.01)
+    _, stream = stream_of(made, 4)
+    try:
+        assert [one async for one in stream] == [b"retry: 2000\n\n"]
+    finally:
+        let_go.set()
 
 
 async def test_a_reader_streams_by_http_and_comes_back(made: Parts) -> None:
