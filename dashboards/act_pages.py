@@ -85,14 +85,10 @@ class ActPages:
 
     async def message(self, request: Request) -> Response:
         """POST /rooms/{room}/preview: a message in all languages, before anybody else sees it."""
-        session = self._entrance.session(request)
-        if session is None:
-            return self._entrance.away(request)
-        name = request.path_params["room"]
-        demand(session.person, Role.OPERATOR, name)
-        form = await self._entrance.form(request, session)
-        if form is None:
-            raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        asked = await self._entrance.room_form(request)
+        if isinstance(asked, Response):
+            return asked
+        session, name, form = asked
         try:
             room = await self._deps.configurations.get(name)
         except Unavailable as error:
@@ -102,7 +98,7 @@ class ActPages:
         tag = tag if tag in languages() else SOURCE
         theme = form.get("theme", "")
         theme = theme if theme in THEMES else ""
-        asked = {"message": message, "lang": tag} | ({"theme": theme} if theme else {})
+        shown = {"message": message, "lang": tag} | ({"theme": theme} if theme else {})
         return self._pages.render(
             "message.html",
             422 if told else 200,
@@ -112,7 +108,7 @@ class ActPages:
             tongues=[] if told else in_all_languages(message),
             chosen=tag,
             theme=theme,
-            source=f"/rooms/{room.name}/preview?{urlencode(asked)}",
+            source=f"/rooms/{room.name}/preview?{urlencode(shown)}",
             situation=situation_of(message),
             value="" if situation_of(message) else message,
             seen=form.get("version", ""),

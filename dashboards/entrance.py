@@ -11,7 +11,7 @@ provider (``provider_door``), what somebody may do (``rights``), how a session i
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,9 +35,10 @@ from dashboards.bounds import LookUps
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line, read_form
 from dashboards.ports import Deps
+from dashboards.rights import Role, demand
 from dashboards.session_book import IN, WRONG
 from kernel.asgi import client_address
-from kernel.errors import Unavailable
+from kernel.errors import Refused, Unavailable
 
 FREE_FAILURES = 5
 WHO_MAX_CHARS = 40
@@ -53,6 +54,14 @@ Result = TypeVar("Result")
 
 _FOUND = "waitroom.session"
 _WITHOUT = ("/api/", "/static/", "/health/", "/metrics")
+
+
+class RoomForm(NamedTuple):
+    """What somebody who may steer a room has sent."""
+
+    session: Session
+    room: str
+    form: dict[str, str]
 
 
 class Recognising:
@@ -173,6 +182,20 @@ class Entrance:
         if not same_origin(request) or not self._sessions.csrf_holds(session, form.get("csrf", "")):
             return None
         return form
+
+    async def room_form(self, request: Request) -> "Response | RoomForm":
+        """Read a form of the room that the address names; for whoever is not signed in, the answer.
+
+        Raises ``Refused`` for who may not steer the room, and for a form that is not from our own page.
+        """
+        session, room = self.session(request), request.path_params["room"]
+        if session is None:
+            return self.away(request)
+        demand(session.person, Role.OPERATOR, room)
+        form = await self.form(request, session)
+        if form is None:
+            raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        return RoomForm(session, room, form)
 
     # ----------------------------------------------------------------- for other ways to come in
 

@@ -70,14 +70,10 @@ class GuestPage:
 
     async def act(self, request: Request) -> Response:
         """POST /rooms/{room}/guests: one of ``ACTS`` to one guest."""
-        session = self._entrance.session(request)
-        if session is None:
-            return self._entrance.away(request)
-        name = request.path_params["room"]
-        demand(session.person, Role.OPERATOR, name)
-        form = await self._entrance.form(request, session)
-        if form is None:
-            raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        asked = await self._entrance.room_form(request)
+        if isinstance(asked, Response):
+            return asked
+        session, name, form = asked
         arrived, word = form.get("arrived", ""), form.get("act", "")
         try:
             by = by_of(session.who, one_line(form.get("why", "")))
@@ -103,14 +99,10 @@ class GuestPage:
 
     async def revoke_all(self, request: Request) -> Response:
         """POST /rooms/{room}/guests/all: end every visit of the room."""
-        session = self._entrance.session(request)
-        if session is None:
-            return self._entrance.away(request)
-        name = request.path_params["room"]
-        demand(session.person, Role.OPERATOR, name)
-        form = await self._entrance.form(request, session)
-        if form is None:
-            raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        asked = await self._entrance.room_form(request)
+        if isinstance(asked, Response):
+            return asked
+        session, name, form = asked
         try:
             confirmed(form.get("confirm") == "yes")
             by = by_of(session.who, one_line(form.get("why", "")))

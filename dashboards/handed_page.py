@@ -75,14 +75,10 @@ class HandedPage(ABC):
 
     async def act(self, request: Request) -> Response:
         """POST /rooms/{room}/{path}: make, or (with the field that names one) revoke."""
-        session = self._entrance.session(request)
-        if session is None:
-            return self._entrance.away(request)
-        name = request.path_params["room"]
-        demand(session.person, Role.OPERATOR, name)
-        form = await self._entrance.form(request, session)
-        if form is None:
-            raise Refused("form-foreign", "This form did not come from this page as it is now.", 403)
+        asked = await self._entrance.room_form(request)
+        if isinstance(asked, Response):
+            return asked
+        session, name, form = asked
         is_making = self.field not in form
         try:
             by = by_of(session.who, one_line(form.get("why", "")))
