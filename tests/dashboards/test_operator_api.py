@@ -1,6 +1,7 @@
 """Operator API: documents, versions, two operators at once, and an answer to every bad request."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from dashboards import operator_api
 from dashboards.app import create_app
 from dashboards.ports import Deps
 from kernel.clock import ManualClock
@@ -16,6 +18,7 @@ from kernel.errors import Misconfigured
 from kernel.lua import load
 from kernel.signing import Signer
 from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of, client_of, program
+from tests.dashboards.people import books_of
 from waitroom.configure import Actor, Configurations
 from waitroom.configure_store import _LUA
 from waitroom.field_readers import moment_text
@@ -401,6 +404,29 @@ async def test_guessing_tokens_is_slowed_down_for_that_address(store: Redis, clo
         assert (waiting.status_code, waiting.headers["retry-after"]) == (429, "10")
         clock.advance(10_000)
         assert (await guesser.get("/api/rooms", headers=right)).status_code == 200
+
+
+async def at_once(store: Redis, clock: ManualClock, folder: Path) -> list[int]:
+    """Try forty wrong tokens at once; return the answers."""
+    with books_of(folder, clock) as books:
+        async with program(app_of(store, clock, access=books), "wrong-token-wrong-token") as guesser:
+            answers = await asyncio.gather(*(guesser.get("/api/rooms") for _ in range(40)))
+    return sorted(answer.status_code for answer in answers)
+
+
+async def test_many_guesses_at_once_are_no_more_than_after_each_other(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Twenty are tried; the others were begun before any had failed, and wait all the same."""
+    assert await at_once(store, clock, tmp_path) == [401] * 20 + [429] * 20
+
+
+async def test_guesses_that_are_counted_late_are_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: the database is asked about each, and meanwhile all others get through."""
+    monkeypatch.setattr(operator_api, "PREFIX", "")
+    assert await at_once(store, clock, tmp_path) == [401] * 40
 
 
 async def test_a_websocket_is_refused(store: Redis, clock: ManualClock) -> None:
