@@ -1,1 +1,1 @@
-"""Dashboards: what operators see and steer with: the API, the control page, health and metrics."""
+"""Dashboards: what operators see and steer with: the API, the console, health and metrics."""

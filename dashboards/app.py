@@ -1,4 +1,4 @@
-"""Operator's application: API, control page, health and metrics on one port of their own.
+"""Operator's application: API, console, health and metrics on one port of their own.
 
 That port is for operators, Prometheus and orchestrators; it should not face the internet. Routes that
 another package owns (sessions, for backends) are handed in and come first.

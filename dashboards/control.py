@@ -1,4 +1,4 @@
-"""Control page: one page on which a person steers the rooms, from the first day and from a phone.
+"""Console: one page on which a person steers the rooms, from the first day and from a phone.
 
 Rendered on the server, complete without JavaScript; a small module then follows ``events`` and replaces what changed,
 or fetches the same parts every two seconds where that stream does not come through. Whoever presses a button says which

@@ -1,4 +1,4 @@
-"""View: what the control page shows of a room, in words, numbers and one drawing.
+"""View: what the console shows of a room, in words, numbers and one drawing.
 
 Pure: settings, schedule, figures and the time in; texts out. The drawing is the line itself: people inside on the left,
 the door, who is called, who waits. Not here: the numbers' own words (``numbers``), HTML (``pages``), figures

@@ -41,7 +41,7 @@ def provider_of(settings: Settings, clock: Clock) -> "OidcRequests | None":
         settings.operator_oidc_issuer,
         settings.operator_oidc_client_id or "",
         settings.operator_oidc_client_secret or "",
-        f"{settings.control_page}/login/callback",
+        f"{settings.console}/login/callback",
         clock,
     )
 

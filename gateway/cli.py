@@ -108,7 +108,7 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
     )
 
     add_operators(
-        commands.add_parser("operators", help="who may come to the control page, and tokens for programs")
+        commands.add_parser("operators", help="who may come to the console, and tokens for programs")
     )
 
     fans = commands.add_parser("crowd", help="send simulated fans and check what happens to them")
@@ -148,7 +148,7 @@ def build_parser(*, crowd: bool = True) -> argparse.ArgumentParser:
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Add the options that are settings too; they count above the environment."""
     parser.add_argument("--port", help="port of the gate (8080)")
-    parser.add_argument("--operator-port", help="port of the control page (8081)")
+    parser.add_argument("--operator-port", help="port of the console (8081)")
     parser.add_argument("--host", help="address that the gate listens on (127.0.0.1)")
     parser.add_argument("--data", help="folder for keys, journal and the embedded store")
     parser.add_argument("--workers", help="number of gate processes (1)")

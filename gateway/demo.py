@@ -376,7 +376,7 @@ class Installation:
             control = self._address(settings.operator_host, settings.operator_port) + "/"
             rows += [
                 ("the shop, behind the waiting room" if self._kind is Kind.DEMO else "the gate", site),
-                ("control page", control),
+                ("console", control),
                 (
                     "its password, the operator's token",
                     _told_where(settings.operator_token_path, "operator_token"),

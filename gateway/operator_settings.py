@@ -1,4 +1,4 @@
-"""Operators' settings: how those who steer come to the control page.
+"""Operators' settings: how those who steer come to the console.
 
 Part of ``settings.Settings``, which says how a setting is given and is the only one to ask. It is not the provider of
 fans (``identity_settings``) or of the shop's staff (``staff_settings``), though it may be the same one, under a client
@@ -15,15 +15,15 @@ from kernel.settings import env, is_site, setting
 
 @dataclass(frozen=True, slots=True)
 class OperatorSettings(IdentitySettings):
-    """Settings of people at the control page."""
+    """Settings of people at the console."""
 
     operator_url: str | None = setting(
         default=None,
-        help="address of the control page as operators type it, as https://control.example; empty: its host and port",
+        help="address of the console as operators type it, as https://control.example; empty: its host and port",
     )
     operator_token_login: bool = setting(
         default=False,
-        help="the operator token signs in at the control page although an owner has an account",
+        help="the operator token signs in at the console although an owner has an account",
     )
     operator_logins_days: int = setting(
         default=90, minimum=1, maximum=3650, help="so many days the list of the operators' logins goes back"
@@ -32,13 +32,11 @@ class OperatorSettings(IdentitySettings):
         default=None,
         help="OpenID Connect provider at which operators may sign in, as https://id.example; empty: accounts only",
     )
-    operator_oidc_client_id: str | None = setting(
-        default=None, help="name of the control page at that provider"
-    )
+    operator_oidc_client_id: str | None = setting(default=None, help="name of the console at that provider")
     operator_oidc_client_secret: str | None = setting(
         default=None,
         secret=True,
-        help="secret of the control page at that provider; its address back is /login/callback",
+        help="secret of the console at that provider; its address back is /login/callback",
     )
 
     def operator_faults(self, *, secure: bool) -> list[str]:

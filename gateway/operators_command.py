@@ -1,4 +1,4 @@
-"""Operators command: ``waitroom operators``: who may come to the control page, and which programs have tokens.
+"""Operators command: ``waitroom operators``: who may come to the console, and which programs have tokens.
 
 ``add`` makes an account and tells a link, once, on standard output: with it the person chooses a password and makes a
 device. The first owner is made here, and here an owner who has lost everything gets in again: the link does not wait
@@ -238,7 +238,7 @@ def _tell(args: argparse.Namespace, code: str) -> int:
     from urllib.parse import urlencode
 
     print(f"{args.name} chooses a password here; the link counts once, for 24 hours:", file=sys.stderr)
-    print(f"{settings_of(args).control_page}/welcome?{urlencode({'code': code})}")
+    print(f"{settings_of(args).console}/welcome?{urlencode({'code': code})}")
     return 0
 
 

@@ -5,7 +5,7 @@ Every setting is WAITROOM_<NAME> in the environment or a key of the settings fil
 
 Everything listens on 127.0.0.1 unless told otherwise, the operator's port by a setting of its own: a
 first try must not be on the network by accident, and opening the gate to the world must not open
-the control page with it.
+the console with it.
 """
 
 import os
@@ -45,10 +45,10 @@ class Settings(EventSettings):
     host: str = setting(default="127.0.0.1", help="address that the gate listens on; 0.0.0.0 for the network")
     port: int = setting(default=8080, minimum=0, maximum=65535, help="port of the gate, which fans use")
     operator_host: str = setting(
-        default="127.0.0.1", help="address that the control page and the operator API listen on"
+        default="127.0.0.1", help="address that the console and the operator API listen on"
     )
     operator_port: int = setting(
-        default=8081, minimum=0, maximum=65535, help="port of the control page and the operator API"
+        default=8081, minimum=0, maximum=65535, help="port of the console and the operator API"
     )
     shop_host: str = setting(default="127.0.0.1", help="address that the shop listens on")
     shop_port: int = setting(default=8082, minimum=0, maximum=65535, help="port of the shop")
@@ -237,8 +237,8 @@ class Settings(EventSettings):
         return self.public_url or "waitroom"
 
     @property
-    def control_page(self) -> str:
-        """The address of the control page, as operators type it."""
+    def console(self) -> str:
+        """The address of the console, as operators type it."""
         return (self.operator_url or f"http://{loopback(self.operator_host)}:{self.operator_port}").rstrip(
             "/"
         )

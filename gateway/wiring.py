@@ -1,7 +1,7 @@
 """Wiring: the one place where everything is joined; ``build(settings, role)`` gives a process its application.
 
     gate       the public port: waiting room, claims, the gate before the origin; keeps the rooms going
-    operator   the operator's port: API, control page, metrics, sessions for backends
+    operator   the operator's port: API, console, metrics, sessions for backends
     shop       the demo's origin (``shop``)
 
 What one domain must know of another is translated in ``adapters``. Nothing is decided here.
@@ -326,7 +326,7 @@ class GateProcess:
 
 
 class OperatorProcess:
-    """Role ``operator``: the control page and the API. It reads; the gate's workers keep the rooms going."""
+    """Role ``operator``: the console and the API. It reads; the gate's workers keep the rooms going."""
 
     broadcast: Broadcast | None = None
 

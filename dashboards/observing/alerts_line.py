@@ -152,11 +152,11 @@ LINE_ALERTS = (
         look=(
             "The board *The line*: are all places taken (`waitroom_admission_sessions`), do people stand at "
             "the door?",
-            "The control page: `total_active_users`, `session_duration`, and what the shop says is left.",
+            "The console: `total_active_users`, `session_duration`, and what the shop says is left.",
             "`waitroom_admission_show_ratio`: how many of the called come.",
         ),
         do=(
-            "If the site can bear more, raise `total_active_users` on the control page or by the API.",
+            "If the site can bear more, raise `total_active_users` on the console or by the API.",
             "If sessions are long because nobody finishes them: have the backend say when somebody is done "
             "([getting started](../getting-started.md), *Steer a sale*), or shorten `session_duration`.",
             "If places are free and nobody is called: restart the gate's workers one after the other, and "

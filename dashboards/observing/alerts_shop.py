@@ -30,7 +30,7 @@ SHOP_ALERTS = (
         do=(
             "Nothing in the shop: attempts are driven on by themselves, every second, until they have an end.",
             "If it lasts: pause the room, so that nobody is let in to a till that does not work "
-            '(`{"paused": true}` on the control page), and tell fans by the room\'s message.',
+            '(`{"paused": true}` on the console), and tell fans by the room\'s message.',
             "If only we cannot reach it: the network, its certificates, the account's key.",
         ),
         escalate="Ten minutes, or the sale ends within the hour. The organiser decides whether the sale is "

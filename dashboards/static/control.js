@@ -1,4 +1,4 @@
-// Control page: follows the server's events and brings its living parts up to date, in place; what somebody types into,
+// Console: follows the server's events and brings its living parts up to date, in place; what somebody types into,
 // points at or has opened stays. Where the stream does not come through it asks every two seconds instead.
 
 const EVERY_MS = 2000;

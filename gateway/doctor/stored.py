@@ -192,14 +192,12 @@ def look_at_rooms(stored: Stored) -> Iterator[Finding]:
         return
     for name, faults in stored.faults.items():
         for fault in faults:
-            yield fail(
-                f"rooms.{name}", fault, "waitroom check rooms FILE, or the control page, says it in full."
-            )
+            yield fail(f"rooms.{name}", fault, "waitroom check rooms FILE, or the console, says it in full.")
     good = [name for name in stored.rooms if not stored.faults.get(name)]
     if good:
         yield ok("rooms", f"{counted(len(good), 'room')} without a fault.")
     elif not stored.faults:
-        yield note("rooms", "There are no rooms.", "waitroom apply FILE, or the control page, makes one.")
+        yield note("rooms", "There are no rooms.", "waitroom apply FILE, or the console, makes one.")
     count = sum(number for number, _ in stored.waiting.values())
     age_ms = max((age for _, age in stored.waiting.values()), default=0)
     if not count or age_ms <= BEHIND_WARN_MS:

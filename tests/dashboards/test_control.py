@@ -1,4 +1,4 @@
-"""Control page: signing in, the levers, forged forms, two people at once, and all of it without JavaScript."""
+"""Console: signing in, the levers, forged forms, two people at once, and all of it without JavaScript."""
 
 import re
 

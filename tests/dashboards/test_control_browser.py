@@ -1,4 +1,4 @@
-"""Control page in a real browser: it follows the room by itself, and never takes words out of somebody's hands."""
+"""Console in a real browser: it follows the room by itself, and never takes words out of somebody's hands."""
 
 import asyncio
 import shutil

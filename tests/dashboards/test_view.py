@@ -1,4 +1,4 @@
-"""View: the words, the numbers and the drawing on the control page."""
+"""View: the words, the numbers and the drawing on the console."""
 
 from dataclasses import replace
 from html import escape

@@ -1,4 +1,4 @@
-"""Settings of operators: a provider with all that it needs, over TLS, and the address of the control page."""
+"""Settings of operators: a provider with all that it needs, over TLS, and the address of the console."""
 
 import pytest
 
@@ -55,6 +55,6 @@ def test_operators_sign_in_at_a_provider_with_all_of_its_settings(
         ({f"{OPERATOR}URL": "https://control.example/"}, "https://control.example"),
     ],
 )
-def test_links_lead_to_the_control_page(environ: dict[str, str], page: str) -> None:
+def test_links_lead_to_the_console(environ: dict[str, str], page: str) -> None:
     """As operators type it; without a setting as this machine reaches it."""
-    assert load(environ).control_page == page
+    assert load(environ).console == page

@@ -17,7 +17,7 @@ def faults_of(**environ: str) -> list[str]:
 
 
 def test_nothing_listens_on_the_network_unless_it_is_told_to() -> None:
-    """Loopback by default; opening the gate does not open the control page."""
+    """Loopback by default; opening the gate does not open the console."""
     settings = load({})
     opened = load({"WAITROOM_HOST": "0.0.0.0"})
 

@@ -121,7 +121,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "if-match-invalid": (GROUP, 'If-Match is no ETag such as `"3"`, nor `*`.', OPERATOR),
     "body-not-json": (GROUP, "The body is not JSON.", OPERATOR),
     "body-not-object": (GROUP, "The body is JSON, but no object.", OPERATOR),
-    "form-invalid": (GROUP, "A form of the control page cannot be read.", "Load the page anew."),
+    "form-invalid": (GROUP, "A form of the console cannot be read.", "Load the page anew."),
     "form-unknown": (GROUP, "The page has no such form.", "Use the page's own buttons."),
     "account-gone": (
         GROUP,
@@ -168,7 +168,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "form-foreign": (
         GROUP,
-        "A form did not come from the control page as it is now.",
+        "A form did not come from the console as it is now.",
         "Load the page anew.",
     ),
     "language-unknown": (GROUP, "The waiting page does not speak this language.", OPERATOR),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.cli import build_parser
 from tests.house.test_deploy import unknown_settings
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, texts
 
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
 COMMAND = re.compile(r"(?:^|[`$] ?|\s)waitroom ((?:check |keys )?[a-z]+(?:-[a-z]+)*)\b(?! is\b)")
@@ -62,6 +62,24 @@ def test_every_setting_in_the_documents_exists() -> None:
     wrong = {str(path.relative_to(ROOT)): unknown_settings(path.read_text()) for path in documents()}
 
     assert {name: words for name, words in wrong.items() if words} == {}
+
+
+EARLIER = {"CHANGELOG.md", "README.md"}
+ONE_NAME = {"control " + "page": "console"}
+"""Other names of what the glossary has a name for."""
+
+
+def other_names(text: str) -> set[str]:
+    """Return the other names in a text."""
+    return {name for name in ONE_NAME if name in " ".join(text.lower().split())}
+
+
+def test_one_thing_has_one_name() -> None:
+    """In documents, settings, pages and code; what was said of earlier releases stays."""
+    said = {str(path): other_names(text) for path, text in texts() if path.name not in EARLIER}
+
+    assert {path: names for path, names in said.items() if names} == {}
+    assert other_names("See the control\npage.")
 
 
 def test_a_dead_link_and_a_made_up_command_are_found() -> None:

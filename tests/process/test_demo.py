@@ -142,7 +142,7 @@ def let_in(fan: httpx.Client) -> httpx.Response:
 
 
 def test_it_tells_where_everything_is(running: Demo) -> None:
-    """Page, control page, the operator's token for its owner only; all of it answers."""
+    """Page, console, the operator's token for its owner only; all of it answers."""
     token = running.data / "operator-token"
     page = httpx.get(running.site, headers=PAGE)
     ready = httpx.get(f"{running.site}/.waitroom/health/ready")

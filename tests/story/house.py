@@ -1,4 +1,4 @@
-"""A whole house for stories: store, journal, gate, shop and control page, joined as in production."""
+"""A whole house for stories: store, journal, gate, shop and console, joined as in production."""
 
 import asyncio
 from collections.abc import AsyncIterator

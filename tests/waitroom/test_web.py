@@ -475,7 +475,7 @@ async def test_with_the_store_gone_a_join_is_503_with_retry_after(
 async def test_an_operators_message_reaches_the_document(
     store: Redis, clock: ManualClock, tmp_path: Path
 ) -> None:
-    """What is written on the control page is in everybody's next poll."""
+    """What is written on the console is in everybody's next poll."""
     from waitroom.configure import Actor
 
     async with site(store, clock, tmp_path) as (here, browser):
