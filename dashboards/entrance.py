@@ -5,7 +5,8 @@ anything, ``form``: the fields of a form that came from our own page as it was s
 has looked the session up before the page is asked.
 
 Two ways in stand here: an account's name, password and code, looked at together; and the operator token with a name
-that is typed, as long as no owner can sign in with an account (ADR 0039). Not here: invitations (``welcome``), the
+that is typed, as long as no owner can sign in with an account (ADR 0039). In place of the token a demo on this machine
+has a link that counts once (ADR 0049). Not here: invitations (``welcome``), the
 provider (``provider_door``), what somebody may do (``rights``), how a session is written (``access``).
 """
 
@@ -34,7 +35,7 @@ from dashboards.account_tables import key_of
 from dashboards.bounds import LookUps
 from dashboards.operator_api import resource
 from dashboards.page import SAFE, Pages, one_line, read_form
-from dashboards.ports import Deps
+from dashboards.ports import Deps, OneTimeLink
 from dashboards.rights import Role, demand
 from dashboards.session_book import IN, WRONG
 from kernel.asgi import client_address
@@ -48,7 +49,8 @@ BUSY_MS = 10_000
 GRACE_MS = 600_000
 """So long a session goes on that was looked up before its book went away."""
 SEEN_MOST = 1000
-PASSWORD, TOKEN = "password", "operator token"
+PASSWORD, TOKEN, LINK = "password", "operator token", "link"
+USED = "This link was used, or is too old. The operator token signs in, too: the demo has printed where it stands."
 
 Result = TypeVar("Result")
 
@@ -291,7 +293,12 @@ class Entrance:
         """GET /login."""
         if self.session(request) is not None:
             return RedirectResponse("/", 303, SAFE)
-        return await self.login_page(self.stranger(request))
+        code, link = request.query_params.get("link", ""), self._link(request)
+        if not code or link is None:
+            return await self.login_page(self.stranger(request))
+        if not await asyncio.to_thread(link.holds, code):
+            return await self.login_page(self.stranger(request), USED, 403)
+        return await self.login_page(self.stranger(request), link=code)
 
     async def login(self, request: Request) -> Response:
         """POST /login: the token or a password once, a session from then on."""
@@ -302,7 +309,7 @@ class Entrance:
             or not self._sessions.csrf_holds(session, form.get("csrf", ""))
         ):
             return await self.login_page(session, "This form was too old. Please try again.", 403)
-        if "token" in form:
+        if "token" in form or "link" in form:
             return await self._by_token(request, session, form)
         return await self._by_account(request, session, form)
 
@@ -331,23 +338,30 @@ class Entrance:
         wait_ms = self._attempts.wait_ms(address, now_ms)
         if wait_ms:
             return await self._wait_page(session, waits(wait_ms))
-        who = one_line(form.get("who", ""))[:WHO_MAX_CHARS]
-        if not same_token(form.get("token", "").strip(), self._token):
+        who, code = one_line(form.get("who", ""))[:WHO_MAX_CHARS], form.get("link", "")
+        link, how = self._link(request), LINK if code else TOKEN
+        is_right = same_token(form.get("token", "").strip(), self._token)
+        if code:
+            is_right = link is not None and await asyncio.to_thread(link.holds, code)
+        if not is_right:
             wait_ms = self._attempts.failed(address, now_ms)
             if books is not None:
-                await asyncio.to_thread(books.sessions.record, "", network_of(address), TOKEN, WRONG)
+                await asyncio.to_thread(books.sessions.record, "", network_of(address), how, WRONG)
             if wait_ms:
                 return await self._wait_page(session, waits(wait_ms))
-            return await self.login_page(session, "This is not the operator token.", 403, who=who)
+            told = USED if code else "This is not the operator token."
+            return await self.login_page(session, told, 403, who=who)
         if not who:
             told = "Please say who you are: it goes into the journal."
-            return await self.login_page(session, told, 422)
+            return await self.login_page(session, told, 422, link=code)
         if books is not None and not await asyncio.to_thread(books.accounts.is_free, who):
             told = "Somebody else goes by this name. Please sign in with your account, or under another name."
-            return await self.login_page(session, told, 422)
+            return await self.login_page(session, told, 422, link=code)
+        if code and not (link is not None and await asyncio.to_thread(link.take, code)):
+            return await self.login_page(session, USED, 403, who=who)
         self._attempts.succeeded(address)
         if books is not None:
-            await asyncio.to_thread(books.sessions.record, "", network_of(address), TOKEN, IN)
+            await asyncio.to_thread(books.sessions.record, "", network_of(address), how, IN)
         response = RedirectResponse("/", 303, SAFE)
         response.raw_headers.append((b"set-cookie", self._sessions.cookie(self._sessions.new(who))))
         return response
@@ -369,6 +383,10 @@ class Entrance:
             return True
         return not await self._look_ups.ask(books.accounts.has_owner)
 
+    def _link(self, request: Request) -> OneTimeLink | None:
+        """Return the link that may sign in this browser: it is on this machine."""
+        return self._deps.link if self._address(request) in ("127.0.0.1", "::1") else None
+
     def _address(self, request: Request) -> str:
         return client_address(request.scope, self._deps.trusted_proxies)
 
@@ -384,13 +402,14 @@ class Entrance:
         headers: Mapping[str, str] | None = None,
         who: str = "",
         name: str = "",
+        link: str = "",
     ) -> Response:
         """Show the ways in that are open now."""
         books = self._deps.access
         by_token = await self._token_opens()
         accounts = [] if books is None else await asyncio.to_thread(books.accounts.all)
         return self.stranger_page(
-            "login.html", session, status, headers, told=told, who=who, name=name, by_token=by_token,
+            "login.html", session, status, headers, told=told, who=who, name=name, link=link, by_token=by_token,
             by_account=any(one.has_password for one in accounts), by_provider=self._deps.identity is not None,
         )  # fmt: skip
 

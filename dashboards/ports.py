@@ -136,6 +136,18 @@ class Identity(Protocol):
         ...
 
 
+class OneTimeLink(Protocol):
+    """A link that signs in once, for whoever has started a demo on this machine."""
+
+    def holds(self, code: str) -> bool:
+        """Tell whether its code counts now."""
+        ...
+
+    def take(self, code: str) -> bool:
+        """Use the code up; tell whether it counted."""
+        ...
+
+
 class Guests(Protocol):
     """Acts on single guests of a room, by their number from 0. All raise Refused and Unavailable."""
 
@@ -244,6 +256,7 @@ class Deps:
     ``identity`` is the provider at which people may sign in. ``token_login`` lets the operator token sign in at the
     page although there are accounts. ``own_page`` is the address of these pages, for links that are handed on;
     '' takes it from whoever asks.
+    ``link`` signs in once where the operator token does, for browsers on this machine; None: there is none.
     ``history`` has the minutes of months; None: nobody keeps them, and there are no such pages.
     """
 
@@ -268,6 +281,7 @@ class Deps:
     identity: Identity | None = None
     token_login: bool = False
     own_page: str = ""
+    link: OneTimeLink | None = None
     history: HistoryBook | None = None
 
     def __post_init__(self) -> None:

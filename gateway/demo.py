@@ -31,10 +31,12 @@ from checkout.backoffice.navigation import OFFICE
 from checkout.catalogue.evenings import EVENTS
 from checkout.tickets.links import OPEN
 from gateway.child import Child, pause_s
-from gateway.demo_staff import has_logins, with_logins
+from gateway.demo_link import DemoLink
+from gateway.demo_staff import has_logins, is_on_this_machine, with_logins
 from gateway.open_paths import warn
 from gateway.rooms_file import rooms_at_start
 from gateway.settings import Settings, loopback, to_environ
+from kernel.clock import SystemClock
 from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.metrics import MULTIPROC
@@ -374,9 +376,13 @@ class Installation:
         else:
             site = settings.public_url or self._address(settings.host, settings.port) + "/"
             control = self._address(settings.operator_host, settings.operator_port) + "/"
+            shown = ("console", control)
+            if self._kind is Kind.DEMO and is_on_this_machine(settings):
+                code = DemoLink(settings.data, SystemClock()).offer()
+                shown = ("console; this link signs you in, once", f"{control}login?link={code}")
             rows += [
                 ("the shop, behind the waiting room" if self._kind is Kind.DEMO else "the gate", site),
-                ("console", control),
+                shown,
                 (
                     "its password, the operator's token",
                     _told_where(settings.operator_token_path, "operator_token"),

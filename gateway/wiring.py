@@ -44,6 +44,8 @@ from gateway.bypassing import bypassing_of
 from gateway.challenges import RoomChallenges
 from gateway.condition import JOURNAL_BEHIND_MS, Condition, grows
 from gateway.demo import operator_token
+from gateway.demo_link import DemoLink
+from gateway.demo_staff import is_on_this_machine
 from gateway.deriving import secret_for
 from gateway.events_out import EventsOut
 from gateway.figures import RoomFigures
@@ -369,6 +371,7 @@ class OperatorProcess:
                 extra_routes=[session_route(sessions, access)],
                 access=access,
                 identity=self._identity,
+                link=DemoLink(settings.data, parts.clock) if is_on_this_machine(settings) else None,
                 token_login=settings.operator_token_login,
                 own_page=(settings.operator_url or "").rstrip("/"),
                 trusted_proxies=settings.networks,

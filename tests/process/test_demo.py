@@ -158,6 +158,20 @@ def test_it_tells_where_everything_is(running: Demo) -> None:
     assert control.status_code in {200, 401}
 
 
+def test_a_newcomer_gets_into_the_console(running: Demo) -> None:
+    """By the printed link, once: a name and a button, and no token to paste."""
+    address = re.search(r"http://127\.0\.0\.1:\d+/login\?link=(\S+)", running.welcome)
+    assert address is not None
+    statuses = []
+    for _ in range(2):
+        with httpx.Client(timeout=START_S) as newcomer:
+            paper = found(r'name="csrf" value="([^"]+)"', newcomer.get(address[0]).text)
+            form = {"csrf": paper, "who": "Kim", "link": address[1]}
+            statuses.append(newcomer.post(running.control + "/login", data=form).status_code)
+
+    assert statuses == [303, 403]
+
+
 def test_a_fan_waits_gets_in_reserves_seats_and_makes_room(running: Demo) -> None:
     """From the page to the shop and out again; afterwards the fan is a stranger like any other."""
     with httpx.Client(base_url=running.site, timeout=START_S) as fan:
