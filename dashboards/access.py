@@ -8,9 +8,8 @@ to a session that is not signed in yet.
 
 Guessing: after some failures an address has to wait, each time twice as long. An account waits, too, but strangers
 cannot keep its person out: whoever comes from a network from which they have signed in before waits only for failures
-of that network. Kept in this process only: the operator's port is served by one. While somebody waits the right word is
-not accepted either, else waiting would cost a guesser nothing. A try counts as a failure until it has succeeded, so
-that many at once are no more than many after each other.
+of that network. While somebody waits the right word is not accepted either, else waiting would cost a guesser nothing.
+Kept for all processes together (``wait_book``); wrong tokens of the API in each for itself (``Attempts``).
 """
 
 import hashlib
@@ -24,6 +23,7 @@ from typing import Any
 from starlette.requests import Request
 
 from dashboards.rights import Person, Role
+from dashboards.wait_book import Guesser, Rule
 from kernel.clock import Clock
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.signing import BadSignature, PaperSigner
@@ -35,8 +35,8 @@ the form for signing in must not take its place."""
 SESSION_MS = 12 * 3_600_000
 SIGN_IN_MS = 3_600_000
 ADDRESSES_MAX = 10_000
-KNOWN_FREE, STRANGERS_FREE = 5, 10
-"""Failures by account that cost no wait: from a network that the person came from before, and from elsewhere."""
+FREE_FAILURES, STRANGERS_FREE = 5, 10
+"""The failure that costs a wait: of an address, or by account, from where its person came from; from elsewhere."""
 BY_ACCOUNT = "account"
 
 
@@ -50,45 +50,26 @@ def same_token(given: str, wanted: bytes) -> bool:
     return hmac.compare_digest(digest_of(given), wanted)
 
 
-@dataclass(slots=True)
-class _Failures:
-    count: int
-    until_ms: int
-
-
 class Attempts:
-    """Failed attempts by address. Neighbours in an IPv6 /64 count as one."""
+    """Failed attempts by address, in this process. Neighbours in an IPv6 /64 count as one."""
 
-    def __init__(self, free: int, first_wait_ms: int = 10_000, longest_wait_ms: int = 900_000) -> None:
+    def __init__(self, free: int) -> None:
         """Let `free` failures pass, then make the address wait."""
-        self._free = free
-        self._first_wait_ms = first_wait_ms
-        self._longest_wait_ms = longest_wait_ms
-        self._failures: dict[str, _Failures] = {}
+        self._rule = Rule(free)
+        self._failures: dict[str, tuple[int, int]] = {}
 
     def wait_ms(self, address: str, now_ms: int) -> int:
         """Return how long the address still has to wait; 0 if it may try."""
-        found = self._failures.get(_network(address))
-        return max(0, found.until_ms - now_ms) if found else 0
+        return max(0, self._failures.get(_network(address), (0, 0))[1] - now_ms)
 
     def failed(self, address: str, now_ms: int) -> int:
         """Count a failure and return how long the address has to wait now."""
         key = _network(address)
-        found = self._failures.pop(key, None) or _Failures(0, 0)
-        if found.count and now_ms >= found.until_ms + 4 * self._longest_wait_ms:
-            found.count = 0
-        found.count += 1
-        beyond = found.count - self._free
-        wait_ms = min(self._longest_wait_ms, self._first_wait_ms << min(beyond, 20)) if beyond >= 0 else 0
-        found.until_ms = now_ms + wait_ms
-        self._failures[key] = found
+        count, until_ms = self._rule.after(*self._failures.pop(key, (0, 0)), now_ms)
+        self._failures[key] = count, until_ms
         while len(self._failures) > ADDRESSES_MAX:
             self._failures.pop(next(iter(self._failures)))
-        return wait_ms
-
-    def succeeded(self, address: str) -> None:
-        """Forget an address that proved itself."""
-        self._failures.pop(_network(address), None)
+        return until_ms - now_ms
 
 
 def _network(address: str) -> str:
@@ -109,32 +90,17 @@ def network_of(address: str) -> str:
         return ""
 
 
-class AccountAttempts:
-    """Failed attempts by account: strangers have one count together, a network that is known has its own."""
-
-    def __init__(self) -> None:
-        """Nobody has failed yet."""
-        self._strangers = Attempts(STRANGERS_FREE, first_wait_ms=5_000, longest_wait_ms=300_000)
-        self._known = Attempts(KNOWN_FREE)
-
-    def wait_ms(self, key: str, known: str, now_ms: int) -> int:
-        """Return how long who says to be `key` has to wait; `known` is their network if they came from it before."""
-        return self._of(known).wait_ms(_pair(key, known), now_ms)
-
-    def failed(self, key: str, known: str, now_ms: int) -> int:
-        """Count a failure and return how long they have to wait now."""
-        return self._of(known).failed(_pair(key, known), now_ms)
-
-    def succeeded(self, key: str, known: str) -> None:
-        """Forget the failures."""
-        self._of(known).succeeded(_pair(key, known))
-
-    def _of(self, known: str) -> Attempts:
-        return self._known if known else self._strangers
+def by_address(address: str) -> Guesser:
+    """Count by address, whatever it tries. Neighbours in an IPv6 /64 are one."""
+    return Guesser(f"address {_network(address)}", Rule(FREE_FAILURES))
 
 
-def _pair(key: str, known: str) -> str:
-    return f"account {key} {known}"
+def by_account(key: str, known: str) -> Guesser:
+    """Count by account: strangers together, whoever is `known` (by their network, by a session) for themselves."""
+    rule = (
+        Rule(FREE_FAILURES) if known else Rule(STRANGERS_FREE, first_wait_ms=5_000, longest_wait_ms=300_000)
+    )
+    return Guesser(f"account {key} {known}", rule)
 
 
 @dataclass(frozen=True, slots=True)

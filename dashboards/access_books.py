@@ -1,10 +1,11 @@
-"""Access books: accounts, sessions and tokens of one installation, which stand in one database together."""
+"""Access books: accounts, sessions, tokens and waits of one installation, which stand in one database together."""
 
 from dashboards.account_book import AccountBook
 from dashboards.account_tables import AccountDatabase
 from dashboards.passwords import USUAL, Cost
 from dashboards.session_book import KEPT_DAYS, SessionBook
 from dashboards.token_book import TokenBook
+from dashboards.wait_book import WaitBook
 from kernel.clock import Clock
 from kernel.sealing import Vault
 
@@ -24,6 +25,7 @@ class AccessBooks:
         self.accounts = AccountBook(self._database, vault, clock, cost)
         self.sessions = SessionBook(self._database, clock, logins_days)
         self.tokens = TokenBook(self._database, clock)
+        self.waits = WaitBook(self._database, vault)
 
     def close(self) -> None:
         """Close all connections."""

@@ -77,6 +77,13 @@ LOGINS = sa.Table(
     sa.Column("how", sa.Text),
     sa.Column("outcome", sa.Text),
 )
+WAITS = sa.Table(
+    "operator_waits",
+    META,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("failures", sa.BigInteger),
+    sa.Column("until_ms", sa.BigInteger),
+)
 
 
 class AccountDatabase:

@@ -11,7 +11,8 @@ provider (``provider_door``), what somebody may do (``rights``), how a session i
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.requests import Request
@@ -20,10 +21,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboards.access import (
-    AccountAttempts,
-    Attempts,
     Session,
     Sessions,
+    by_account,
+    by_address,
     digest_of,
     network_of,
     same_origin,
@@ -38,10 +39,10 @@ from dashboards.page import SAFE, Pages, one_line, read_form
 from dashboards.ports import Deps, OneTimeLink
 from dashboards.rights import Role, demand
 from dashboards.session_book import IN, WRONG
+from dashboards.wait_book import Guesser, Try, WaitsHere
 from kernel.asgi import client_address
 from kernel.errors import Refused, Unavailable
 
-FREE_FAILURES = 5
 WHO_MAX_CHARS = 40
 STRANGERS_MOST = 20
 """So many tries from networks that nobody is known to come from may wait for their turn: some ten seconds of work."""
@@ -92,8 +93,7 @@ class Entrance:
         self._deps = deps
         self._pages = pages
         self._token = digest_of(deps.operator_token)
-        self._attempts = Attempts(FREE_FAILURES)
-        self._by_name = AccountAttempts()
+        self._waits_here = WaitsHere()
         self._look_ups = LookUps()
         self._seen: dict[str, tuple[int, Session | None]] = {}
         # Each password takes 32 MiB and a while. One at a time for strangers, and one for whoever is known, so that no
@@ -243,12 +243,31 @@ class Entrance:
             return await asyncio.to_thread(work, *given)
 
     async def _for_stranger(self, work: Callable[..., Result], *given: Any) -> Result:
-        self._strangers += 1
+        async with self._strangers_turn:
+            return await asyncio.to_thread(work, *given)
+
+    async def may_try(self, *whose: Guesser) -> Try:
+        """Count a try as failed, if it may be made. Raises ``Unavailable``."""
+        books, now_ms = self._deps.access, self._deps.clock.now_ms()
+        if books is None:
+            return self._waits_here.begin(whose, now_ms)
+        return await asyncio.to_thread(books.waits.begin, whose, now_ms)
+
+    async def proved(self, *whose: Guesser) -> None:
+        """Forget the failures of whoever was right. Raises ``Unavailable``."""
+        if self._deps.access is None:
+            self._waits_here.over(whose)
+        else:
+            await asyncio.to_thread(self._deps.access.waits.over, whose)
+
+    @contextmanager
+    def _crowded(self, known: str) -> Iterator[None]:
+        """Be one of the strangers whose passwords are looked at or wait for it."""
+        self._strangers += not known
         try:
-            async with self._strangers_turn:
-                return await asyncio.to_thread(work, *given)
+            yield
         finally:
-            self._strangers -= 1
+            self._strangers -= not known
 
     async def doubt(self, request: Request, session: Session, password: str) -> str:
         """Look at the password of somebody who is signed in; '' if it is theirs, else what they are told."""
@@ -268,23 +287,22 @@ class Entrance:
         books = self._deps.access
         if books is None:
             return "There are no accounts here."
-        address, network, key = self._address(request), self.network(request), key_of(name)
+        network, key = self.network(request), key_of(name)
         if not known and await asyncio.to_thread(books.sessions.is_known, name, network):
             known = network
-        now_ms = self._deps.clock.now_ms()
-        # Nothing is awaited between looking and counting, so that a hundred at once do not all get through.
-        wait_ms = max(self._attempts.wait_ms(address, now_ms), self._by_name.wait_ms(key, known, now_ms))
         if not known and self._strangers >= STRANGERS_MOST:
-            wait_ms = max(wait_ms, BUSY_MS)
-        if wait_ms:
-            return waits(wait_ms)
-        wait_ms = max(self._attempts.failed(address, now_ms), self._by_name.failed(key, known, now_ms))
-        at_work = self.at_work if known else self._for_stranger
-        if await at_work(work, *given) not in {True, Told.DONE}:
+            return waits(BUSY_MS)
+        whose = by_address(self.address(request)), by_account(key, known)
+        with self._crowded(known):
+            may, wait_ms = await self.may_try(*whose)
+            if not may:
+                return waits(wait_ms)
+            at_work = self.at_work if known else self._for_stranger
+            is_right = await at_work(work, *given) in {True, Told.DONE}
+        if not is_right:
             await asyncio.to_thread(books.sessions.record, name, network, PASSWORD, WRONG)
             return waits(wait_ms) if wait_ms else "This did not fit together. Nothing was changed."
-        self._attempts.succeeded(address)
-        self._by_name.succeeded(key, known)
+        await self.proved(*whose)
         return ""
 
     # ------------------------------------------------------------------------- signing in
@@ -334,9 +352,9 @@ class Entrance:
         if not await self._token_opens():
             told = "The operator token is for programs: people sign in with their accounts."
             return await self.login_page(session, told, 403)
-        address, now_ms, books = self._address(request), self._deps.clock.now_ms(), self._deps.access
-        wait_ms = self._attempts.wait_ms(address, now_ms)
-        if wait_ms:
+        address, books = self.address(request), self._deps.access
+        may, wait_ms = await self.may_try(by_address(address))
+        if not may:
             return await self._wait_page(session, waits(wait_ms))
         who, code = one_line(form.get("who", ""))[:WHO_MAX_CHARS], form.get("link", "")
         link, how = self._link(request), LINK if code else TOKEN
@@ -344,13 +362,13 @@ class Entrance:
         if code:
             is_right = link is not None and await asyncio.to_thread(link.holds, code)
         if not is_right:
-            wait_ms = self._attempts.failed(address, now_ms)
             if books is not None:
                 await asyncio.to_thread(books.sessions.record, "", network_of(address), how, WRONG)
             if wait_ms:
                 return await self._wait_page(session, waits(wait_ms))
             told = USED if code else "This is not the operator token."
             return await self.login_page(session, told, 403, who=who)
+        await self.proved(by_address(address))
         if not who:
             told = "Please say who you are: it goes into the journal."
             return await self.login_page(session, told, 422, link=code)
@@ -359,7 +377,6 @@ class Entrance:
             return await self.login_page(session, told, 422, link=code)
         if code and not (link is not None and await asyncio.to_thread(link.take, code)):
             return await self.login_page(session, USED, 403, who=who)
-        self._attempts.succeeded(address)
         if books is not None:
             await asyncio.to_thread(books.sessions.record, "", network_of(address), how, IN)
         response = RedirectResponse("/", 303, SAFE)
@@ -385,9 +402,10 @@ class Entrance:
 
     def _link(self, request: Request) -> OneTimeLink | None:
         """Return the link that may sign in this browser: it is on this machine."""
-        return self._deps.link if self._address(request) in ("127.0.0.1", "::1") else None
+        return self._deps.link if self.address(request) in ("127.0.0.1", "::1") else None
 
-    def _address(self, request: Request) -> str:
+    def address(self, request: Request) -> str:
+        """Give the address that a request comes from."""
         return client_address(request.scope, self._deps.trusted_proxies)
 
     async def _wait_page(self, session: Session, told: str) -> Response:

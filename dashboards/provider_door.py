@@ -21,14 +21,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboards.access import Attempts, same_origin
+from dashboards.access import by_address, same_origin
 from dashboards.access_books import AccessBooks
-from dashboards.entrance import FREE_FAILURES, Entrance, waits
+from dashboards.entrance import Entrance, waits
 from dashboards.operator_api import resource
 from dashboards.page import SAFE
 from dashboards.ports import Deps, Identity
 from dashboards.session_book import STRANGER, WRONG
-from kernel.asgi import client_address
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.errors import Unavailable
 from kernel.oidc import Begun, NotBelieved
@@ -54,7 +53,6 @@ class ProviderDoor:
         self._books = books
         self._identity = identity
         self._entrance = entrance
-        self._attempts = Attempts(FREE_FAILURES)
         self._used: dict[str, int] = {}
 
     def routes(self) -> list[Route]:
@@ -84,14 +82,14 @@ class ProviderDoor:
         found, asked = self._opened(request), request.query_params
         if found is None:
             return await self._told(request, FAILED, 400)
-        address, now_ms = client_address(request.scope, self._deps.trusted_proxies), self._deps.clock.now_ms()
-        if wait_ms := self._attempts.wait_ms(address, now_ms):
+        # Counted before the provider is asked, so that a hundred at once are no more than a hundred after each other.
+        guesser = by_address(self._entrance.address(request))
+        may, wait_ms = await self._entrance.may_try(guesser)
+        if not may:
             return await self._told(request, waits(wait_ms), 429, {"retry-after": str(-(-wait_ms // 1000))})
         begun, until_ms = found
         if not self._take(begun.state, until_ms):
             return await self._told(request, FAILED, 400)
-        # Counted before the provider is asked, so that a hundred at once are no more than a hundred after each other.
-        self._attempts.failed(address, now_ms)
         network = self._entrance.network(request)
         twice = any(len(asked.getlist(name)) > 1 for name in ("code", "state", "iss", "error"))
         if twice or asked.get("iss", self._identity.issuer) != self._identity.issuer or not asked.get("code"):
@@ -105,7 +103,7 @@ class ProviderDoor:
         account = await asyncio.to_thread(self._books.accounts.by_provider, person)
         if account is None:
             return await self._refused(request, network, "not invited", STRANGER)
-        self._attempts.succeeded(address)
+        await self._entrance.proved(guesser)
         answer = RedirectResponse("/", 303, SAFE)
         self._give(answer, "", 0)
         return await self._entrance.enter(request, self._books, account.name, PROVIDER, answer)

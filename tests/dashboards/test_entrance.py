@@ -1,20 +1,23 @@
 """Entrance with accounts: ways in, who has to wait, what ends a session, and forged forms; mutants are noticed."""
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from dashboards import access, entrance
-from dashboards.access import AccountAttempts, Attempts, Sessions, network_of
+from dashboards import access, entrance, wait_book
+from dashboards.access import Sessions, by_account, by_address, network_of
 from dashboards.access_books import AccessBooks
 from dashboards.account_book import Told
 from dashboards.entrance import GRACE_MS
 from dashboards.rights import Role
 from dashboards.session_book import IN, WRONG
+from dashboards.wait_book import FORGET_MS, Guesser, Rule, Try, WaitsHere
 from kernel.clock import ManualClock
 from kernel.errors import Unavailable
 from kernel.totp import STEP_MS
@@ -127,20 +130,100 @@ def test_a_list_keeps_a_network_and_no_address(address: str, network: str) -> No
     assert network_of(address) == network
 
 
-def test_strangers_wait_together_and_a_known_network_for_itself() -> None:
-    """Slowly growing, five minutes at most, and never anybody else."""
-    attempts = AccountAttempts()
-    waits = [attempts.failed("ann", "", 0) for _ in range(30)]
+@pytest.mark.parametrize("shared", [True, False])
+def test_strangers_wait_together_and_a_known_network_for_itself(books: AccessBooks, *, shared: bool) -> None:
+    """Slowly growing, five minutes at most, and never anybody else; in the database as in memory."""
+    waits = books.waits if shared else WaitsHere()
+    home = by_account("ann", "192.0.2.0/24")
+    failed = []
+    now_ms = 0
+    for _ in range(30):
+        failed.append(waits.begin([by_account("ann", "")], now_ms))
+        now_ms += failed[-1].wait_ms
 
-    assert waits[:12] == [0] * 9 + [5_000, 10_000, 20_000]
-    assert waits[-1] == 300_000
-    assert attempts.wait_ms("ann", "192.0.2.0/24", 0) == 0
-    assert attempts.wait_ms("bob", "", 0) == 0
-    assert [attempts.failed("ann", "192.0.2.0/24", 0) for _ in range(5)] == [0, 0, 0, 0, 10_000]
-    assert attempts.wait_ms("ann", "198.51.100.0/24", 0) == 0
-    attempts.succeeded("ann", "")
-    assert attempts.wait_ms("ann", "", 0) == 0
-    assert attempts.wait_ms("ann", "192.0.2.0/24", 0) == 10_000
+    assert [one.wait_ms for one in failed[:12]] == [0] * 9 + [5_000, 10_000, 20_000]
+    assert {one.may for one in failed} == {True}
+    assert failed[-1].wait_ms == 300_000
+    assert waits.begin([by_account("ann", "")], now_ms - 1) == Try(may=False, wait_ms=1)
+    assert waits.begin([by_account("bob", "")], now_ms - 1) == Try(may=True, wait_ms=0)
+    assert [waits.begin([home], 0).wait_ms for _ in range(5)] == [0, 0, 0, 0, 10_000]
+    assert waits.begin([by_account("ann", "198.51.100.0/24")], 0).wait_ms == 0
+    waits.over([by_account("ann", "")])
+    assert waits.begin([by_account("ann", "")], 0) == Try(may=True, wait_ms=0)
+    assert waits.begin([home, by_account("cem", "")], 0) == Try(may=False, wait_ms=10_000)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_old_failures_are_forgotten_and_the_number_is_bounded(
+    books: AccessBooks, monkeypatch: pytest.MonkeyPatch, *, shared: bool
+) -> None:
+    """An hour after its wait somebody begins anew; of too many who wait, whoever may try again first goes."""
+    waits, once = books.waits if shared else WaitsHere(), Rule(1)
+    ann = Guesser("ann", once)
+    assert [waits.begin([ann], at_ms).wait_ms for at_ms in (0, 10_000)] == [10_000, 20_000]
+    assert waits.begin([ann], 30_000 + FORGET_MS - 1).wait_ms == 40_000
+    assert waits.begin([ann], 70_000 + 2 * FORGET_MS - 1).wait_ms == 10_000
+
+    monkeypatch.setattr(wait_book, "ROWS_MOST", 2)
+    at_ms = 80_000 + 2 * FORGET_MS
+    for index in range(4):
+        waits.begin([Guesser(f"name {index}", once)], at_ms + index)
+    assert [waits.begin([Guesser(f"name {index}", once)], at_ms + 9).may for index in (3, 2, 0)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_who_waits_is_kept_as_a_hash(books: AccessBooks, tmp_path: Path) -> None:
+    """Addresses and names are nobody's to read in the database."""
+    books.waits.begin([by_address("192.0.2.77"), by_account("ann lee", "")], 0)
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as raw:
+        rows = raw.execute("SELECT key, failures FROM operator_waits").fetchall()
+    assert [(len(key), failures) for key, failures in rows] == [(64, 1), (64, 1)]
+
+
+async def at_each_machine(store: Redis, clock: ManualClock, folder: Path, *, apart: bool) -> list[int]:
+    """Guess four times at one of two machines of an installation, and then at the other, the last time rightly."""
+    with books_of(folder, clock) as one, books_of(folder, clock) as two:
+        ann = someone(one, clock)
+        if apart:
+            one.waits = WaitsHere()  # type: ignore[assignment]
+            two.waits = WaitsHere()  # type: ignore[assignment]
+        statuses = []
+        for books, password in (
+            [(one, "x")] * 4 + [(two, "x")] * 2 + [(two, ann.password), (one, ann.password)]
+        ):
+            async with client_of(app_of(store, clock, access=books)) as guesser:
+                statuses.append((await sign_in_as(guesser, ann, clock, password=password)).status_code)
+        return statuses
+
+
+async def test_all_machines_count_together(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
+    """Whoever goes from one to the next gets no more tries, with the right words neither."""
+    statuses = await at_each_machine(store, clock, tmp_path, apart=False)
+    assert statuses == [403] * 4 + [429] * 4
+
+
+async def test_machines_that_count_apart_are_noticed(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The mutant: each has a count of its own."""
+    statuses = await at_each_machine(store, clock, tmp_path, apart=True)
+    assert statuses == [403] * 6 + [303, 429]
+
+
+async def test_many_at_once_are_no_more_than_after_each_other(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """Ten that look at the same time: four are tried, the fifth as well, and then they wait."""
+    app, ann = app_of(store, clock, access=books), someone(books, clock)
+
+    async def knock() -> int:
+        async with client_of(app) as guesser:
+            return (await sign_in_as(guesser, ann, clock, password="x")).status_code
+
+    assert sorted(await asyncio.gather(*(knock() for _ in range(10)))) == [403] * 4 + [429] * 6
 
 
 async def test_strangers_cannot_keep_a_person_out(
@@ -170,7 +253,7 @@ async def test_an_account_that_never_waits_is_noticed(
 ) -> None:
     """The mutant: failures by account are not counted, so a thousand addresses guess a thousand times."""
     app = app_of(store, clock, access=books)
-    monkeypatch.setattr(AccountAttempts, "failed", lambda *_: 0)
+    monkeypatch.setattr(access, "STRANGERS_FREE", 1_000)
     ann = someone(books, clock)
     statuses = []
     for index in range(12):
@@ -199,16 +282,16 @@ async def test_a_try_counts_before_it_is_looked_at(
     """Whoever sends a hundred at once gets five of them looked at: failures are there when the work begins."""
     app = app_of(store, clock, access=books)
     seen: list[int] = []
-    real, attempts = Attempts.failed, []
+    real, counted = books.waits.begin, []
 
-    def failed(self: Attempts, address: str, now_ms: int) -> int:
-        attempts.append(address)
-        return real(self, address, now_ms)
+    def begin(whose: Sequence[Guesser], now_ms: int) -> Try:
+        counted.extend(whose)
+        return real(whose, now_ms)
 
     def check(*_: str) -> None:
-        seen.append(len(attempts))
+        seen.append(len(counted))
 
-    monkeypatch.setattr(access.Attempts, "failed", failed)
+    monkeypatch.setattr(books.waits, "begin", begin)
     monkeypatch.setattr(books.accounts, "check", check)
     ann = someone(books, clock)
     async with client_of(app) as guesser:
