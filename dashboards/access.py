@@ -17,13 +17,13 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from starlette.requests import Request
 
 from dashboards.rights import Person, Role
-from dashboards.wait_book import Guesser, Rule
+from dashboards.wait_book import Guesser, Rule, neighbours
 from kernel.clock import Clock
 from kernel.cookies import host_name, parse, set_cookie
 from kernel.signing import BadSignature, PaperSigner
@@ -34,7 +34,6 @@ FORM_COOKIE = "waitroom-operator-form"
 the form for signing in must not take its place."""
 SESSION_MS = 12 * 3_600_000
 SIGN_IN_MS = 3_600_000
-ADDRESSES_MAX = 10_000
 FREE_FAILURES, STRANGERS_FREE = 5, 10
 """The failure that costs a wait: of an address, or by account, from where its person came from; from elsewhere."""
 BY_ACCOUNT = "account"
@@ -50,38 +49,6 @@ def same_token(given: str, wanted: bytes) -> bool:
     return hmac.compare_digest(digest_of(given), wanted)
 
 
-class Attempts:
-    """Failed attempts by address, in this process. Neighbours in an IPv6 /64 count as one."""
-
-    def __init__(self, free: int) -> None:
-        """Let `free` failures pass, then make the address wait."""
-        self._rule = Rule(free)
-        self._failures: dict[str, tuple[int, int]] = {}
-
-    def wait_ms(self, address: str, now_ms: int) -> int:
-        """Return how long the address still has to wait; 0 if it may try."""
-        return max(0, self._failures.get(_network(address), (0, 0))[1] - now_ms)
-
-    def failed(self, address: str, now_ms: int) -> int:
-        """Count a failure and return how long the address has to wait now."""
-        key = _network(address)
-        count, until_ms = self._rule.after(*self._failures.pop(key, (0, 0)), now_ms)
-        self._failures[key] = count, until_ms
-        while len(self._failures) > ADDRESSES_MAX:
-            self._failures.pop(next(iter(self._failures)))
-        return until_ms - now_ms
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return str(parsed)
-
-
 def network_of(address: str) -> str:
     """Shorten an address to what a list may keep: /24 of IPv4, /48 of IPv6; '' for none."""
     try:
@@ -92,7 +59,7 @@ def network_of(address: str) -> str:
 
 def by_address(address: str) -> Guesser:
     """Count by address, whatever it tries. Neighbours in an IPv6 /64 are one."""
-    return Guesser(f"address {_network(address)}", Rule(FREE_FAILURES))
+    return Guesser(f"address {neighbours(address)}", Rule(FREE_FAILURES))
 
 
 def by_account(key: str, known: str) -> Guesser:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp
 
-from dashboards.access import Attempts, digest_of, same_token
+from dashboards.access import digest_of, same_token
 from dashboards.openapi import document as description
 from dashboards.ports import Deps
 from dashboards.rights import Person, Role, demand
@@ -37,7 +37,6 @@ from waitroom.schedule import Phase, Wanted, wanted
 API = "api"
 """What the journal calls whoever shows the operator token without saying who they are."""
 BODY_MAX_BYTES = 2 * 1024 * 1024
-API_FREE_FAILURES = 20
 
 JSON_TYPES = frozenset({"application/json"})
 PATCH_TYPES = frozenset({"application/merge-patch+json", "application/json"})
@@ -72,7 +71,6 @@ class BearerGuard:
         """Stand before `app`; `others` are further tokens, None for one that is not set."""
         self._app = app
         self._tokens = [digest_of(token) for token in (deps.operator_token, *others) if token]
-        self._attempts = Attempts(API_FREE_FAILURES)
         self._deps = deps
         self.routes: Sequence[BaseRoute] = getattr(app, "routes", ())
         """What stands behind the guard, for whoever walks over the routes."""
@@ -84,8 +82,7 @@ class BearerGuard:
             return
         address = client_address(scope, self._deps.trusted_proxies)
         now_ms = self._deps.clock.now_ms()
-        if wait_ms := self._attempts.wait_ms(address, now_ms):
-            raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
+        self._deps.attempts.demand(address, now_ms)
         given = Request(scope).headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
@@ -108,7 +105,7 @@ class BearerGuard:
             "token-missing", "This needs a bearer token: the operator's, or one that an owner has made.", 401
         )
         if given:
-            self._attempts.failed(address, now_ms)
+            self._deps.attempts.failed(address, now_ms)
             error = Refused("token-invalid", "This token does not count here.", 401)
         status, headers, body = raw_problem(error)
         await respond(send, status, [*headers, (b"www-authenticate", b'Bearer realm="waitroom"')], body)

@@ -38,6 +38,7 @@ from admission.bypassing import Token
 from admission.guests import By
 from admission.steering import Guest
 from dashboards.access_books import AccessBooks
+from dashboards.wait_book import Attempts, api_attempts
 from kernel import oidc
 from kernel.asgi import Network
 from kernel.clock import Clock
@@ -257,6 +258,7 @@ class Deps:
     page although there are accounts. ``own_page`` is the address of these pages, for links that are handed on;
     '' takes it from whoever asks.
     ``link`` signs in once where the operator token does, for browsers on this machine; None: there is none.
+    ``attempts`` counts wrong tokens, for all that takes one.
     ``history`` has the minutes of months; None: nobody keeps them, and there are no such pages.
     """
 
@@ -282,6 +284,7 @@ class Deps:
     token_login: bool = False
     own_page: str = ""
     link: OneTimeLink | None = None
+    attempts: Attempts = field(default_factory=api_attempts)
     history: HistoryBook | None = None
 
     def __post_init__(self) -> None:

@@ -9,14 +9,17 @@ many at once, wherever, are no more than many after each other. While somebody w
 """
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from dashboards.account_tables import WAITS, AccountDatabase
+from kernel.errors import Refused
 from kernel.sealing import Vault
 
 FORGET_MS = 3_600_000
+API_FREE_FAILURES = 20
 ROWS_MOST = 10_000
 """Beyond that whoever may try again first is forgotten."""
 
@@ -87,6 +90,38 @@ class WaitsHere:
             self._kept.pop(one.who, None)
 
 
+class Attempts:
+    """Wrong tokens by address, in this process: each request of a program is looked at, and most are right."""
+
+    def __init__(self, free: int) -> None:
+        """Let `free` failures pass, then make the address wait."""
+        self._rule = Rule(free)
+        self._failures: dict[str, tuple[int, int]] = {}
+
+    def wait_ms(self, address: str, now_ms: int) -> int:
+        """Return how long the address still has to wait; 0 if it may try."""
+        return max(0, self._failures.get(neighbours(address), (0, 0))[1] - now_ms)
+
+    def demand(self, address: str, now_ms: int) -> None:
+        """Raise ``Refused`` where the address still has to wait."""
+        if wait_ms := self.wait_ms(address, now_ms):
+            raise Refused("too-many-attempts", "Too many wrong tokens.", 429, -(-wait_ms // 1000))
+
+    def failed(self, address: str, now_ms: int) -> int:
+        """Count a failure and return how long the address has to wait now."""
+        key = neighbours(address)
+        count, until_ms = self._rule.after(*self._failures.pop(key, (0, 0)), now_ms)
+        self._failures[key] = count, until_ms
+        while len(self._failures) > ROWS_MOST:
+            self._failures.pop(next(iter(self._failures)))
+        return until_ms - now_ms
+
+
+def api_attempts() -> Attempts:
+    """Count wrong tokens of programs, at all addresses of the API together."""
+    return Attempts(API_FREE_FAILURES)
+
+
 class WaitBook:
     """Waits of one installation."""
 
@@ -129,3 +164,14 @@ class WaitBook:
 
 def _kept(rows: Sequence[sa.Row[tuple[str, int, int]]]) -> Kept:
     return {row.key: (row.failures, row.until_ms) for row in rows}
+
+
+def neighbours(address: str) -> str:
+    """Return what addresses that count as one have in common: of IPv6 the /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)

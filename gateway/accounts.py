@@ -4,6 +4,7 @@ Nothing is decided here. What asks a provider over HTTP is imported only where o
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -15,10 +16,13 @@ from admission.web import SessionsWeb
 from dashboards.access_books import AccessBooks
 from dashboards.operator_api import Whole
 from dashboards.rights import Role, demand
+from dashboards.token_book import PREFIX
+from dashboards.wait_book import Attempts
 from gateway.deriving import secret_for
 from gateway.settings import Settings
-from kernel.asgi import header, respond
+from kernel.asgi import Network, client_address, header, respond
 from kernel.clock import Clock
+from kernel.errors import Refused
 from kernel.problems import raw_problem
 
 if TYPE_CHECKING:
@@ -46,8 +50,13 @@ def provider_of(settings: Settings, clock: Clock) -> "OidcRequests | None":
     )
 
 
-def session_route(sessions: SessionsWeb, access: AccessBooks) -> Route:
-    """Give backends their address on the operator's port; a token that an owner has made counts there, too."""
+def session_route(
+    sessions: SessionsWeb, access: AccessBooks, attempts: Attempts, networks: Sequence[Network], clock: Clock
+) -> Route:
+    """Give backends their address on the operator's port; a token that an owner has made counts there, too.
+
+    Wrong tokens count among `attempts`, by address, as everywhere below ``/api``.
+    """
 
     async def act(request: Request) -> None:
         del request
@@ -58,13 +67,19 @@ def session_route(sessions: SessionsWeb, access: AccessBooks) -> Route:
         params = scope["path_params"]
         path = params["room"], params["sid"], params["act"]
         kind, _, given = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
+        address, now_ms = client_address(scope, networks), clock.now_ms()
         try:
+            attempts.demand(address, now_ms)
             token = given.strip() if kind.lower() == "bearer" else ""
-            person = await asyncio.to_thread(access.tokens.who, token)
+            # Nothing is awaited over a guess, so that of a hundred at once all but some have to wait.
+            is_made = token.startswith(PREFIX)
+            person = await asyncio.to_thread(access.tokens.who, token) if is_made else None
             if person is not None:
                 demand(person, Role.OPERATOR, params["room"])
             await sessions.act(scope, receive, send, path, is_allowed=person is not None)
         except Exception as reason:  # noqa: BLE001 - failures become problems, as on the public port
+            if isinstance(reason, Refused) and reason.code == "token-wrong":
+                attempts.failed(address, now_ms)
             status, headers, body = raw_problem(reason)
             await respond(send, status, headers, body)
 

@@ -26,6 +26,7 @@ from dashboards.app import create_app
 from dashboards.ports import Deps
 from dashboards.recording import Recorder
 from dashboards.sampling import Sampler
+from dashboards.wait_book import api_attempts
 from gateway.accounts import access_of, provider_of, session_route
 from gateway.adapters import (
     AskedLine,
@@ -356,7 +357,7 @@ class OperatorProcess:
         self.condition = Condition(
             faults=lambda: ["store-away"] if self._has_looked and not self.ready else []
         )
-        key = secret_for(parts.ring.active("sid").octets, "event-targets")
+        key, attempts = secret_for(parts.ring.active("sid").octets, "event-targets"), api_attempts()
         self._events = EventsOut(settings, parts.journal, key, parts.clock)
         self.app: ASGIApp = create_app(
             Deps(
@@ -368,7 +369,8 @@ class OperatorProcess:
                 secure=settings.secure,
                 ready=self._faults,
                 metrics=render,
-                extra_routes=[session_route(sessions, access)],
+                extra_routes=[session_route(sessions, access, attempts, settings.networks, parts.clock)],
+                attempts=attempts,
                 access=access,
                 identity=self._identity,
                 link=DemoLink(settings.data, parts.clock) if is_on_this_machine(settings) else None,

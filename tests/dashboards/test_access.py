@@ -6,16 +6,15 @@ import pytest
 from starlette.requests import Request
 
 from dashboards.access import (
-    ADDRESSES_MAX,
     SESSION_MS,
     SIGN_IN_MS,
-    Attempts,
     Session,
     Sessions,
     digest_of,
     same_origin,
     same_token,
 )
+from dashboards.wait_book import ROWS_MOST, Attempts
 from kernel.clock import ManualClock
 from kernel.signing import Signer
 
@@ -68,9 +67,9 @@ def test_old_failures_are_forgotten_and_memory_is_bounded() -> None:
     assert attempts.failed("192.0.2.1", 10_000 + 3_600_000) == 10_000
     assert attempts.failed("192.0.2.1", 20_000 + 3_600_000) == 20_000
 
-    for index in range(ADDRESSES_MAX):
+    for index in range(ROWS_MOST):
         attempts.failed(f"10.{index >> 16}.{index >> 8 & 255}.{index & 255}", 4_000_000)
-    assert len(attempts._failures) == ADDRESSES_MAX
+    assert len(attempts._failures) == ROWS_MOST
     assert attempts.wait_ms("192.0.2.1", 3_620_000) == 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dashboards import operator_api
+from dashboards import wait_book
 from gateway import events_out, wiring
 from gateway.settings import Settings
 from tests.gateway.serving import serving
@@ -86,7 +86,7 @@ def running(store_url: str, folder: Path, wrap: Wrap | None = None, *, kept: boo
 
     with pytest.MonkeyPatch.context() as patch:
         # Checks of tokens send many wrong ones from one address.
-        patch.setattr(operator_api, "API_FREE_FAILURES", 1_000_000)
+        patch.setattr(wait_book, "API_FREE_FAILURES", 1_000_000)
         thread = threading.Thread(target=run, name="operator")
         thread.start()
         try:

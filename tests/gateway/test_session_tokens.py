@@ -1,5 +1,6 @@
 """Sessions of backends by a token that an owner has made: an operator of the room may, others may not."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +11,10 @@ from starlette.applications import Starlette
 
 from admission.service import Admission
 from admission.web import SessionsWeb
+from dashboards import wait_book
 from dashboards.access_books import AccessBooks
 from dashboards.rights import Role
+from dashboards.wait_book import api_attempts
 from gateway.accounts import session_route
 from kernel.clock import ManualClock
 from tests.dashboards.people import BY, books_of
@@ -28,13 +31,20 @@ def books(tmp_path: Path, clock: ManualClock) -> Iterator[AccessBooks]:
         yield made
 
 
-async def asked(books: AccessBooks, authorization: str | None) -> tuple[int, Any]:
-    """Ask to end a session whose id cannot be one: whoever gets as far as that was let in."""
+def app_of(books: AccessBooks) -> Starlette:
+    """Make the address alone."""
     sessions = SessionsWeb(cast("Admission", None), lambda: (BACKEND,))
-    app = Starlette(routes=[session_route(sessions, books)])
+    return Starlette(routes=[session_route(sessions, books, api_attempts(), (), ManualClock(1_000))])
+
+
+async def asked(
+    books: AccessBooks, authorization: str | None, app: Starlette | None = None, address: str = "192.0.2.1"
+) -> tuple[int, Any]:
+    """Ask to end a session whose id cannot be one: whoever gets as far as that was let in."""
     headers = {} if authorization is None else {"authorization": authorization}
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://control.test"
+        transport=httpx.ASGITransport(app or app_of(books), client=(address, 40_000)),
+        base_url="http://control.test",
     ) as client:
         answer = await client.post(ADDRESS.format(SID), headers=headers)
     return answer.status_code, answer.json()["code"]
@@ -78,3 +88,26 @@ async def test_a_backends_own_token_counts_as_before(
 ) -> None:
     """And what is none does not."""
     assert await asked(books, authorization) == answer
+
+
+async def guessed(books: AccessBooks) -> list[tuple[int, Any]]:
+    """Guess thirty times at once, then show the right token, and show it from elsewhere."""
+    app = app_of(books)
+    answers = await asyncio.gather(*(asked(books, f"Bearer guess-{index}", app) for index in range(30)))
+    right = f"Bearer {BACKEND}"
+    return [*sorted(answers), await asked(books, right, app), await asked(books, right, app, "192.0.2.9")]
+
+
+async def test_guessing_at_sessions_is_slowed_down_as_everywhere(books: AccessBooks) -> None:
+    """The operator token counts here, too: without a bound this would be the place to guess it."""
+    wrong, waits, let_in = (403, "token-wrong"), (429, "too-many-attempts"), (404, "session-unknown")
+    assert await guessed(books) == [wrong] * 20 + [waits] * 10 + [waits, let_in]
+
+
+async def test_guesses_without_a_bound_are_noticed(
+    books: AccessBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: failures are not counted."""
+    monkeypatch.setattr(wait_book, "API_FREE_FAILURES", 1_000)
+    wrong, let_in = (403, "token-wrong"), (404, "session-unknown")
+    assert await guessed(books) == [wrong] * 30 + [let_in, let_in]
