@@ -3,6 +3,7 @@
 Three widths of a step: a minute, five, an hour. A step's number is the last one known in it (of ``waiting_most`` the
 highest); what happened in a step is the difference of a counter to the step before. A step in which nobody looked is
 None in every column. So is what happened in the first step after a hole: nobody can tell it from what happened within.
+A run that began in the step is known from its beginning, however late the first look came: its counters began at zero.
 
 Sums do not suffer from holes: they follow the counters across them. Pure. Not here: who may read (``history_web``).
 """
@@ -85,7 +86,28 @@ def columns(minutes: Sequence[Minute], over: Window, names: Iterable[str] = FIEL
     for each in minutes:
         by_step.setdefault((each.minute - over.since) // over.step, []).append(each)
     steps = [by_step.get(index, []) for index in range(-1, len(over))]
-    return {name: [_value(name, before, here) for before, here in pairwise(steps)] for name in names}
+    pairs = [
+        (_before(before, here, over.since + index * over.step), here)
+        for index, (before, here) in enumerate(pairwise(steps))
+    ]
+    return {name: [_value(name, before, here) for before, here in pairs] for name in names}
+
+
+def _before(before: Sequence[Minute], here: Sequence[Minute], since: int) -> Sequence[Minute]:
+    """Return what a step from `since` on is compared with; a run that began in it, unseen, with its beginning."""
+    if not here or (before and here[0].minute - before[-1].minute == 1):
+        return before
+    opened = here[0].opened
+    return before if opened is None or opened < since else [_nothing(here[0], is_first=not before)]
+
+
+def _nothing(first: Minute, *, is_first: bool) -> Minute:
+    """Return the counters as they were when the run of `first` began; the door's only in a room's first run."""
+    door = 0 if is_first and first.epoch == 1 else None
+    return Minute(
+        first.room, first.minute - 1, 0, run=first.run, issued=0, called_in_all=0,
+        admitted=door, refused=door, shed=door,
+    )  # fmt: skip
 
 
 def _value(name: str, before: Sequence[Minute], here: Sequence[Minute]) -> Value:
@@ -169,12 +191,15 @@ class Totals:
 def totals(minutes: Sequence[Minute], since: int, until: int) -> Totals:
     """Sum up the minutes [since, until) of one room; rows before `since` are what the first is compared with.
 
-    A sale that has a line of its own begins at nothing: its first run is counted whole. ``no_shows`` are those who were
+    Without such a row a run that began in these minutes is counted whole, and so is the first one of a sale that has a
+    line of its own. ``no_shows`` are those who were
     called and neither came nor stand at the door. ``emptied_s`` runs from the start of serving to the first minute
     after the fullest in which nobody waited.
     """
     before = [each for each in minutes if each.minute < since][-1:]
     inside = [each for each in minutes if since <= each.minute < until]
+    if inside and not before and _is_whole(inside[0], since):
+        before = [_nothing(inside[0], is_first=True)]
     joined, calls = (_sum(name, before, inside) for name in ("issued", "called_in_all"))
     admitted = _sum("admitted", before, inside)
     missed = None
@@ -190,17 +215,18 @@ def totals(minutes: Sequence[Minute], since: int, until: int) -> Totals:
     )  # fmt: skip
 
 
+def _is_whole(first: Minute, since: int) -> bool:
+    """Tell whether all of the run of `first`, the first row there is, belongs to the minutes from `since` on."""
+    own = first.opening is not None and first.opening == first.sale
+    return own or (first.opened is not None and first.opened >= since)
+
+
 def _sum(name: str, before: Sequence[Minute], inside: Sequence[Minute]) -> int | None:
     """Follow a counter over all rows; where it fell (a store was wiped) it goes on from there."""
     if not inside:
         return None
-    first = inside[0]
-    own = name in OF_RUN and first.opening is not None and first.opening == first.sale
-    base = () if own and (not before or before[0].run != first.run) else before
-    start = getattr(first, name)
-    total = int(start) if start is not None and own and not base else 0
-    seen = start is not None
-    for one, other in pairwise([*base, *inside]):
+    total, seen = 0, getattr(inside[0], name) is not None
+    for one, other in pairwise([*before, *inside]):
         more = _grown(name, one, other)
         if more is not None:
             total, seen = total + max(0, more), True

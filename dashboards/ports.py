@@ -5,6 +5,7 @@ names are passed on to readers of the API.
 
 ======================== =====================================================================
 phase, opening, run      of the line, as it is (the schedule says what it should be)
+opened_ms, epoch         when this run began; how often the room's line began or was put back
 waiting                  people not yet called
 called                   people called who have not claimed yet
 active_sessions          places of ``total_active_users`` that are taken
@@ -22,6 +23,7 @@ origin_per_minute, origin_failure_ratio, origin_p95_ms  how the origin answers, 
 refused, shed            joins that got no number since the room was made: for what they are, or because we were busy
 settled_kept, settled_slowed, settled_asked, settled_passed  what came of the places that the bot guard judged near
                          their turn, so far: free, put back, asked for a check, checks passed
+store_ms                 when these figures were read, by the store's clock
 store_age_ms             age of these figures, where the store is away
 ======================== =====================================================================
 

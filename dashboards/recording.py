@@ -6,6 +6,10 @@ process that ends writes what it has, also of the minute that goes on; whoever f
 
 Nothing is made up: a minute without a look has no row. Two processes may do this side by side: a row is the same
 whoever writes it, and the later look counts (``waitroom.minutes.merged``). Old rows are forgotten in small steps.
+
+**The clock is the store's**, which comes with each look: a process whose own clock is wrong writes the right minutes.
+Nothing is forgotten while the two are apart, nor by a clock that has not been believed for long: a wrong one would let
+the past go (ADR 0036). That it is put off is said by ``is_put_off``.
 """
 
 import asyncio
@@ -27,6 +31,9 @@ LATE_MS = 1_500
 """So long after a minute is over its row is written: a look that began in it may end a little later."""
 
 PENDING_MOST = 20_000
+APART_MS = 60_000
+"""The store's clock and ours are then so far apart that nobody knows which of them is right."""
+
 DAY_MINUTES = 24 * 60
 
 
@@ -44,6 +51,15 @@ class Recorder:
         self._rows: dict[tuple[str, int], Minute] = {}
         self._lock = asyncio.Lock()
         self._loop: asyncio.Task[None] | None = None
+        self._ahead_ms = 0
+        self._heard = -1
+        self.is_put_off = False
+        """Whether there are old rows, and a clock that is not believed."""
+
+    @property
+    def apart_ms(self) -> int:
+        """How far the store's clock and ours are apart."""
+        return abs(self._ahead_ms)
 
     @property
     def pending(self) -> int:
@@ -52,6 +68,9 @@ class Recorder:
 
     def hear(self, name: str, at_ms: int, figures: Mapping[str, object]) -> None:
         """Take a sample; what says nothing of this minute is passed over."""
+        own_ms, store_ms = at_ms, figures.get("store_ms")
+        if isinstance(store_ms, int):
+            at_ms = store_ms
         room = self._room(name)
         sale = wanted(room, at_ms).sale if room is not None else None
         look = seen(
@@ -64,6 +83,7 @@ class Recorder:
         )
         if look is None:
             return
+        self._ahead_ms, self._heard = at_ms - own_ms, look.minute
         key = name, look.minute
         before = self._rows.get(key)
         self._rows[key] = look if before is None else and_then(before, look)
@@ -73,14 +93,20 @@ class Recorder:
     async def write(self, *, all_of_them: bool = False) -> None:
         """Write the rows of minutes that are over, or all. May raise ``Unavailable``: then they are kept here."""
         async with self._lock:
-            now = self._clock.now_ms() // MINUTE_MS
+            now = (self._clock.now_ms() + self._ahead_ms) // MINUTE_MS
             due = {key: row for key, row in self._rows.items() if all_of_them or key[1] < now}
             if due:
                 await asyncio.to_thread(self._book.write, list(due.values()))
             for key, row in due.items():
                 if self._rows.get(key) is row:
                     del self._rows[key]
-            await asyncio.to_thread(self._book.purge, now - self._kept_days * DAY_MINUTES)
+            if self._heard >= 0:
+                self.is_put_off = await asyncio.to_thread(
+                    self._book.forget,
+                    self._heard,
+                    self._kept_days * DAY_MINUTES,
+                    is_certain=self.apart_ms <= APART_MS,
+                )
 
     def start(self) -> None:
         """Write once a minute until ``stop``."""
@@ -96,7 +122,7 @@ class Recorder:
 
     async def _keep_writing(self) -> None:
         while not is_ending():
-            now_ms = self._clock.now_ms()
+            now_ms = self._clock.now_ms() + self._ahead_ms
             await asyncio.sleep((MINUTE_MS - now_ms % MINUTE_MS + LATE_MS) / 1000)
             await self._try()
 

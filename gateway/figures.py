@@ -10,6 +10,9 @@ from collections.abc import Collection, Mapping
 
 from admission.store import AdmissionStore, Headcount
 from dashboards.ports import Look
+from dashboards.recording import Recorder
+from dashboards.sampling import Listener
+from gateway.metrics import CLOCK_APART, HISTORY_PUT_OFF
 from gateway.origins import COUNTED, counts_key, counts_of, health_of, origin_key
 from kernel.clock import Clock
 from waitroom.lanes import Lane
@@ -47,6 +50,7 @@ class RoomFigures:
             ("HLEN", self._waitroom.store.keys(name).slowed),
             ("HGETALL", origin_key(name)),
             ("HMGET", counts_key(name), *COUNTED),
+            ("TIME",),
         ]
         reading = await self._waitroom.refresh_room(name, beside)
         return None if reading is None else Look(reading.base, self._told(reading, now_ms))
@@ -60,7 +64,7 @@ class RoomFigures:
         line = reading.line
         if line is None or not reading.beside:
             return {}
-        *replies, slowed, origin, counts = reading.beside
+        *replies, slowed, origin, counts, (seconds, microseconds) = reading.beside
         count = self._doors.counted(replies, now_ms)
         return {
             **_of_line(line),
@@ -70,6 +74,7 @@ class RoomFigures:
             **counts_of(counts),
             "slowed": slowed,
             "admitted_per_minute": self._per_minute(reading.base.name, now_ms, count.admitted),
+            "store_ms": seconds * 1000 + microseconds // 1000,
             "store_age_ms": max(0, now_ms - reading.read_ms),
         }
 
@@ -87,11 +92,23 @@ class RoomFigures:
         return round((admitted - before) * MINUTE_MS / span_ms) if span_ms >= LEAST_SPAN_MS else None
 
 
+def telling_clocks(recorder: Recorder) -> Listener:
+    """Show with each look whether clocks are apart, and whether the history has put off to forget."""
+
+    def tell(name: str, at_ms: int, figures: Mapping[str, object]) -> None:
+        del name, at_ms, figures
+        CLOCK_APART.set(recorder.apart_ms / 1000)
+        HISTORY_PUT_OFF.set(recorder.is_put_off)
+
+    return tell
+
+
 def _of_line(line: Line) -> dict[str, object]:
     return {
         "phase": str(line.phase),
         "opening": line.opening,
         "run": line.run,
+        "opened_ms": line.opened_ms,
         "epoch": line.epoch,
         "waiting": line.waiting,
         "issued": line.issued,

@@ -39,3 +39,15 @@ SHEDDING = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
+CLOCK_APART = Gauge(
+    "gateway_store_clock_apart_seconds",
+    "How far the store's clock and that of the operator's process are apart.",
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+HISTORY_PUT_OFF = Gauge(
+    "gateway_history_put_off",
+    "1 while old minutes of the history are not forgotten, because the clock is not believed.",
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)

@@ -49,7 +49,7 @@ from gateway.demo_link import DemoLink
 from gateway.demo_staff import is_on_this_machine
 from gateway.deriving import secret_for
 from gateway.events_out import EventsOut
-from gateway.figures import RoomFigures
+from gateway.figures import RoomFigures, telling_clocks
 from gateway.front import Front
 from gateway.gate import Gate, GateSettings
 from gateway.http import Broadcast
@@ -347,7 +347,8 @@ class OperatorProcess:
             parts.clock,
             kept_days=settings.history_days,
         )
-        sampler.on_sample(self._recorder.hear)
+        for listener in (self._recorder.hear, telling_clocks(self._recorder)):
+            sampler.on_sample(listener)
         self._access = access = access_of(settings, parts.ring, parts.clock)
         self._identity = provider_of(settings, parts.clock)
         turns = JournalTurns(parts.waitroom, parts.client, parts.journal)

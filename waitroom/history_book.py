@@ -24,6 +24,10 @@ from waitroom.rooms import Room, read_kept
 
 ACTS_MOST = 500
 PURGED_AT_ONCE = 500
+BELIEVED_SPAN = 7 * 24 * 60
+BELIEVED_LEAST = 12 * 60
+"""A clock is believed that has kept so many minutes of the last week: it cannot have leapt there just now."""
+
 _ASKED_AT_ONCE = 300
 _IN_SALE = sa.text("sale <> ''")
 """Literally as the table's partial index has it."""
@@ -102,17 +106,37 @@ class HistoryBook:
         """Forget the oldest rows of minutes before `before`, `step` minutes of each room at most; tell how many."""
         gone = 0
         for room in self.rooms():
-            with translated(), self._engine.connect() as connection:
-                oldest = connection.scalar(
-                    sa.select(sa.func.min(MINUTES.c.minute)).where(MINUTES.c.room == room)
-                )
-            if oldest is None or oldest >= before:
+            oldest = self._oldest(room, before)
+            if oldest >= before:
                 continue
-            upto = min(before, int(oldest) + step)
+            upto = min(before, oldest + step)
             with self._writing() as connection:
                 old = sa.and_(MINUTES.c.room == room, MINUTES.c.minute < upto)
                 gone += connection.execute(sa.delete(MINUTES).where(old)).rowcount
         return gone
+
+    def forget(self, now: int, kept: int, *, is_certain: bool) -> bool:
+        """Forget the oldest rows of minutes more than `kept` before `now`; tell whether that is put off.
+
+        It is where the minute of now is not `is_certain`, or has not been believed for long: a clock that leaps ahead
+        would let the past go.
+        """
+        if all(self._oldest(room, now) >= now - kept for room in self.rooms()):
+            return False
+        if not (is_certain and self._is_believed(now)):
+            return True
+        self.purge(now - kept)
+        return False
+
+    def _is_believed(self, now: int) -> bool:
+        """Tell whether some room has rows of half a day within the last week."""
+        inside = sa.and_(MINUTES.c.minute > now - BELIEVED_SPAN, MINUTES.c.minute <= now)
+        with translated(), self._engine.connect() as connection:
+            for room in self.rooms():
+                rows = sa.select(MINUTES.c.minute).where(MINUTES.c.room == room, inside)
+                if connection.scalar(rows.offset(BELIEVED_LEAST - 1).limit(1)) is not None:
+                    return True
+        return False
 
     # --------------------------------------------------------------------------------- reading
 
@@ -136,6 +160,12 @@ class HistoryBook:
         )
         with translated(), self._engine.connect() as connection:
             return [Minute(*row) for row in connection.execute(query)]
+
+    def _oldest(self, room: str, none: int) -> int:
+        query = sa.select(sa.func.min(MINUTES.c.minute)).where(MINUTES.c.room == room)
+        with translated(), self._engine.connect() as connection:
+            found = connection.scalar(query)
+        return none if found is None else int(found)
 
     def last(self, room: str) -> int | None:
         """Return the last minute of a room that somebody saw; None where there is none."""

@@ -5,6 +5,7 @@ not kept: ``admitted``, ``issued``, ``called_in_all``, ``refused`` and ``shed`` 
 it. So a row that was written twice counts nobody twice, and what happened while nobody looked is missing from one
 minute but not from a sum.
 
+Minutes are those of the store's clock, which is the line's: a process whose own clock is wrong writes the right rows.
 None is unknown, never 0; a minute in which nobody looked has no row. Pure. Not here: the table (``history_book``), who
 looks (``dashboards.recording``), differences and sums (``dashboards.history``).
 """
@@ -59,6 +60,15 @@ class Minute:
     refused: int | None = None
     shed: int | None = None
     """Joins that got no number since the room was made."""
+
+    opened_ms: int | None = None
+    epoch: int | None = None
+    """When the run began, and how often the line had begun or was put back by then: 1 is a room's first run."""
+
+    @property
+    def opened(self) -> int | None:
+        """The minute in which the run began."""
+        return None if self.opened_ms is None else self.opened_ms // MINUTE_MS
 
 
 COLUMNS = tuple(field.name for field in fields(Minute))

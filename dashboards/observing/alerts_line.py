@@ -221,6 +221,35 @@ LINE_ALERTS = (
         labels={"file": "bot-list"},
     ),
     Alert(
+        name="WaitroomClockDoubtful",
+        expr="max by (instance) (gateway_store_clock_apart_seconds) > 60\n"
+        "or max by (instance) (gateway_history_put_off) == 1",
+        lasts="5m",
+        severity=Severity.TICKET,
+        summary="A clock of {{ $labels.instance }} may be wrong",
+        means="The clocks of the store and of the operator's process are more than a minute apart; or the clock stands "
+        "where the history has hardly any minutes before it, as after a leap, or after days in which nothing ran. "
+        "Meanwhile no minute of the history is forgotten, however old.",
+        fans="Nothing, if it is the operator's machine. With a wrong store turns and visits end too early or too late.",
+        look=(
+            "`waitroom doctor`: the finding `store.clock`.",
+            "`date -u` and `timedatectl` on the machines of the store, the gates and the operator's process.",
+            '`redis-cli -u "$WAITROOM_STORE_URL" time`: seconds since 1970.',
+        ),
+        do=(
+            "A clock is wrong: set it, and run chrony or systemd-timesyncd. The history goes on by itself.",
+            "Clocks are right, and the installation was away for days: nothing. After twelve hours with minutes the "
+            "history believes the clock again, and this ends.",
+        ),
+        escalate="The store's clock is wrong during a sale: whoever keeps its machine.",
+        fires={'gateway_store_clock_apart_seconds{instance="a:8081"}': "86400+0x30"},
+        quiet={
+            'gateway_store_clock_apart_seconds{instance="a:8081"}': "0.2+0x30",
+            'gateway_history_put_off{instance="a:8081"}': "0+0x30",
+        },
+        labels={"instance": "a:8081"},
+    ),
+    Alert(
         name="WaitroomTargetDead",
         expr='max by (instance) (waitroom_events_targets{state="dead"}) > 0',
         lasts="1m",

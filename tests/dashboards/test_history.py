@@ -142,6 +142,57 @@ def test_a_new_run_counts_from_nothing() -> None:
     ) == (20, 4)
 
 
+def test_what_joined_before_the_first_look_is_counted() -> None:
+    """A run that began in these minutes is known from its beginning; the door's counters in a room's first run only."""
+    opened = START * 60_000 - 90_000
+    first = Minute("main", START, 0, run="a", issued=500, called_in_all=400, admitted=300, refused=7, epoch=1)
+    rows = [
+        replace(first, opened_ms=opened),
+        replace(first, minute=START + 1, opened_ms=opened, issued=520, admitted=310, refused=9),
+    ]
+    whole = totals(rows, START - 5, START + 2)
+    assert (whole.joined, whole.calls, whole.admitted, whole.no_shows) == (520, 400, 310, 90)
+    assert (whole.refused, whole.shed) == (9, None)
+    later = totals([replace(each, epoch=2) for each in rows], START - 5, START + 2)
+    assert (later.joined, later.calls, later.admitted, later.refused) == (520, 400, 10, 2)
+
+    names = ["joined", "calls", "admitted"]
+    wide = columns(rows, Window(START - 5, START + 5, 10), names)
+    assert wide == {"joined": [520], "calls": [400], "admitted": [310]}
+    assert columns(rows, Window(START - 5, START + 5, 5), ["joined"]) == {"joined": [None, None]}
+    begun = [replace(each, opened_ms=START * 60_000) for each in rows]
+    assert columns(begun, Window(START, START + 2), names) == {
+        "joined": [500, 20], "calls": [400, 0], "admitted": [300, 10],
+    }  # fmt: skip
+
+
+def within_a_run(minutes: Sequence[Minute]) -> tuple[int | None, object]:
+    """Sum up, and lay out, the last minutes of a run whose first rows are not asked for."""
+    found = columns(minutes, Window(START + 1, START + 2), ["joined"])
+    return totals(minutes, START + 1, START + 2).joined, found["joined"][0]
+
+
+RUNNING = Minute("main", START + 1, 0, run="a", issued=520, opened_ms=START * 60_000, epoch=1)
+
+
+def test_a_stretch_within_a_run_has_nothing_from_before_it() -> None:
+    """Whether its row before is known or not; and what is told of the run by that row is not told again."""
+    before = replace(RUNNING, minute=START, issued=500)
+
+    assert within_a_run([RUNNING]) == (0, None)
+    assert within_a_run([before, RUNNING]) == (20, 20)
+    assert totals([before, RUNNING], START, START + 2).joined == 520
+    other = replace(RUNNING, minute=START - 9, run="z", issued=900, opened_ms=0)
+    assert totals([other, before, RUNNING], START - 9, START + 2).joined == 520
+
+
+def test_a_run_that_is_counted_whole_wherever_one_looks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: every first row is taken for that of a new run."""
+    monkeypatch.setattr(history, "_is_whole", lambda *_: True)
+
+    assert within_a_run([RUNNING])[0] != 0
+
+
 def test_a_counter_that_fell_is_unknown_and_not_less_than_nothing() -> None:
     """A store that was wiped, or a shop that found more to sell."""
     one = Minute("main", START, 0, run="a", issued=500, admitted=300, stock_left=10)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboards import recording
 from dashboards.history import columns, side_by_side, totals, window
 from dashboards.history_asking import asked
 from dashboards.history_view import compared_table, table
@@ -14,7 +15,8 @@ from dashboards.recording import Recorder
 from kernel.clock import ManualClock
 from tests.dashboards.desk import FIGURES
 from tests.dashboards.played import GATHER, book_in, sale
-from waitroom.history_book import HistoryBook
+from waitroom import history_book
+from waitroom.history_book import BELIEVED_LEAST, HistoryBook
 from waitroom.minutes import MINUTE_MS, Minute
 from waitroom.rooms import Room
 
@@ -128,6 +130,137 @@ async def test_whoever_looks_beside_one_that_dies_fills_its_minute(
         None,
         *[60] * 4,
     ]
+
+
+# -------------------------------------------------------------------------- a run's first minute
+
+
+def look_at_run(recorder: Recorder, began_ms: int, at_ms: int, epoch: int = 1) -> None:
+    """Look at a run which began at `began_ms`, into which four join a second and one is let in."""
+    seconds = (at_ms - began_ms) // 1000
+    recorder.hear("main", at_ms, {
+        "waiting": 2 * seconds, "issued": 4 * seconds, "called_in_all": 2 * seconds, "admitted": seconds,
+        "called": seconds, "run": "r", "opened_ms": began_ms, "epoch": epoch, "store_ms": at_ms,
+    })  # fmt: skip
+
+
+async def run_recorded(book: HistoryBook, clock: ManualClock) -> list[Minute]:
+    """Record a run of always-open by two processes, of which one is started anew; the first look comes late."""
+    began_ms = clock.now_ms() // MINUTE_MS * MINUTE_MS + 20_000
+    one, other = recorder_of(book, clock), recorder_of(book, clock)
+    for second in range(50, 240):
+        clock.set(began_ms + second * 1000)
+        look_at_run(one, began_ms, clock.now_ms())
+        if second % 7 == 0:
+            look_at_run(other, began_ms, clock.now_ms())
+        if second == 130:
+            await one.stop()
+            one = recorder_of(book, clock)
+    await other.stop()
+    await one.stop()
+    first = began_ms // MINUTE_MS
+    return book.minutes("main", first, first + 9)
+
+
+async def test_the_first_minute_of_an_open_room_is_in_its_sums(book: HistoryBook, clock: ManualClock) -> None:
+    """All who joined and were let in since it began, once: what the journal has of the run."""
+    rows = await run_recorded(book, clock)
+    first = rows[0].minute - 1
+    of = totals(rows, first, rows[-1].minute + 1)
+
+    assert (of.joined, of.calls, of.admitted, of.no_shows) == (4 * 239, 2 * 239, 239, 0)
+    laid = columns(rows, window((first + 1) * MINUTE_MS, (rows[-1].minute + 1) * MINUTE_MS, 1), ["joined"])
+    wide = columns(rows, window(first * MINUTE_MS, (rows[-1].minute + 1) * MINUTE_MS, 60), ["joined"])
+    assert [sum(int(value or 0) for value in found["joined"]) for found in (laid, wide)] == [
+        4 * (239 - 99), 4 * 239,
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------ a clock far ahead
+
+YEAR_MS = 365 * 86_400_000
+WEEKS = 14 * 24 * 60
+
+
+async def wrong_clock(book: HistoryBook, clock: ManualClock, recorder: Recorder, store_ahead_ms: int) -> bool:
+    """Record three minutes with a clock that is a year ahead, over a fortnight of rows; tell whether those stay."""
+    now = clock.now_ms() // MINUTE_MS
+    book.write([Minute("main", now - index, 0, waiting=1) for index in range(WEEKS, 0, -60)])
+    there = len(book.minutes("main", 0, now))
+    clock.advance(YEAR_MS)
+    for _ in range(180):
+        clock.advance(1_000)
+        store_ms = clock.now_ms() - YEAR_MS + store_ahead_ms
+        recorder.hear("main", clock.now_ms(), {"waiting": 1, "store_ms": store_ms})
+        if clock.now_ms() % MINUTE_MS < 1_000:
+            await recorder.write()
+    await recorder.stop()
+    return len(book.minutes("main", 0, now)) == there
+
+
+async def test_a_process_whose_clock_is_far_ahead_writes_the_right_minutes_and_forgets_none(
+    book: HistoryBook, clock: ManualClock
+) -> None:
+    """The store's clock counts; that the two are apart is told."""
+    now = clock.now_ms() // MINUTE_MS
+    recorder = Recorder(book, lambda _: MAIN, clock, kept_days=7)
+
+    assert await wrong_clock(book, clock, recorder, 0)
+    assert [row.minute - now for row in book.minutes("main", now, 2**40)] == [0, 1, 2, 3]
+    assert (recorder.apart_ms, recorder.is_put_off) == (YEAR_MS, True)
+
+
+async def test_a_clock_of_both_that_leaps_ahead_lets_no_minute_go(
+    book: HistoryBook, clock: ManualClock
+) -> None:
+    """Nobody can tell it from a year in which nothing ran; after half a day of minutes it is believed."""
+    recorder = Recorder(book, lambda _: MAIN, clock, kept_days=7)
+
+    assert await wrong_clock(book, clock, recorder, YEAR_MS)
+    assert (recorder.apart_ms, recorder.is_put_off) == (0, True)
+    now = clock.now_ms() // MINUTE_MS
+    book.write([Minute("main", now - index, 0, waiting=1) for index in range(BELIEVED_LEAST)])
+    recorder.hear("main", clock.now_ms(), {"waiting": 1})
+    await recorder.write()
+    assert not recorder.is_put_off
+    assert book.minutes("main", 0, now - YEAR_MS // MINUTE_MS)[0].minute > now - YEAR_MS // MINUTE_MS - WEEKS
+
+
+@pytest.mark.parametrize(
+    ("apart_ms", "ahead_ms", "stays"),
+    [(recording.APART_MS, 0, True), (2 * YEAR_MS, 0, False), (recording.APART_MS, YEAR_MS, False)],
+    ids=["the-other-guard", "apart", "leapt"],
+)
+async def test_a_clock_that_is_believed_at_once_is_noticed(
+    book: HistoryBook,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    apart_ms: int,
+    ahead_ms: int,
+    *,
+    stays: bool,
+) -> None:
+    """The mutants: a minute is enough to be believed; and clocks that are apart do not matter."""
+    monkeypatch.setattr(history_book, "BELIEVED_LEAST", 1)
+    monkeypatch.setattr(recording, "APART_MS", apart_ms)
+    recorder = Recorder(book, lambda _: MAIN, clock, kept_days=7)
+
+    assert await wrong_clock(book, clock, recorder, ahead_ms) is stays
+
+
+async def test_a_row_by_the_clock_of_the_process_is_noticed(
+    book: HistoryBook, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: what the store says of the time is not heard."""
+    now, hear = clock.now_ms() // MINUTE_MS, Recorder.hear
+    monkeypatch.setattr(
+        Recorder,
+        "hear",
+        lambda self, name, at_ms, figures: hear(self, name, at_ms, {"waiting": figures["waiting"]}),
+    )
+    await wrong_clock(book, clock, Recorder(book, lambda _: MAIN, clock, kept_days=7), 0)
+
+    assert book.minutes("main", now + WEEKS, 2**40)
 
 
 # ------------------------------------------------------------------------- days and their lengths

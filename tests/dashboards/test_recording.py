@@ -17,7 +17,7 @@ from kernel.errors import Unavailable
 from tests.dashboards.desk import FIGURES
 from tests.dashboards.following import Glances, sampler_of
 from tests.dashboards.played import book_in
-from waitroom.history_book import HistoryBook
+from waitroom.history_book import BELIEVED_LEAST, HistoryBook
 from waitroom.minutes import Minute
 from waitroom.rooms import Room, Sale
 
@@ -128,7 +128,7 @@ class Through:
         """Write by `write`."""
         self._book = book
         self.write = lambda rows: write(book, rows)
-        self.purge = book.purge
+        self.forget = book.forget
 
 
 async def test_two_processes_do_not_double(book: HistoryBook, clock: ManualClock) -> None:
@@ -212,9 +212,13 @@ async def test_what_is_old_is_forgotten(book: HistoryBook, clock: ManualClock) -
     """After as many days as are set; a room that is gone, too."""
     now = clock.now_ms() // 60_000
     old = [Minute("gone", now - 2 * DAY_MINUTES - index, 0) for index in (-1, 0, 1)]
-    book.write(old)
+    book.write([*old, *(Minute("main", now - index, 0) for index in range(BELIEVED_LEAST))])
+    recorder = recorder_of(book, clock, kept_days=2)
+    await recorder.write()
+    assert len(book.minutes("gone", 0, now)) == 3, "nobody has looked, so nobody knows what time it is"
 
-    await recorder_of(book, clock, kept_days=2).write()
+    recorder.hear("main", clock.now_ms(), FIGURES)
+    await recorder.write()
 
     assert book.minutes("gone", 0, now) == [old[1], old[0]]
 

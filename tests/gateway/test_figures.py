@@ -9,12 +9,16 @@ import pytest
 from redis.asyncio import Redis
 
 from admission.store import AdmissionStore
+from dashboards.recording import Recorder
 from dashboards.sampling import Sampler
-from gateway.figures import RoomFigures
+from gateway.figures import RoomFigures, telling_clocks
+from gateway.metrics import CLOCK_APART, HISTORY_PUT_OFF
 from gateway.origins import Origins
 from kernel.clock import ManualClock
+from kernel.metrics import REGISTRY
 from tests.dashboards.desk import signed_in
 from tests.dashboards.following import app_with, console
+from tests.dashboards.played import book_in
 from tests.waitroom.house import House, house
 from waitroom.lanes import Lane, Serving
 from waitroom.line import LEAF_BYTES
@@ -22,12 +26,13 @@ from waitroom.line import LEAF_BYTES
 ROOM = "main"
 CONSOLES = 20
 ROUNDS = 4
+CLOCKS = "gateway_store_clock_apart_seconds", "gateway_history_put_off"
 LOOK = {
     "multi": 1, "exec": 1, "hgetall": 3, "lrange": 2, "get": 2, "zcount": 1, "zcard": 2, "hget": 1, "hlen": 1,
-    "hmget": 1,
+    "hmget": 1, "time": 1,
 }  # fmt: skip
 """What one look asks, in one transaction: line, calls, settings and counts; the door; the slowed; the origin; who was
-turned away."""
+turned away; and what time it is."""
 
 
 @asynccontextmanager
@@ -151,3 +156,28 @@ async def test_a_room_that_is_not_there_has_no_look(
         assert await figures.look(name) is None
         assert await figures.figures(name) == {}
         assert await figures.names() == {"main"}
+
+
+async def test_the_time_is_the_stores_and_clocks_that_are_apart_are_shown(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """With each look, in its one transaction; and so is a history that has put off to forget."""
+    async with watched(store, clock, tmp_path) as (_, figures):
+        before, after = [], []
+        before.append(await store.time())
+        told = await figures.figures(ROOM)
+        after.append(await store.time())
+    low, high = (seconds * 1000 + micro // 1000 for seconds, micro in (*before, *after))
+    assert low <= int(str(told["store_ms"])) <= high
+    assert int(str(told["opened_ms"])) > 0
+
+    with book_in(tmp_path) as book:
+        recorder = Recorder(book, lambda _: None, clock)
+        tell = telling_clocks(recorder)
+        recorder.hear(ROOM, clock.now_ms(), {"waiting": 1, "store_ms": clock.now_ms() - 90_000})
+        recorder.is_put_off = True
+        tell(ROOM, clock.now_ms(), {})
+    shown = {name: REGISTRY.get_sample_value(name) for name in CLOCKS}
+    assert shown == dict(zip(CLOCKS, (90.0, 1.0), strict=True))
+    CLOCK_APART.set(0)
+    HISTORY_PUT_OFF.set(0)

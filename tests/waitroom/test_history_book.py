@@ -206,7 +206,7 @@ def test_minutes_from_before_joins_turned_away_were_counted_are_kept(journal_url
         journal.open()
         book.write([row(waiting=7)])
         with book._engine.begin() as connection:
-            for name in ("refused", "shed"):
+            for name in ("refused", "shed", "opened_ms", "epoch"):
                 connection.execute(sa.text(f"ALTER TABLE {MINUTES.name} DROP COLUMN {name}"))
             version = sa.table(VERSION_TABLE, sa.column("version_num"))
             connection.execute(sa.update(version).values(version_num="0006"))
