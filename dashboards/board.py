@@ -24,7 +24,7 @@ from kernel.errors import Unavailable
 from waitroom.levers import Lever
 from waitroom.schedule import wanted
 
-ROOM_PARTS = ("rooms", "state", "told", "strip", "switch", "table", "levers", "record")
+ROOM_PARTS = ("rooms", "state", "told", "strip", "switch", "verdicts", "table", "levers", "record")
 SEEN_PARTS = tuple(part for part in ROOM_PARTS if part not in {"switch", "levers"})
 """What is told of a room to those who may not steer it."""
 

@@ -179,6 +179,18 @@ def _verdicts(known: Known) -> Figure:
     )  # fmt: skip
 
 
+OUTCOMES = ("kept", "slowed", "asked", "passed")
+
+
+def verdicts(known: Known) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each lane in which places are judged: its name, all that were judged, and what came of them."""
+    return tuple(
+        (lane, count(None if None in cells[:3] else sum(one or 0 for one in cells[:3])), *map(count, cells))
+        for lane in ("verified", "standard")
+        for cells in [[whole(known, f"settled_{outcome}_{lane}") for outcome in OUTCOMES]]
+    )
+
+
 def _stock(room: Room) -> tuple[str, str]:
     match room.stock_state:
         case StockState.SOLD_OUT:

@@ -22,7 +22,8 @@ slowed                   places that were slowed, or asked for a check, and have
 origin_per_minute, origin_failure_ratio, origin_p95_ms  how the origin answers, of late (ADR 0042)
 refused, shed            joins that got no number since the room was made: for what they are, or because we were busy
 settled_kept, settled_slowed, settled_asked, settled_passed  what came of the places that the bot guard judged near
-                         their turn, so far: free, put back, asked for a check, checks passed
+                         their turn, so far: free, put back, asked for a check, checks passed; the same with
+                         _verified and _standard behind: by the lane in which they waited then
 store_ms                 when these figures were read, by the store's clock
 store_age_ms             age of these figures, where the store is away
 ======================== =====================================================================

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboards.numbers import Figure, alarms, first, more, wait_told
+from dashboards.numbers import Figure, alarms, first, more, verdicts, wait_told
 from dashboards.track import Track
 from dashboards.words import ago, at, count, span, whole
 from waitroom.rooms import Method, Room, merged
@@ -80,6 +80,7 @@ class RoomView:
     strip: Strip | None
     figures: tuple[Figure, ...]
     more: tuple[Figure, ...]
+    verdicts: tuple[tuple[str, ...], ...]
     alarms: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     rate: int
@@ -111,6 +112,7 @@ def room_view(
         else strip(inside or 0, view.total_active_users, called or 0, waiting or 0),
         figures=first(known, view),
         more=more(known, view),
+        verdicts=verdicts(known),
         alarms=alarms(figures, view),
         facts=_facts(view),
         rate=view.new_users_per_minute,

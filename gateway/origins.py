@@ -35,7 +35,10 @@ KEPT_MS = 60_000
 COUNTS_KEPT_MS = 30 * 86_400_000
 TURNED = ("refused", "shed")
 SETTLED = ("kept", "slowed", "asked", "passed")
-COUNTED = (*TURNED, *SETTLED)
+LANES = ("verified", "standard")
+"""Places are judged in these; in the lane suspect nobody is put back any more."""
+
+COUNTED = (*TURNED, *SETTLED, *(f"{outcome}_{lane}" for lane in LANES for outcome in SETTLED))
 _STEP = 1.25
 """Times are counted in steps of a quarter: a figure for people need not be more exact."""
 

@@ -78,7 +78,7 @@ class Challenging:
             raise _refused(outcome)
         if is_asked:
             await self._waitroom.store.passes(room, held.run, held.number, way)
-            self._waitroom.metrics.settle(room, "passed")
+            self._waitroom.metrics.settle(room, "passed", held.lane)
             return Lifted(held, text)
         return await self._lifted(reading, held, way)
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from kernel.asgi import Receive, Scope, Send
 from kernel.errors import Refused, Unavailable
 from kernel.metrics import REGISTRY, Tally
+from waitroom.lanes import Lane
 
 Handler = Callable[[Scope, Receive, Send, str], Awaitable[None]]
 Key = TypeVar("Key", bound=tuple[str, str])
@@ -151,10 +152,14 @@ class Metrics:
             was_refused = isinstance(reason, Refused) and reason.status not in BUSY
             self._counts[room, "refused" if was_refused else "shed"] += 1
 
-    def settle(self, room: str, outcome: str) -> None:
-        """Count what came of a place that was judged near its turn: kept, slowed, asked, passed, or said again."""
+    def settle(self, room: str, outcome: str, lane: Lane) -> None:
+        """Count what came of a place that was judged near its turn: kept, slowed, asked, passed, or said again.
+
+        `lane` is that in which it waited when it was judged.
+        """
         self.settled.labels(outcome).inc()
-        self._counts[room, outcome] += 1
+        for name in (outcome, f"{outcome}_{lane}"):
+            self._counts[room, name] += 1
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return by room what was counted since this was asked last: joins refused and shed, places settled."""

@@ -70,7 +70,7 @@ class Settling:
             )
         found = await self._settler.settle(scope, reading.room, cookies, held, given, now_ms)
         if found is not None and not found.slow and not (found.asks and asks_checks(reading)):
-            self._waitroom.metrics.settle(room, "kept")
+            self._waitroom.metrics.settle(room, "kept", held.lane)
             return Settled(held)
         return await self._settled(reading, held, place, found)
 
@@ -99,17 +99,17 @@ class Settling:
             case ["again", since_ms, told, _]:
                 return self._told(room, "again", held, int(since_ms), told.decode())
             case [word]:
-                self._waitroom.metrics.settle(room, word)
+                self._waitroom.metrics.settle(room, word, held.lane)
         return Settled(held)
 
     def _asked(self, room: str, word: str, held: Ticket, way: str) -> Settled:
         """Count a place that is asked; its ticket stays."""
-        self._waitroom.metrics.settle(room, word)
+        self._waitroom.metrics.settle(room, word, held.lane)
         return Settled(held, asks=way)
 
     def _told(self, room: str, word: str, held: Ticket, since_ms: int, codes: str) -> Settled:
         """Write the ticket of a place that was slowed."""
-        self._waitroom.metrics.settle(room, word)
+        self._waitroom.metrics.settle(room, word, held.lane)
         reasons = tuple(codes.split(",")) if codes else ()
         worse = replace(held, lane=Lane.SUSPECT, lane_since_ms=since_ms, reasons=reasons)
         return Settled(worse, tickets.write(self._waitroom.signer, worse))

@@ -51,6 +51,7 @@ async def test_a_console_gets_everything_once_and_then_what_changed(store: Redis
             "state",
             "strip",
             "switch",
+            "verdicts",
             "table",
             "levers",
             "record",

@@ -137,3 +137,16 @@ def test_a_sold_out_room_is_halted() -> None:
 def test_a_bar_is_full_at_the_limit(value: int | None, limit: int, share: int | None) -> None:
     """Nobody's share is no share."""
     assert numbers.share(value, limit) == share
+
+
+def test_verdicts_have_a_row_for_each_lane_in_which_places_are_judged() -> None:
+    """Passed checks are of those that were asked before; what nobody knows is a dash."""
+    known = {
+        f"settled_{name}_standard": count
+        for name, count in zip(numbers.OUTCOMES, (1000, 7, 2, 1), strict=True)
+    }
+
+    assert numbers.verdicts(known) == (
+        ("verified", "–", "–", "–", "–", "–"),
+        ("standard", "1,009", "1,000", "7", "2", "1"),
+    )

@@ -12,6 +12,7 @@ from gateway.origins import (
     COUNTS_KEPT_MS,
     FRESH_MS,
     KEPT_MS,
+    TURNED,
     Origins,
     Seen,
     counts_key,
@@ -121,7 +122,7 @@ async def test_the_gate_counts_an_origin_that_does_not_answer_and_no_client_that
 async def test_joins_that_were_turned_away_are_added_up_once(store: Redis, clock: ManualClock) -> None:
     """Of two gates, over rounds; a write that the store did not take is lost and not doubled; the count has an end."""
     counted = [
-        {"main": {"refused": 2, "shed": 1, "kept": 7}},
+        {"main": {"refused": 2, "shed": 1, "kept": 7, "kept_verified": 4, "kept_suspect": 9}},
         {
             "main": {"refused": 3, "again": 2, "kept": 1},
             "side": {"shed": 4, "slowed": 5, "asked": 2, "passed": 1},
@@ -136,11 +137,13 @@ async def test_joins_that_were_turned_away_are_added_up_once(store: Redis, clock
     async def kept(room: str) -> dict[str, object]:
         return counts_of(await store.hmget(counts_key(room), *COUNTED))
 
-    names = ("refused", "shed", "settled_kept", "settled_slowed", "settled_asked", "settled_passed")
-    main = dict(zip(names, (5, 1, 8, 0, 0, 0), strict=True))
+    names = [name if name in TURNED else f"settled_{name}" for name in COUNTED]
+    none = dict.fromkeys(names, 0)
+    main = none | {"refused": 5, "shed": 1, "settled_kept": 8, "settled_kept_verified": 4}
     assert await kept("main") == main
-    assert await kept("side") == dict(zip(names, (0, 4, 0, 5, 2, 1), strict=True))
-    assert await kept("none") == dict.fromkeys(names, 0)
+    side = {"shed": 4, "settled_slowed": 5, "settled_asked": 2, "settled_passed": 1}
+    assert await kept("side") == none | side
+    assert await kept("none") == none
     assert 0 < await store.pttl(counts_key("main")) <= COUNTS_KEPT_MS
     away = Origins(Redis(port=1), clock, lambda: counted.pop(0))
     with pytest.raises(Unavailable):

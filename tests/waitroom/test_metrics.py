@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from kernel.clock import ManualClock
 from kernel.errors import Refused, Unavailable
 from tests.waitroom.house import ROOM, house
+from waitroom.lanes import Lane
 from waitroom.metrics import PROMISED, EventMetrics, Metrics
 
 
@@ -136,6 +137,6 @@ async def test_joins_without_a_number_are_counted_by_room() -> None:
                     await handler({}, None, None, room)  # type: ignore[arg-type]
     metrics.refuse(Refused("room-full", "Full.", 403), "join", "main")
 
-    metrics.settle("main", "slowed")
-    assert metrics.counts() == {"main": {"refused": 3, "shed": 3, "slowed": 1}}
+    metrics.settle("main", "slowed", Lane.VERIFIED)
+    assert metrics.counts() == {"main": {"refused": 3, "shed": 3, "slowed": 1, "slowed_verified": 1}}
     assert metrics.counts() == {}

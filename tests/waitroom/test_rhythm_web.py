@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -134,6 +134,26 @@ async def test_a_slowed_place_keeps_its_number_and_its_receipt_says_why(
         assert receipt.json()["reasons"] == ["behaviour", "rhythm-straight"]
         assert (line.issued, line.joined_suspect) == (1, 1)
         assert (entry.body["number"], entry.body["why"]) == ("0", "behaviour,rhythm-straight")
+
+
+async def test_what_came_of_a_place_is_counted_by_the_lane_in_which_it_waited(
+    store: Redis, clock: ManualClock, tmp_path: Path
+) -> None:
+    """That of its ticket when it was judged, and not the one into which it was put."""
+    async with site(store, clock, tmp_path) as here:
+        first, second, third = await here.join(3)
+        await here.call(0)
+        held = here.held(first)
+        waitroom = here.house.waitroom
+        await waitroom.store.climb(ROOM, held.run, held.number, held.lane, Lane.VERIFIED, "code")
+        better = ticket.write(waitroom.signer, replace(held, lane=Lane.VERIFIED))
+
+        for text, given in ((better, {}), (second, SLOW), (third, {})):
+            await here.tell(text, given)
+
+        assert waitroom.metrics.counts()[ROOM] == {
+            "kept": 2, "kept_verified": 1, "kept_standard": 1, "slowed": 1, "slowed_standard": 1,
+        }  # fmt: skip
 
 
 async def test_a_lost_answer_is_given_again_and_a_check_lifts_it_for_good(
