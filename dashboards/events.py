@@ -39,7 +39,11 @@ from kernel.asgi import Receive, Scope, Send
 from kernel.errors import Refused, Unavailable
 from kernel.tasks import is_ending
 
-STREAMS_MOST = 200
+STREAMS_MOST = 640
+TOLD_A_ROUND = 64
+"""Streams that are told in one round. With more of them each waits for its turn, ten seconds at most: so their cost
+does not grow with their number (ADR 0037)."""
+
 RETRY_MS = 2_000
 SERIES_STEP_MS = 4_000
 IDLE_CHANNELS_MOST = 64
@@ -146,19 +150,26 @@ class Followers:
         self._entrance = entrance
         self._sampler = sampler
         self._streams: Counter[Session] = Counter()
+        self._latest = 0
         self._asked: frozenset[Session] = frozenset()
         self._of = -1
         self._answer: asyncio.Task[dict[str, Session]] | None = None
 
     @contextmanager
-    def follows(self, session: Session) -> Iterator[None]:
-        """Be one stream of a session."""
+    def follows(self, session: Session) -> Iterator[int]:
+        """Be one stream of a session; gives its number, by which it takes turns with the others."""
         self._streams[session] += 1
+        self._latest += 1
         try:
-            yield
+            yield self._latest
         finally:
             self._streams[session] -= 1
             self._streams += Counter()  # drops who follows no more
+
+    def rounds(self, stream: int, number: int) -> int:
+        """Tell how many rounds after round `number` a stream has its turn: 1 while there are few."""
+        turns = max(1, -(-self._streams.total() // TOLD_A_ROUND))
+        return (stream - number - 1) % turns + 1
 
     async def person(self, session: Session) -> Person | None:
         """Return who follows, as they may act now; None where the session is over, or nobody can tell."""
@@ -218,7 +229,7 @@ class Events:
         sampler, followers, person = self._board.sampler, self._followers, session.person
         channel.followers += 1
         try:
-            with sampler.followed(), followers.follows(session):
+            with sampler.followed(), followers.follows(session) as stream:
                 await send(b"retry: %d\n\n" % RETRY_MS)
                 while not is_ending() and not sampler.ending and await followers.person(session) == person:
                     number = sampler.number
@@ -228,7 +239,8 @@ class Events:
                         return
                     since = channel.sequence
                     await send(octets)
-                    while not await sampler.next(number):
+                    rounds = followers.rounds(stream, number)
+                    while not await sampler.next(number, rounds):
                         await send(BEAT)
         finally:
             channel.followers -= 1

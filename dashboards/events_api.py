@@ -6,12 +6,16 @@ address streams (server-sent events); there ``Last-Event-ID`` counts above ``aft
 moves the reader past what does not concern it. A stream ends after ten minutes, and within ``AGAIN_MS`` when its
 token is worth less than it was; readers come back by themselves.
 
+Whoever reads along with the same rights and filter at the same place is told the same octets: they are read and written
+once for all of them. The journal never changes, so what was read once may be told again.
+
 Who is limited to rooms gets the events of these; what is for owners (``events.OF_OWNERS``) only an owner of all rooms
 gets. Not here: what an event is (``waitroom.events``).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,10 +33,13 @@ from kernel.errors import Refused, Unavailable
 from waitroom.events import OF_OWNERS, event_of
 from waitroom.field_readers import NAME
 from waitroom.journal import Kind
-from waitroom.journal_reader import LIMIT_MOST, Portion, Sought
+from waitroom.journal_reader import LIMIT_MOST, Sought
 
 LIMIT = 100
 PORTION = 200
+SHARED_MOST = 32
+"""So many portions are remembered for those who come to the same place a moment later."""
+
 STREAMS_MOST = 100
 LOOK_S = 0.5
 QUIET_MS = 15_000
@@ -48,6 +55,15 @@ ONCE = ("after", "limit")
 MANY = ("room", "kind")
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A portion as a stream tells it; `at` and `more` as in a ``Portion``."""
+
+    octets: bytes
+    at: int
+    more: bool
+
+
 class EventsApi:
     """The feed."""
 
@@ -60,6 +76,7 @@ class EventsApi:
         self._streams = Streams(STREAMS_MOST, _full)
         self._looked_s = 0.0
         self._looking: asyncio.Task[int] | None = None
+        self._shared: dict[tuple[int, Sought], asyncio.Task[Written]] = {}
 
     async def events(self, request: Request) -> Response:
         """GET /events."""
@@ -106,8 +123,8 @@ class EventsApi:
             if portion is None:
                 return
             at = portion.at
-            if portion.told:
-                yield b"".join(_message(event_of(told)) for told in portion.told)
+            if portion.octets:
+                yield portion.octets
             elif self._clock.now_ms() - said_ms >= QUIET_MS:
                 yield b"id: %d\n\n" % at
             else:
@@ -124,15 +141,31 @@ class EventsApi:
         except (Unavailable, TimeoutError):
             return False
 
-    async def _portion(self, at: int, sought: Sought) -> Portion | None:
+    async def _portion(self, at: int, sought: Sought) -> Written | None:
         """Read on; None where the journal is away or hangs: the reader comes back, and goes on where it was."""
+        key = _place(at, sought)
         try:
             async with asyncio.timeout(ANSWER_S):
-                if await self._head() <= at:
-                    return Portion((), at, more=False)
-                return await asyncio.to_thread(self._reader.after, at, sought, PORTION)
-        except (Unavailable, TimeoutError):
-            return None
+                head = await self._head()
+                if head <= at:
+                    return Written(b"", at, more=False)
+                if key not in self._shared:
+                    # All read as far as the same head, so that they come to the same places.
+                    reading = asyncio.to_thread(self._written, at, sought, head)
+                    self._shared[key] = asyncio.create_task(reading, name="a portion of the journal")
+                    while len(self._shared) > SHARED_MOST:
+                        del self._shared[next(iter(self._shared))]
+                return await asyncio.shield(self._shared[key])
+        except Exception as error:
+            self._shared.pop(key, None)
+            if isinstance(error, Unavailable | TimeoutError):
+                return None
+            raise
+
+    def _written(self, at: int, sought: Sought, head: int) -> Written:
+        portion = self._reader.after(at, sought, PORTION, upto=head)
+        octets = b"".join(_message(event_of(told)) for told in portion.told)
+        return Written(octets, portion.at, portion.more)
 
     async def _head(self) -> int:
         """Return how far the journal goes, as of ``look_s`` ago at most: asked once for all who read along."""
@@ -162,6 +195,11 @@ class Feed(StreamingResponse):
 
 def _full() -> Refused:
     return Refused("feed-full", "As many read along as can.", 503, 10)
+
+
+def _place(at: int, sought: Sought) -> tuple[int, Sought]:
+    """Name what readers share: where they are, and all that they may see and ask for."""
+    return at, sought
 
 
 async def still_is(request: Request, person: Person) -> bool:

@@ -87,7 +87,9 @@ class Sampler:
         self._listeners: list[Listener] = []
         self._rooms: dict[str, Sample] = {}
         self._lock = asyncio.Lock()
-        self._bell = asyncio.Event()
+        self._bells: dict[int, asyncio.Event] = {}
+        """By the round for which somebody waits: only those whose turn it is are woken."""
+
         self._loop: asyncio.Task[None] | None = None
         self._beat: asyncio.Task[None] | None = None
         self._looked_s = -1e9
@@ -192,22 +194,24 @@ class Sampler:
 
     def _ring(self) -> None:
         self.number += 1
-        self._wake()
+        self._wake(self.number)
 
-    def _wake(self) -> None:
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+    def _wake(self, upto: int | None = None) -> None:
+        """Wake whoever waits for a round up to `upto`; everybody without."""
+        for number in [each for each in self._bells if upto is None or each <= upto]:
+            self._bells.pop(number).set()
 
     # ----------------------------------------------------------------------------- following
 
-    async def next(self, number: int) -> bool:
-        """Wait for more than round `number`, or an end; False where a beat passed without either."""
-        if not self._is_over(number):
-            await self._bell.wait()
-        return self._is_over(number)
+    async def next(self, number: int, rounds: int = 1) -> bool:
+        """Wait for so many rounds after round `number`, or an end; False where a beat passed without either."""
+        last = number + rounds
+        if not self._is_over(last):
+            await self._bells.setdefault(last, asyncio.Event()).wait()
+        return self._is_over(last)
 
     def _is_over(self, number: int) -> bool:
-        return self.number > number or self.ending
+        return self.number >= number or self.ending
 
     @contextmanager
     def followed(self) -> Iterator[None]:
@@ -228,6 +232,7 @@ class Sampler:
         """Let whoever follows go: nothing more comes."""
         self.ending = True
         self._ring()
+        self._wake()
 
     async def stop(self) -> None:
         """Look no more."""

@@ -70,11 +70,11 @@ class JournalReader:
         with translated(), self._engine.connect() as connection:
             return _head(connection)
 
-    def after(self, seq: int, sought: Sought, limit: int = 100) -> Portion:
-        """Read on after `seq`."""
+    def after(self, seq: int, sought: Sought, limit: int = 100, *, upto: int | None = None) -> Portion:
+        """Read on after `seq`, as far as `upto` at most."""
         with translated(), self._engine.connect() as connection:
             # First how far there is, then what there is: the other way round, what is written in between is missed.
-            head = _head(connection)
+            head = _head(connection) if upto is None else upto
             stop = min(head, seq + SCAN)
             if stop <= seq:
                 return Portion((), seq, more=False)

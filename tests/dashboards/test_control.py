@@ -389,7 +389,7 @@ async def test_the_parts_that_change_are_the_same_parts(store: Redis, clock: Man
 
         parts = re.findall(r'data-live="([\w-]+)"', page.text)
         assert parts == re.findall(r'data-live="([\w-]+)"', live.text)
-        assert len(set(parts)) == len(parts) == 14 + 17
+        assert len(set(parts)) == len(parts) == 15 + 17
         assert 'data-room="two"' in page.text
         for part in ("state", "switch"):
             begin = f'data-live="{part}"'

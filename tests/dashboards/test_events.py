@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from dashboards import bounds
+from dashboards import bounds, events
 from dashboards.access import Session
 from dashboards.board import Board
 from dashboards.bounds import Streams
 from dashboards.entrance import GRACE_MS, Entrance
-from dashboards.events import Channel, Channels, Events
+from dashboards.events import Channel, Channels, Events, Followers
 from dashboards.rights import Person, Role
 from dashboards.sampling import Sampler
 from kernel.clock import ManualClock
@@ -117,7 +117,7 @@ async def test_who_comes_back_with_what_we_do_not_know_gets_everything(
         if last_id == "future":
             last_id = known.partition(".")[0] + ".99"
         async with console(app, ann, "room=alpha", last_id=last_id) as seen:
-            assert len((await seen.event())["parts"]) == 8 + 17
+            assert len((await seen.event())["parts"]) == 9 + 17
 
 
 @pytest.mark.parametrize("path", ["/events", "/series"])
@@ -433,3 +433,55 @@ async def test_all_who_follow_are_looked_up_at_once_each_round(
             await sampler.look()
             await asyncio.gather(*(one.event() for one in seen))
     assert asked == [{"Ann", "Ben", "Cem"}] * 3
+
+
+def told_at_once(streams: int) -> list[int]:
+    """Count how many of so many streams are told in each of sixty rounds, if each waits as it is asked to."""
+    followers = Followers(None, None)  # type: ignore[arg-type]
+    followers._streams[None] = streams  # type: ignore[index]
+    due = {stream: followers.rounds(stream, 0) for stream in range(1, streams + 1)}
+    told = []
+    for number in range(1, 61):
+        now = [stream for stream, wanted in due.items() if wanted == number]
+        due |= {stream: number + followers.rounds(stream, number) for stream in now}
+        told.append(len(now))
+    return told
+
+
+@pytest.mark.parametrize(("streams", "turns"), [(1, 1), (64, 1), (65, 2), (640, 10)])
+def test_a_round_tells_so_many_and_everybody_has_a_turn(streams: int, turns: int) -> None:
+    """Whatever their number: a few dozen in each round, all of them after as many rounds as there are turns."""
+    told = told_at_once(streams)
+
+    assert max(told) <= events.TOLD_A_ROUND
+    assert {sum(told[first : first + turns]) for first in range(60 - turns + 1)} == {streams}
+
+
+def test_consoles_that_are_all_told_in_each_round_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: everybody's turn is the next round."""
+    monkeypatch.setattr(events, "TOLD_A_ROUND", 10_000)
+
+    assert max(told_at_once(640)) > 64
+
+
+async def test_a_stream_sleeps_until_its_turn(
+    store: Redis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No round before it wakes the stream; the one that is its turn does, and the end does, too."""
+    monkeypatch.setattr(Followers, "rounds", lambda *_: 2)
+    sampler = sampler_of(Glances(*ROOMS), store, clock)
+    app = app_with(sampler, store, clock)
+    async with signed_in(app) as ann, console(app, ann, "room=alpha") as seen:
+        for number in (1, 3):
+            await seen.event()
+            async with asyncio.timeout(60):
+                while not sampler._bells:  # noqa: ASYNC110 (there is no event for it)
+                    await asyncio.sleep(0)
+            assert (sampler.number, set(sampler._bells)) == (number, {number + 2})
+            await sampler.look()
+            assert set(sampler._bells) == {number + 2}
+            await sampler.look()
+            assert not sampler._bells
+        await seen.event()
+        sampler.end()
+        await seen.end()

@@ -187,8 +187,66 @@ async def test_readers_with_nothing_new_cost_one_look_together(
 
     assert set(heads) == {5}
     assert api._looking is looking
-    assert {(one.told, one.at, one.more) for one in portions if one is not None} == {((), 5, False)}
+    assert {(one.octets, one.at, one.more) for one in portions if one is not None} == {(b"", 5, False)}
     assert read == []
+
+
+async def told_to(api: EventsApi, *readers: Person) -> list[bytes]:
+    """Have all of them read on from the beginning at once."""
+    portions = (api._portion(0, events_api.Sought(one.rooms)) for one in readers)
+    return [one.octets for one in await asyncio.gather(*portions) if one is not None]
+
+
+async def test_readers_at_the_same_place_are_told_what_was_read_once(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred of them cost one reading; what was read while the journal was away is read again."""
+    reader, read = made.outgoing.reader, []
+    after = reader.after
+
+    def counted(*args: Any, **more: Any) -> Any:
+        read.append(args[0])
+        if len(read) == 1:
+            raise Unavailable("journal-away", "away")
+        return after(*args, **more)
+
+    monkeypatch.setattr(reader, "after", counted)
+    api, _ = stream_of(made, 0)
+    assert await told_to(api, OWNER, OWNER) == []
+    first, *others = await told_to(api, *[OWNER] * 100)
+    assert (first.count(b"data: "), set(others), read) == (5, {first}, [0, 0])
+    assert await told_to(api, OWNER) == [first]
+    assert len(read) == 2
+
+
+async def test_readers_who_may_see_less_are_told_less(made: Parts) -> None:
+    """Also at the same place, and whoever came first."""
+    api, _ = stream_of(made, 0)
+    all_of_it, less = await told_to(api, OWNER, MAIN_ONLY)
+
+    assert (all_of_it.count(b"data: "), less.count(b"data: ")) == (5, 3)
+    assert b'"side"' not in less
+
+
+async def test_readers_who_share_what_they_may_not_see_are_noticed(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: only the place counts."""
+    monkeypatch.setattr(events_api, "_place", lambda at, _: (at, None))
+    api, _ = stream_of(made, 0)
+
+    assert b'"side"' in (await told_to(api, OWNER, MAIN_ONLY))[1]
+
+
+async def test_readers_who_caught_up_come_to_the_same_place(
+    made: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as the head that they were told, whatever is written meanwhile; so they go on together."""
+    monkeypatch.setattr(EventsApi, "_head", lambda _: asyncio.sleep(0, 4))
+    api, _ = stream_of(made, 0)
+
+    found = [await api._portion(at, events_api.Sought()) for at in (0, 3)]
+    assert [one.at for one in found if one is not None] == [4, 4]
 
 
 async def test_a_stream_is_moved_past_what_does_not_concern_it(made: Parts) -> None:
