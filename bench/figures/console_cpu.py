@@ -16,9 +16,10 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import redis
@@ -40,7 +41,7 @@ MOST_PERCENT = 2.0
 MOST_CALLS = 1.25
 """One look a second, and the names of the rooms every fifth round."""
 
-Follow = Callable[[httpx.AsyncClient, Counter[int], int], Awaitable[None]]
+Follow = Callable[[httpx.AsyncClient, Counter[int], int], Coroutine[Any, Any, None]]
 """Follows as the console of a number, and counts what that one hears."""
 
 

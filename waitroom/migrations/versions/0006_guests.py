@@ -2,7 +2,7 @@
 
 Only admissions are in the index, and its key is read off the entry's text: nothing is stored twice that could differ.
 It is read as text and not as JSON, because an entry that somebody has spoilt must stay readable for ``verify``.
-Making it reads the journal once (some seconds for a million admissions); writers wait meanwhile.
+Making it reads the journal once; writers wait meanwhile (docs/guests.md says how long).
 """
 
 from alembic import op
