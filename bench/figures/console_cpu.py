@@ -29,6 +29,7 @@ from bench.crowded import join_many
 from bench.figure import Figure, failed, say
 from bench.harness import OPERATOR_TOKEN, Bench, Ours
 from bench.machine import cpu_s, tree
+from kernel.tasks import is_ending
 
 FANS = 1_000_000
 CONSOLES = 50
@@ -148,7 +149,7 @@ async def _stream(client: httpx.AsyncClient, heard: Counter[int], number: int) -
 
 async def _poll(client: httpx.AsyncClient, heard: Counter[int], number: int) -> None:
     """Ask for the parts every two seconds."""
-    while True:
+    while not is_ending():
         (await client.get("/live", params={"room": "bench"})).raise_for_status()
         heard[number] += 1
         await asyncio.sleep(POLL_S)
