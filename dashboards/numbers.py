@@ -182,13 +182,12 @@ def _verdicts(known: Known) -> Figure:
 OUTCOMES = ("kept", "slowed", "asked", "passed")
 
 
-def verdicts(known: Known) -> tuple[tuple[str, ...], ...]:
-    """Return a row for each lane in which places are judged: its name, all that were judged, and what came of them."""
-    return tuple(
-        (lane, count(None if None in cells[:3] else sum(one or 0 for one in cells[:3])), *map(count, cells))
-        for lane in ("verified", "standard")
-        for cells in [[whole(known, f"settled_{outcome}_{lane}") for outcome in OUTCOMES]]
-    )
+def verdicts(known: Known) -> tuple[tuple[str, str, str], ...]:
+    """Return what came of judged places, a row each: its word, and how many in the lanes verified and standard."""
+    lanes = [[whole(known, f"settled_{one}_{lane}") for one in OUTCOMES] for lane in ("verified", "standard")]
+    judged = [None if None in found[:3] else sum(one or 0 for one in found[:3]) for found in lanes]
+    rows = [("Judged", *judged), *zip(map(str.capitalize, OUTCOMES), *lanes, strict=True)]
+    return tuple((word, count(verified), count(standard)) for word, verified, standard in rows)
 
 
 def _stock(room: Room) -> tuple[str, str]:

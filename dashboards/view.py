@@ -80,7 +80,7 @@ class RoomView:
     strip: Strip | None
     figures: tuple[Figure, ...]
     more: tuple[Figure, ...]
-    verdicts: tuple[tuple[str, ...], ...]
+    verdicts: tuple[tuple[str, str, str], ...]
     alarms: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     rate: int

@@ -170,14 +170,14 @@ async def test_what_is_opened_or_explained_stays_while_numbers_change(
     counted = Counted()
     await Configurations(store, clock).create(MAIN, BOB)
     async with page_of(store, clock, counted) as page:
-        await page.click(".table summary")
+        await page.click("#plot-table")
         await page.focus("#tip-inside")
         await expect(page.locator("#why-inside")).to_be_visible()
         counted.now = {**FIGURES, "active_sessions": 444}
         await expect(page.locator(".figures")).to_contain_text("444")
         await expect(page.locator("#why-inside")).to_be_visible()
         await expect(page.locator("#tip-inside")).to_be_focused()
-        await expect(page.locator(".table table")).to_be_visible()
+        await expect(page.locator("[data-live=table] table")).to_be_visible()
 
         await page.keyboard.press("Escape")
         await expect(page.locator("#why-inside")).to_be_hidden()

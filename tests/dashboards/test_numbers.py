@@ -139,7 +139,7 @@ def test_a_bar_is_full_at_the_limit(value: int | None, limit: int, share: int | 
     assert numbers.share(value, limit) == share
 
 
-def test_verdicts_have_a_row_for_each_lane_in_which_places_are_judged() -> None:
+def test_verdicts_have_a_column_for_each_lane_in_which_places_are_judged() -> None:
     """Passed checks are of those that were asked before; what nobody knows is a dash."""
     known = {
         f"settled_{name}_standard": count
@@ -147,6 +147,6 @@ def test_verdicts_have_a_row_for_each_lane_in_which_places_are_judged() -> None:
     }
 
     assert numbers.verdicts(known) == (
-        ("verified", "–", "–", "–", "–", "–"),
-        ("standard", "1,009", "1,000", "7", "2", "1"),
-    )
+        ("Judged", "–", "1,009"), ("Kept", "–", "1,000"), ("Slowed", "–", "7"), ("Asked", "–", "2"),
+        ("Passed", "–", "1"),
+    )  # fmt: skip
