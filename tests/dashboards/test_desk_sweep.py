@@ -17,11 +17,12 @@ from starlette.routing import Mount, Route, Router
 
 from admission.service import Admission
 from admission.web import SessionsWeb
-from dashboards import guest_page, handed_page, operator_api, targets_api
+from dashboards import entrance, guest_page, handed_page, operator_api, targets_api
 from dashboards.access_books import AccessBooks
 from dashboards.entrance import Entrance
 from dashboards.operator_api import BearerGuard
 from dashboards.rights import Role
+from dashboards.wait_book import api_attempts
 from gateway.accounts import session_route
 from kernel.clock import ManualClock
 from kernel.errors import Refused
@@ -231,7 +232,13 @@ def desk(store: Redis, clock: ManualClock, books: Books) -> Starlette:
         return f"{room}{number}"
 
     # Whoever is let in hears that there is no such session, before anybody is asked for it.
-    sessions = session_route(SessionsWeb(cast("Admission", None), lambda: (TOKEN, BACKEND)), books.access)
+    sessions = session_route(
+        SessionsWeb(cast("Admission", None), lambda: (TOKEN, BACKEND)),
+        books.access,
+        api_attempts(),
+        (),
+        clock,
+    )
     more = {"let_go": let_go, "backend_token": BACKEND, "extra_routes": [sessions], **books.more}
     more |= dict.fromkeys(("guests", "bypassing", "codes"), Absent())
     return app_of(store, clock, access=books.access, identity=Nobody(), **more)
@@ -369,7 +376,7 @@ async def test_every_address_keeps_out_whom_the_table_keeps_out(
 
 MUTANTS: list[tuple[Any, str, list[str]]] = [
     (
-        operator_api,
+        (operator_api,),
         "demand",
         [
             f"GET {ROOM}", f"DELETE {ROOM}", f"GET {ROOM}/guests", f"GET {ROOM}/guests/{{arrived}}",
@@ -379,31 +386,32 @@ MUTANTS: list[tuple[Any, str, list[str]]] = [
         ],
     ),
     (
-        guest_page,
+        (guest_page, entrance),
         "demand",
         [f"{method} /rooms/{{room}}/guests{end}" for method in ("GET", "POST") for end in ("", "/all")],
     ),
     (
-        handed_page,
+        (handed_page, entrance),
         "demand",
         [f"{method} /rooms/{{room}}/{page}" for method in ("GET", "POST") for page in ("bypass", "codes")],
     ),
-    (targets_api, "demand", ["GET /api/targets", "POST /api/targets", "DELETE /api/targets/{target}"]),
+    ((targets_api,), "demand", ["GET /api/targets", "POST /api/targets", "DELETE /api/targets/{target}"]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("module", "name", "swept"), MUTANTS)
+@pytest.mark.parametrize(("modules", "name", "swept"), MUTANTS)
 async def test_a_role_that_nobody_demands_is_noticed(
     store: Redis,
     clock: ManualClock,
     books: Books,
     monkeypatch: pytest.MonkeyPatch,
-    module: Any,
+    modules: Sequence[Any],
     name: str,
     swept: list[str],
 ) -> None:
     """The mutants: the API or a page asks who it is, and not what they may. Each of their addresses shows it."""
-    monkeypatch.setattr(module, name, lambda *_: None)
+    for module in modules:
+        monkeypatch.setattr(module, name, lambda *_: None)
     wrong = await sweep(store, clock, books, swept, ["operator of another room"])
 
     assert {one.split(": ")[1] for one in wrong} == set(swept)

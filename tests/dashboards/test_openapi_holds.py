@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 from dashboards.access_books import AccessBooks
 from dashboards.api_table import OPERATIONS
 from dashboards.openapi import document
+from dashboards.wait_book import api_attempts
 from gateway.accounts import session_route
 from kernel.asgi import respond
 from kernel.clock import ManualClock
@@ -187,7 +188,7 @@ async def test_good_answers_that_take_a_line_are_as_described(
 async def _good_answers(
     store: Any, clock: ManualClock, let_go: Any, books: AccessBooks, described: Any
 ) -> None:
-    routes: list[BaseRoute] = [session_route(Ended(), books)]  # type: ignore[arg-type]
+    routes: list[BaseRoute] = [session_route(Ended(), books, api_attempts(), (), clock)]  # type: ignore[arg-type]
     async with program(app_of(store, clock, let_go=let_go, extra_routes=routes)) as api:
         await api.post("/api/rooms", json=ROOM)
         for path, words in (
@@ -215,7 +216,7 @@ async def test_another_method_is_refused_where_an_address_has_a_route_of_its_own
 
 
 async def _refused(store: Any, clock: ManualClock, let_go: Any, books: AccessBooks) -> None:
-    routes: list[BaseRoute] = [session_route(Ended(), books)]  # type: ignore[arg-type]
+    routes: list[BaseRoute] = [session_route(Ended(), books, api_attempts(), (), clock)]  # type: ignore[arg-type]
     async with program(app_of(store, clock, let_go=let_go, extra_routes=routes)) as api:
         for path in ("stock", "release", "sessions/abc/finish"):
             answer: httpx.Response = await api.delete(f"/api/rooms/main/{path}")
