@@ -16,7 +16,7 @@ from gateway.metrics import CLOCK_APART, HISTORY_PUT_OFF
 from gateway.origins import COUNTED, counts_key, counts_of, health_of, origin_key
 from kernel.clock import Clock
 from waitroom.lanes import Lane
-from waitroom.line import Line
+from waitroom.line import Line, covered
 from waitroom.reading import Reading
 from waitroom.service import Waitroom
 
@@ -104,6 +104,8 @@ def telling_clocks(recorder: Recorder) -> Listener:
 
 
 def _of_line(line: Line) -> dict[str, object]:
+    """Tell of the line; numbers that nobody was given, behind a loss of the store, are nobody's."""
+    given = line.issued - covered(line.void, 0, line.issued)
     return {
         "phase": str(line.phase),
         "opening": line.opening,
@@ -111,12 +113,12 @@ def _of_line(line: Line) -> dict[str, object]:
         "opened_ms": line.opened_ms,
         "epoch": line.epoch,
         "waiting": line.waiting,
-        "issued": line.issued,
+        "issued": given,
         "serving": line.serving.standard,
-        "called_in_all": line.issued - line.waiting,
+        "called_in_all": given - line.waiting,
         "plan_per_minute": line.plan_per_minute,
         "lane_verified": line.joined_verified,
-        "lane_standard": max(0, line.issued - line.joined_verified - line.joined_suspect),
+        "lane_standard": max(0, given - line.joined_verified - line.joined_suspect),
         "lane_suspect": line.joined_suspect,
     }
 

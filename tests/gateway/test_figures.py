@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from admission.store import AdmissionStore
 from dashboards.recording import Recorder
 from dashboards.sampling import Sampler
+from gateway import figures as figures_module
 from gateway.figures import RoomFigures, telling_clocks
 from gateway.metrics import CLOCK_APART, HISTORY_PUT_OFF
 from gateway.origins import Origins
@@ -21,7 +23,7 @@ from tests.dashboards.following import app_with, console
 from tests.dashboards.played import book_in
 from tests.waitroom.house import House, house
 from waitroom.lanes import Lane, Serving
-from waitroom.line import LEAF_BYTES
+from waitroom.line import LEAF_BYTES, Line
 
 ROOM = "main"
 CONSOLES = 20
@@ -181,3 +183,18 @@ async def test_the_time_is_the_stores_and_clocks_that_are_apart_are_shown(
     assert shown == dict(zip(CLOCKS, (90.0, 1.0), strict=True))
     CLOCK_APART.set(0)
     HISTORY_PUT_OFF.set(0)
+
+
+def test_numbers_that_a_lost_store_left_to_nobody_are_nobodys() -> None:
+    """Neither joined nor called: else a sale that was put back would have more fans than its journal."""
+    line = Line("r", issued=1_100, void=((500, 600),), serving=Serving(700, 700, 700), joined_verified=10)
+    told = figures_module._of_line(line)
+
+    assert (told["issued"], told["waiting"], told["called_in_all"], told["lane_standard"]) == (
+        1000,
+        400,
+        600,
+        990,
+    )
+    untouched = figures_module._of_line(replace(line, void=()))
+    assert (untouched["issued"], untouched["called_in_all"]) == (1100, 700)
