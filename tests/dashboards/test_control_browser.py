@@ -1,7 +1,6 @@
 """Console in a real browser: it follows the room by itself, and never takes words out of somebody's hands."""
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from redis.asyncio import Redis
 from bench import axe
 from kernel.clock import ManualClock
 from tests.dashboards.desk import FIGURES, MAIN, TOKEN, Counted, app_of
+from tests.process.looking import chromium
 from waitroom.configure import Actor, Configurations, Lever
 from waitroom.words import languages
 
@@ -52,7 +52,7 @@ async def page_of(
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         async with async_playwright() as tools:
-            browser = await tools.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+            browser = await tools.chromium.launch(executable_path=chromium(), args=QUIET)
             context = await browser.new_context(java_script_enabled=script)
             page = await context.new_page()
             page.set_default_timeout(PATIENCE_MS)
