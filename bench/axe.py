@@ -16,18 +16,6 @@ from typing import Any
 from playwright.sync_api import Page
 
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
-_FLAT = """() => {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync('body { background-image: none !important; }');
-  document.adoptedStyleSheets = [sheet];
-}"""
-_BARE = """() => {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(`
-    * { color: transparent !important; text-decoration-color: transparent !important; }
-    .badge { display: none; }`);
-  document.adoptedStyleSheets = [sheet];
-}"""
 _TEXTS = """() => {
   document.adoptedStyleSheets = [];
   const root = document.querySelector('dialog:modal') ?? document.body;
@@ -54,7 +42,13 @@ _TEXTS = """() => {
       });
     }
   }
-  return found;
+  // What is written is known now; what it stands on is for the picture.
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`
+    * { color: transparent !important; text-decoration-color: transparent !important; }
+    .badge { display: none; }`);
+  document.adoptedStyleSheets = [sheet];
+  return {texts: found, whole: root === document.body};
 }"""
 _CONTRASTS = """async ({png, texts}) => {
   const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
@@ -84,9 +78,18 @@ _CONTRASTS = """async ({png, texts}) => {
     }
     if (worst < least) wrong.push(`color-contrast: ${name}: ${worst.toFixed(2)}, must be ${least} (in the light)`);
   }
+  document.adoptedStyleSheets = [];
   return [...new Set(wrong)];
 }"""
-_RUN = "(options) => axe.run(document, options)"
+_HAS_AXE = "() => typeof window.axe?.run === 'function'"
+_RUN = """async (values) => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync('body { background-image: none !important; }');
+  document.adoptedStyleSheets = [sheet];
+  // Of what is right nothing is told: all of it would have to be written down and read again.
+  const found = await axe.run(document, {runOnly: {type: 'tag', values}, resultTypes: ['violations']});
+  return {violations: found.violations, incomplete: found.incomplete.map(({id}) => id)};
+}"""
 _WITHOUT_SCRIPTS = """() => {
   for (const node of document.querySelectorAll('.live')) node.remove();
   for (const node of document.querySelectorAll('noscript')) {
@@ -118,28 +121,30 @@ def show_without_scripts(page: Page) -> None:
 
 def violations(page: Page) -> list[str]:
     """Return what axe objects to, one line for each rule and element."""
-    page.evaluate(script())
-    page.evaluate(_FLAT)
-    found = list(_lines(page.evaluate(_RUN, {"runOnly": {"type": "tag", "values": TAGS}})))
-    return found + too_pale(page)
+    return [*_lines(_run(page)), *too_pale(page)]
 
 
 def too_pale(page: Page) -> list[str]:
     """Return the texts whose contrast to what really is behind them is too small (WCAG 1.4.3)."""
-    texts = page.evaluate(_TEXTS)
-    page.evaluate(_BARE)
+    seen = page.evaluate(_TEXTS)
     # A dialog stands in the middle of what is seen, not of the whole page.
-    whole = not page.locator("dialog:modal").count()
-    picture = page.screenshot(full_page=whole, scale="css", animations="disabled", caret="hide")
-    pale: list[str] = page.evaluate(_CONTRASTS, {"png": base64.b64encode(picture).decode(), "texts": texts})
-    page.evaluate(_FLAT)
+    picture = page.screenshot(full_page=seen["whole"], scale="css", animations="disabled", caret="hide")
+    pale: list[str] = page.evaluate(
+        _CONTRASTS, {"png": base64.b64encode(picture).decode(), "texts": seen["texts"]}
+    )
     return pale
 
 
 def undecided(page: Page) -> list[str]:
-    """Return the rules that axe leaves to a person, after `violations`."""
-    answer = page.evaluate(_RUN, {"runOnly": {"type": "tag", "values": TAGS}})
-    return sorted({rule["id"] for rule in answer["incomplete"]})
+    """Return the rules that axe leaves to a person."""
+    return sorted(set(_run(page)["incomplete"]))
+
+
+def _run(page: Page) -> dict[str, Any]:
+    if not page.evaluate(_HAS_AXE):
+        page.evaluate(script())
+    answer: dict[str, Any] = page.evaluate(_RUN, list(TAGS))
+    return answer
 
 
 def _lines(answer: dict[str, Any]) -> Iterator[str]:
