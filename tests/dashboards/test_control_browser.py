@@ -127,8 +127,9 @@ async def violations(page: Page) -> list[str]:
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         rules = await page.evaluate(
-            "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}}).then((answer) => answer.violations"
-            ".flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}`)))",
+            "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})"
+            ".then((answer) => answer.violations.flatMap((rule) =>"
+            " rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}`)))",
             axe.TAGS,
         )
         found += [f"{scheme} {rule}" for rule in rules]
