@@ -26,6 +26,7 @@ from tests.kernel.push_service import PushService, serving_push
 
 START_S = 90.0
 PUSH_HERE = "127.0.0.1"
+OPERATOR_TOKEN = "a-secret-of-the-operator"
 
 ROOMS = """
 [rooms.fast]
@@ -63,6 +64,7 @@ class Told:
     """Where everything is."""
 
     address: str
+    operator_url: str
     mails: Mails
     push: PushService
     store_url: str
@@ -102,10 +104,10 @@ def telling(store_url: str, folder: Path) -> Iterator[Told]:
     controller.start()
     rooms = folder / "rooms.toml"
     rooms.write_text(ROOMS)
-    port = _free()
+    port, operator_port = _free(), _free()
     address = f"http://127.0.0.1:{port}"
     own = {
-        "STORE_URL": store_url, "PUBLIC_URL": address, "OPERATOR_TOKEN": "a-secret-of-the-operator",
+        "STORE_URL": store_url, "PUBLIC_URL": address, "OPERATOR_TOKEN": OPERATOR_TOKEN,
         "REMINDER_MAIL_HOST": "127.0.0.1", "REMINDER_MAIL_PORT": str(controller.port), "REMINDER_MAIL_TLS": "none",
         "REMINDER_MAIL_FROM": "Aurora Hall <line@aurora.example>",
         "REMINDER_PUSH_CONTACT": "mailto:line@aurora.example", "REMINDER_PUSH_HOSTS": PUSH_HERE,
@@ -115,7 +117,7 @@ def telling(store_url: str, folder: Path) -> Iterator[Told]:
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "gateway", "serve", "--data", str(folder / "data"), "--rooms", str(rooms),
-                "--port", str(port), "--operator-port", "0", "--workers", "2",
+                "--port", str(port), "--operator-port", str(operator_port), "--workers", "2",
             ],
             env=os.environ | {f"WAITROOM_{name}": text for name, text in own.items()},
             stdout=log,
@@ -123,7 +125,7 @@ def telling(store_url: str, folder: Path) -> Iterator[Told]:
         )  # fmt: skip
         try:
             until(lambda: _is_open(address), f"{(folder / 'serve.log')} tells why it did not start")
-            yield Told(address, mails, push, store_url)
+            yield Told(address, f"http://127.0.0.1:{operator_port}", mails, push, store_url)
         finally:
             process.terminate()
             process.wait(START_S)
