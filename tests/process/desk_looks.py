@@ -12,6 +12,8 @@ from bench import axe
 from dashboards.page import _static_files
 
 HOST = "http://control.test"
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 320), ("dark", 1280))
+"""A scheme and a width in pixels each."""
 
 Pages = Mapping[str, str]
 """Pages by name, as the server wrote them."""
@@ -37,22 +39,23 @@ def served(pages: Pages) -> Callable[[Route], None]:
     return answer
 
 
-def faults_of(
-    pages: Pages, browser: Browser, scheme: Literal["light", "dark"], width: int
-) -> dict[str, list[str]]:
+def faults_of(pages: Pages, browser: Browser) -> dict[str, list[str]]:
     """Look at every page with everything unfolded: what axe finds, and whether it scrolls sideways."""
     found = {}
-    context = browser.new_context(
-        color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 1600}
-    )
+    context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.route("**/*", served(pages))
     for name in pages:
         page.goto(f"{HOST}/{name}")
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        if (wrong := axe.violations(page)) or wide:
-            found[name] = [*wrong, *(["scrolls sideways"] if wide else [])]
+        for scheme, width in LOOKS:
+            page.set_viewport_size({"width": width, "height": 1600})
+            page.emulate_media(color_scheme=scheme)
+            wide = page.evaluate(
+                "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            )
+            if (wrong := axe.violations(page)) or wide:
+                found[f"{name} {scheme} {width}"] = [*wrong, *(["scrolls sideways"] if wide else [])]
     context.close()
     return found
 

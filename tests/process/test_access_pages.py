@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -70,12 +70,9 @@ def pages(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
     return written(_look(store_url, folder))
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
-def test_axe_finds_nothing_on_the_pages_about_people(
-    scheme: Literal["light", "dark"], width: int, pages: Mapping[str, str], browser: Browser
-) -> None:
+def test_axe_finds_nothing_on_the_pages_about_people(pages: Mapping[str, str], browser: Browser) -> None:
     """On every page, with everything unfolded; and nothing scrolls sideways."""
-    found = faults_of(pages, browser, scheme, width)
+    found = faults_of(pages, browser)
 
     assert found == {}, json.dumps(found, indent=1)
 

@@ -1,7 +1,6 @@
 """Pages about guests, tokens beside the line and priority codes, in real Chromium: what axe says, and their width."""
 
 import json
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
@@ -61,12 +60,9 @@ def pages(store_url: str) -> Pages:
     return written(_look(store_url))
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
-def test_axe_finds_nothing_on_the_pages_about_guests(
-    scheme: Literal["light", "dark"], width: int, pages: Pages, browser: Browser
-) -> None:
+def test_axe_finds_nothing_on_the_pages_about_guests(pages: Pages, browser: Browser) -> None:
     """On every page, with everything unfolded; and nothing scrolls sideways."""
-    found = faults_of(pages, browser, scheme, width)
+    found = faults_of(pages, browser)
 
     assert found == {}, json.dumps(found, indent=1)
 
