@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from bench.scripted_room import PREFIX, Scene
 
@@ -49,6 +49,17 @@ def waiting(**values: Any) -> Scene:
 def state(page: Page, name: str) -> None:
     """Wait until the page is in a state."""
     page.wait_for_selector(f"html[data-state={name}]")
+
+
+def come_in(fan: BrowserContext, site: str) -> None:
+    """Join and claim without a page until the fan is in; what the waiting page does of it is another test's matter."""
+    fan.request.post(f"{site}{PREFIX}r/main/join")
+    deadline = time.monotonic() + 4 * PATIENCE_MS / 1000
+    while (told := fan.request.post(f"{site}{PREFIX}r/main/claim", data={"target": "/"}).json())[
+        "outcome"
+    ] != "admitted":
+        assert time.monotonic() < deadline, told
+        time.sleep(min(told.get("retry_after_ms") or 250, 250) / 1000)
 
 
 def until(page: Page, question: str | Callable[[], Any], answer: Any = True) -> None:

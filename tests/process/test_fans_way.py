@@ -27,12 +27,13 @@ from bench.screenshots import CHROMIUM_ARGS
 from tests.process.gates import picture
 from tests.process.looking import PATIENCE_MS, chromium, complaints
 from tests.process.test_demo import Demo, demo, wait_until
-from tests.process.test_paying import EVENING, EVENT, IN_MS, answer, pay, until_paid
+from tests.process.test_paying import EVENING, EVENT, answer, pay, until_paid
 from tests.process.test_tickets import codes_on
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
 ADDRESS = "fan@aurora.example"
+IN_MS = 60_000
 LIVE = "() => document.getElementById('map')?.hall?.look.tally()"
 KNOWS = "() => document.getElementById('as-of').textContent !== ''"
 HOUR_MS = 3_600_000
