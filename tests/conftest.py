@@ -27,6 +27,7 @@ from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.store import connect
 from tests.hanging import no_browser_after
+from tests.sharing import share
 
 NOW_MS = 1_800_000_000_000
 PATIENCE_S = 15.0
@@ -67,6 +68,7 @@ class _Hurried:
 
 
 uvicorn.server.asyncio = _Hurried()  # type: ignore[attr-defined]
+share()
 
 
 @pytest.fixture(scope="session")
