@@ -82,10 +82,20 @@ def read_signer(
     return PassSigner(certificate, key, intermediate, pass_type, team)
 
 
-def demo_signer(now_ms: int) -> PassSigner:
-    """Make a signer that no device takes, with an authority of its own as the intermediate."""
+def new_keys() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
+    """Make keys for an authority and for its signer, in some tenths of a second."""
+    one, other = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    return one, other
+
+
+_demo_keys = cache(new_keys)
+"""Those of this process."""
+
+
+def demo_signer(now_ms: int, keys: tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey] | None = None) -> PassSigner:
+    """Make a signer that no device takes, with an authority of its own as the intermediate; or with given keys."""
     now = _EPOCH + timedelta(milliseconds=now_ms)
-    authority_key, key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    authority_key, key = keys or _demo_keys()
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Waitroom demo authority")])
     pass_type, team = "pass.demo.waitroom", "DEMODEMO00"
     name = x509.Name(

@@ -21,13 +21,13 @@ from PIL import Image
 
 from checkout.tickets.face import Line
 from checkout.tickets.qr import NoQr
-from checkout.tickets.wallet import PassSigner, demo_signer, pkpass, read_signer
+from checkout.tickets.wallet import PassSigner, demo_signer, new_keys, pkpass, read_signer
 from kernel.errors import Misconfigured
 from tests.checkout.tickets.faces import CODE, LANGUAGES, face
 
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
 SIGNER = demo_signer(NOW_MS)
-STRANGER = demo_signer(NOW_MS)
+STRANGER = demo_signer(NOW_MS, new_keys())
 
 
 def contents(octets: bytes) -> dict[str, bytes]:
