@@ -60,7 +60,7 @@ VOID = frozenset(NUMBERS[5:7])
 
 BEGUN = replace(LINE, issued=ISSUED)
 
-SOME, BEGINNINGS = 5, 60
+SOME, BEGINNINGS = 5, 200
 """A mutant is played so many examples from so many beginnings before it counts as missed."""
 
 BY = By("Ann", "a script of the shop")
@@ -361,79 +361,79 @@ def test_rule_and_lua_agree(store_url: str) -> None:
             id="tokens cost nothing",
         ),
         pytest.param(
-            "claim", "redis.call('ZRANGE', turn, 0, 0)[1] ~= sid", "false", 0, id="by luck, not by rank"
+            "claim", "redis.call('ZRANGE', turn, 0, 0)[1] ~= sid", "false", 3, id="by luck, not by rank"
         ),
-        pytest.param("claim", "if waits >= 0 or", "if waits > 0 or", 9, id="one rank too early"),
+        pytest.param("claim", "if waits >= 0 or", "if waits > 0 or", 0, id="one rank too early"),
         pytest.param(
-            "claim", "if held_ms > now then", "if held_ms >= now then", 1, id="a session lives 1 ms too long"
+            "claim", "if held_ms > now then", "if held_ms >= now then", 11, id="a session lives 1 ms too long"
         ),
         pytest.param(
             "claim", "redis.call('ZSCORE', ended, sid) or 0) > now", "0) > now", 0, id="the ended come back"
         ),
         pytest.param("claim", "redis.call('SETBIT', claimed, bit, 1)", "", 0, id="a number counts twice"),
         pytest.param("claim", "if stored ~= leaf then", "if false then", 0, id="any ticket owns any number"),
-        pytest.param("claim", "void ~= '1' or ", "", 0, id="empty slots are filled outside void ranges"),
+        pytest.param("claim", "void ~= '1' or ", "", 3, id="empty slots are filled outside void ranges"),
         pytest.param(
             "claim", "epoch >= tonumber(known[2])", "false", 9, id="tickets of today fill lost slots"
         ),
         pytest.param("claim", "(known[5] or '') ~= seed", "false", 0, id="a rank from before the draw"),
-        pytest.param("claim", "paused ~= '1' and tat_us", "tat_us", 0, id="a paused room admits"),
-        pytest.param("claim", "math.max(now_ms, tonumber(state[1] or 0))", "now_ms", 0, id="time goes back"),
+        pytest.param("claim", "paused ~= '1' and tat_us", "tat_us", 1, id="a paused room admits"),
+        pytest.param("claim", "math.max(now_ms, tonumber(state[1] or 0))", "now_ms", 3, id="time goes back"),
         pytest.param(
-            "claim", "if due >= 1000 then", "if due > 1000 then", 7, id="recall waits one grant too long"
+            "claim", "if due >= 1000 then", "if due > 1000 then", 10, id="recall waits one grant too long"
         ),
         pytest.param(
             "claim",
             "class, is_new = recall, false",
             "class, is_new = next, false",
-            0,
+            1,
             id="late-comers change class",
         ),
         pytest.param(
             "settle",
             "now >= math.max(seen_ms, paused_ms)",
             "now > math.max(seen_ms, paused_ms)",
-            9,
+            0,
             id="lapse",
         ),
         pytest.param(
-            "settle", "if now >= paused_ms + lapse_ms then", "if true then", 0, id="a pause costs the turn"
+            "settle", "if now >= paused_ms + lapse_ms then", "if true then", 3, id="a pause costs the turn"
         ),
         pytest.param(
-            "settle", "live < total_active_users", "live <= total_active_users", 0, id="settles one too many"
+            "settle", "live < total_active_users", "live <= total_active_users", 4, id="settles one too many"
         ),
-        pytest.param("settle", "(burst - 1) > now_us", "burst > now_us", 0, id="settles a burst too large"),
+        pytest.param("settle", "(burst - 1) > now_us", "burst > now_us", 3, id="settles a burst too large"),
         pytest.param(
-            "settle", "if due_after >= 1000 then", "if due_after > 1000 then", 9, id="recall waits longer"
+            "settle", "if due_after >= 1000 then", "if due_after > 1000 then", 7, id="recall waits longer"
         ),
-        pytest.param("settle", "and paused ~= '1'", "", 0, id="a paused room settles"),
+        pytest.param("settle", "and paused ~= '1'", "", 1, id="a paused room settles"),
         pytest.param(
-            "settle", "last_ms - now_ms > set_back_ms and now_ms or ", "", 0, id="waits for a clock set back"
+            "settle", "last_ms - now_ms > set_back_ms and now_ms or ", "", 11, id="waits for a clock set back"
         ),
         pytest.param(
             "settle",
             "math.min(tonumber(state[2] or 0), now_us + interval_us * burst)",
             "tonumber(state[2] or 0)",
-            0,
+            3,
             id="a slow rate's debt stays",
         ),
-        pytest.param("settle", "      live = live + 1\n", "", 0, id="grants are not counted as live"),
+        pytest.param("settle", "      live = live + 1\n", "", 1, id="grants are not counted as live"),
         pytest.param(
-            "settle", "sessions, '-inf', text_now", "sessions, '-inf', '(' .. text_now", 1, id="sweeps late"
+            "settle", "sessions, '-inf', text_now", "sessions, '-inf', '(' .. text_now", 6, id="sweeps late"
         ),
         pytest.param(
             "leave",
             "redis.call('SETBIT', claimed, number % CHUNK, 1) == 0",
             "true",
-            0,
+            1,
             id="leaving is forgot",
         ),
         pytest.param(
-            "leave", "redis.call('ZADD', ended, held_ms, sid)", "", 0, id="gates do not learn who left"
+            "leave", "redis.call('ZADD', ended, held_ms, sid)", "", 1, id="gates do not learn who left"
         ),
         pytest.param("leave", "if stored ~= leaf then", "if false then", 0, id="a twin gives my place up"),
-        pytest.param("end", "math.min(until_ms, now + free_ms)", "now", 0, id="free before the gates know"),
-        pytest.param("end", "redis.call('ZREM', next, sid)", "", 6, id="an ended sid waits at the door"),
+        pytest.param("end", "math.min(until_ms, now + free_ms)", "now", 3, id="free before the gates know"),
+        pytest.param("end", "redis.call('ZREM', next, sid)", "", 7, id="an ended sid waits at the door"),
         pytest.param(
             "renew", "redis.call('ZSCORE', ended, sid) or 0) > now", "0) > now", 5, id="the ended renew"
         ),
@@ -441,33 +441,33 @@ def test_rule_and_lua_agree(store_url: str) -> None:
             "renew",
             "math.min(now + hold_ms, since_ms + longest_ms)",
             "now + hold_ms",
-            4,
+            3,
             id="no longest stay",
         ),
         pytest.param(
-            "renew", "if renewal == '1' then", "if true then", 10, id="renewal cannot be switched off"
+            "renew", "if renewal == '1' then", "if true then", 48, id="renewal cannot be switched off"
         ),
         pytest.param(
-            "renew", "if token_until_ms <= now then", "if false then", 0, id="old tokens bring sessions back"
+            "renew", "if token_until_ms <= now then", "if false then", 1, id="old tokens bring sessions back"
         ),
-        pytest.param("renew", "known[1] and run ~= known[1]", "false", 0, id="yesterday's sessions renew"),
+        pytest.param("renew", "known[1] and run ~= known[1]", "false", 1, id="yesterday's sessions renew"),
         pytest.param(
             "claim", "redis.call('HEXISTS', evicted, number) == 1", "false", 0, id="the evicted claim"
         ),
         pytest.param(
-            "settle", " or redis.call('HEXISTS', evicted, number) == 1", "", 0, id="the evicted are served"
+            "settle", " or redis.call('HEXISTS', evicted, number) == 1", "", 1, id="the evicted are served"
         ),
-        pytest.param("evict", "tonumber(number) >=", "tonumber(number) >", 0, id="evicts beyond the end"),
-        pytest.param("evict", "known[1] ~= run or", "", 0, id="evicts in another run"),
-        pytest.param("evict", "math.min(held_ms, now + free_ms)", "now", 0, id="freed before gates know"),
+        pytest.param("evict", "tonumber(number) >=", "tonumber(number) >", 1, id="evicts beyond the end"),
+        pytest.param("evict", "known[1] ~= run or", "", 1, id="evicts in another run"),
+        pytest.param("evict", "math.min(held_ms, now + free_ms)", "now", 4, id="freed before gates know"),
         pytest.param(
-            "evict", "redis.call('ZADD', ended, held_ms, sid)", "", 0, id="gates do not learn who was evicted"
+            "evict", "redis.call('ZADD', ended, held_ms, sid)", "", 4, id="gates do not learn who was evicted"
         ),
-        pytest.param("evict", "if held_ms > now then", "if held_ms >= now then", 0, id="ends what is over"),
-        pytest.param("evict", "<= now then", "< 0 then", 0, id="ends twice what is ended"),
-        pytest.param("evict", "if before and until_ms == 0", "if before", 0, id="a late session lives on"),
+        pytest.param("evict", "if held_ms > now then", "if held_ms >= now then", 17, id="ends what is over"),
+        pytest.param("evict", "<= now then", "< 0 then", 4, id="ends twice what is ended"),
+        pytest.param("evict", "if before and until_ms == 0", "if before", 6, id="a late session lives on"),
         pytest.param("reinstate", "redis.call('HDEL', evicted, number)", "", 0, id="never gives back"),
-        pytest.param("reinstate", "redis.call('ZREM', ended, sid)", "", 0, id="comes back and is refused"),
+        pytest.param("reinstate", "redis.call('ZREM', ended, sid)", "", 4, id="comes back and is refused"),
         pytest.param("reinstate", "known[1] ~= run or", "", 0, id="gives back in another run"),
     ],
 )
@@ -482,7 +482,7 @@ def test_the_machine_catches_the_mutant(
 
 def test_the_scripts_as_they_are_pass_what_catches_the_mutants(store_url: str) -> None:
     """The same moves find nothing in the shipped files, so it is the mutants that they find."""
-    for beginning in range(11):
+    for beginning in (*range(12), 17, 48):
         play(store_url, {}, SOME, beginning)
 
 
