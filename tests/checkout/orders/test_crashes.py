@@ -135,7 +135,7 @@ async def test_a_death_at_any_point_is_resolved(point: str, shop_url: str, store
         if story == "notice":
             # What was not acknowledged is sent again.
             await later.notices.hear("bank", b"n1:pay-1", {"signed": "yes"})
-        await own.settle(rounds=30)
+        await own.settle(rounds=10, step_ms=90_000)
         await own.scene.reserving.lapse(own.scene.place)
         await own.reconcile()
         (order,) = await later.ordering.mine(EVENT, "ann")
@@ -167,7 +167,7 @@ async def crash_everywhere(url: str, store_url: str) -> list[str]:
             with dying_at(point), suppress(Dead):
                 await buy(own)
             own.worker = own.new_worker()
-            await own.settle(rounds=30)
+            await own.settle(rounds=10, step_ms=90_000)
             await own.scene.reserving.lapse(own.scene.place)
             wrong += await faults(own)
     return wrong

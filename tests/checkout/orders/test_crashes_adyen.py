@@ -104,9 +104,9 @@ async def resolved(own: AdyenShop) -> tuple[str, list[str]]:
     """Have another process find what stands still, and hear what was not acknowledged; the order's end, and faults."""
     own.worker = own.new_worker()
     await own.hear_again()
-    await own.settle(rounds=24)
+    await own.settle(rounds=8, step_ms=90_000)
     await own.scene.reserving.lapse(own.scene.place)
-    await own.settle(rounds=6)
+    await own.settle(rounds=2, step_ms=90_000)
     await own.reconcile()
     (order,) = await own.worker.ordering.mine(EVENT, "ann")
     return str(order["state"]), await own.faults()

@@ -97,7 +97,7 @@ class DyingSale:
 async def resolved(own: Shop) -> OrderPaper:
     """Let a new process look at everything, and tell the order."""
     own.worker = own.new_worker()
-    await own.settle(rounds=30)
+    await own.settle(rounds=10, step_ms=90_000)
     await own.scene.reserving.lapse(own.scene.place)
     await own.reconcile()
     (order,) = await own.worker.ordering.mine(EVENT, "ann")

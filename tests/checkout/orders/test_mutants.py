@@ -114,7 +114,7 @@ async def test_an_order_whose_time_is_over_ends(
     async with shop(f"sqlite:///{tmp_path}/shop.db", store_url) as own:
         order = await own.order()
         await own.pay(order, "asks")
-        await own.settle(rounds=30)
+        await own.settle(rounds=10, step_ms=90_000)
         await own.scene.reserving.lapse(own.scene.place)
         await own.reconcile()
 
