@@ -2,15 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
 
 from botguard.features import NAMES, SETS, VERSION
 from botguard.model import FORMAT
 from botguard.training.rows import ALTERED, MADE, Rows, shares
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Candidate:
 class Fitted:
     """Boosted trees of scikit-learn, and the features they look at."""
 
-    forests: list[HistGradientBoostingClassifier]
+    forests: "list[HistGradientBoostingClassifier]"
     columns: list[int]
 
     def raw(self, values: np.ndarray) -> np.ndarray:
@@ -78,6 +79,9 @@ def fit(
     forests: int = 1,
 ) -> Fitted:
     """Train on rows drawn by their share; ``shuffled`` labels are the control that must learn nothing."""
+    # Seconds to load, for who only measures or counts.
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+
     places = usable(rows, candidate, left_out)
     share = shares(rows, places, candidate.own_ratio, alike=candidate.alike)
     made = []
@@ -105,6 +109,8 @@ def fit(
 
 def drawn_to(raw: np.ndarray, is_bot: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Return slope and shift that make sums of unseen sessions honest odds (Platt)."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - as above
+
     line = LogisticRegression(C=1e3).fit(raw[:, None], is_bot, sample_weight=weights)
     return float(line.coef_[0, 0]), float(line.intercept_[0])
 
