@@ -55,6 +55,10 @@ class Fleet:
         """Give the places as one more worker knows them, with connections of its own."""
         return _shards(self.main, self.urls, self.stores, self.clock)
 
+    def just_started(self) -> Shards:
+        """Give the places as a worker knows them that has read nothing yet, over the connections that are there."""
+        return Shards(self.shards.all(), self.main, self.clock)
+
     async def open(self, event: str, epoch: int = 1) -> None:
         """Load an event's map where it is, as its first opening does."""
         place = self.shards.of(event)
