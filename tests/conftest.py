@@ -5,6 +5,7 @@
   connections are closed at the end of the test. More clients: ``kernel.store.connect(store_url)`` inside the
   test, closed by the test.
 * ``clock``: a ``ManualClock`` at ``NOW_MS``.
+* ``real_migrations``: empty databases are migrated, and not made after one that was (``migrated``).
 
 A test that is ``async def`` runs in a fresh event loop; under ``@given`` all examples share the loop (and the
 store's content, so an example that needs an empty store begins with ``await store.flushall()``).
@@ -27,6 +28,7 @@ from kernel.embedded import EmbeddedStore
 from kernel.errors import Misconfigured
 from kernel.store import connect
 from tests.hanging import no_browser_after
+from tests.migrated import MIGRATED, copy_migrations
 from tests.sharing import share
 
 NOW_MS = 1_800_000_000_000
@@ -69,6 +71,7 @@ class _Hurried:
 
 uvicorn.server.asyncio = _Hurried()  # type: ignore[attr-defined]
 share()
+copy_migrations()
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +98,14 @@ def store(store_url: str) -> Redis:
         sync_client.flushall()
         sync_client.script_flush()
     return connect(store_url, timeout_s=PATIENCE_S)
+
+
+@pytest.fixture
+def real_migrations() -> Iterator[None]:
+    """Let Alembic make every table of the test."""
+    MIGRATED.is_real = True
+    yield
+    MIGRATED.is_real = False
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ from checkout.tables import (
 from kernel.errors import Misconfigured, Unavailable
 from tests.checkout.templates import Templates
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 
 @pytest.fixture
 def shop_database(empty_shop_url: str) -> Iterator[ShopDatabase]:

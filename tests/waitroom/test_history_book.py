@@ -19,6 +19,8 @@ from waitroom.migrations import VERSION_TABLE
 from waitroom.minutes import COLUMNS, RATIOS, Minute
 from waitroom.rooms import parse, to_dict
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 FIRST = 30_000_000
 
 

@@ -61,6 +61,8 @@ from checkout.tables import (
 from tests.checkout.reservations import EVENT
 from tests.checkout.tills import Shop, faults, shop
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 SINCE = (
     REVIEWS, VERDICTS, DISPUTES, MARKS, ADYEN_PAYMENTS, ADYEN_ENTRIES, TICKETS, TRANSFERS, SCANNERS, SCANS, OUTBOX,
     OUTBOX_SENDS, CONTACTS, ACCOUNTS, ACCOUNT_LOGINS, ACCOUNT_ORDERS, ACCOUNT_SESSIONS, STAFF_FACTORS,
