@@ -6,17 +6,27 @@
 Both are the same whoever made them: a context of certificates is for any number of connections, and what a template
 compiles to hangs on its text and on the settings that are part of the key here. (In production each process has
 one of each.)
+
+* And each commit to SQLite waits for the disk, 4 ms and more of a busy one. What a process wrote is there when the
+  process is killed; no test pulls the plug of the machine. (PostgreSQL does not wait in tests either.)
 """
 
+import sqlite3
 import ssl
 from types import CodeType
 from typing import Any
 
 import httpx._transports.default as transports
 import jinja2
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from kernel import database
 
 _create_ssl_context = transports.create_ssl_context
 _compile = jinja2.Environment.compile
+REAL_SETTINGS = database._sqlite_settings
+"""What each connection to SQLite is told in production."""
+
 _usual: list[ssl.SSLContext] = []
 _compiled: dict[tuple[Any, ...], CodeType | str] = {}
 
@@ -25,6 +35,12 @@ def share() -> None:
     """Begin to share."""
     transports.create_ssl_context = _context  # type: ignore[attr-defined]
     jinja2.Environment.compile = _code  # type: ignore[method-assign, assignment]
+    database._sqlite_settings = _without_waiting
+
+
+def _without_waiting(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+    REAL_SETTINGS(connection, record)
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from kernel import database
 from kernel.database import Busy, address, engine, into_wal_mode
 from kernel.errors import Misconfigured, Unavailable
+from tests.sharing import REAL_SETTINGS
 from waitroom import journal_store, journal_writing
 from waitroom.journal import LEAF_BYTES, Kind, Leaves, NewEntry
 from waitroom.journal_store import JournalStore, check
@@ -592,8 +593,11 @@ def test_a_text_in_place_of_octets_is_found(tmp_path: Path) -> None:
         assert journal.verify() == 1
 
 
-def test_sqlite_commits_are_on_the_disk_before_we_say_so(tmp_path: Path) -> None:
+def test_sqlite_commits_are_on_the_disk_before_we_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """WAL with synchronous=FULL (2): the drain deletes in the store what we said is kept."""
+    monkeypatch.setattr(database, "_sqlite_settings", REAL_SETTINGS)
     url = f"sqlite:///{tmp_path}/journal.db"
     with _opened(url), _raw(url) as connection:
         assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
