@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import cache
 
 import pytest
 from redis.asyncio import Redis
@@ -36,8 +37,8 @@ def joined(sessions: Sequence[Sequence[Move]]) -> list[Move]:
     return made
 
 
-@pytest.fixture(scope="module")
-def people() -> list[list[Move]]:
+@cache
+def eighty() -> list[list[Move]]:
     """Return eighty people who wait, of all devices, whose movements have a sketch."""
     every = [
         trace for trace in read_delbot(ROOT / "tests/data/delbot/delbot_circles.tgz") if not trace.is_bot
@@ -50,6 +51,12 @@ def people() -> list[list[Move]]:
     return random.Random(5).sample(long, 80)
 
 
+@pytest.fixture(scope="module")
+def people() -> list[list[Move]]:
+    """Return them."""
+    return eighty()
+
+
 def replayed(moves: Sequence[Move], dice: random.Random, jitter_px: float) -> list[Move]:
     """Return a replay: later, in another corner, trembling by so many pixels."""
 
@@ -59,32 +66,41 @@ def replayed(moves: Sequence[Move], dice: random.Random, jitter_px: float) -> li
     return [(t + 5e6, trembling(x + 37), trembling(y - 55)) for t, x, y in moves]
 
 
-async def caught(store: Sketches, people: Sequence[Sequence[Move]], jitter_px: float) -> int:
+@cache
+def sketches() -> list[list[str]]:
+    """Return the sketch of each."""
+    return [words_of(moves) for moves in eighty()]
+
+
+@cache
+def replays(jitter_px: float) -> list[list[str]]:
+    """Return the sketch of a replay of each."""
+    dice = random.Random(9)
+    return [words_of(replayed(moves, dice, jitter_px)) for moves in eighty()]
+
+
+async def caught(store: Sketches, jitter_px: float) -> int:
     """Return how many replays are told to be of the person whom they replay."""
-    dice, right = random.Random(9), 0
-    for number, moves in enumerate(people):
-        assert await store.alike(f"person {number}", words_of(moves), 0) is None
-    for number, moves in enumerate(people):
-        found = await store.alike(f"bot {number}", words_of(replayed(moves, dice, jitter_px)), 1)
+    right = 0
+    for number, words in enumerate(sketches()):
+        assert await store.alike(f"person {number}", words, 0) is None
+    for number, words in enumerate(replays(jitter_px)):
+        found = await store.alike(f"bot {number}", words, 1)
         right += found == f"person {number}"
     return right
 
 
 @pytest.mark.parametrize(("jitter_px", "least"), [(0.0, 80), (1.0, 79), (2.0, 78)])
-async def test_a_replay_is_known_again_and_nobody_else(
-    people: list[list[Move]], jitter_px: float, least: int
-) -> None:
+async def test_a_replay_is_known_again_and_nobody_else(jitter_px: float, least: int) -> None:
     """Word for word or trembling, moved and later: found; among eighty people nobody is taken for another."""
-    assert await caught(SketchesHere(KEEP_MS), people, jitter_px) >= least
+    assert await caught(SketchesHere(KEEP_MS), jitter_px) >= least
 
 
-async def test_without_nearness_a_trembling_replay_gets_through(
-    people: list[list[Move]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_nearness_a_trembling_replay_gets_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: words must be equal; replays that tremble are not known any more."""
     monkeypatch.setattr("botguard.sketch.near", lambda one, other: one == other)
 
-    assert await caught(SketchesHere(KEEP_MS), people, 2.0) < 78
+    assert await caught(SketchesHere(KEEP_MS), 2.0) < 78
 
 
 async def test_a_sketch_is_forgotten_after_its_time(people: list[list[Move]]) -> None:
@@ -102,12 +118,12 @@ async def test_a_sketch_is_forgotten_after_its_time(people: list[list[Move]]) ->
 async def test_a_session_is_never_alike_itself_and_the_store_is_bounded(people: list[list[Move]]) -> None:
     """A sketch that is sent twice accuses nobody; the oldest makes room."""
     store = SketchesHere(KEEP_MS, most=2)
-    sketches = [words_of(moves) for moves in people[:3]]
+    own = [words_of(moves) for moves in people[:3]]
 
-    assert [await store.alike("one", sketches[0], 0) for _ in range(2)] == [None, None]
-    for number, words in enumerate(sketches[1:]):
+    assert [await store.alike("one", own[0], 0) for _ in range(2)] == [None, None]
+    for number, words in enumerate(own[1:]):
         await store.alike(f"next {number}", words, 1)
-    assert await store.alike("again", sketches[0], 2) is None
+    assert await store.alike("again", own[0], 2) is None
 
 
 def test_words_that_are_near_share_a_band() -> None:
@@ -143,22 +159,21 @@ def test_what_is_no_sketch_is_refused() -> None:
 
 @pytest.mark.parametrize(("jitter_px", "least"), [(0.0, 80), (2.0, 78)])
 async def test_the_store_of_all_workers_knows_replays_as_well(
-    store: Redis, people: list[list[Move]], jitter_px: float, least: int
+    store: Redis, jitter_px: float, least: int
 ) -> None:
     """The same people, the same replays; what is kept are marks, and each lapses with its day."""
-    here, dice, right = SketchStore(store, b"secret"), random.Random(9), 0
+    here, right = SketchStore(store, b"secret"), 0
     noon_ms = 20_000 * DAY_MS + DAY_MS // 2
-    for number, moves in enumerate(people):
-        assert await here.alike(f"main|run|{number}", words_of(moves), noon_ms) is None
-    for number, moves in enumerate(people):
-        words = words_of(replayed(moves, dice, jitter_px))
+    for number, words in enumerate(sketches()):
+        assert await here.alike(f"main|run|{number}", words, noon_ms) is None
+    for number, words in enumerate(replays(jitter_px)):
         found = await here.alike(f"main|run|{1000 + number}", words, noon_ms + 1)
         right += found == here.name(f"main|run|{number}").hex()
     keys = await store.keys("*")
     ends = {await store.pttl(key) for key in keys[:20]}
     elsewhere = [
-        await here.alike("other|run|0", words_of(people[0]), noon_ms),
-        await here.alike("main|run|9999", words_of(people[0]), noon_ms + DAY_MS),
+        await here.alike("other|run|0", sketches()[0], noon_ms),
+        await here.alike("main|run|9999", sketches()[0], noon_ms + DAY_MS),
     ]
     await store.aclose()
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from checkout.metrics import Metrics
+from checkout.payments.patient import Patient
 from checkout.tables import ADYEN_ENTRIES
 from gateway.settings import Settings
 from gateway.shop import Doors
@@ -135,6 +136,9 @@ async def adyen_front(
         await with_event(parts.catalogue, **times)
         metrics = Metrics(CollectorRegistry())
         account = account_of(settings, parts, metrics)
+        assert isinstance(account.provider, Patient)
+        # Seconds between tries are the matter of tests/checkout/payments/test_patient.py.
+        account.provider._rest = lambda _seconds: asyncio.sleep(0)
         tills = JoinedTills(settings, parts, account, buyer_of, metrics)
         shop = JoinedShop(
             parts, buyer_of, b"s" * 32, "worker", metrics, offer_ms=120_000, tills=tills
