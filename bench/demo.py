@@ -10,21 +10,37 @@ import json
 import os
 import signal
 import sys
+import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bench.harness import OPERATOR_TOKEN, Bench
+import httpx
+import redis
+
+from bench.harness import OPERATOR_TOKEN, Bench, wait_for
 from bench.servers import ServerFailed, free_port, running
 from gateway.crowd.plan import Plan
 from kernel.store import connect
 
 ROOM = "main"
+SALE = "sale"
 ACTIVE_USERS = 1500
 CLAIM_WINDOW_S = 20
+ANSWER_S = 30.0
+AGAIN_S = 120.0
+"""So long a machine may take at most until what was ended is up again."""
+
+FAR_S = 40.0
+"""A start that is put off: so near that everybody looks every two seconds."""
+
+PATIENT_S = 60.0
+LOOK_S = 0.2
+TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,7 @@ class Demo:
 
     url: str
     operator_url: str
+    shop_url: str
     folder: Path
     pid: int
     per_minute: int
@@ -110,11 +127,76 @@ class Demo:
 
     def epoch(self) -> int:
         """Return how often the line was begun or put back, as its status document says."""
-        with urllib.request.urlopen(f"{self.url}/.waitroom/r/{ROOM}/status", timeout=10) as answer:
-            return int(json.loads(answer.read())["epoch"])
+        return int(self._status()["epoch"])
 
-    async def lose_everything(self) -> None:
+    def _status(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/.waitroom/r/{ROOM}/status", timeout=ANSWER_S) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+    # ------------------------------------------------------------------------------------ the sale
+
+    def put_sale(self, *, draw: bool) -> None:
+        """Have a sale that people may come to at once and that does not start yet; wait until the room gathers."""
+        now_s = time.time()
+        sale = {
+            "name": SALE, "queueing_method": "fifo", "shuffle_at_event_start": draw,
+            "prequeue_start_time": _moment(now_s - 60), "event_start_time": _moment(now_s + FAR_S),
+            "event_end_time": _moment(now_s + 3600),
+        }  # fmt: skip
+        self._change("POST", "/sales", sale)
+        wait_for("the room gathers", lambda: self._status()["phase"] == "gathering", AGAIN_S)
+
+    def start_when(self, is_so: Callable[[], bool], seconds: float) -> float:
+        """Put the sale's start off until something is so, and some seconds more; returns it as seconds since 1970."""
+        until_s, starts_s = time.monotonic() + AGAIN_S, 0.0
+        while not is_so() and time.monotonic() < until_s:
+            if starts_s - time.time() < FAR_S / 2:
+                starts_s = self._start_in(FAR_S)
+            time.sleep(LOOK_S)
+        return self._start_in(seconds)
+
+    def _start_in(self, seconds: float) -> float:
+        starts_s = round(time.time() + seconds, 3)
+        self._change("PATCH", f"/sales/{SALE}", {"event_start_time": _moment(starts_s)})
+        return starts_s
+
+    def _change(self, method: str, path: str, plain: Mapping[str, object]) -> None:
+        """Change the room as it stands; once more where somebody was faster, as the shop is that tells what is left."""
+        room = f"{self.operator_url}/api/rooms/{ROOM}"
+        with httpx.Client(
+            headers={"authorization": f"Bearer {OPERATOR_TOKEN}"}, timeout=ANSWER_S
+        ) as operator:
+            for _ in range(TRIES):
+                version = operator.get(room).raise_for_status().headers["etag"]
+                answer = operator.request(method, room + path, json=plain, headers={"if-match": version})
+                if answer.status_code != httpx.codes.PRECONDITION_FAILED:
+                    break
+        if answer.is_error:
+            raise ServerFailed(f"the room's sale was not changed: {answer.text}")
+
+    # --------------------------------------------------------------------------------- what is hurt
+
+    def issued(self) -> int:
+        """Return how many numbers the room has given, as its status document says."""
+        return int(self._status()["issued"])
+
+    def is_up(self) -> bool:
+        """Tell whether the store has the line again, and the room and the shop answer."""
+        try:
+            with redis.Redis.from_url(self.store_url, socket_timeout=ANSWER_S) as store:
+                if not store.exists(f"wr:{{{ROOM}}}:line"):
+                    return False
+            self._status()
+            urllib.request.urlopen(f"{self.shop_url}/health/ready", timeout=ANSWER_S).close()
+        except (OSError, redis.RedisError):
+            return False
+        return True
+
+    async def lose_everything(self, *, shop: bool = False) -> None:
         """Wipe the store, kill it without a word, and end the workers, so that no memory is left either."""
+        if shop:
+            _end(self.shop_workers())
         client = connect(self.store_url)
         try:
             await client.flushall()
@@ -122,22 +204,25 @@ class Demo:
             await client.aclose()
         os.kill(self.store_pid(), signal.SIGKILL)
         _end(self.workers())
-        await asyncio.sleep(3)
+        await self._up()
 
     async def kill_shop(self) -> None:
         """End all workers of the shop without a word; the supervisor starts others."""
         _end(self.shop_workers())
-        await asyncio.sleep(1)
+        await self._up()
 
     async def kill_store(self) -> None:
         """End the store without a word; it comes back with its file, in which everything is that it has answered."""
         os.kill(self.store_pid(), signal.SIGKILL)
-        await asyncio.sleep(1)
+        await self._up()
 
     async def lose_everything_and_shop(self) -> None:
         """Lose the store and the gate's workers, and the shop's in the same moment."""
-        _end(self.shop_workers())
-        await self.lose_everything()
+        await self.lose_everything(shop=True)
+
+    async def _up(self) -> None:
+        """Wait until all that was ended is there again, however long the machine takes for it."""
+        await asyncio.to_thread(wait_for, "all that was ended is up again", self.is_up, AGAIN_S)
 
 
 def _end(pids: Iterable[int]) -> None:
@@ -217,15 +302,23 @@ def demo(
     url = f"http://127.0.0.1:{port}"
     ready = f"{url}/.waitroom/health/ready"
     with running(command, ready=ready, log=bench.folder / "demo.log", env=settings) as supervisor:
-        yield Demo(url, f"http://127.0.0.1:{operator_port}", folder, supervisor.pid, per_minute)
+        operator_url, shop_url = (f"http://127.0.0.1:{number}" for number in (operator_port, shop_port))
+        yield Demo(url, operator_url, shop_url, folder, supervisor.pid, per_minute)
 
 
 def plan_for(
-    running_demo: Demo, fans: int, arrive_s: float, *, shape: str = "onsale", linger_s: float | None = None
+    running_demo: Demo,
+    fans: int,
+    arrive_s: float,
+    *,
+    shape: str = "onsale",
+    linger_s: float | None = None,
+    patient: bool = False,
 ) -> Plan:
     """Return the crowd for an installation: everybody has time enough to be served, unless told otherwise.
 
-    What most look at is the line, so the fans only look at the shop's pages; who wants more gives them errands.
+    What most look at is the line, so the fans only look at the shop's pages; who wants more gives them errands. Who
+    is `patient` waits long for an answer: a short form says nothing of how fast a machine is.
     """
     enough_s = fans * 60 / running_demo.per_minute * 2 + 120
     return Plan(
@@ -234,6 +327,7 @@ def plan_for(
         fans=fans,
         duration_s=arrive_s,
         linger_s=enough_s if linger_s is None else linger_s,
+        timeout_s=PATIENT_S if patient else Plan().timeout_s,
         shape=shape,
         operator_url=running_demo.operator_url,
         operator_token=OPERATOR_TOKEN,

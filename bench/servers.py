@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.machine import Cores, tree
 
-START_S = 30.0
+START_S = 120.0
 
 
 class ServerFailed(Exception):

@@ -79,7 +79,7 @@ class Size:
 
 
 FULL = Size(fans=1000, arrive_s=60, per_minute=600, ill_s=(5, 100), killed_s=50, settle_s=600, least=600)
-SHORT = Size(fans=120, arrive_s=8, per_minute=900, ill_s=(2, 12), killed_s=7, settle_s=40, least=60)
+SHORT = Size(fans=80, arrive_s=5, per_minute=1200, ill_s=(1, 6), killed_s=3, settle_s=40, least=36)
 MOST_ILL_S = 120
 """So much longer it is ill at most, should nobody ask it."""
 

@@ -7,6 +7,8 @@ from gateway.crowd.crowd import Result
 from gateway.crowd.figures import figures
 
 WORKERS = 2
+SHORT_ROOM = {"session_duration": 5}
+"""Of a room in the short form: a machine may be so slow that a minute is over before a fan has reached the shop."""
 
 
 def conditions(bench: Bench, fans: int) -> dict[str, object]:

@@ -10,16 +10,20 @@ be given twice.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
 
 from bench.demo import ROOM, Demo, demo, plan_for
 from bench.drills import results
 from bench.figure import Figure
 from bench.figures.crowd import tell
-from bench.harness import Bench
+from bench.harness import Bench, wait_for
 from checkout.audit.checking import check_sale
 from checkout.catalogue.programme import IN_THE_ARENA
+from checkout.database import ShopDatabase
+from checkout.tables import RESERVATIONS
 from gateway.crowd.books import admissions_of
 from gateway.crowd.crowd import Hooks, Result, run_crowd
 from gateway.crowd.plan import DEFAULT_ERRANDS, Drill, Script
@@ -39,29 +43,34 @@ class Size:
     fans: int
     arrive_s: float
     per_minute: int
+    follow_s: float
+    """Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
     ends_wait_s: float
     breaks_s: tuple[float, float, float]
     """When the shop's workers are killed, then the store, then everything."""
+    least: int
+    """Everything is lost only when there are so many reservations, which must outlive it."""
 
 
-FULL = Size(fans=3000, arrive_s=120, per_minute=1200, ends_wait_s=250, breaks_s=(30, 60, 90))
-SHORT = Size(fans=200, arrive_s=20, per_minute=600, ends_wait_s=0, breaks_s=(6, 10, 16))
+FULL = Size(
+    fans=3000, arrive_s=120, per_minute=1200, follow_s=20, ends_wait_s=250, breaks_s=(30, 60, 90), least=0
+)
+SHORT = Size(fans=140, arrive_s=8, per_minute=600, follow_s=8, ends_wait_s=0, breaks_s=(2, 5, 8), least=12)
 MAP_FOLLOWS = "map-follows"
 GRACE_S = 20.0
-FOLLOW_S = 20.0
-"""Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
+SOLD_S = 120.0
 
 
 def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     """Sell seats to the crowd and look at the books."""
     size = SHORT if short else FULL
     # Who waits for the end of a hold keeps a place of the shop meanwhile.
-    room = {"total_active_users": size.fans}
+    room = {"total_active_users": size.fans, **(results.SHORT_ROOM if short else {})}
     with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room) as installation:
         plan = replace(
-            plan_for(installation, size.fans, size.arrive_s),
+            plan_for(installation, size.fans, size.arrive_s, patient=short),
             errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX,
-            ends_wait_s=size.ends_wait_s, follow_s=FOLLOW_S,
+            ends_wait_s=size.ends_wait_s, follow_s=size.follow_s,
         )  # fmt: skip
         drills = _breaks(installation, size) if name == "wreck" else []
         hooks = Hooks(drills=drills, journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
@@ -78,18 +87,44 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
 
 def _breaks(installation: Demo, size: Size) -> list[Drill]:
     shop_s, store_s, all_s = size.breaks_s
+    turn = asyncio.Lock()
+
+    def harm(act: Callable[[], Awaitable[None]], least: int = 0) -> Callable[[], Awaitable[None]]:
+        """Have something done once what was done before is mended, and there are so many reservations."""
+
+        async def harmed() -> None:
+            async with turn:
+                await asyncio.to_thread(
+                    wait_for, "seats are sold", lambda: _reserved(installation) >= least, SOLD_S
+                )
+                await act()
+
+        return harmed
+
     return [
-        Drill(at_s=shop_s, name="the shop's workers killed", act=installation.kill_shop, harms_origin=True),
-        Drill(at_s=store_s, name="the store killed", act=installation.kill_store),
+        Drill(
+            at_s=shop_s, name="the shop's workers killed", act=harm(installation.kill_shop), harms_origin=True
+        ),
+        Drill(at_s=store_s, name="the store killed", act=harm(installation.kill_store)),
         Drill(
             at_s=all_s,
             name="store wiped; store, gate and shop killed",
-            act=installation.lose_everything_and_shop,
+            act=harm(installation.lose_everything_and_shop, size.least),
             loses_store=True,
             harms_origin=True,
             grace_s=GRACE_S,
         ),
     ]
+
+
+def _reserved(installation: Demo) -> int:
+    """Count the reservations that the shop has made."""
+    database = ShopDatabase(installation.shop_database_url)
+    try:
+        with database.listing() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(RESERVATIONS)) or 0
+    finally:
+        database.close()
 
 
 def _books(bench: Bench, name: str, installation: Demo, result: Result) -> Figure:

@@ -1,8 +1,9 @@
 """Open sockets: 20,000 people, each with a connection of their own, wait for one moment, the start of the sale.
 
-They join while the room gathers and look at it as told; a tenth press for their turn all the while. At the start their
-sockets are counted on both sides. Nobody may be admitted before it (by the journal's milliseconds), every ticket must
-be good at the end, and every number given once. Most are still in line when the crowd goes home.
+They join while the room gathers and look at it as told; a tenth press for their turn all the while. The sale starts
+as soon as all sockets are open, counted on both sides. Nobody may be admitted before it (by the journal's
+milliseconds), every ticket must be good at the end, and every number given once. Most are still in line when the crowd
+goes home.
 
 One process may open only so many files (``ulimit -Hn``), so the crowd comes in several processes, and the workers share
 what they accept. Where the limit is too low for that, the drill says which.
@@ -10,13 +11,13 @@ what they accept. Where the limit is too low for that, the drill says which.
 
 import asyncio
 import math
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
-from bench.demo import ROOM, Demo, Sale, demo, plan_for
+from bench.demo import ROOM, demo, plan_for
 from bench.drills import results
 from bench.figure import Figure, say
 from bench.figures.crowd import reds
@@ -27,27 +28,33 @@ from gateway.crowd.plan import Plan, Script
 from gateway.crowd.sockets import TooFewSockets
 from gateway.files import SPARE, most_connections
 
-BOOT_S = 30.0
 CROWDS = 2
 SHARE_MOST = 0.7
 """Of the sockets, in one worker: who accepts is chance, so two do not get a half each."""
 HELD_RATIO = 0.99
 """So many of the sockets must be open at the start: a few fans are between two connections."""
+
+TOLD_S = 3.0
+"""So long before the start it is told."""
+
+LINGER_S = 240.0
+"""The crowd goes home when enough were admitted, or after this."""
+
 MIX = {Script.STEADY: 0.85, Script.EAGER: 0.10, Script.RETRY: 0.05}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of it; people come during the first two thirds of the gathering."""
+    """How much of it; the crowd goes home when so many of it were ``admitted``."""
 
     sockets: int
-    gather_s: float
-    serve_s: float
+    arrive_s: float
+    admitted: int
     per_minute: int
 
 
-FULL = Size(sockets=20_000, gather_s=60, serve_s=30, per_minute=3000)
-SHORT = Size(sockets=1_000, gather_s=12, serve_s=8, per_minute=1200)
+FULL = Size(sockets=20_000, arrive_s=40, admitted=1500, per_minute=3000)
+SHORT = Size(sockets=1_000, arrive_s=8, admitted=100, per_minute=1200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +66,42 @@ class Seen:
     numbers: tuple[int, ...]
     places_lost: int
     admitted_ms: tuple[int, ...]
-    sockets: int
 
 
 def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     """Let the sockets wait for the start."""
     size = SHORT if short else FULL
     crowds = crowds_for(size.sockets, most_connections())
-    now_s = time.time()
-    starts_s = now_s + BOOT_S + size.gather_s
-    sale = Sale(now_s - 60, starts_s, starts_s + 3600, draw=False)
     env = {"WAITROOM_MAX_CONNECTIONS": str(most_connections()), "WAITROOM_KEEP_ALIVE_S": "120"}
-    with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, sale=sale, env=env) as installation:
-        gathering_s = starts_s - time.time()
+    room = {"queueing_method": "reject", **(results.SHORT_ROOM if short else {})}
+    with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room, env=env) as installation:
+        installation.put_sale(draw=False)
         plan = replace(
             plan_for(
-                installation, size.sockets // crowds, gathering_s * 2 / 3, shape="constant",
-                linger_s=gathering_s / 3 + size.serve_s,
+                installation, size.sockets // crowds, size.arrive_s, shape="constant", linger_s=LINGER_S, patient=short,
             ),
-            own_sockets=True, browse=False, view_ratio=0.001, mix=MIX, manners={},
+            own_sockets=True, browse=False, view_ratio=0.001, mix=MIX, manners={}, places=size.admitted // crowds,
         )  # fmt: skip
-        before = installation.sockets()
+        before, counts = installation.sockets(), [0, 0]
+        files = [bench.folder / f"sockets-{seed}" for seed in range(1, crowds + 1)]
         with ProcessPoolExecutor(crowds, mp_context=get_context("spawn")) as pool:
             away = [
-                pool.submit(send, replace(plan, seed=seed), installation.journal_url, starts_s)
-                for seed in range(1, crowds + 1)
+                pool.submit(send, replace(plan, seed=seed), installation.journal_url, file)
+                for seed, file in enumerate(files, 1)
             ]
-            accepted = _count_at(installation, starts_s - 1) - before
+
+            def are_open() -> bool:
+                counts[:] = sum(map(_told, files)), installation.sockets() - before
+                return min(counts) >= HELD_RATIO * size.sockets or any(crowd.done() for crowd in away)
+
+            starts_s = installation.start_when(are_open, TOLD_S)
             seen = [crowd.result() for crowd in away]
-    yield from _results(bench, name, size, seen, accepted, starts_s)
+    yield from _results(bench, name, size, seen, counts, starts_s)
+
+
+def _told(file: Path) -> int:
+    """Read how many sockets a crowd has told that it holds."""
+    return int(file.read_text() or 0) if file.exists() else 0
 
 
 def crowds_for(sockets: int, most: int) -> int:
@@ -101,12 +115,11 @@ def crowds_for(sockets: int, most: int) -> int:
     return CROWDS
 
 
-def send(plan: Plan, journal_url: str, starts_s: float) -> Seen:
-    """Be one of the crowds, in a process of its own."""
-    pulses: list[tuple[float, int]] = []
+def send(plan: Plan, journal_url: str, file: Path) -> Seen:
+    """Be one of the crowds, in a process of its own, and tell each second how many sockets it holds."""
 
     def keep(pulse: Pulse) -> None:
-        pulses.append((time.time(), pulse.sockets))
+        file.write_text(str(pulse.sockets))
         if int(pulse.at_s) % 10 == 0:
             say(
                 f"crowd {plan.seed}: {pulse.sockets:,} sockets, {pulse.in_line:,} in line, {pulse.admitted:,} in"
@@ -121,21 +134,14 @@ def send(plan: Plan, journal_url: str, starts_s: float) -> Seen:
         numbers,
         result.places_lost,
         tuple(entry.at_ms for entry in result.observed.journal or ()),
-        min(pulses, key=lambda pulse: abs(pulse[0] - starts_s + 0.5), default=(0.0, 0))[1],
     )
 
 
-def _count_at(installation: Demo, at_s: float) -> int:
-    """Count the sockets that the workers hold at a moment."""
-    time.sleep(max(0.0, at_s - time.time()))
-    return installation.sockets()
-
-
 def _results(
-    bench: Bench, name: str, size: Size, seen: Sequence[Seen], accepted: int, starts_s: float
+    bench: Bench, name: str, size: Size, seen: Sequence[Seen], counts: Sequence[int], starts_s: float
 ) -> Iterator[Figure]:
     conditions = results.conditions(bench, size.sockets)
-    held = sum(one.sockets for one in seen)
+    held, accepted = counts
     yield Figure(
         f"{name}-held",
         held,

@@ -7,7 +7,7 @@ everybody gets in before the end.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.demo import ROOM, demo, plan_for
 from bench.drills import results
@@ -26,18 +26,20 @@ class Size:
     arrive_s: float
     per_minute: int
     claim_window_s: int
+    away_s: float
 
 
-FULL = Size(fans=6000, arrive_s=120, per_minute=3000, claim_window_s=20)
-SHORT = Size(fans=300, arrive_s=15, per_minute=900, claim_window_s=6)
+FULL = Size(fans=6000, arrive_s=120, per_minute=3000, claim_window_s=20, away_s=6)
+SHORT = Size(fans=200, arrive_s=10, per_minute=1200, claim_window_s=4, away_s=2)
 
 
 def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     """Send the window's crowd and tell what it saw."""
     size = SHORT if short else FULL
-    room = {"claim_window_s": size.claim_window_s}
+    room = {"claim_window_s": size.claim_window_s, **(results.SHORT_ROOM if short else {})}
     with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room) as installation:
-        plan = plan_for(installation, size.fans, size.arrive_s, shape=name)
+        plan = plan_for(installation, size.fans, size.arrive_s, shape=name, patient=short)
+        plan = replace(plan, away_s=size.away_s)
         hooks = Hooks(journal=admissions_of(installation.journal_url, ROOM), pulse=tell)
         result = asyncio.run(run_crowd(plan, hooks))
     yield results.crowd(bench, name, result)

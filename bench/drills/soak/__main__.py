@@ -32,7 +32,15 @@ BUYERS = 12
 CALM_S = 120.0
 """Shorter than this it is the short form: holds last less, and misfortunes come closer together."""
 
+LEAST = 10
+"""It sells until so many were told that they have paid, too: on a machine that is slow, and where everything was killed
+just now, seconds alone may show nothing."""
+
+PATIENCE_S = 240.0
+"""So much longer it sells at most."""
+
 TELL_S = 10.0
+LOOK_S = 0.5
 
 
 def main(args: list[str]) -> int:
@@ -79,7 +87,7 @@ def play(bench: Bench, seconds: float, seed: int, database: str, at_once: int, a
     diary = Diary()
     with stage(bench.folder, database, reserved_s=reserved_s, crash_at=(point := crash_at(seed))) as own:
         day = plan(
-            seed, seconds, reserved_s, is_postgres=own.postgres is not None, every_s=4.0 if is_short else 7.0
+            seed, seconds, reserved_s, is_postgres=own.postgres is not None, every_s=2.5 if is_short else 7.0
         )
         say(f"{len(day)} misfortunes in {seconds:.0f} s on {database}; workers die at {point}")
         wrecker = Wrecker(own, diary.records)
@@ -108,9 +116,15 @@ async def _sell(
     began_s = time.monotonic()
     try:
         await asyncio.wait([selling], timeout=seconds)
-        buyers.is_over = True
         await wrecking
         await wrecker.heal()
+        while (
+            len(diary.paid) < LEAST
+            and not selling.done()
+            and time.monotonic() - began_s < seconds + PATIENCE_S
+        ):
+            await asyncio.wait([selling], timeout=LOOK_S)
+        buyers.is_over = True
         await selling
         say(f"sold for {time.monotonic() - began_s:.0f} s; all parts are up again")
         return await come_to_rest(own)

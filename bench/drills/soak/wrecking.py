@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -30,7 +30,10 @@ FAULTS = (
     "webhook-first", "webhook-twice", "webhook-late", "webhook-lost",
 )  # fmt: skip
 REBUILT_S = 60.0
-BACKEND_TRIES = 20
+THERE_S = 60.0
+"""So long it is waited for a process that is to be hurt: what was killed before may be starting again."""
+
+LOOK_S = 0.1
 POINTS = {
     "create.before": 30, "create.after": 30, "confirm.before": 30, "confirm.after": 30, "sell.before": 25,
     "sell.after": 25, "capture.before": 25, "capture.after": 25, "settle.after": 25, "void.before": 6, "void.after": 6,
@@ -129,27 +132,45 @@ class Wrecker:
         stage = self._stage
         match one.kind:
             case Kind.KILL_WORKER:
-                done = hurt(_one(stage.processes("shop"), one), signal.SIGKILL)
+                done = hurt(_one(await self._there(self._workers), one), signal.SIGKILL)
             case Kind.KILL_WORKERS:
-                done = hurt(stage.processes("shop"), signal.SIGKILL)
+                done = hurt(await self._there(self._workers), signal.SIGKILL)
             case Kind.STOP_WORKER:
-                done = await self._stop(_one(stage.processes("shop"), one), one.lasts_s)
+                done = await self._stop(_one(await self._there(self._workers), one), one.lasts_s)
             case Kind.KILL_STORE:
-                done = hurt(stage.store_pids(), signal.SIGKILL)
+                done = hurt(await self._there(stage.store_pids), signal.SIGKILL)
             case Kind.STOP_STORE:
-                done = await self._stop(stage.store_pids(), one.lasts_s)
+                done = await self._stop(await self._there(stage.store_pids), one.lasts_s)
             case Kind.WIPE_STORE:
                 done = await self._wipe()
             case Kind.KILL_SANDBOX:
-                done = hurt(stage.processes("sandbox"), signal.SIGKILL)
+                done = hurt(await self._there(self._sandboxes), signal.SIGKILL)
             case Kind.STOP_SANDBOX:
-                done = await self._stop(stage.processes("sandbox"), one.lasts_s)
+                done = await self._stop(await self._there(self._sandboxes), one.lasts_s)
             case Kind.FAULTY:
                 done = await self._fault(one)
             case _:
                 done = await self._database(one)
         if done:
             self.done[one.kind.value] += 1
+
+    def _workers(self) -> list[int]:
+        return self._stage.processes("shop")
+
+    def _sandboxes(self) -> list[int]:
+        return self._stage.processes("sandbox")
+
+    @staticmethod
+    async def _there(found: Callable[[], list[int]]) -> list[int]:
+        """Wait until there is a process to hurt: they may all have been killed just now. None when none comes."""
+
+        def there() -> list[int]:
+            until_s = time.monotonic() + THERE_S
+            while not (pids := found()) and time.monotonic() < until_s:
+                time.sleep(LOOK_S)
+            return pids
+
+        return await asyncio.to_thread(there)
 
     async def _stop(self, pids: list[int], lasts_s: float) -> int:
         self._stopped += pids
@@ -205,15 +226,16 @@ class Wrecker:
         if one.kind is Kind.RESTART_DATABASE:
             await postgres.restart()
             return 1
-        for _ in range(BACKEND_TRIES):
-            # All workers may be dead just now, or the server may still be at its log.
+
+        def backends() -> list[int]:
             try:
-                if done := hurt(_one(await asyncio.to_thread(postgres.backends), one), signal.SIGKILL):
-                    return done
+                return postgres.backends()
             except SQLAlchemyError as error:
+                # The server may still be at its log.
                 say(f"the database does not say who works for it: {error}")
-            await asyncio.sleep(0.5)
-        return 0
+                return []
+
+        return hurt(_one(await self._there(backends), one), signal.SIGKILL)
 
     async def _sandbox(self, method: str, path: str, *, tries: int = 1, **more: Any) -> dict[str, Any] | None:
         for left in range(tries, 0, -1):
