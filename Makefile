@@ -67,10 +67,9 @@ demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8
 	@exec "$(BIN)/waitroom" demo --port "$(PORT)" --operator-port "$(OPERATOR_PORT)" --shop-port "$(SHOP_PORT)" \
 		--data "$(DATA)" --workers "$(WORKERS)" --crowd "$(CROWD)"
 
-test: setup ## run every test, crowds after the others, the timed by themselves at the end (SPLIT=2 files at a time)
-	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m "not crowd and not alone"
-	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile --timeout 600 -m crowd
-	@"$(BIN)/python" -m pytest -q --timeout 600 -m alone
+test: setup ## run every test, crowds after the others (SPLIT=2 files at a time, then as many crowds)
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m "not crowd"
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadgroup --timeout 600 -m crowd tests/process
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
 	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"

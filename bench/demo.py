@@ -38,6 +38,7 @@ AGAIN_S = 120.0
 FAR_S = 40.0
 """A start that is put off: so near that everybody looks every two seconds."""
 
+STARTED = "Waitroom is running."
 PATIENT_S = 60.0
 LOOK_S = 0.2
 TRIES = 20
@@ -300,8 +301,10 @@ def demo(
     ]  # fmt: skip
     settings = {"WAITROOM_OPERATOR_TOKEN": OPERATOR_TOKEN, "WAITROOM_LOG_LEVEL": "warning", **(env or {})}
     url = f"http://127.0.0.1:{port}"
-    ready = f"{url}/.waitroom/health/ready"
-    with running(command, ready=ready, log=bench.folder / "demo.log", env=settings) as supervisor:
+    ready, log = f"{url}/.waitroom/health/ready", bench.folder / "demo.log"
+    with running(command, ready=ready, log=log, env=settings) as supervisor:
+        # A process that ends before all of them serve is a start that failed.
+        wait_for("all processes serve", lambda: STARTED in log.read_text(errors="replace"), AGAIN_S)
         operator_url, shop_url = (f"http://127.0.0.1:{number}" for number in (operator_port, shop_port))
         yield Demo(url, operator_url, shop_url, folder, supervisor.pid, per_minute)
 

@@ -30,6 +30,7 @@ from gateway.crowd.plan import DEFAULT_ERRANDS, Drill, Script
 from gateway.crowd.seats.checks import SEAT_CHECKS
 from gateway.crowd.seats.figures import SeatFigures, seat_figures
 from gateway.crowd.seats.retold import records
+from gateway.crowd.traces import Shape
 from gateway.crowd.verdict import State
 
 MIX = {Script.STEADY: 0.92, Script.TWO_TABS: 0.03, Script.RETRY: 0.03, Script.BAD: 0.02}
@@ -42,20 +43,26 @@ class Size:
 
     fans: int
     arrive_s: float
+    shape: Shape
+    """Who comes when others have bought knows that there are seats, and tries them without an admission."""
     per_minute: int
     follow_s: float
     """Under pressure the shop tells how much is free instead of each seat; who watches has time until that is over."""
     ends_wait_s: float
     breaks_s: tuple[float, float, float]
     """When the shop's workers are killed, then the store, then everything."""
-    least: int
-    """Everything is lost only when there are so many reservations, which must outlive it."""
+    least: tuple[int, int, int]
+    """And not before there are so many reservations, which must outlive it."""
 
 
 FULL = Size(
-    fans=3000, arrive_s=120, per_minute=1200, follow_s=20, ends_wait_s=250, breaks_s=(30, 60, 90), least=0
-)
-SHORT = Size(fans=140, arrive_s=8, per_minute=600, follow_s=8, ends_wait_s=0, breaks_s=(2, 5, 8), least=12)
+    fans=3000, arrive_s=120, shape=Shape.ONSALE, per_minute=1200, follow_s=20, ends_wait_s=250,
+    breaks_s=(30, 60, 90), least=(0, 0, 0),
+)  # fmt: skip
+SHORT = Size(
+    fans=140, arrive_s=12, shape=Shape.CONSTANT, per_minute=600, follow_s=8, ends_wait_s=0,
+    breaks_s=(2, 5, 8), least=(3, 3, 15),
+)  # fmt: skip
 MAP_FOLLOWS = "map-follows"
 GRACE_S = 20.0
 SOLD_S = 120.0
@@ -68,7 +75,7 @@ def play(bench: Bench, name: str, *, short: bool) -> Iterator[Figure]:
     room = {"total_active_users": size.fans, **(results.SHORT_ROOM if short else {})}
     with demo(bench, per_minute=size.per_minute, workers=results.WORKERS, room=room) as installation:
         plan = replace(
-            plan_for(installation, size.fans, size.arrive_s, patient=short),
+            plan_for(installation, size.fans, size.arrive_s, shape=size.shape, patient=short),
             errands=DEFAULT_ERRANDS, event=IN_THE_ARENA, alone=True, mix=MIX,
             ends_wait_s=size.ends_wait_s, follow_s=size.follow_s,
         )  # fmt: skip
@@ -89,7 +96,7 @@ def _breaks(installation: Demo, size: Size) -> list[Drill]:
     shop_s, store_s, all_s = size.breaks_s
     turn = asyncio.Lock()
 
-    def harm(act: Callable[[], Awaitable[None]], least: int = 0) -> Callable[[], Awaitable[None]]:
+    def harm(act: Callable[[], Awaitable[None]], least: int) -> Callable[[], Awaitable[None]]:
         """Have something done once what was done before is mended, and there are so many reservations."""
 
         async def harmed() -> None:
@@ -103,13 +110,16 @@ def _breaks(installation: Demo, size: Size) -> list[Drill]:
 
     return [
         Drill(
-            at_s=shop_s, name="the shop's workers killed", act=harm(installation.kill_shop), harms_origin=True
+            at_s=shop_s,
+            name="the shop's workers killed",
+            act=harm(installation.kill_shop, size.least[0]),
+            harms_origin=True,
         ),
-        Drill(at_s=store_s, name="the store killed", act=harm(installation.kill_store)),
+        Drill(at_s=store_s, name="the store killed", act=harm(installation.kill_store, size.least[1])),
         Drill(
             at_s=all_s,
             name="store wiped; store, gate and shop killed",
-            act=harm(installation.lose_everything_and_shop, size.least),
+            act=harm(installation.lose_everything_and_shop, size.least[2]),
             loses_store=True,
             harms_origin=True,
             grace_s=GRACE_S,

@@ -60,6 +60,17 @@ def test_make_alone_lists_every_target() -> None:
     assert {row.split()[0] for row in listed.stdout.splitlines()} == set(targets())
 
 
+def test_every_crowd_stands_where_make_test_looks_for_them() -> None:
+    """The tests marked `crowd` are collected from one folder only, so that the others are not collected again."""
+    text = (ROOT / "Makefile").read_text()
+    marked = {
+        path.parent for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.crowd" in path.read_text()
+    }
+
+    assert "-m crowd tests/process\n" in text
+    assert marked - {Path(__file__).parent} == {ROOT / "tests" / "process"}
+
+
 def test_bench_writes_nothing_but_figures_to_stdout() -> None:
     """Whatever make says before a benchmark goes to stderr: `make bench` is read by programs."""
     text = (ROOT / "Makefile").read_text()
