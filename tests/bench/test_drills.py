@@ -61,6 +61,15 @@ def test_memory_that_grows_with_the_waiting_is_noticed(tmp_path: Path) -> None:
     assert [line.met for line in lines] == [True, False]
 
 
+def test_two_looks_are_enough_on_a_slow_machine(tmp_path: Path) -> None:
+    """A machine that is busy looks now and then only; what has grown between two looks is noticed all the same."""
+    for grows, met in ((0, True), (3 * WORKER_MOST, False)):
+        looks = [_memory(grows)[round(SHORT.calm_s + part * SHORT.held_s)] for part in (0.3, 0.9)]
+        lines = list(memory_lines(bench(tmp_path), "step", looks, SHORT))
+
+        assert [line.met for line in lines] == [True, met]
+
+
 def test_memory_that_nobody_looked_at_is_missed(tmp_path: Path) -> None:
     """No samples are no proof."""
     lines = list(memory_lines(bench(tmp_path), "step", [], replace(SHORT)))

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ import pytest
 from bench.drills.soak.buyers import PAYS, Buyer, Diary, pays, second_card
 from bench.drills.soak.judging import come_to_rest, judge
 from bench.drills.soak.stage import EVENT, Stage, stage
-from bench.drills.soak.wrecking import FAULTS, POINTS, Kind, crash_at, plan
+from bench.drills.soak.wrecking import FAULTS, POINTS, Kind, Misfortune, Wrecker, crash_at, plan
 from checkout.money import Money
 from checkout.payments.port import Charge
 from checkout.payments.stripe import StripeProvider
@@ -91,6 +93,20 @@ def test_on_sqlite_no_server_is_hurt_that_is_not_there() -> None:
     seen = {one.kind for seed in range(20) for one in plan(seed, 600, 36, is_postgres=False, every_s=7)}
 
     assert seen == set(Kind) - {Kind.KILL_BACKEND, Kind.RESTART_DATABASE}
+
+
+def test_a_misfortune_waits_for_what_it_is_to_hurt() -> None:
+    """All workers were killed just now and are not up again: who is to kill one waits until there is one."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as worker:
+        looks = iter([[], [], [worker.pid]])
+        stage = SimpleNamespace(processes=lambda _role: next(looks))
+        wrecker = Wrecker(cast("Stage", stage), [])
+        try:
+            asyncio.run(wrecker.run([Misfortune(0.0, Kind.KILL_WORKER, 1.0, 0)]))
+        finally:
+            worker.kill()
+
+    assert wrecker.done == {"kill a worker": 1}
 
 
 async def two_buyers(own: Stage, diary: Diary) -> None:

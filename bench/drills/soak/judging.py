@@ -201,7 +201,8 @@ def _unforeseen(stage: Stage, diary: Diary) -> Iterator[str]:
 
 def cards(stage: Stage) -> Iterator[str]:
     """Look for card numbers in all files, in SQL and in the store."""
-    for one in in_files([stage.folder, stage.log.parent]):
+    # The log stands beside the folder of all data, in the folder of the whole stage.
+    for one in in_files([stage.log.parent]):
         yield one.line()
     for one in in_sql(stage.database_url):
         yield one.line()
