@@ -96,15 +96,21 @@ def _breaks(installation: Demo, size: Size) -> list[Drill]:
     shop_s, store_s, all_s = size.breaks_s
     turn = asyncio.Lock()
 
-    def harm(act: Callable[[], Awaitable[None]], least: int) -> Callable[[], Awaitable[None]]:
-        """Have something done once what was done before is mended, and there are so many reservations."""
+    def once(least: int) -> Callable[[], Awaitable[None]]:
+        """Wait until what was done before is mended, and there are so many reservations."""
 
+        async def ready() -> None:
+            await turn.acquire()
+            await asyncio.to_thread(
+                wait_for, "seats are sold", lambda: _reserved(installation) >= least, SOLD_S
+            )
+
+        return ready
+
+    def harm(act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def harmed() -> None:
-            async with turn:
-                await asyncio.to_thread(
-                    wait_for, "seats are sold", lambda: _reserved(installation) >= least, SOLD_S
-                )
-                await act()
+            await act()
+            turn.release()
 
         return harmed
 
@@ -112,17 +118,24 @@ def _breaks(installation: Demo, size: Size) -> list[Drill]:
         Drill(
             at_s=shop_s,
             name="the shop's workers killed",
-            act=harm(installation.kill_shop, size.least[0]),
+            act=harm(installation.kill_shop),
             harms_origin=True,
+            ready=once(size.least[0]),
         ),
-        Drill(at_s=store_s, name="the store killed", act=harm(installation.kill_store, size.least[1])),
+        Drill(
+            at_s=store_s,
+            name="the store killed",
+            act=harm(installation.kill_store),
+            ready=once(size.least[1]),
+        ),
         Drill(
             at_s=all_s,
             name="store wiped; store, gate and shop killed",
-            act=harm(installation.lose_everything_and_shop, size.least[2]),
+            act=harm(installation.lose_everything_and_shop),
             loses_store=True,
             harms_origin=True,
             grace_s=GRACE_S,
+            ready=once(size.least[2]),
         ),
     ]
 

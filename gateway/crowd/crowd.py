@@ -252,6 +252,8 @@ class _Field:
         """Harm the room at the drill's moment and note from when to when that may be felt."""
         outages = self._venue.observed.outages
         await asyncio.sleep(max(0.0, drill.at_s - self._venue.seconds()))
+        if drill.ready is not None:
+            await drill.ready()
         since_s, place = self._venue.seconds(), len(outages)
         outages.append(Outage(drill.name, since_s, float("inf"), drill.loses_store, drill.harms_origin))
         await drill.act()

@@ -123,6 +123,8 @@ class Drill:
     loses_store: bool = False
     harms_origin: bool = False
     grace_s: float = 10.0
+    ready: Callable[[], Awaitable[None]] | None = None
+    """Waited for from ``at_s`` on, before it starts: what the store had until then is not lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,14 +111,18 @@ class Place:
         )
 
     def harm(self, act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """Make a drill's act of one that harms: it begins when the one before is mended, and ends when it is."""
+        """Make a drill's act of one that harms: it ends when that is mended."""
 
         async def harmed() -> None:
-            async with self._turn:
-                await act()
-                await self._up()
+            await act()
+            await self._up()
+            self._turn.release()
 
         return harmed
+
+    async def mended(self) -> None:
+        """Wait until what was harmed before is mended."""
+        await self._turn.acquire()
 
     async def _up(self) -> None:
         """Wait until the store has the line, and the room and the shop answer."""
@@ -276,10 +280,14 @@ async def test_nobody_loses_the_place_when_the_store_is_lost_in_the_middle(place
         operator_url=place.operator,
         operator_token=place.token_file.read_text(encoding="utf-8").strip(),
     )
+    harms = [
+        (2.0, "flushall", place.flush, 12.0),
+        (4.5, "kill -9 of the store", place.kill_store, 12.0),
+        (7.0, "store and workers lost", place.lose_everything, 15.0),
+    ]
     drills = [
-        Drill(2.0, "flushall", place.harm(place.flush), loses_store=True, grace_s=12),
-        Drill(4.5, "kill -9 of the store", place.harm(place.kill_store), loses_store=True, grace_s=12),
-        Drill(7.0, "store and workers lost", place.harm(place.lose_everything), loses_store=True, grace_s=15),
+        Drill(at_s, name, place.harm(act), loses_store=True, grace_s=grace_s, ready=place.mended)
+        for at_s, name, act, grace_s in harms
     ]
     began = time.monotonic()
     journal = admissions_of(place.journal_url, "main")

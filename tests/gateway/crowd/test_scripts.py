@@ -149,6 +149,24 @@ def test_a_drill_takes_place_even_when_everybody_is_through() -> None:
     assert result.observed.outages[0].until_s == pytest.approx(70.0, abs=0.1)
 
 
+def test_a_drill_starts_when_it_is_ready() -> None:
+    """What is waited for comes before the harm: nothing of that time counts as lost or as harmed."""
+    done: list[str] = []
+
+    async def ready() -> None:
+        await asyncio.sleep(5)
+        done.append("ready")
+
+    async def act() -> None:
+        done.append("harm")
+
+    drill = Drill(60.0, "late harm", act, ready=ready)
+    result, _ = send(replace(PLAN, fans=2, mix={Script.GHOST: 1.0}), None, (drill,))
+
+    assert done == ["ready", "harm"]
+    assert result.observed.outages[0].since_s == pytest.approx(65.0, abs=0.1)
+
+
 class Canned:
     """Whoever answers at the address: gives the answers one by one, then 503."""
 
