@@ -84,6 +84,7 @@ class Told(StrEnum):
     EMAIL_TAKEN = "email-taken"
     UNKNOWN = "unknown"
     LAST_OWNER = "last-owner"
+    OVERTAKEN = "overtaken"
     GONE = "gone"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a word, not a secret
     CODE_WRONG = "code-wrong"
@@ -182,15 +183,18 @@ class AccountBook:
         by: Actor,
         *,
         keep_owner: bool = True,
+        seen: str = "",
     ) -> Told:
         """Give a person another role or other rooms, at once; one owner of everything must stay (`keep_owner`).
 
-        What is ``SAME`` stays as it is then, and not as somebody has read it before.
+        What is ``SAME`` stays as it is then, and not as somebody has read it. `seen`, "role: rooms", must be so still.
         """
         with self._database.writing() as connection:
             row = connection.execute(_own(name)).one_or_none()
             if row is None:
                 return Told.UNKNOWN
+            if seen not in {"", f"{row.role}: {rooms_told(row.rooms)}"}:
+                return Told.OVERTAKEN
             now = {
                 "role": row.role if role is SAME else role.value,
                 "rooms": row.rooms if rooms is SAME else rooms_text(rooms),
@@ -200,10 +204,8 @@ class AccountBook:
                 return Told.LAST_OWNER
             if (row.role, row.rooms) != (now["role"], now["rooms"]):
                 _set(connection, name, **now)
-                told = {
-                    "role": now["role"], "rooms": rooms_told(now["rooms"]),
-                    "role_before": row.role, "rooms_before": rooms_told(row.rooms),
-                }  # fmt: skip
+                before = {"role_before": row.role, "rooms_before": rooms_told(row.rooms)}
+                told = before | {"role": now["role"], "rooms": rooms_told(now["rooms"])}
                 record(connection, AccessAct.CHANGED, row.name, by, self._clock.now_ms(), **told)
         return Told.DONE
 

@@ -48,6 +48,7 @@ FAULTS = {
     Told.EMAIL_WRONG: "This is no mail address.",
     Told.EMAIL_TAKEN: "Somebody else has been invited by this address.",
     Told.UNKNOWN: "There is nobody of this name any more.",
+    Told.OVERTAKEN: "Somebody else has changed this person meanwhile. What you see here is as it is now.",
     Told.LAST_OWNER: "This is the last owner of everything who can sign in. Make another one first.",
 }
 
@@ -121,7 +122,7 @@ class PeoplePage:
                 told, code = accounts.invite(name, _role(form), _rooms(form), by, email)
                 once = _link(name, code, own_page)
             case "change":
-                told = accounts.change(name, _role(form), _rooms(form), by)
+                told = accounts.change(name, _role(form), _rooms(form), by, seen=form.get("seen", ""))
             case "reset":
                 code = accounts.reset(name, by)
                 told, once = Told.DONE if code else Told.UNKNOWN, _link(name, code, own_page)

@@ -30,7 +30,7 @@ from tests.dashboards.people import (
     sign_in_as,
     someone,
 )
-from waitroom.configure import Configurations
+from waitroom.configure import Actor, Configurations
 
 OWN_PAGE = "https://control.example"
 
@@ -279,6 +279,28 @@ async def test_rooms_are_named_where_they_are_typed_and_a_room_that_is_not_there
         assert "Rooms: all, or their names (main)." in (await browser.get("/people")).text
         page = (await his.get("/")).text
     assert ("limited to mian" in page, "POST /api/rooms" in page) == (True, False)
+
+
+async def test_of_two_owners_with_the_same_page_the_second_changes_nothing(
+    store: Redis, clock: ManualClock, books: AccessBooks
+) -> None:
+    """Each form carries role and rooms as they were shown; the refusal shows them as they are."""
+    app, ann, _ = app_of(store, clock, access=books), someone(books, clock), someone(books, clock, "Bob")
+    books.accounts.change("Bob", Role.OPERATOR, frozenset({"main", "lobby"}), Actor("Ann Lee"))
+    async with browser_of(app, ann, clock) as browser:
+        page = (await browser.get("/people")).text
+        (seen,) = re.findall(r'name="seen" value="(operator: [^"]*)"', page)
+        done = await send(
+            browser, "/people/change", name="Bob", role="viewer", rooms="main, lobby", seen=seen
+        )
+        late = await send(browser, "/people/change", name="Bob", role="operator", rooms="main", seen=seen)
+
+    assert done.status_code == 303
+    assert (late.status_code, "changed this person meanwhile" in late.text) == (422, True)
+    assert "viewer: lobby,main" in late.text
+    bob = books.accounts.find("Bob")
+    assert bob is not None
+    assert (bob.role, bob.rooms) == (Role.VIEWER, {"main", "lobby"})
 
 
 async def test_an_owner_changes_signs_out_and_takes_out(
