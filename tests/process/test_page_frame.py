@@ -1,5 +1,6 @@
 """The page in a frame of another site, with real TLS, in a browser that keeps no third party's cookies."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from bench.screenshots import CHROMIUM_ARGS
-from tests.process.looking import PATIENCE_MS, chromium
+from tests.process.looking import PATIENCE_MS
 from tests.process.sites import RULES, TICKETS, sites
 from waitroom import rooms
 
@@ -21,10 +22,12 @@ STRICT = "--test-third-party-cookie-phaseout"
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Browser]:
     """Give a Chromium that knows where the sites are."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path is not None, "chromium is missing: make setup"
     with sync_playwright() as playwright:
-        own = playwright.chromium.launch(executable_path=chromium(), args=[*CHROMIUM_ARGS, RULES, STRICT])
-        yield own
-        own.close()
+        chromium = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, RULES, STRICT])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
