@@ -69,7 +69,7 @@ demo: $(VENV)/.server ## run it all: waiting room, gate, shop (CROWD=2000 PORT=8
 
 test: setup ## run every test, crowds after the others (SPLIT=2 files at a time, then as many crowds)
 	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadfile -m "not crowd"
-	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist loadgroup --timeout 600 -m crowd tests/process
+	@"$(BIN)/python" -m pytest -q -n "$(SPLIT)" --dist load --maxschedchunk 1 --timeout 600 -m crowd tests/process
 
 test-fast: $(VENV)/.all ## run the tests that start no browser and no processes of the product
 	@"$(BIN)/python" -m pytest -q -m "not process and not browser and not postgres and not slow"

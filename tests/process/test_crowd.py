@@ -1,6 +1,6 @@
 """The crowd before the real thing: all processes, real HTTP, and the store lost in the middle of it.
 
-Both crowds come to one installation, the one that harms it last. How fast all this goes says nothing here: people wait
+In one process both crowds come to one installation, the one that harms it last. How fast all this goes says nothing here: people wait
 long, and what is harmed is waited for until it is up again.
 """
 
@@ -27,13 +27,7 @@ from gateway.crowd.crowd import Hooks, Result, run_crowd
 from gateway.crowd.plan import DEFAULT_MIX, Drill, Plan, Script
 from gateway.crowd.verdict import State
 
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.slow,
-    pytest.mark.crowd,
-    # Both in one process, which has one installation for them.
-    pytest.mark.xdist_group("crowd"),
-]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.crowd]
 
 CHECK_S = 240.0
 STOP_S = 60.0
@@ -214,7 +208,7 @@ def reds(result: Result) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Run one installation for both crowds; a start is a fifth of what each of them costs."""
+    """Run an installation for all crowds of this process."""
     with installation(tmp_path_factory.mktemp("crowd") / "data") as running:
         yield running
 
