@@ -1,7 +1,7 @@
 """The crowd before the real thing: all processes, real HTTP, and the store lost in the middle of it.
 
-In one process both crowds come to one installation, the one that harms it last. How fast all this goes says nothing here: people wait
-long, and what is harmed is waited for until it is up again.
+In one process both crowds come to one installation, the one that harms it last. How fast all this goes says nothing
+here: people wait long, and what is harmed is waited for until it is up again.
 """
 
 import asyncio
