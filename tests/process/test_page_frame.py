@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,33 @@ STRICT = "--test-third-party-cookie-phaseout"
 """As browsers will be, and Firefox and Safari are: a frame of another site gets partitioned cookies or none."""
 
 
-@pytest.fixture(scope="module")
-def strict() -> Iterator[Browser]:
-    """Give a Chromium that knows where the sites are."""
+NO_SCRIPTS = "--blink-settings=scriptEnabled=false"
+"""From the start of each process: what Playwright turns off may come too late for the frame of another site."""
+
+
+@contextmanager
+def chromium_that(*words: str) -> Iterator[Browser]:
+    """Run a Chromium that knows where the sites are."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert path is not None, "chromium is missing: make setup"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, RULES, STRICT])
-        yield chromium
-        chromium.close()
+        own = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, RULES, STRICT, *words])
+        yield own
+        own.close()
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Browser]:
+    """Give a Chromium that knows where the sites are."""
+    with chromium_that() as own:
+        yield own
+
+
+@pytest.fixture
+def scriptless() -> Iterator[Browser]:
+    """Give one that runs no scripts."""
+    with chromium_that(NO_SCRIPTS) as own:
+        yield own
 
 
 @pytest.fixture
@@ -73,10 +92,10 @@ def test_a_place_and_an_admission_stay_in_the_frame_of_another_site(
 
 
 def test_without_scripts_a_fan_gets_in_inside_the_frame_too(
-    strict: Browser, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scriptless: Browser, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A form's cookie is all there is then: the place is taken, seen and used in the frame."""
-    context = strict.new_context(locale="en-GB", ignore_https_errors=True, java_script_enabled=False)
+    context = scriptless.new_context(locale="en-GB", ignore_https_errors=True)
     context.set_default_timeout(PATIENCE_MS)
     with sites(store_url, tmp_path, monkeypatch) as (_, fans):
         frame = framed(context.new_page(), fans)
