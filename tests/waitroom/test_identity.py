@@ -257,6 +257,9 @@ async def test_wrong_codes_are_slowed_and_right_ones_never(
     assert later.json()["code"] == "identity-code-wrong"
 
 
+BY = {"who": "Ann", "why": "found in the street"}
+
+
 async def test_codes_that_do_not_count(store: Redis, clock: ManualClock, tmp_path: Path) -> None:
     """Of another room, over, revoked one by one or as a batch, beyond the batch, changed by a sign."""
     async with scene(store, clock, tmp_path) as here:
@@ -265,8 +268,8 @@ async def test_codes_that_do_not_count(store: Redis, clock: ManualClock, tmp_pat
         batch, own = here.codes(3)
         _, (over,) = here.codes(1, until_ms=now_ms)
         whole, (dead,) = here.codes(1)
-        here.book.revoke(batch.batch, 1, now_ms)
-        here.book.revoke(whole.batch, None, now_ms)
+        here.book.revoke(batch, 1, BY, now_ms)
+        here.book.revoke(whole, None, BY, now_ms)
         secret_of = codes.batch_key
         wrong = [
             codes.write(secret_of(b"s" * 32, foreign), foreign.batch, 0),
