@@ -210,6 +210,7 @@ def test_minutes_from_before_joins_turned_away_were_counted_are_kept(journal_url
         with book._engine.begin() as connection:
             for name in ("refused", "shed", "opened_ms", "epoch"):
                 connection.execute(sa.text(f"ALTER TABLE {MINUTES.name} DROP COLUMN {name}"))
+            connection.execute(sa.text("DROP TABLE operator_waits"))
             version = sa.table(VERSION_TABLE, sa.column("version_num"))
             connection.execute(sa.update(version).values(version_num="0006"))
         journal.open()
