@@ -138,7 +138,14 @@ class Fan:
     is_over: bool = False
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Look until told to stop; who is told so is not surprised that the server goes."""
+        try:
+            self._look()
+        except httpx.TransportError:
+            if not self.is_over:
+                raise
+
+    def _look(self) -> None:
         with httpx.Client(base_url=f"{self.url}/api/events/{EVENT}", timeout=PATIENCE_S) as client:
             while not self.is_over:
                 if self.watch.is_lost:

@@ -507,34 +507,6 @@ def test_a_reachable_journal_passes_the_check(journal_url: str) -> None:
         assert sa.inspect(connection).get_table_names() == []
 
 
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("", "cannot be read"),
-        ("mysql://localhost/x", "must begin with sqlite:/// or postgresql://"),
-        ("sqlite://", "needs a file"),
-        ("sqlite:///:memory:", "needs a file"),
-        ("sqlite:////nowhere/at/all/journal.db", "folder /nowhere/at/all does not exist"),
-    ],
-)
-def test_a_wrong_address_is_told_in_one_sentence(url: str, sentence: str) -> None:
-    """Before anything is opened."""
-    with pytest.raises(Misconfigured, match=sentence):
-        JournalStore(url)
-
-
-def test_a_missing_driver_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra of the package, so the sentence says which one."""
-
-    def missing(*_args: object, **_kwargs: object) -> None:
-        raise ModuleNotFoundError("No module named 'psycopg'")
-
-    monkeypatch.setattr(sa, "create_engine", missing)
-
-    with pytest.raises(Misconfigured, match=r"waitroom\[postgres\]"):
-        JournalStore("postgresql://localhost/waitroom")
-
-
 def test_a_journal_that_cannot_be_migrated_is_told_in_one_sentence(
     journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
