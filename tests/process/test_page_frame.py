@@ -1,8 +1,7 @@
 """The page in a frame of another site, with real TLS, in a browser that keeps no third party's cookies."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +23,28 @@ NO_SCRIPTS = "--blink-settings=scriptEnabled=false"
 """From the start of each process: what Playwright turns off may come too late for the frame of another site."""
 
 
-@contextmanager
-def chromium_that(*words: str) -> Iterator[Browser]:
-    """Run a Chromium that knows where the sites are."""
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Callable[..., Browser]]:
+    """Give what runs a Chromium that knows where the sites are."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert path is not None, "chromium is missing: make setup"
     with sync_playwright() as playwright:
-        own = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, RULES, STRICT, *words])
-        yield own
-        own.close()
+        yield lambda *words: playwright.chromium.launch(
+            executable_path=path, args=[*CHROMIUM_ARGS, RULES, STRICT, *words]
+        )
 
 
 @pytest.fixture(scope="module")
-def strict() -> Iterator[Browser]:
-    """Give a Chromium that knows where the sites are."""
-    with chromium_that() as own:
+def strict(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    """Give one that keeps no third party's cookies."""
+    with launch() as own:
         yield own
 
 
 @pytest.fixture
-def scriptless() -> Iterator[Browser]:
-    """Give one that runs no scripts."""
-    with chromium_that(NO_SCRIPTS) as own:
+def scriptless(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    """Give one that runs no scripts either."""
+    with launch(NO_SCRIPTS) as own:
         yield own
 
 
