@@ -40,6 +40,7 @@ ZOOMED = {"width": 320, "height": 256}
 """1,280 by 1,024 pixels at 400 %."""
 SOLVES = re.compile(r"(solves\(counter\) \{\s*)hash\(counter\);")
 SLOWER = 100
+LIVES = 3
 """Times that the slow phone makes each hash: some six thousand a second, a hundredth of a desktop's."""
 
 
@@ -184,28 +185,41 @@ def follows(summary: Mapping[str, float]) -> tuple[float | None, Verdict]:
     return score, decide(Evidence(Facts(), behaviour=score), LEAST, Stage.SETTLE).verdict
 
 
+def judged(browser: Browser, running: Demo, name: str, way: Way) -> tuple[float | None, Verdict]:
+    """Have somebody come in this way, and return what follows from how they moved."""
+    context = browser.new_context(locale="en-GB", **way.context)
+    context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(HEAR)
+    page = context.new_page()
+    objections = complaints(page)
+    before, after = comes(page, running, way)
+    summary = heard(page)
+    score, verdict = follows(summary)
+    context.close()
+
+    assert (before["lane"], after["lane"]) == ("suspect", "standard"), name
+    assert (before["number"], before["rank"]) == (after["number"], after["rank"]), name
+    assert objections == [], name
+    assert {kind for kind in ("mouse", "touch", "pen") if summary[kind]} == {way.pointer} - {""}, name
+    assert (summary["keys"] > 0) is (way.act in {by_keyboard, by_switch}), name
+    assert way.pointer or score is None, name
+    return score, verdict
+
+
 def test_every_kind_of_input_passes_the_check_and_nothing_follows_from_it(
     browser: Browser, running: Demo
 ) -> None:
-    """From the waiting page through the check and back, with the number kept; all in one browser."""
-    for name, way in WAYS.items():
-        context = browser.new_context(locale="en-GB", **way.context)
-        context.set_default_timeout(PATIENCE_MS)
-        context.add_init_script(HEAR)
-        page = context.new_page()
-        objections = complaints(page)
-        before, after = comes(page, running, way)
-        summary = heard(page)
-        score, verdict = follows(summary)
-        context.close()
+    """From the waiting page through the check and back, with the number kept; all in one browser.
 
-        assert (before["lane"], after["lane"]) == ("suspect", "standard"), name
-        assert (before["number"], before["rank"]) == (after["number"], after["rank"]), name
-        assert objections == [], name
-        assert {kind for kind in ("mouse", "touch", "pen") if summary[kind]} == {way.pointer} - {""}, name
-        assert (summary["keys"] > 0) is (way.act in {by_keyboard, by_switch}), name
-        assert way.pointer or score is None, name
-        assert way.pointer == "mouse" or verdict is Verdict.ALLOW, (name, score)
+    These fingers are a program's: how a busy machine spaces their few moves is chance, so they have three lives.
+    """
+    for name, way in WAYS.items():
+        for _ in range(LIVES):
+            score, verdict = judged(browser, running, name, way)
+            if way.pointer == "mouse" or verdict is Verdict.ALLOW:
+                break
+        else:
+            pytest.fail(f"{name}: {score}")
 
 
 def test_a_pointer_that_is_expected_would_be_noticed() -> None:
