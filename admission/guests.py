@@ -3,8 +3,7 @@
 Evicting takes nothing away for good: the number keeps its rank, and nobody else's place changes. A claim is refused
 while it lasts, who stands at the door is passed over, and a session that lives is ended as any other. Giving back
 makes the place what it was; of a session that was ended here, and by nobody else since, what is left of its time comes
-back. It may then be one
-more than ``total_active_users`` until the next one ends: the operator wanted that fan inside.
+back. It may then be one more than ``total_active_users`` until the next one ends: the operator wanted that fan inside.
 
 Each is one transition; the file of the same name in ``lua/`` does the same. Not here: finding the session of a number
 (``journal``), who may do so.

@@ -6,8 +6,8 @@ has looked the session up before the page is asked.
 
 Two ways in stand here: an account's name, password and code, looked at together; and the operator token with a name
 that is typed, as long as no owner can sign in with an account (ADR 0039). In place of the token a demo on this machine
-has a link that counts once (ADR 0049). Not here: invitations (``welcome``), the
-provider (``provider_door``), what somebody may do (``rights``), how a session is written (``access``).
+has a link that counts once (ADR 0049). Not here: invitations (``welcome``), the provider (``provider_door``), what
+somebody may do (``rights``), how a session is written (``access``).
 """
 
 import asyncio
